@@ -1,0 +1,26 @@
+"""Variational autoencoders and Bayesian neural networks as distributions, trained with Keras 3.
+
+    posterior = vae.encoder(x)            # q(z|x), a tfp distribution
+    likelihood = vae.decoder(z)           # p(x|z)
+    elbo = E_q[likelihood.log_prob(x)] - kl_divergence(posterior, vae.prior())
+
+in nats per example, up is better. See README.md for a tour and BUILD.md for the architecture.
+"""
+
+from tfp_vae import data, networks, objectives
+from tfp_vae.distributions import decoders, encoders, priors
+from tfp_vae.export import load
+from tfp_vae.models import VAE
+from tfp_vae.version import __version__
+
+__all__ = [
+    "VAE",
+    "__version__",
+    "data",
+    "decoders",
+    "encoders",
+    "load",
+    "networks",
+    "objectives",
+    "priors",
+]

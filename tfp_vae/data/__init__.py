@@ -1,0 +1,7 @@
+"""Data sets with a known size, shape and kind of values."""
+
+from tfp_vae.data.kinds import Kind
+from tfp_vae.data.sources import NAMES, load
+from tfp_vae.data.splits import Data, Split
+
+__all__ = ["NAMES", "Data", "Kind", "Split", "load"]

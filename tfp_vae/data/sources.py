@@ -1,0 +1,256 @@
+"""Where data come from: embedded, tensorflow-datasets, a folder of images, an .npz, an array.
+
+Every source yields raw intensities and labels per split; `load` makes them a `Data` of one kind.
+Splits are cut with a fixed seed. A source that brings its own test split keeps it.
+"""
+
+import pathlib
+
+import numpy as np
+
+from tfp_vae.data import kinds
+from tfp_vae.data.kinds import Kind
+from tfp_vae.data.splits import Data, Split
+
+TFDS_NAMES = ("mnist", "fashion_mnist", "binarized_mnist")
+NAMES = ("digits", *TFDS_NAMES)
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+_SPLIT_SEED = 0
+_SPLIT_NAMES = ("train", "validation", "test")
+
+# A source returns {split name: (intensities [N, ...], labels [N] or None)}.
+_Raw = dict[str, tuple[np.ndarray, np.ndarray | None]]
+
+
+def load(
+    source: "str | pathlib.Path | np.ndarray" = "digits",
+    *,
+    data_dir: "str | pathlib.Path | None" = None,
+    kind: "Kind | str | None" = None,
+    labels: np.ndarray | None = None,
+) -> Data:
+    """Loads a data set.
+
+    Args:
+        source: "digits" (1,797 8x8 digits inside scikit-learn, no download), a name in `TFDS_NAMES`,
+            a folder of images (optionally `train`, `validation` and `test` folders, optionally one
+            folder per class), an `.npz` file (`x_train`, `y_train`, `x_test`, ... or `x` and `y`),
+            or an array [N, ...].
+        data_dir: folder of prepared tensorflow-datasets. None means the TFDS default; what is
+            missing there is downloaded.
+        kind: the kind of values to model (see `Kind`). None means `DYNAMIC` for the named grey
+            digits and clothes, and for everything else the kind that the values have by themselves.
+        labels: [N] integers, only for an array.
+
+    Returns:
+        A `Data`. Without a test split in the source, 10 % of the examples (20 % of the digits)
+        become one; without a validation split, 10 % of the training examples, at most 5,000.
+
+    Raises:
+        ValueError: for data that cannot be used; the message says where the fault is.
+        FileNotFoundError: if there is no such source.
+    """
+    if isinstance(source, np.ndarray):
+        raw, name = {"train": (source, labels)}, "array"
+    elif labels is not None:
+        raise ValueError(
+            f"labels go with an array only. Expected labels=None for {str(source)!r}, which brings "
+            f"its own. Received labels of shape {np.shape(labels)}."
+        )
+    elif source == "digits":
+        raw, name = _digits(), "digits"
+    elif source in TFDS_NAMES:
+        raw, name = _tfds(source, data_dir), source
+    else:
+        path = pathlib.Path(source)
+        name = path.name
+        if path.is_dir():
+            raw = _folder(path)
+        elif path.suffix == ".npz" and path.is_file():
+            raw = _npz(path)
+        else:
+            raise FileNotFoundError(
+                f"There is no data set {str(source)!r}. Expected one of {', '.join(NAMES)}, a folder "
+                f"of images or an .npz file. Received {str(source)!r}, which is none of them."
+            )
+    raw = {split: (_channels(x, split), y) for split, (x, y) in raw.items()}
+    native = kinds.infer(raw["train"][0])
+    if kind is None:
+        grey_by_name = name in NAMES and native is Kind.EIGHT_BIT
+        kind = Kind.DYNAMIC if grey_by_name else native
+    kind = _checked_kind(kind, native, name)
+    splits = {}
+    for split, (values, targets) in _cut(raw, name).items():
+        values = values * np.uint8(255) if values.dtype == np.uint8 and native.is_binary else values
+        made = Split(values, kind, targets, split)
+        splits[split] = made if split == "train" else made.frozen()
+    shapes = {split: made.shape for split, made in splits.items()}
+    if len(set(shapes.values())) > 1:
+        raise ValueError(f"The splits differ in shape. Expected one shape. Received {shapes}.")
+    return Data(name, **splits)
+
+
+def _checked_kind(kind: "Kind | str", native: Kind, name: str) -> Kind:
+    try:
+        kind = Kind(kind)
+    except ValueError:
+        raise ValueError(
+            f"Unknown kind of values. Expected one of {', '.join(Kind)}. Received {kind!r}."
+        ) from None
+    if native is Kind.STATIC and kind.is_binary:
+        return Kind.STATIC  # binary already: there is nothing left to draw or to threshold
+    if native is Kind.REAL and kind is not Kind.REAL:
+        raise ValueError(
+            f"The values of {name} are out of range. Expected uint8 or numbers in [0, 1] for kind "
+            f"'{kind}'. Received numbers outside [0, 1]; scale them, or use kind 'real'."
+        )
+    return kind
+
+
+def _channels(values: np.ndarray, split: str) -> np.ndarray:
+    """Gives images their channel axis, [N, H, W] -> [N, H, W, 1], and refuses odd layouts."""
+    values = np.asarray(values)
+    if values.dtype == object or not (
+        np.issubdtype(values.dtype, np.number) or values.dtype == np.bool_
+    ):
+        raise ValueError(
+            f"The {split} values are not numbers. Expected an array of numbers. Received dtype "
+            f"{values.dtype}."
+        )
+    if np.issubdtype(values.dtype, np.integer) and values.dtype != np.uint8:
+        if values.size and (values.min() < 0 or values.max() > 255):
+            values = values.astype(np.float32)
+        else:
+            values = values.astype(np.uint8)
+    if values.ndim == 3:
+        values = values[..., np.newaxis]
+    if values.ndim == 4 and values.shape[-1] not in (1, 3, 4):
+        raise ValueError(
+            f"The {split} images have a wrong channel count. Expected shape (N, H, W, C) with C "
+            f"1, 3 or 4. Received shape {values.shape}."
+        )
+    return values
+
+
+def _cut(raw: _Raw, name: str) -> _Raw:
+    """Completes train, validation and test, cutting what is missing with a fixed seed."""
+    raw = dict(raw)
+    rng = np.random.default_rng(_SPLIT_SEED)
+    fraction = 0.2 if name == "digits" else 0.1
+    for wanted, share, most in (("test", fraction, None), ("validation", 0.1, 5000)):
+        if wanted in raw:
+            continue
+        values, labels = raw["train"]
+        if len(values) < 3:
+            raise ValueError(
+                f"{name} has too few examples to cut a {wanted} split from. Expected at least 3. "
+                f"Received {len(values)}."
+            )
+        count = max(1, round(len(values) * share))
+        count = count if most is None else min(count, most)
+        order = rng.permutation(len(values))
+        for split, index in ((wanted, order[:count]), ("train", np.sort(order[count:]))):
+            raw[split] = (values[index], None if labels is None else labels[index])
+    return {split: raw[split] for split in _SPLIT_NAMES}
+
+
+def _digits() -> _Raw:
+    from sklearn import datasets
+
+    bunch = datasets.load_digits()
+    # 17 levels, 0..16, put on the 8-bit grid that all images share.
+    values = np.round(bunch.images * (255 / 16)).astype(np.uint8)
+    return {"train": (values, bunch.target)}
+
+
+def _tfds(name: str, data_dir: "str | pathlib.Path | None") -> _Raw:
+    import tensorflow_datasets as tfds
+
+    if data_dir is not None and not pathlib.Path(data_dir).is_dir():
+        raise FileNotFoundError(
+            f"data_dir does not exist. Expected a folder of prepared tensorflow-datasets. Received "
+            f"{str(data_dir)!r}."
+        )
+    try:
+        builder = tfds.builder(name, data_dir=data_dir)
+        builder.download_and_prepare()
+        splits = builder.as_dataset(batch_size=-1)
+        loaded = {split: tfds.as_numpy(splits[split]) for split in _SPLIT_NAMES if split in splits}
+    except Exception as error:  # TFDS raises a different type for each thing that can go wrong
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise FileNotFoundError(
+            f"The data set {name!r} could not be loaded. Expected it prepared under "
+            f"{str(data_dir or 'the tensorflow-datasets default folder')!r} or downloadable. "
+            f"Received: {reason}"
+        ) from error
+    return {split: (part["image"], part.get("label")) for split, part in loaded.items()}
+
+
+def _npz(path: pathlib.Path) -> _Raw:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+    except Exception as error:  # zip, header and pickle faults have no common type
+        raise ValueError(
+            f"{path} could not be read. Expected an .npz archive of plain arrays. Received: {error}"
+        ) from error
+    raw: _Raw = {}
+    for split in _SPLIT_NAMES:
+        if f"x_{split}" in arrays:
+            raw[split] = (arrays[f"x_{split}"], arrays.get(f"y_{split}"))
+    if not raw and "x" in arrays:
+        raw["train"] = (arrays["x"], arrays.get("y"))
+    if "train" not in raw:
+        raise ValueError(
+            f"{path} has no training data. Expected arrays x_train (and y_train, x_test, ...) or x "
+            f"(and y). Received arrays {sorted(arrays)}."
+        )
+    for split, (values, _) in raw.items():
+        kinds.check_finite(values, f"{path}, array for {split},")
+    return raw
+
+
+def _folder(path: pathlib.Path) -> _Raw:
+    parts = {split: path / split for split in _SPLIT_NAMES if (path / split).is_dir()}
+    if "train" not in parts:
+        parts = {"train": path}
+    classes = sorted({c.name for part in parts.values() for c in part.iterdir() if c.is_dir()})
+    return {split: _images(part, classes) for split, part in parts.items()}
+
+
+def _images(path: pathlib.Path, classes: list[str]) -> tuple[np.ndarray, np.ndarray | None]:
+    files = sorted(f for f in path.rglob("*") if f.suffix.lower() in IMAGE_SUFFIXES)
+    if not files:
+        raise ValueError(
+            f"{path} holds no images. Expected files ending in {', '.join(IMAGE_SUFFIXES)}. "
+            f"Received a folder with none."
+        )
+    first, images, labels = None, [], []
+    for file in files:
+        image = _image(file)
+        first = image if first is None else first
+        if image.shape != first.shape:
+            raise ValueError(
+                f"{file} differs from the other images. Expected shape {first.shape} "
+                f"(height, width, channels), as {files[0].name} has. Received shape {image.shape}."
+            )
+        images.append(image)
+        labels.append(classes.index(file.relative_to(path).parts[0]) if classes else 0)
+    return np.stack(images), np.array(labels) if classes else None
+
+
+def _image(file: pathlib.Path) -> np.ndarray:
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            image.load()
+            if image.mode in ("RGB", "RGBA"):
+                return np.asarray(image)
+            if image.mode in ("P", "CMYK", "YCbCr", "LA", "PA"):
+                return np.asarray(image.convert("RGB"))
+            return np.asarray(image.convert("L"))[..., np.newaxis]
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError(
+            f"{file} could not be read. Expected a whole image file. Received: {error}"
+        ) from error

@@ -1,0 +1,230 @@
+"""A data set as models use it: three splits that know their size, shape and kind of values.
+
+Intensities are kept once, in the smallest form (uint8, or float32 where that is what came in). They
+become float32 batches inside a tf.data graph, batched before anything else is done to them. The
+order of the examples and the binarisation of a training stream are pure functions of
+(seed, epoch, step), never of hidden iterator state, so a run that starts at epoch 7 sees what the
+uninterrupted run saw from epoch 7 on.
+"""
+
+import dataclasses
+import hashlib
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_vae.data import kinds
+from tfp_vae.data.kinds import Kind
+
+# Frozen binarisations use their own fixed stream: the test images of "mnist, dynamic" are the same
+# for every model seed, because scores on different images do not compare.
+_FROZEN_SEED = 20131220
+
+
+class Split:
+    """The examples of one split.
+
+    Args:
+        intensities: [N, ...] array. uint8 means k/255; floats are taken as they are.
+        kind: the kind of the values that models see.
+        labels: [N] integers, or None.
+        name: used in messages.
+
+    Attributes:
+        shape: the event shape, such as (28, 28, 1).
+        kind: a `Kind`.
+        labels: [N] int64 array or None.
+
+    A `DYNAMIC` split draws new binary images for every batch of `stream`; `frozen()` gives the split
+    whose images were drawn once.
+    """
+
+    def __init__(self, intensities, kind: Kind, labels=None, name: str = "data"):
+        intensities = np.asarray(intensities)
+        if intensities.dtype == np.bool_:
+            intensities = intensities.astype(np.uint8) * np.uint8(255)
+        elif intensities.dtype != np.uint8:
+            intensities = np.asarray(intensities, np.float32)
+        self.kind = Kind(kind)
+        self.name = name
+        self.labels = None if labels is None else np.asarray(labels, np.int64)
+        self._intensities = intensities
+        self._check()
+
+    def _check(self) -> None:
+        values = self._intensities
+        if values.ndim < 2:
+            raise ValueError(
+                f"The {self.name} values must have one axis of examples and at least one more. "
+                f"Expected shape (N, ...). Received shape {values.shape}."
+            )
+        if not len(values):
+            raise ValueError(
+                f"The {self.name} split is empty. Expected at least one example. Received 0."
+            )
+        if self.labels is not None and self.labels.shape != (len(values),):
+            raise ValueError(
+                f"The {self.name} labels do not fit the examples. Expected shape "
+                f"({len(values)},). Received shape {self.labels.shape}."
+            )
+        kinds.check_finite(values, f"The {self.name} split")
+        if values.dtype == np.uint8 and self.kind is not Kind.STATIC:
+            return  # k/255 fits every other kind
+        expected = kinds.violation(self.intensities(), self.kind)
+        if expected:
+            scale = 255 if values.dtype == np.uint8 else 1
+            raise ValueError(
+                f"The {self.name} values are out of range. Expected {expected} for kind "
+                f"'{self.kind}'. Received values from {values.min() / scale:g} to "
+                f"{values.max() / scale:g}, {len(np.unique(values.ravel()[:100_000]))} different."
+            )
+
+    def __len__(self) -> int:
+        return len(self._intensities)
+
+    def __repr__(self) -> str:
+        return f"Split({self.name}, {len(self)} examples of shape {self.shape}, {self.kind})"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one example."""
+        return tuple(self._intensities.shape[1:])
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the intensities, the labels and the kind: what a result was measured on."""
+        sha = hashlib.sha256(f"{self.kind}{self._intensities.dtype}{self._intensities.shape}".encode())
+        sha.update(np.ascontiguousarray(self._intensities))
+        if self.labels is not None:
+            sha.update(np.ascontiguousarray(self.labels))
+        return sha.hexdigest()
+
+    def intensities(self, index=slice(None)) -> np.ndarray:
+        """Returns the float32 intensities (before any binarisation) of the examples at `index`."""
+        values = self._intensities[index]
+        return values.astype(np.float32) / 255 if values.dtype == np.uint8 else values
+
+    def values(self, index=slice(None)) -> np.ndarray:
+        """Returns float32 values as a model sees them, [n, ...]; a dynamic split is drawn once."""
+        return self.frozen().intensities(index)
+
+    def frozen(self) -> "Split":
+        """Returns this split with its binary images fixed, the same ones at every call."""
+        if self.kind is Kind.DYNAMIC and not kinds.is_zero_one(self.intensities()):
+            noise = np.random.default_rng(_FROZEN_SEED).random(self._intensities.shape, np.float32)
+            images = noise < self.intensities()
+        elif self.kind is Kind.THRESHOLD:
+            images = self.intensities() >= 0.5
+        else:
+            return self
+        return Split(images, self.kind, self.labels, self.name)
+
+    def take(self, count: int) -> "Split":
+        """Returns the first `count` examples as a split."""
+        labels = None if self.labels is None else self.labels[:count]
+        return Split(self._intensities[:count], self.kind, labels, self.name)
+
+    def num_batches(self, batch_size: int) -> int:
+        """Returns the number of batches of one epoch, the short last one included."""
+        return -(-len(self) // batch_size)
+
+    def dataset(self, batch_size: int) -> tf.data.Dataset:
+        """Returns one pass in order, in float32 batches [B, ...]; binary images are frozen."""
+        split = self.frozen()
+        batches = tf.data.Dataset.range(len(split)).batch(batch_size)
+        source = tf.constant(split._intensities)
+        return batches.map(lambda index: _to_float(tf.gather(source, index))).prefetch(1)
+
+    def stream(self, batch_size: int, seed: int, first_epoch: int = 0) -> tf.data.Dataset:
+        """Returns an endless shuffled stream of float32 batches [B, ...] for training.
+
+        Epoch e is a permutation keyed by (seed, e) and has `num_batches(batch_size)` batches; each
+        binarisation is keyed by (seed, e, step in the epoch).
+
+        Args:
+            batch_size: examples per batch; the last one of an epoch may be shorter.
+            seed: an integer.
+            first_epoch: the epoch to start at.
+
+        Raises:
+            ValueError: if `batch_size` is not in [1, N].
+        """
+        if not 1 <= batch_size <= len(self):
+            raise ValueError(
+                f"batch_size does not fit the {self.name} split. Expected 1 to {len(self)}, the "
+                f"number of examples. Received {batch_size}."
+            )
+        resample = self.kind is Kind.DYNAMIC
+        split = self if resample else self.frozen()
+        source = tf.constant(split._intensities)
+        count = len(split)
+
+        def batches_of_epoch(epoch):
+            order = tf.random.experimental.stateless_shuffle(
+                tf.range(count), seed=tf.stack([tf.constant(seed, tf.int64), 2 * epoch])
+            )
+            batches = tf.data.Dataset.from_tensor_slices(order).batch(batch_size).enumerate()
+            return batches.map(lambda step, index: (epoch, step, index))
+
+        def to_batch(epoch, step, index):
+            values = _to_float(tf.gather(source, index))
+            if not resample:
+                return values
+            # Odd keys for the binarisation, even ones for the order: no stream is used twice.
+            key = tf.stack([tf.constant(seed, tf.int64), 2 * epoch + 1])
+            key = tf.random.experimental.stateless_fold_in(key, step)
+            noise = tf.random.stateless_uniform(tf.shape(values), key)
+            return tf.cast(noise < values, tf.float32)
+
+        epochs = tf.data.Dataset.counter(start=first_epoch)
+        stream = epochs.flat_map(batches_of_epoch)
+        return stream.map(to_batch, num_parallel_calls=2, deterministic=True).prefetch(8)
+
+
+def _to_float(values: tf.Tensor) -> tf.Tensor:
+    if values.dtype == tf.uint8:
+        return tf.cast(values, tf.float32) / 255.0
+    return values
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """A data set in three splits.
+
+    Attributes:
+        name: where it came from, such as "mnist".
+        train: split to learn from; a `DYNAMIC` one is binarised again for every batch.
+        validation: split to choose by (early stopping, hyper-parameters), frozen.
+        test: split to report on, never used for a choice, frozen.
+    """
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one example, such as (28, 28, 1)."""
+        return self.train.shape
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the values."""
+        return self.train.kind
+
+    @property
+    def num_classes(self) -> int | None:
+        """The number of classes, or None without labels."""
+        if self.train.labels is None:
+            return None
+        return int(max(s.labels.max() for s in (self.train, self.validation, self.test))) + 1
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of each split."""
+        return {s: getattr(self, s).digest for s in ("train", "validation", "test")}
+
+    def __repr__(self) -> str:
+        sizes = f"{len(self.train)} + {len(self.validation)} + {len(self.test)}"
+        return f"Data({self.name}: {sizes} examples of shape {self.shape}, {self.kind})"

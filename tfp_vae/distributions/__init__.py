@@ -1,0 +1,14 @@
+"""Encoders, decoders and priors: Keras layers that are `tfp.distributions` when called."""
+
+from tfp_vae.distributions import decoders, encoders, priors
+from tfp_vae.distributions.base import ConditionalDistribution, positive
+from tfp_vae.distributions.discretized import DiscretizedLogistic
+
+__all__ = [
+    "ConditionalDistribution",
+    "DiscretizedLogistic",
+    "decoders",
+    "encoders",
+    "positive",
+    "priors",
+]

@@ -1,0 +1,134 @@
+"""A conditional distribution is a network followed by a head: a tensor in, a distribution out.
+
+The network maps tensor to tensor. One matrix product projects its features to all parameters of the
+distribution; the head turns them into a `tfp.distributions` object in float32, whatever the compute
+dtype of the network was.
+"""
+
+import math
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+tfd = tfp.distributions
+
+registered = keras.saving.register_keras_serializable(package="tfp_vae")
+
+SCALE_FLOOR = 1e-4
+
+
+def positive(raw: tf.Tensor, floor: float = SCALE_FLOOR) -> tf.Tensor:
+    """Returns softplus(raw) + floor, the one transform that makes a scale here.
+
+    softplus grows like its argument (no overflow as in exp), and the floor bounds a log-density from
+    above. The gradient is sigmoid(raw): nowhere cut off as by a hard clip.
+    """
+    return tf.math.softplus(raw) + floor
+
+
+def inverse_positive(scale: float, floor: float = SCALE_FLOOR) -> float:
+    """Returns the raw value with `positive(raw, floor) == scale`."""
+    return math.log(math.expm1(scale - floor))
+
+
+class ConditionalDistribution(keras.Layer):
+    """p(event | input): calling it on a tensor returns a `tfp.distributions.Distribution`.
+
+    Args:
+        network: any Keras layer or model, [B, ...] -> [B, F] or, with image events, [B, H, W, F].
+        event_shape: shape of one event, such as (28, 28, 1) or (20,).
+
+    Call arguments:
+        inputs: [B, ...], or with any sample axes in front, [S, B, ...].
+
+    Returns a distribution with batch shape [B] or [S, B] and event shape `event_shape`.
+
+    A subclass gives `parameters_per_event` and `distribution(*parameters)`.
+    """
+
+    parameters_per_event = 1
+
+    def __init__(self, network: keras.Layer, event_shape, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(network, keras.Layer):
+            raise ValueError(
+                f"{type(self).__name__} needs a network. Expected a Keras layer or model. Received "
+                f"{network!r}."
+            )
+        event_shape = tuple(int(size) for size in event_shape)
+        if not event_shape or any(size < 1 for size in event_shape):
+            raise ValueError(
+                f"{type(self).__name__} got an impossible event shape. Expected at least one axis, "
+                f"each of size >= 1. Received {event_shape}."
+            )
+        self.network = network
+        self.event_shape = event_shape
+
+    @property
+    def output_size(self) -> int:
+        """The number of parameters of one event."""
+        return self.parameters_per_event * math.prod(self.event_shape)
+
+    def build(self, input_shape):
+        """Builds the network and the projection for inputs of shape [B, ...]."""
+        input_shape = (None, *input_shape[1:])
+        if not self.network.built:
+            self.network.build(input_shape)
+        features = self.network.compute_output_shape(input_shape)
+        # A network that ends in an image of the event's size gets a 1x1 convolution (a dense layer
+        # over the channels); any other is flattened into one dense layer.
+        self._spatial = (
+            len(self.event_shape) == 3 and tuple(features[1:3]) == self.event_shape[:2]
+        )
+        if len(features) != 2 and not self._spatial:
+            raise ValueError(
+                f"The network of {type(self).__name__} has an output that fits no head. Expected "
+                f"(B, F) or (B, {', '.join(map(str, self.event_shape[:-1]))}, F). Received "
+                f"{tuple(features)}."
+            )
+        units = self.output_size
+        if self._spatial:
+            units //= math.prod(self.event_shape[:2])
+        self.projection = keras.layers.Dense(units, name="projection", dtype=self.dtype_policy)
+        self.projection.build(features)
+        self._input_rank = len(input_shape)
+        self.built = True
+
+    def call(self, inputs, training=None):
+        """Returns the distribution of the event given `inputs`."""
+        sample_axes = inputs.shape.rank - self._input_rank
+        lead = tf.shape(inputs)[: sample_axes + 1]
+        if sample_axes:
+            inputs = tf.reshape(inputs, tf.concat([[-1], tf.shape(inputs)[sample_axes + 1 :]], 0))
+        features = self.network(inputs, training=training)
+        outputs = tf.cast(self.projection(features), tf.float32)
+        if sample_axes:
+            outputs = tf.reshape(outputs, tf.concat([lead, outputs.shape[1:]], 0))
+        return self.distribution(*self.split(outputs))
+
+    def split(self, outputs: tf.Tensor) -> list[tf.Tensor]:
+        """Cuts the projection into `parameters_per_event` tensors [..., *event_shape]."""
+        parts = tf.split(outputs, self.parameters_per_event, axis=-1)
+        if self._spatial or len(self.event_shape) == 1:
+            return parts
+        shape = tf.shape(outputs)[:-1]
+        return [tf.reshape(part, tf.concat([shape, self.event_shape], 0)) for part in parts]
+
+    def distribution(self, *parameters: tf.Tensor) -> tfd.Distribution:
+        """Returns the distribution with these float32 parameters, each [..., *event_shape]."""
+        raise NotImplementedError
+
+    def get_config(self):
+        """Returns the constructor's arguments, as JSON."""
+        config = super().get_config()
+        config["network"] = keras.saving.serialize_keras_object(self.network)
+        config["event_shape"] = list(self.event_shape)
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns the layer of `get_config`."""
+        config = dict(config)
+        config["network"] = keras.saving.deserialize_keras_object(config["network"])
+        return cls(**config)

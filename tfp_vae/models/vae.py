@@ -1,0 +1,274 @@
+"""The variational autoencoder (Kingma & Welling, 2014; Rezende et al., 2014)."""
+
+import math
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfp_vae import objectives
+from tfp_vae.data import Split
+from tfp_vae.distributions.base import ConditionalDistribution, registered, tfd
+from tfp_vae.distributions.priors import Prior
+from tfp_vae.models.metrics import ActiveUnits
+from tfp_vae.models.variational import VariationalModel, fold_in
+
+# Decoded rows at a time in `bounds`: the activations of this many stay in the processor's cache.
+_ROWS = 2048
+
+
+class Pass(NamedTuple):
+    """What a VAE returns when called: the two distributions and the draw between them."""
+
+    posterior: tfd.Distribution  # q(z|x): batch [B], event [D]
+    z: tf.Tensor  # [S, B, D]
+    likelihood: tfd.Distribution  # p(x|z): batch [S, B], event shape of the data
+
+
+class Bounds(NamedTuple):
+    """Bounds on log p(x) of each example, float32 [N], in nats.
+
+    Attributes:
+        elbo: the evidence lower bound.
+        log_likelihood: importance-sampled log p(x), the bound L_S.
+        effective_sample_size: (sum w)^2 / sum w^2 of the S importance weights, in [1, S].
+    """
+
+    elbo: np.ndarray
+    log_likelihood: np.ndarray
+    effective_sample_size: np.ndarray
+
+
+@registered
+class VAE(VariationalModel):
+    """p(z) p(x|z) with the approximate posterior q(z|x).
+
+    Args:
+        prior: p(z), from `tfp_vae.priors`.
+        encoder: q(z|x), from `tfp_vae.encoders`.
+        decoder: p(x|z), from `tfp_vae.decoders`.
+        objective: see `tfp_vae.objectives`; the ELBO by default.
+        num_samples: S, draws of z per example in training and evaluation.
+        seed: see `VariationalModel`.
+        data_kind: see `VariationalModel`.
+
+    Example:
+        >>> data = tv.data.load("digits")
+        >>> vae = tv.VAE(
+        ...     prior=tv.priors.StandardNormal(2),
+        ...     encoder=tv.encoders.Gaussian(tv.networks.mlp([64]), 2),
+        ...     decoder=tv.decoders.Bernoulli(tv.networks.mlp([64]), data.shape),
+        ... )
+        >>> vae.compile(optimizer="adam")
+        >>> history = vae.fit(data.train, epochs=1, verbose=0)
+        >>> vae.log_likelihood(data.test, num_samples=100).shape
+        (359,)
+    """
+
+    def __init__(
+        self,
+        prior: Prior,
+        encoder: ConditionalDistribution,
+        decoder: ConditionalDistribution,
+        objective=None,
+        num_samples: int = 1,
+        seed: int = 0,
+        data_kind=None,
+        **kwargs,
+    ):
+        super().__init__(objective, seed, data_kind, **kwargs)
+        if int(num_samples) != num_samples or num_samples < 1:
+            raise ValueError(
+                f"num_samples must be positive. Expected an integer >= 1. Received {num_samples}."
+            )
+        if encoder.event_shape != (prior.latent_dim,):
+            raise ValueError(
+                "Encoder and prior differ in latent size. Expected an encoder with event shape "
+                f"({prior.latent_dim},), as the prior. Received {encoder.event_shape}."
+            )
+        self.prior, self.encoder, self.decoder = prior, encoder, decoder
+        self.num_samples = int(num_samples)
+        self.active_units_tracker = ActiveUnits(prior.latent_dim)
+        self.has_bits = all(kind.is_discrete for kind in decoder.kinds)
+        if self.has_bits:
+            self.bits_per_dim_tracker = keras.metrics.Mean("bits_per_dim")
+        # Everything is known here: variables exist, and misfits are found, before `fit`.
+        self.build((None, *decoder.event_shape))
+        self._bounds_function = None
+
+    def build(self, input_shape):
+        """Builds prior, encoder and decoder."""
+        if not self.prior.built:
+            self.prior.build()
+        if not self.encoder.built:
+            self.encoder.build(input_shape)
+        if not self.decoder.built:
+            self.decoder.build((None, self.prior.latent_dim))
+        self.built = True
+
+    def call(self, x, training=None, num_samples=None, seed=None) -> Pass:
+        """Returns the posterior of `x` [B, ...], `num_samples` draws of z, and their likelihood."""
+        key = self.noise_key(training) if seed is None else self.caller_key(seed)
+        posterior = self.encoder(x, training=training)
+        z = posterior.sample(num_samples or self.num_samples, seed=key)
+        return Pass(posterior, z, self.decoder(z, training=training))
+
+    def terms(self, x, y, outputs, sample_weight=None):
+        """Returns the `Terms` of the batch `x`."""
+        del y
+        log_likelihood = outputs.likelihood.log_prob(tf.cast(x, tf.float32))
+        return objectives.latent_terms(
+            log_likelihood, outputs.posterior, self.prior(), outputs.z, sample_weight=sample_weight
+        )
+
+    def update_metrics(self, terms, outputs):
+        """Updates elbo, log_likelihood, kl, active_units and, for discrete data, bits_per_dim."""
+        super().update_metrics(terms, outputs)
+        self.active_units_tracker.update_state(outputs.posterior.mean())
+        if self.has_bits:
+            dims = math.prod(self.decoder.event_shape)
+            bits = -objectives.elbo(terms) / (dims * math.log(2.0))
+            self.bits_per_dim_tracker.update_state(bits, terms.sample_weight)
+
+    def predict_step(self, data):
+        """Returns the reconstruction of a batch, a tensor (see `reconstruct`)."""
+        x = data[0] if isinstance(data, tuple | list) else data
+        return self.reconstruct(x)
+
+    def reconstruct(self, x) -> tf.Tensor:
+        """Returns E[x'|z] at the posterior mean z of each example, [B, ...] -> [B, ...]."""
+        return self.decoder(self.encoder(x).mean()).mean()
+
+    def elbo(self, x, num_samples: int = 64, **kwargs) -> np.ndarray:
+        """Returns the evidence lower bound of each example, [N], nats; see `bounds`."""
+        return self.bounds(x, num_samples, **kwargs).elbo
+
+    def log_likelihood(self, x, num_samples: int = 1000, **kwargs) -> np.ndarray:
+        """Returns importance-sampled log p(x) of each example, [N], nats; see `bounds`."""
+        return self.bounds(x, num_samples, **kwargs).log_likelihood
+
+    def bounds(
+        self,
+        x: "Split | np.ndarray",
+        num_samples: int,
+        *,
+        seed: int | None = None,
+        batch_size: int = 100,
+        verbose: bool = False,
+    ) -> Bounds:
+        """Returns bounds on log p(x) from `num_samples` draws of q(z|x) per example.
+
+        L_S = log 1/S sum_s p(x, z_s) / q(z_s|x) (Burda et al., 2016, eq. 8): its expectation is at
+        most log p(x) and grows with S. Samples stream through in chunks with a running logsumexp:
+        memory does not grow with S.
+
+        Args:
+            x: a `Split` or an array [N, ...] of values as the model sees them.
+            num_samples: S.
+            seed: fixes the draws; the model's seed by default.
+            batch_size: examples at a time.
+            verbose: show progress and the time left.
+
+        Raises:
+            ValueError: if S < 1 or the model is no model of `x`.
+        """
+        if int(num_samples) != num_samples or num_samples < 1:
+            raise ValueError(
+                f"num_samples must be positive. Expected an integer >= 1. Received {num_samples}."
+            )
+        split = self.as_split(x).frozen()
+        batch_size = min(batch_size, len(split))
+        chunk = min(num_samples, max(1, _ROWS // batch_size))
+        if self._bounds_function is None:
+            self._bounds_function = tf.function(
+                self._bounds_of_batch, jit_compile=bool(self.compiled and self.jit_compile)
+            )
+        progress = keras.utils.Progbar(len(split), unit_name="example", verbose=int(verbose))
+        key = self.caller_key(seed)
+        parts = []
+        for start in range(0, len(split), batch_size):
+            values = split.values(slice(start, start + batch_size))
+            size = len(values)
+            # A short last batch is filled up: one shape, one compilation.
+            values = np.concatenate([values, values[:1].repeat(batch_size - size, axis=0)])
+            part = self._bounds_function(
+                tf.constant(values),
+                tf.constant(num_samples, tf.int32),
+                chunk,
+                fold_in(key, start),
+            )
+            parts.append([bound.numpy()[:size] for bound in part])
+            progress.add(size)
+        return Bounds(*(np.concatenate(bound) for bound in zip(*parts, strict=True)))
+
+    def _bounds_of_batch(self, x, num_samples, chunk, key):
+        posterior, prior = self.encoder(x), self.prior()
+        total = tf.cast(num_samples, tf.float32)
+
+        def add_chunk(i, log_likelihood, kl, top, weights, squares):
+            z = posterior.sample(chunk, seed=fold_in(key, i))
+            terms = objectives.latent_terms(self.decoder(z).log_prob(x), posterior, prior, z)
+            # The last chunk may be more than is asked for.
+            counts = (i * chunk + tf.range(chunk) < num_samples)[:, tf.newaxis]
+            log_w = tf.where(counts, objectives.log_weights(terms), -np.inf)
+            new_top = tf.maximum(top, tf.reduce_max(log_w, axis=0))
+            weights *= tf.exp(top - new_top)
+            squares *= tf.exp(2 * (top - new_top))
+            share = tf.reduce_sum(tf.cast(counts, tf.float32))
+            return (
+                i + 1,
+                log_likelihood + tf.reduce_sum(tf.where(counts, terms.log_likelihood, 0.0), axis=0),
+                kl + share * terms.kl_local,
+                new_top,
+                weights + tf.reduce_sum(tf.exp(log_w - new_top), axis=0),
+                squares + tf.reduce_sum(tf.exp(2 * (log_w - new_top)), axis=0),
+            )
+
+        zeros = tf.zeros(tf.shape(x)[:1])
+        state = (tf.constant(0), zeros, zeros, zeros + tf.float32.min, zeros, zeros)
+        num_chunks = (num_samples + chunk - 1) // chunk
+        _, log_likelihood, kl, top, weights, squares = tf.while_loop(
+            lambda i, *_: i < num_chunks, add_chunk, state
+        )
+        return Bounds(
+            (log_likelihood - kl) / total,
+            top + tf.math.log(weights) - tf.math.log(total),
+            weights**2 / squares,
+        )
+
+    def check_split(self, split):
+        """Raises `ValueError` if shape or kind of the data do not fit the decoder."""
+        if split.shape != self.decoder.event_shape:
+            raise ValueError(
+                f"The {split.name} examples have a wrong shape. Expected "
+                f"{self.decoder.event_shape}, the decoder's event shape. Received {split.shape}."
+            )
+        self.decoder.check_kind(split.kind)
+
+    def candidate_kinds(self):
+        """Returns the kinds of the decoder, those that restrict the values most first."""
+        order = ("static", "eight_bit", "unit_interval", "real")
+        return [kind for name in order for kind in self.decoder.kinds if kind == name]
+
+    def get_config(self):
+        """Returns the constructor's arguments, as JSON."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "name": self.name,
+            "prior": serialize(self.prior),
+            "encoder": serialize(self.encoder),
+            "decoder": serialize(self.decoder),
+            "objective": serialize(self.objective),
+            "num_samples": self.num_samples,
+            "seed": self.seed,
+            "data_kind": None if self.data_kind is None else str(self.data_kind),
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Returns the model of `get_config`."""
+        config = dict(config)
+        for part in ("prior", "encoder", "decoder", "objective"):
+            config[part] = keras.saving.deserialize_keras_object(config[part], custom_objects)
+        return cls(**config)

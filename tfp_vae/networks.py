@@ -1,0 +1,102 @@
+"""Networks: tensor to tensor, no probability.
+
+Each function returns a stock `keras.Sequential`, so anything that Keras can build, save and export
+may stand in its place: a conditional distribution takes any Keras layer as its network.
+"""
+
+import math
+from collections.abc import Sequence
+
+import keras
+
+ACTIVATIONS = ("relu", "tanh", "leaky_relu", "elu", "gelu", "softplus", "silu")
+
+
+def mlp(hidden: Sequence[int], activation: str = "relu") -> keras.Sequential:
+    """Returns a multilayer perceptron, [B, ...] -> [B, hidden[-1]].
+
+    Args:
+        hidden: width of each hidden layer; an empty list gives a network that only flattens, which
+            makes the conditional distribution around it linear.
+        activation: a name in `ACTIVATIONS`.
+
+    Raises:
+        ValueError: for a width below 1 or an unknown activation.
+    """
+    _check(hidden, activation, "hidden")
+    dense = [keras.layers.Dense(units, activation, **_initial(activation)) for units in hidden]
+    return keras.Sequential([keras.layers.Flatten(), *dense], name="mlp")
+
+
+def conv_encoder(
+    filters: Sequence[int] = (32, 64), units: int = 128, activation: str = "relu"
+) -> keras.Sequential:
+    """Returns stride-2 3x3 convolutions and a dense layer, [B, H, W, C] -> [B, units].
+
+    Raises:
+        ValueError: for a number of filters or units below 1 or an unknown activation.
+    """
+    _check([*filters, units], activation, "filters and units")
+    initial = _initial(activation)
+    layers = [
+        keras.layers.Conv2D(n, 3, strides=2, padding="same", activation=activation, **initial)
+        for n in filters
+    ]
+    layers += [keras.layers.Flatten(), keras.layers.Dense(units, activation, **initial)]
+    return keras.Sequential(layers, name="conv_encoder")
+
+
+def conv_decoder(
+    shape: Sequence[int],
+    filters: Sequence[int] = (64, 32),
+    units: int = 128,
+    activation: str = "relu",
+) -> keras.Sequential:
+    """Returns the mirror of `conv_encoder`, [B, D] -> [B, H, W, filters[-1]].
+
+    Args:
+        shape: (H, W) or (H, W, C) of the images; sizes that are no multiple of 2^len(filters) are
+            reached by cropping.
+        filters: filters of each stride-2 transposed convolution, from the latent side on.
+        units: width of the dense layer next to the latents.
+        activation: a name in `ACTIVATIONS`.
+
+    Raises:
+        ValueError: for a number of filters or units below 1 or an unknown activation.
+    """
+    _check([*filters, units], activation, "filters and units")
+    initial = _initial(activation)
+    height, width = shape[0], shape[1]
+    stride = 2 ** len(filters)
+    low = (math.ceil(height / stride), math.ceil(width / stride), filters[0])
+    layers = [
+        keras.layers.Dense(units, activation, **initial),
+        keras.layers.Dense(math.prod(low), activation, **initial),
+        keras.layers.Reshape(low),
+    ]
+    layers += [
+        keras.layers.Conv2DTranspose(
+            n, 3, strides=2, padding="same", activation=activation, **initial
+        )
+        for n in filters
+    ]
+    extra = (low[0] * stride - height, low[1] * stride - width)
+    if any(extra):
+        layers.append(keras.layers.Cropping2D(((0, extra[0]), (0, extra[1]))))
+    return keras.Sequential(layers, name="conv_decoder")
+
+
+def _initial(activation: str) -> dict:
+    # He et al. (2015) keep the variance of the signal through rectifiers, Glorot & Bengio (2010)
+    # through the rest. With the wrong one a deep network starts almost constant in its input.
+    rectifier = activation in ("relu", "leaky_relu", "elu", "gelu", "silu")
+    return {"kernel_initializer": "he_normal" if rectifier else "glorot_uniform"}
+
+
+def _check(sizes: Sequence[int], activation: str, what: str) -> None:
+    if any(int(size) != size or size < 1 for size in sizes):
+        raise ValueError(f"{what} must be positive. Expected integers >= 1. Received {list(sizes)}.")
+    if activation not in ACTIVATIONS:
+        raise ValueError(
+            f"Unknown activation. Expected one of {', '.join(ACTIVATIONS)}. Received {activation!r}."
+        )

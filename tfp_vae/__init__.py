@@ -7,7 +7,7 @@
 in nats per example, up is better. See README.md for a tour and BUILD.md for the architecture.
 """
 
-from tfp_vae import data, networks, objectives
+from tfp_vae import data, export, networks, objectives
 from tfp_vae.distributions import decoders, encoders, priors
 from tfp_vae.export import load
 from tfp_vae.models import VAE
@@ -19,6 +19,7 @@ __all__ = [
     "data",
     "decoders",
     "encoders",
+    "export",
     "load",
     "networks",
     "objectives",

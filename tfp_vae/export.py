@@ -17,7 +17,9 @@ def save(model: keras.Model, path: "str | pathlib.Path") -> None:
     """
     path = pathlib.Path(path)
     if path.suffix != ".keras":
-        raise ValueError(f"Unknown model format. Expected a path ending in .keras. Received {path}.")
+        raise ValueError(
+            f"Unknown model format. Expected a path ending in .keras. Received {path}."
+        )
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
         written = pathlib.Path(folder) / path.name
         model.save(written)

@@ -95,7 +95,9 @@ def _initial(activation: str) -> dict:
 
 def _check(sizes: Sequence[int], activation: str, what: str) -> None:
     if any(int(size) != size or size < 1 for size in sizes):
-        raise ValueError(f"{what} must be positive. Expected integers >= 1. Received {list(sizes)}.")
+        raise ValueError(
+            f"{what} must be positive. Expected integers >= 1. Received {list(sizes)}."
+        )
     if activation not in ACTIVATIONS:
         raise ValueError(
             f"Unknown activation. Expected one of {', '.join(ACTIVATIONS)}. Received {activation!r}."

@@ -152,6 +152,9 @@ class Sigmoid(keras.optimizers.schedules.LearningRateSchedule):
         return {"steps": self.steps}
 
 
+WARM_UPS = {"linear": linear, "cyclical": Cyclical, "sigmoid": Sigmoid}
+
+
 def _check_steps(steps):
     if int(steps) != steps or steps < 1:
         raise ValueError(f"steps must be positive. Expected an integer >= 1. Received {steps}.")

@@ -2,9 +2,8 @@
 
 Intensities are kept once, in the smallest form (uint8, or float32 where that is what came in). They
 become float32 batches inside a tf.data graph, batched before anything else is done to them. The
-order of the examples and the binarisation of a training stream are pure functions of
-(seed, epoch, step), never of hidden iterator state, so a run that starts at epoch 7 sees what the
-uninterrupted run saw from epoch 7 on.
+order of the examples and the binarisation in training are pure functions of (seed, epoch, step),
+never of hidden iterator state: a run that starts at epoch 7 sees what the uninterrupted run saw.
 """
 
 import dataclasses
@@ -35,7 +34,7 @@ class Split:
         kind: a `Kind`.
         labels: [N] int64 array or None.
 
-    A `DYNAMIC` split draws new binary images for every batch of `stream`; `frozen()` gives the split
+    A `DYNAMIC` split draws new binary images for every batch of `epoch`; `frozen()` gives the split
     whose images were drawn once.
     """
 
@@ -93,7 +92,9 @@ class Split:
     @property
     def digest(self) -> str:
         """SHA-256 of the intensities, the labels and the kind: what a result was measured on."""
-        sha = hashlib.sha256(f"{self.kind}{self._intensities.dtype}{self._intensities.shape}".encode())
+        sha = hashlib.sha256(
+            f"{self.kind}{self._intensities.dtype}{self._intensities.shape}".encode()
+        )
         sha.update(np.ascontiguousarray(self._intensities))
         if self.labels is not None:
             sha.update(np.ascontiguousarray(self.labels))
@@ -128,6 +129,14 @@ class Split:
         """Returns the number of batches of one epoch, the short last one included."""
         return -(-len(self) // batch_size)
 
+    def check_batch_size(self, batch_size: int) -> None:
+        """Raises `ValueError` if `batch_size` is not in [1, N]."""
+        if not 1 <= batch_size <= len(self):
+            raise ValueError(
+                f"batch_size does not fit the {self.name} split. Expected 1 to {len(self)}, the "
+                f"number of examples. Received {batch_size}."
+            )
+
     def dataset(self, batch_size: int) -> tf.data.Dataset:
         """Returns one pass in order, in float32 batches [B, ...]; binary images are frozen."""
         split = self.frozen()
@@ -135,50 +144,49 @@ class Split:
         source = tf.constant(split._intensities)
         return batches.map(lambda index: _to_float(tf.gather(source, index))).prefetch(1)
 
-    def stream(self, batch_size: int, seed: int, first_epoch: int = 0) -> tf.data.Dataset:
-        """Returns an endless shuffled stream of float32 batches [B, ...] for training.
+    def epoch(self, batch_size: int, seed: int, epoch: "int | tf.Variable") -> tf.data.Dataset:
+        """Returns one shuffled pass for training, in float32 batches [B, ...].
 
-        Epoch e is a permutation keyed by (seed, e) and has `num_batches(batch_size)` batches; each
-        binarisation is keyed by (seed, e, step in the epoch).
+        The order is a permutation keyed by (seed, epoch); the binarisation of a dynamic split is
+        keyed by (seed, epoch, step).
 
         Args:
-            batch_size: examples per batch; the last one of an epoch may be shorter.
+            batch_size: examples per batch; the last one may be shorter.
             seed: an integer.
-            first_epoch: the epoch to start at.
+            epoch: the number of the epoch. A variable is read each time an iterator is made.
 
         Raises:
             ValueError: if `batch_size` is not in [1, N].
         """
-        if not 1 <= batch_size <= len(self):
-            raise ValueError(
-                f"batch_size does not fit the {self.name} split. Expected 1 to {len(self)}, the "
-                f"number of examples. Received {batch_size}."
-            )
+        self.check_batch_size(batch_size)
         resample = self.kind is Kind.DYNAMIC
         split = self if resample else self.frozen()
         source = tf.constant(split._intensities)
         count = len(split)
 
-        def batches_of_epoch(epoch):
-            order = tf.random.experimental.stateless_shuffle(
-                tf.range(count), seed=tf.stack([tf.constant(seed, tf.int64), 2 * epoch])
-            )
-            batches = tf.data.Dataset.from_tensor_slices(order).batch(batch_size).enumerate()
-            return batches.map(lambda step, index: (epoch, step, index))
+        def key(purpose):
+            # Two keys per epoch, for the order and for the binarisation: no stream is used twice.
+            number = 2 * tf.cast(epoch, tf.int64) + purpose
+            return tf.stack([tf.constant(seed, tf.int64), number])
 
-        def to_batch(epoch, step, index):
+        def batches_of(_):
+            order = tf.random.experimental.stateless_shuffle(tf.range(count), seed=key(0))
+            return tf.data.Dataset.from_tensor_slices(order).batch(batch_size).enumerate()
+
+        def to_batch(step, index):
             values = _to_float(tf.gather(source, index))
             if not resample:
                 return values
-            # Odd keys for the binarisation, even ones for the order: no stream is used twice.
-            key = tf.stack([tf.constant(seed, tf.int64), 2 * epoch + 1])
-            key = tf.random.experimental.stateless_fold_in(key, step)
-            noise = tf.random.stateless_uniform(tf.shape(values), key)
-            return tf.cast(noise < values, tf.float32)
+            step_key = tf.random.experimental.stateless_fold_in(key(1), step)
+            return tf.cast(
+                tf.random.stateless_uniform(tf.shape(values), step_key) < values, tf.float32
+            )
 
-        epochs = tf.data.Dataset.counter(start=first_epoch)
-        stream = epochs.flat_map(batches_of_epoch)
-        return stream.map(to_batch, num_parallel_calls=2, deterministic=True).prefetch(8)
+        batches = tf.data.Dataset.range(1).flat_map(batches_of)
+        batches = batches.apply(
+            tf.data.experimental.assert_cardinality(self.num_batches(batch_size))
+        )
+        return batches.map(to_batch, num_parallel_calls=2, deterministic=True).prefetch(8)
 
 
 def _to_float(values: tf.Tensor) -> tf.Tensor:

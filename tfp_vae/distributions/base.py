@@ -78,9 +78,7 @@ class ConditionalDistribution(keras.Layer):
         features = self.network.compute_output_shape(input_shape)
         # A network that ends in an image of the event's size gets a 1x1 convolution (a dense layer
         # over the channels); any other is flattened into one dense layer.
-        self._spatial = (
-            len(self.event_shape) == 3 and tuple(features[1:3]) == self.event_shape[:2]
-        )
+        self._spatial = len(self.event_shape) == 3 and tuple(features[1:3]) == self.event_shape[:2]
         if len(features) != 2 and not self._spatial:
             raise ValueError(
                 f"The network of {type(self).__name__} has an output that fits no head. Expected "

@@ -29,9 +29,11 @@ class Decoder(ConditionalDistribution):
 
     Attributes:
         kinds: the kinds of values that this likelihood is a density or mass function of.
+        preferred_kind: the one of them that grey images are turned into when nobody says.
     """
 
     kinds: frozenset[Kind] = frozenset()
+    preferred_kind: Kind
 
     def check_kind(self, kind: Kind) -> None:
         """Raises `ValueError`, naming the ways out, if this is no likelihood for `kind`."""
@@ -67,6 +69,7 @@ class Bernoulli(Decoder):
     """Independent binary values with a logit each; for `STATIC`, `DYNAMIC`, `THRESHOLD` data."""
 
     kinds = BINARY
+    preferred_kind = Kind.DYNAMIC
 
     def distribution(self, logits):
         """Returns an `Independent(Bernoulli)`."""
@@ -83,6 +86,7 @@ class ContinuousBernoulli(Decoder):
     """
 
     kinds = frozenset({Kind.UNIT_INTERVAL})
+    preferred_kind = Kind.UNIT_INTERVAL
 
     def distribution(self, logits):
         """Returns an `Independent(ContinuousBernoulli)`."""
@@ -103,6 +107,7 @@ class Normal(Decoder):
     """
 
     kinds = frozenset({Kind.UNIT_INTERVAL, Kind.REAL})
+    preferred_kind = Kind.UNIT_INTERVAL
 
     def __init__(
         self,
@@ -164,6 +169,7 @@ class DiscretizedLogistic(Decoder):
     """
 
     kinds = frozenset({Kind.EIGHT_BIT})
+    preferred_kind = Kind.EIGHT_BIT
     parameters_per_event = 2
 
     def distribution(self, loc, raw_scale):
@@ -183,6 +189,7 @@ class Categorical(Decoder):
     """
 
     kinds = frozenset({Kind.EIGHT_BIT})
+    preferred_kind = Kind.EIGHT_BIT
     parameters_per_event = GREY_LEVELS
 
     def split(self, outputs):
@@ -198,3 +205,12 @@ class Categorical(Decoder):
         return tfd.Independent(
             tfd.FiniteDiscrete(grid, logits=logits, atol=0.1 / GREY_LEVELS), len(self.event_shape)
         )
+
+
+BY_NAME = {
+    "bernoulli": Bernoulli,
+    "continuous_bernoulli": ContinuousBernoulli,
+    "normal": Normal,
+    "discretized_logistic": DiscretizedLogistic,
+    "categorical": Categorical,
+}

@@ -79,9 +79,7 @@ class DiscretizedLogistic(tfd.Distribution):
         # grid is finite.
         step = 1.0 / (self._num_values - 1)
         borders = (tf.range(self._num_values - 1, dtype=self.dtype) + 0.5) * step
-        above = tf.sigmoid(
-            (self._loc[..., tf.newaxis] - borders) / self._scale[..., tf.newaxis]
-        )
+        above = tf.sigmoid((self._loc[..., tf.newaxis] - borders) / self._scale[..., tf.newaxis])
         return step * tf.reduce_sum(above, axis=-1)
 
     def _mode(self):

@@ -60,3 +60,6 @@ class FullGaussian(Encoder):
         return tfd.MultivariateNormalTriL(
             loc, tf.linalg.set_diag(raw, positive(tf.linalg.diag_part(raw)))
         )
+
+
+BY_NAME = {"diagonal": Gaussian, "full": FullGaussian}

@@ -140,6 +140,26 @@ class VAE(VariationalModel):
         """Returns E[x'|z] at the posterior mean z of each example, [B, ...] -> [B, ...]."""
         return self.decoder(self.encoder(x).mean()).mean()
 
+    def generate(self, count: int, seed: int | None = None) -> dict[str, np.ndarray]:
+        """Returns new examples: z from the prior, the mean of p(x|z) and a draw from it.
+
+        Args:
+            count: how many.
+            seed: fixes the draws; the model's seed by default.
+
+        Returns:
+            {"z": [count, D], "mean": [count, ...], "sample": [count, ...]}.
+        """
+        key = self.caller_key(seed)
+        z = self.prior().sample(count, seed=fold_in(key, 0))
+        parts = []
+        for start in range(0, count, _ROWS):
+            likelihood = self.decoder(z[start : start + _ROWS])
+            drawn = likelihood.sample(seed=fold_in(key, 1, start))
+            parts.append((likelihood.mean().numpy(), drawn.numpy()))
+        mean, sample = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return {"z": z.numpy(), "mean": mean, "sample": sample}
+
     def elbo(self, x, num_samples: int = 64, **kwargs) -> np.ndarray:
         """Returns the evidence lower bound of each example, [N], nats; see `bounds`."""
         return self.bounds(x, num_samples, **kwargs).elbo

@@ -34,7 +34,9 @@ class VariationalModel(keras.Model):
     def __init__(self, objective=None, seed: int = 0, data_kind=None, **kwargs):
         super().__init__(**kwargs)
         if int(seed) != seed or not 0 <= seed < 2**31:
-            raise ValueError(f"seed does not fit. Expected an integer in [0, 2^31). Received {seed}.")
+            raise ValueError(
+                f"seed does not fit. Expected an integer in [0, 2^31). Received {seed}."
+            )
         self.objective = objectives.ELBO() if objective is None else objective
         self.seed = int(seed)
         self.data_kind = None if data_kind is None else Kind(data_kind)
@@ -99,7 +101,7 @@ class VariationalModel(keras.Model):
     def fit(self, x=None, y=None, batch_size=None, *, validation_data=None, **kwargs):
         """Trains as `keras.Model.fit` does; `x` may also be a `Split` such as `data.train`.
 
-        A `Split` or an array trains on its seeded stream (see `Split.stream`). Datasets and
+        A `Split` or an array is shuffled and binarised by `Split.epoch`. Datasets and
         generators go to Keras as they are, after a look at the first batch of a dataset.
 
         Raises:
@@ -107,12 +109,18 @@ class VariationalModel(keras.Model):
         """
         if validation_data is not None and not isinstance(validation_data, tuple):
             validation_data = self._one_pass(validation_data, batch_size, "validation")
-        if isinstance(x, Split) or (isinstance(x, np.ndarray) and y is None and not _weighted(kwargs)):
+        if isinstance(x, Split) or (
+            isinstance(x, np.ndarray) and y is None and not _weighted(kwargs)
+        ):
             split = self.as_split(x, "training")
             self.data_kind = split.kind
-            batch_size = batch_size or DEFAULT_BATCH_SIZE
-            x = split.stream(batch_size, self.seed, kwargs.get("initial_epoch", 0))
-            kwargs["steps_per_epoch"] = kwargs.get("steps_per_epoch") or split.num_batches(batch_size)
+            epoch = tf.Variable(kwargs.get("initial_epoch", 0), trainable=False, dtype=tf.int64)
+            x = split.epoch(batch_size or DEFAULT_BATCH_SIZE, self.seed, epoch)
+            set_epoch = keras.callbacks.LambdaCallback(
+                on_epoch_begin=lambda number, logs: epoch.assign(number)
+            )
+            kwargs["callbacks"] = [set_epoch, *(kwargs.get("callbacks") or [])]
+            kwargs["shuffle"] = False  # done already
             batch_size = None
         else:
             x = self._checked(x, "training")
@@ -128,6 +136,11 @@ class VariationalModel(keras.Model):
     def predict(self, x, batch_size=None, **kwargs):
         """Predicts as `keras.Model.predict` does; `x` may also be a `Split`."""
         return super().predict(self._one_pass(x, batch_size, "prediction"), **kwargs)
+
+    def check_training(self, split: Split, batch_size: int) -> None:
+        """Raises `ValueError` if `fit` would refuse `split` or `batch_size`; trains nothing."""
+        self.check_split(split)
+        split.check_batch_size(batch_size)
 
     def as_split(self, x, name: str = "given") -> Split:
         """Returns `x`, a `Split` or an array [N, ...], as a checked `Split`.

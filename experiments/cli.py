@@ -1,0 +1,67 @@
+"""What the programs share: the flags that say which data and which folder, and one-line errors."""
+
+import pathlib
+import shlex
+import sys
+import warnings
+from collections.abc import Callable
+
+from absl import app, flags
+
+DATASET = flags.DEFINE_string(
+    "dataset",
+    "digits",
+    "digits, mnist, fashion_mnist, binarized_mnist, a folder of images, or an .npz file.",
+)
+DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Folder of prepared tensorflow-datasets; the TFDS default without it."
+)
+RUN_DIR = flags.DEFINE_string("run_dir", "runs/vae", "Folder that receives everything of the run.")
+
+
+def run(main: Callable[[], None]) -> None:
+    """Runs `main` under absl; what goes wrong becomes one line on stderr and exit status 2."""
+
+    def parse(argv):
+        try:
+            rest = flags.FLAGS(argv)[1:]
+        except (flags.Error, OSError) as error:
+            _fail(error)
+        if rest:
+            _fail(f"unexpected arguments. Expected flags --NAME=VALUE only. Received {rest}.")
+        return argv
+
+    def guarded(_):
+        warnings.showwarning = lambda message, *_, **__: print(
+            f"warning: {message}", file=sys.stderr
+        )
+        try:
+            main()
+        except (ValueError, OSError, ImportError) as error:
+            _fail(error)
+        except KeyboardInterrupt:
+            _fail("interrupted.", status=130)
+
+    app.run(guarded, flags_parser=parse)
+
+
+def flag_lines() -> str:
+    """Returns the flags of the program that runs, one per line, as `--flagfile` reads them."""
+    flag_values = flags.FLAGS
+    ours = [
+        *flag_values.get_key_flags_for_module(sys.argv[0]),
+        *flag_values.get_key_flags_for_module(__name__),
+    ]
+    unique = {flag.name: flag for flag in ours if flag.value is not None and flag.name != "overwrite"}
+    return "".join(f"{unique[name].serialize()}\n" for name in sorted(unique))
+
+
+def command(module: str, path: pathlib.Path) -> str:
+    """Returns the shell command that replays the run in the folder `path`."""
+    return f"python -m {module} --flagfile={shlex.quote(str(path / 'flags.txt'))} --run_dir=NEW"
+
+
+def _fail(error: "BaseException | str", status: int = 2):
+    text = " ".join(str(error).split()) or type(error).__name__
+    print(f"error: {text}", file=sys.stderr)
+    sys.exit(status)

@@ -1,0 +1,31 @@
+"""Draws new images from the model of a run folder.
+
+    python -m experiments.generate --run_dir=runs/digits --num_images=100
+
+writes generated.png (means and draws) and generated.npz (z, mean, sample) into the run folder.
+"""
+
+from absl import flags
+
+import tfp_vae as tv
+from experiments import cli
+from tfp_vae import plots, report
+
+_NUM_IMAGES = flags.DEFINE_integer("num_images", 50, "How many.", 1, 100_000)
+_SEED = flags.DEFINE_integer("seed", 0, "Another seed gives other images.", 0, 2**31 - 1)
+
+
+def main():
+    """Loads the model, draws and writes."""
+    run = report.RunFolder(cli.RUN_DIR.value, overwrite=True)
+    vae = tv.load(run / "model.keras")
+    drawn = vae.generate(_NUM_IMAGES.value, _SEED.value)
+    run.write_arrays("generated.npz", **drawn)
+    run.write_figure(
+        "generated.png", plots.prior_samples(vae, min(_NUM_IMAGES.value, 100), _SEED.value)
+    )
+    print(f"results: {(run / 'generated.png').resolve()} and generated.npz beside it")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,22 @@
+"""What the latents of a model do."""
+
+import numpy as np
+
+from tfp_vae.data import Split
+from tfp_vae.models import VAE
+from tfp_vae.models.metrics import ACTIVE_UNIT_THRESHOLD
+
+
+def posterior_means(model: VAE, split: Split, batch_size: int = 1000) -> np.ndarray:
+    """Returns E_q(z|x)[z] of every example, [N, D]."""
+    batches = split.dataset(batch_size)
+    return np.concatenate([model.encoder(x).mean().numpy() for x in batches])
+
+
+def active_units(model: VAE, split: Split) -> int:
+    """Returns the number of latent dimensions with Var_x(E_q(z|x)[z_d]) > 0.01.
+
+    Burda, Grosse & Salakhutdinov, 2016, section 5.2.
+    """
+    variance = posterior_means(model, split).var(axis=0)
+    return int((variance > ACTIVE_UNIT_THRESHOLD).sum())

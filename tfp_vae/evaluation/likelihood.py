@@ -1,0 +1,97 @@
+"""How well a model explains test data: bounds on log p(x) with their errors."""
+
+import math
+import warnings
+
+import numpy as np
+
+from tfp_vae.data import Split
+from tfp_vae.evaluation.latent import active_units
+from tfp_vae.models import VAE
+
+# log of a mean of S weights is too low by about 1 / (2 ESS) nats (second-order Taylor).
+MAX_BIAS = 0.05
+
+
+def standard_error(values: np.ndarray) -> float:
+    """Returns the standard error of the mean of per-example values, over test examples."""
+    return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+
+
+def elbo(model: VAE, split: Split, num_samples: int = 64, verbose: bool = False) -> dict:
+    """Returns the mean ELBO of `split` in nats per example, with its standard error.
+
+    Args:
+        model: a VAE.
+        split: the examples; a dynamic one is frozen.
+        num_samples: S draws of q(z|x) per example.
+        verbose: show progress.
+    """
+    values = model.elbo(split, num_samples, verbose=verbose)
+    return {
+        "elbo": float(values.mean()),
+        "elbo_se": standard_error(values),
+        "num_elbo_samples": num_samples,
+    }
+
+
+def log_likelihood(
+    model: VAE, split: Split, num_samples: int = 5000, verbose: bool = False
+) -> dict:
+    """Returns the mean importance-sampled log p(x) of `split`, nats per example, with its errors.
+
+    `log_likelihood_se` is the standard error over examples, Monte Carlo noise included;
+    `log_likelihood_mc_se` is the part of the Monte Carlo noise alone, by the delta method:
+    var(log p_hat(x)) = 1/ESS - 1/S.
+
+    Args:
+        model: a VAE.
+        split: the examples; a dynamic one is frozen.
+        num_samples: S draws of q(z|x) per example.
+        verbose: show progress and the time left.
+
+    Warns:
+        UserWarning: if the effective sample size is too low to trust the figure, which then is too
+            low by `MAX_BIAS` nats or more.
+    """
+    bounds = model.bounds(split, num_samples, verbose=verbose)
+    size = bounds.effective_sample_size
+    bias = float(np.mean(1 / (2 * size) - 1 / (2 * num_samples)))
+    if bias > MAX_BIAS or num_samples == 1:
+        warnings.warn(
+            f"The effective sample size is low (median {np.median(size):.1f} of S={num_samples}): "
+            f"log p(x) is underestimated by {bias:.2g} nats or more. Use more samples.",
+            UserWarning,
+            stacklevel=2,
+        )
+    variance = np.maximum(1 / size - 1 / num_samples, 0)
+    result = {
+        "log_likelihood": float(bounds.log_likelihood.mean()),
+        "log_likelihood_se": standard_error(bounds.log_likelihood),
+        "log_likelihood_mc_se": float(np.sqrt(variance.sum()) / len(size)),
+        "num_importance_samples": num_samples,
+        "effective_sample_size_median": float(np.median(size)),
+        "effective_sample_size_min": float(size.min()),
+    }
+    if model.has_bits:
+        dims = math.prod(model.decoder.event_shape)
+        result["bits_per_dim"] = -result["log_likelihood"] / (dims * math.log(2))
+    return result
+
+
+def test_metrics(
+    model: VAE,
+    split: Split,
+    num_importance_samples: int,
+    num_elbo_samples: int = 64,
+    prefix: str = "test_",
+    verbose: bool = False,
+) -> dict:
+    """Returns everything that is reported of a VAE on `split`, JSON-ready, nats per example."""
+    bound = elbo(model, split, num_elbo_samples, verbose)
+    marginal = log_likelihood(model, split, num_importance_samples, verbose)
+    named = {}
+    for key, value in (bound | marginal).items():
+        is_result = key.startswith(("elbo", "log_likelihood", "bits"))
+        named[prefix + key if is_result else key] = value
+    return named | {"active_units": active_units(model, split)}

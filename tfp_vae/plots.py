@@ -1,0 +1,178 @@
+"""Pictures of a VAE: matplotlib figures that the caller saves or shows."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+from matplotlib.figure import Figure
+
+from tfp_vae.data import Split
+from tfp_vae.evaluation import posterior_means
+from tfp_vae.models import VAE
+from tfp_vae.report import RunFolder
+
+_INK = "#1b2a41"
+_TRAIN, _VALIDATION = "#1f77b4", "#d1495b"
+
+
+def tile(images: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
+    """Returns images [n, H, W, C] side by side as one image, in rows of `columns`.
+
+    The gap between images is mid-grey, so that white and black borders both end somewhere.
+    """
+    count, height, width, channels = images.shape
+    rows = math.ceil(count / columns)
+    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), 0.5)
+    for i, image in enumerate(images):
+        top = gap + (i // columns) * (height + gap)
+        left = gap + (i % columns) * (width + gap)
+        sheet[top : top + height, left : left + width] = image
+    return np.clip(sheet, 0, 1)
+
+
+def images(rows: "list[tuple[str, np.ndarray]]", columns: int) -> Figure:
+    """Returns a figure of titled sheets of images, one under the other.
+
+    Args:
+        rows: pairs of a title and images [n, H, W, C] in [0, 1].
+        columns: images per row of a sheet.
+    """
+    sheets = [(title, tile(np.asarray(batch), columns)) for title, batch in rows]
+    width = 8.0
+    heights = [width * sheet.shape[0] / sheet.shape[1] for _, sheet in sheets]
+    figure = Figure(figsize=(width, sum(heights) + 0.4 * len(sheets)), layout="constrained")
+    axes = figure.subplots(len(sheets), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for axis, (title, sheet) in zip(axes, sheets, strict=True):
+        grey = sheet.shape[-1] == 1
+        shown = sheet[..., 0] if grey else sheet[..., :3]
+        axis.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axis.set_title(title, loc="left", fontsize=10, color=_INK)
+        axis.set_axis_off()
+    return figure
+
+
+def reconstructions(model: VAE, split: Split, count: int = 20) -> Figure:
+    """Returns originals above their reconstructions from the posterior mean."""
+    values = split.take(count).values()
+    rebuilt = model.reconstruct(values).numpy()
+    return images([("test images", values), ("reconstructions", rebuilt)], columns=10)
+
+
+def prior_samples(model: VAE, count: int = 50, seed: int = 0) -> Figure:
+    """Returns images decoded from draws of the prior: their mean, and a draw from the likelihood."""
+    drawn = model.generate(count, seed)
+    rows = [
+        ("mean of p(x|z), z from the prior", drawn["mean"]),
+        ("the same z, x drawn from p(x|z)", drawn["sample"]),
+    ]
+    return images(rows, columns=10)
+
+
+def manifold(model: VAE, side: int = 20) -> Figure:
+    """Returns the mean images over a grid of quantiles of a two-dimensional standard normal latent.
+
+    Kingma & Welling, 2014, figure 4.
+
+    Raises:
+        ValueError: if the latent is not two-dimensional.
+    """
+    if model.prior.latent_dim != 2:
+        raise ValueError(
+            f"The manifold is drawn in the plane. Expected latent_dim 2. Received "
+            f"{model.prior.latent_dim}."
+        )
+    quantiles = tf.math.ndtri(tf.linspace(0.5 / side, 1 - 0.5 / side, side))
+    across, down = tf.meshgrid(quantiles, tf.reverse(quantiles, [0]))
+    z = tf.stack([tf.reshape(across, [-1]), tf.reshape(down, [-1])], axis=-1)
+    return images([("mean of p(x|z) over the latent plane", model.decoder(z).mean())], columns=side)
+
+
+def latent_scatter(model: VAE, split: Split, most: int = 5000) -> Figure:
+    """Returns posterior means coloured by label; the first two principal components if D > 2."""
+    split = split.take(most)
+    means = posterior_means(model, split)
+    names = ("z[0]", "z[1]")
+    if means.shape[1] > 2:
+        from sklearn.decomposition import PCA
+
+        pca = PCA(2).fit(means)
+        means = pca.transform(means)
+        share = pca.explained_variance_ratio_
+        names = tuple(f"principal component {i + 1} ({share[i]:.0%} of variance)" for i in (0, 1))
+    elif means.shape[1] == 1:
+        means, names = np.hstack([means, np.zeros_like(means)]), ("z[0]", "")
+    figure = Figure(figsize=(7, 6), layout="constrained")
+    axis = figure.subplots()
+    if split.labels is None:
+        axis.scatter(*means.T, s=6, alpha=0.6, color=_TRAIN, linewidths=0)
+    else:
+        classes = np.unique(split.labels)
+        palette = "tab10" if len(classes) <= 10 else "viridis"
+        drawn = axis.scatter(*means.T, c=split.labels, s=8, alpha=0.8, cmap=palette, linewidths=0)
+        if len(classes) <= 10:
+            handles, _ = drawn.legend_elements()
+            axis.legend(handles, classes, title="label", loc="center left", bbox_to_anchor=(1, 0.5))
+        else:
+            figure.colorbar(drawn, label="label")
+    axis.set(xlabel=names[0], ylabel=names[1], title="posterior means of test examples")
+    axis.set_aspect("equal", adjustable="datalim")
+    return figure
+
+
+def training_curve(history: "dict[str, list[float]]", first_epoch: int = 1) -> Figure:
+    """Returns the bound, and the KL beside it, by epoch.
+
+    Args:
+        history: what `fit` returned, `History.history`.
+        first_epoch: number of the first row.
+    """
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    epochs = np.arange(first_epoch, first_epoch + len(history["elbo"]))
+    for key, axis, name in (("elbo", left, "ELBO"), ("kl", right, "KL(q(z|x) || p(z))")):
+        axis.plot(epochs, history[key], color=_TRAIN, label="training")
+        if f"val_{key}" in history:
+            axis.plot(epochs, history[f"val_{key}"], color=_VALIDATION, label="validation")
+        axis.set(xlabel="epoch", ylabel="nats per example", title=name)
+        axis.grid(alpha=0.3)
+    # The first epochs are far below; the rest is what one looks at.
+    shown = np.concatenate([history[k] for k in ("elbo", "val_elbo") if k in history])
+    low, high = np.quantile(shown, 0.05), shown.max()
+    if len(epochs) > 10 and high > low:
+        left.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
+    left.legend(frameon=False)
+    return figure
+
+
+def write_all(run: RunFolder, model: VAE, split: Split, history: dict) -> None:
+    """Writes every picture that fits the model and its data into a run folder."""
+    run.write_figure("training_curve.png", training_curve(history))
+    run.write_figure("latent_scatter.png", latent_scatter(model, split))
+    if len(split.shape) != 3:
+        return  # vectors are no images
+    run.write_figure("reconstructions.png", reconstructions(model, split))
+    run.write_figure("prior_samples.png", prior_samples(model))
+    if model.prior.latent_dim == 2:
+        run.write_figure("manifold.png", manifold(model))
+
+
+def bound_against_examples(
+    curves: "dict[str, tuple[np.ndarray, np.ndarray]]", title: str
+) -> Figure:
+    """Returns test ELBO against training examples seen, on a log axis, a line per curve.
+
+    Kingma & Welling, 2014, figure 2.
+
+    Args:
+        curves: {label: (examples seen, ELBO in nats per example)}.
+        title: of the figure.
+    """
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axis = figure.subplots()
+    for label, (seen, bound) in curves.items():
+        axis.plot(seen, bound, marker=".", label=label)
+    axis.set_xscale("log")
+    axis.set(xlabel="training examples seen", ylabel="test ELBO, nats per example", title=title)
+    axis.grid(alpha=0.3, which="both")
+    axis.legend(frameon=False)
+    return figure

@@ -1,0 +1,133 @@
+"""Run folders: everything a run leaves behind, each file written whole or not at all."""
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import tempfile
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from tfp_vae.version import __version__
+
+_PACKAGES = ("tensorflow", "tensorflow-probability", "keras", "tensorflow-datasets", "numpy")
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of Python, this package and what it computes with."""
+    found = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    return {"python": platform.python_version(), "tfp_vae": __version__, **found}
+
+
+class RunFolder:
+    """A folder that holds one run.
+
+    Making the object only checks; `create` makes the folder, once everything else is known to be
+    good, so that a typing error leaves no empty folders and touches no old results.
+
+    Args:
+        path: the folder.
+        overwrite: whether the folder may hold files already. They are kept unless a new file has
+            the same name.
+
+    Raises:
+        FileExistsError: if the folder is not empty and `overwrite` is False, or is a file.
+        PermissionError: if the folder (or the one to make it in) is not writable.
+    """
+
+    def __init__(self, path: "str | pathlib.Path", overwrite: bool = False):
+        self.path = pathlib.Path(path)
+        if self.path.exists() and not self.path.is_dir():
+            raise FileExistsError(f"{path} is not a folder. Expected a folder. Received a file.")
+        existing = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
+        if not existing.is_dir() or not _writable(existing):
+            raise PermissionError(
+                f"The run folder {path} cannot be written. Expected a writable folder. Received "
+                f"{existing}, which is not."
+            )
+        if self.path.is_dir() and any(self.path.iterdir()) and not overwrite:
+            raise FileExistsError(
+                f"The run folder {path} is not empty. Expected a new or empty folder, or "
+                f"--overwrite. Received a folder with {len(list(self.path.iterdir()))} entries."
+            )
+
+    def create(self) -> None:
+        """Makes the folder."""
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    def __truediv__(self, name: str) -> pathlib.Path:
+        return self.path / name
+
+    def write_text(self, name: str, text: str) -> None:
+        """Writes a text file."""
+        with replacing(self.path / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+    def write_json(self, name: str, values: Mapping) -> None:
+        """Writes a JSON file; numbers that JSON does not have (NaN, infinity) are refused."""
+        self.write_text(name, json.dumps(values, indent=2, allow_nan=False) + "\n")
+
+    def write_figure(self, name: str, figure) -> None:
+        """Writes a matplotlib figure as PNG."""
+        with replacing(self.path / name) as temporary:
+            figure.savefig(temporary, dpi=120, bbox_inches="tight")
+
+    def write_arrays(self, name: str, **arrays) -> None:
+        """Writes arrays as a compressed .npz."""
+        with replacing(self.path / name) as temporary:
+            np.savez_compressed(temporary, **arrays)
+
+
+def _writable(folder: pathlib.Path) -> bool:
+    # os.access answers yes to root on a read-only file system; writing is the test.
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields a temporary path beside `path` that replaces it at the end, if nothing failed."""
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def summary(metrics: Mapping) -> str:
+    """Returns the results among `metrics` as a table with their standard errors."""
+    rows = {}
+    for key, value in metrics.items():
+        if isinstance(value, Mapping) or key.endswith("_se"):
+            continue
+        text = f"{value:,.2f}" if isinstance(value, float) else str(value)
+        error = metrics.get(f"{key}_se")
+        rows[key] = text if error is None else f"{text} +- {error:.2f}"
+    width = max(map(len, rows))
+    return "\n".join(f"  {name:<{width}}  {text}" for name, text in rows.items())
+
+
+def read_json(path: "str | pathlib.Path") -> dict:
+    """Reads a JSON object.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not a JSON object.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing. Expected a file of a run. Received no file.")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged. Expected JSON. Received: {error}") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} is damaged. Expected a JSON object. Received {type(values)}.")
+    return values

@@ -1,0 +1,121 @@
+"""Training: what goes around Keras' `fit`."""
+
+import sys
+import time
+
+import keras
+
+from tfp_vae.data import Split
+
+SCHEDULES = ("constant", "cosine", "step")
+
+
+def steps_per_execution(split: Split, batch_size: int, most: int = 100) -> int:
+    """Returns how many steps one call from Python should run: an epoch, at most `most` steps."""
+    return min(most, split.num_batches(batch_size))
+
+
+def learning_rate(schedule: str, initial: float, steps: int):
+    """Returns a learning rate for `steps` steps: a number or a Keras schedule.
+
+    Args:
+        schedule: "constant"; "cosine", to 0 along half a cosine (Loshchilov & Hutter, 2017); or
+            "step", the eight stages initial 10^(-i/7), i = 0..7, of length proportional to 3^i of
+            Burda et al. (2016).
+        initial: the rate at step 0.
+        steps: steps of the whole training.
+
+    Raises:
+        ValueError: for an unknown schedule.
+    """
+    if schedule == "constant":
+        return initial
+    if schedule == "cosine":
+        return keras.optimizers.schedules.CosineDecay(initial, steps)
+    if schedule == "step":
+        passes = [3**i for i in range(8)]
+        ends = [round(steps * sum(passes[: i + 1]) / sum(passes)) for i in range(7)]
+        rates = [initial * 10 ** (-i / 7) for i in range(8)]
+        return keras.optimizers.schedules.PiecewiseConstantDecay(ends, rates)
+    raise ValueError(
+        f"Unknown schedule. Expected one of {', '.join(SCHEDULES)}. Received {schedule!r}."
+    )
+
+
+class Progress(keras.callbacks.Callback):
+    """One line per epoch with the bound and the time left for the whole training.
+
+    On a terminal the line is rewritten in place; in a log a line appears at most every
+    `seconds` seconds, and for the first and last epoch.
+    """
+
+    def __init__(self, seconds: float = 10.0, stream=None):
+        super().__init__()
+        self.seconds = seconds
+        self.stream = sys.stdout if stream is None else stream
+
+    def on_train_begin(self, logs=None):
+        """Starts the clock."""
+        self._start = self._shown = time.monotonic()
+        self._first_epoch = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Notes the first epoch, so that a continued training has the right time left."""
+        if self._first_epoch is None:
+            self._first_epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Prints the line."""
+        now, epochs = time.monotonic(), self.params["epochs"]
+        done, last = epoch + 1 - self._first_epoch, epoch + 1 == epochs
+        terminal = self.stream.isatty()
+        if not (terminal or last or done == 1 or now - self._shown >= self.seconds):
+            return
+        self._shown = now
+        left = (now - self._start) / done * (epochs - epoch - 1)
+        shown = [f"{k} {logs[k]:.2f}" for k in ("elbo", "val_elbo", "kl") if k in (logs or {})]
+        line = f"epoch {epoch + 1}/{epochs}  {'  '.join(shown)}  {duration(left)} left"
+        end = "\n" if last or not terminal else ""
+        self.stream.write(f"\r\x1b[K{line}{end}" if terminal else f"{line}\n")
+        self.stream.flush()
+
+    def on_train_end(self, logs=None):
+        """Ends the line after an early stop."""
+        if self.stream.isatty():
+            self.stream.write("\n")
+
+
+def duration(seconds: float) -> str:
+    """Returns seconds as words: "42 s", "3 min 20 s", "2 h 05 min"."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+def early_stopping(patience: int) -> keras.callbacks.Callback:
+    """Returns a callback that stops at the best validation ELBO and restores its weights.
+
+    It watches `val_elbo`, which no KL weight moves, never the loss (whose weight warms up).
+    """
+    return keras.callbacks.EarlyStopping(
+        monitor="val_elbo", mode="max", patience=patience, restore_best_weights=True
+    )
+
+
+def tensorboard(folder) -> keras.callbacks.Callback:
+    """Returns the TensorBoard callback of Keras.
+
+    Raises:
+        ImportError: if the package is missing; the message has the command that installs it.
+    """
+    try:
+        import tensorboard as _  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "TensorBoard logs need the package tensorboard. Expected it installed "
+            "(pip install 'tfp_vae[tensorboard]'). Received no such package."
+        ) from error
+    return keras.callbacks.TensorBoard(folder)

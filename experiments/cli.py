@@ -52,7 +52,9 @@ def flag_lines() -> str:
         *flag_values.get_key_flags_for_module(sys.argv[0]),
         *flag_values.get_key_flags_for_module(__name__),
     ]
-    unique = {flag.name: flag for flag in ours if flag.value is not None and flag.name != "overwrite"}
+    unique = {
+        flag.name: flag for flag in ours if flag.value is not None and flag.name != "overwrite"
+    }
     return "".join(f"{unique[name].serialize()}\n" for name in sorted(unique))
 
 

@@ -38,7 +38,7 @@ def load(path: "str | pathlib.Path") -> keras.Model:
     if path.suffix in (".h5", ".hdf5"):
         raise ValueError(
             f"{path} is in the legacy HDF5 format, whose loading may run code hidden in the file. "
-            f"{expected} Received a {path.suffix} file; load it where it was made and save it again."
+            f"{expected} Received a {path.suffix} file; save the model again as .keras."
         )
     if not path.is_file():
         raise FileNotFoundError(f"There is no model at {path}. {expected} Received no file.")

@@ -100,5 +100,6 @@ def _check(sizes: Sequence[int], activation: str, what: str) -> None:
         )
     if activation not in ACTIVATIONS:
         raise ValueError(
-            f"Unknown activation. Expected one of {', '.join(ACTIVATIONS)}. Received {activation!r}."
+            f"Unknown activation. Expected one of {', '.join(ACTIVATIONS)}. Received "
+            f"{activation!r}."
         )

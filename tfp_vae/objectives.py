@@ -92,7 +92,7 @@ def importance_weighted_bound(terms: Terms) -> tf.Tensor:
     return tf.reduce_logsumexp(log_weights(terms), axis=0) - tf.math.log(count)
 
 
-# Schedules are Keras learning-rate schedules: pure functions of the optimizer's step, saved by Keras.
+# Schedules are Keras learning-rate schedules: pure functions of the optimizer's step.
 
 
 def linear(steps: int, start: float = 0.0, end: float = 1.0):

@@ -59,7 +59,7 @@ def reconstructions(model: VAE, split: Split, count: int = 20) -> Figure:
 
 
 def prior_samples(model: VAE, count: int = 50, seed: int = 0) -> Figure:
-    """Returns images decoded from draws of the prior: their mean, and a draw from the likelihood."""
+    """Returns images decoded from draws of the prior: the mean of p(x|z), and a draw from it."""
     drawn = model.generate(count, seed)
     rows = [
         ("mean of p(x|z), z from the prior", drawn["mean"]),

@@ -32,8 +32,8 @@ def load(
     """Loads a data set.
 
     Args:
-        source: "digits" (1,797 8x8 digits inside scikit-learn, no download), a name in `TFDS_NAMES`,
-            a folder of images (optionally `train`, `validation` and `test` folders, optionally one
+        source: "digits" (1,797 8x8 digits inside scikit-learn, no download), one of
+            `TFDS_NAMES`, a folder of images (optionally `train`, `validation` and `test` folders, optionally one
             folder per class), an `.npz` file (`x_train`, `y_train`, `x_test`, ... or `x` and `y`),
             or an array [N, ...].
         data_dir: folder of prepared tensorflow-datasets. None means the TFDS default; what is
@@ -70,8 +70,8 @@ def load(
             raw = _npz(path)
         else:
             raise FileNotFoundError(
-                f"There is no data set {str(source)!r}. Expected one of {', '.join(NAMES)}, a folder "
-                f"of images or an .npz file. Received {str(source)!r}, which is none of them."
+                f"There is no data set {str(source)!r}. Expected one of {', '.join(NAMES)}, a "
+                f"folder of images or an .npz file. Received {str(source)!r}, which is neither."
             )
     raw = {split: (_channels(x, split), y) for split, (x, y) in raw.items()}
     native = kinds.infer(raw["train"][0])

@@ -21,8 +21,8 @@ SCALE_FLOOR = 1e-4
 def positive(raw: tf.Tensor, floor: float = SCALE_FLOOR) -> tf.Tensor:
     """Returns softplus(raw) + floor, the one transform that makes a scale here.
 
-    softplus grows like its argument (no overflow as in exp), and the floor bounds a log-density from
-    above. The gradient is sigmoid(raw): nowhere cut off as by a hard clip.
+    softplus grows like its argument (no overflow as in exp), and the floor bounds a log-density
+    from above. The gradient is sigmoid(raw): nowhere cut off as by a hard clip.
     """
     return tf.math.softplus(raw) + floor
 

@@ -121,7 +121,8 @@ class Normal(Decoder):
         is_number = isinstance(scale, int | float) and not isinstance(scale, bool)
         if not (scale in ("shared", "per_pixel") or (is_number and 0 < scale < float("inf"))):
             raise ValueError(
-                f"Unknown scale. Expected 'shared', 'per_pixel' or a number > 0. Received {scale!r}."
+                "Unknown scale. Expected 'shared', 'per_pixel' or a number > 0. Received "
+                f"{scale!r}."
             )
         if not scale_floor > 0:
             raise ValueError(

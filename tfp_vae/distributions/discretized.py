@@ -1,8 +1,8 @@
 """The discretised logistic on the grid {0, 1/(n-1), ..., 1}.
 
-`tfd.QuantizedDistribution` defines it on the integers; the tests compare value and gradient with it.
-This form is for the unit-interval grid that all our images share, and stays finite in the tails: with
-a = (x - loc + h) / scale, b = (x - loc - h) / scale and h half a grid step,
+`tfd.QuantizedDistribution` defines it on the integers; the tests compare value and gradient with
+it. This form is for the unit-interval grid that all our images share and stays finite in the tails:
+with a = (x - loc + h) / scale, b = (x - loc - h) / scale and h half a grid step,
 
     sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a)),
 

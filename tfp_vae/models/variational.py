@@ -26,9 +26,9 @@ class VariationalModel(keras.Model):
         seed: an integer; fixes data order, binarisation and every latent draw.
         data_kind: the kind of values the model was trained on; `fit` sets it.
 
-    Every draw of noise is keyed by (seed, purpose, step): by the optimizer's step in training, by the
-    number of examples seen in evaluation. Two evaluations of the same data see the same noise, and a
-    run that continues from a saved model sees the noise that it would have seen.
+    Every draw of noise is keyed by (seed, purpose, step): by the optimizer's step in training, by
+    the number of examples seen in evaluation. Two evaluations of the same data see the same noise,
+    and a run that continues from a saved model sees the noise that it would have seen.
     """
 
     def __init__(self, objective=None, seed: int = 0, data_kind=None, **kwargs):
@@ -78,7 +78,7 @@ class VariationalModel(keras.Model):
         loss = self.objective(terms, step)
         for extra in self.losses:  # regularisers of a user's network
             loss += tf.cast(extra, loss.dtype)
-        # Keras sums the gradients of the replicas and leaves a custom loss to divide by their number.
+        # Keras sums the gradients of the replicas; a custom loss has to divide by their number.
         return loss / tf.distribute.get_strategy().num_replicas_in_sync
 
     def noise_key(self, training: bool | None) -> tf.Tensor:

@@ -99,7 +99,7 @@ def build(data: tv.data.Data) -> tv.VAE:
 
 def callbacks(run: report.RunFolder) -> list:
     """Returns the callbacks that the flags ask for."""
-    chosen = [training.Progress(), keras.callbacks.CSVLogger(run / "history.csv")]
+    chosen = [training.ShowProgress(), keras.callbacks.CSVLogger(run / "history.csv")]
     if _PATIENCE.value:
         chosen.append(training.early_stopping(_PATIENCE.value))
     if _TENSORBOARD.value:

@@ -42,47 +42,57 @@ def learning_rate(schedule: str, initial: float, steps: int):
     )
 
 
-class Progress(keras.callbacks.Callback):
-    """One line per epoch with the bound and the time left for the whole training.
+class Progress:
+    """Says how far a long piece of work is and how long it will still take.
 
-    On a terminal the line is rewritten in place; in a log a line appears at most every
-    `seconds` seconds, and for the first and last epoch.
+    On a terminal one line is rewritten in place; in a log a line appears for the first and the last
+    step and at most every `seconds` seconds between.
+
+    Args:
+        what: what is being counted, such as "epoch".
+        already: how many were done before the clock started.
+        seconds: between lines of a log.
+        stream: where to write, standard output by default.
     """
 
-    def __init__(self, seconds: float = 10.0, stream=None):
-        super().__init__()
-        self.seconds = seconds
+    def __init__(self, what: str, already: int = 0, seconds: float = 10.0, stream=None):
+        self.what, self.already, self.seconds = what, already, seconds
         self.stream = sys.stdout if stream is None else stream
-
-    def on_train_begin(self, logs=None):
-        """Starts the clock."""
         self._start = self._shown = time.monotonic()
-        self._first_epoch = None
+        self._is_first = True
 
-    def on_epoch_begin(self, epoch, logs=None):
-        """Notes the first epoch, so that a continued training has the right time left."""
-        if self._first_epoch is None:
-            self._first_epoch = epoch
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Prints the line."""
-        now, epochs = time.monotonic(), self.params["epochs"]
-        done, last = epoch + 1 - self._first_epoch, epoch + 1 == epochs
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """Reports that `done` of `total` are done."""
+        now = time.monotonic()
+        is_first, self._is_first = self._is_first, False
         terminal = self.stream.isatty()
-        if not (terminal or last or done == 1 or now - self._shown >= self.seconds):
+        if not (terminal or is_first or done == total or now - self._shown >= self.seconds):
             return
         self._shown = now
-        left = (now - self._start) / done * (epochs - epoch - 1)
-        shown = [f"{k} {logs[k]:.2f}" for k in ("elbo", "val_elbo", "kl") if k in (logs or {})]
-        line = f"epoch {epoch + 1}/{epochs}  {'  '.join(shown)}  {duration(left)} left"
-        end = "\n" if last or not terminal else ""
-        self.stream.write(f"\r\x1b[K{line}{end}" if terminal else f"{line}\n")
+        left = (now - self._start) / (done - self.already) * (total - done)
+        line = f"{self.what} {done:,}/{total:,}  {note}{duration(left)} left"
+        if terminal:
+            self.stream.write(f"\r\x1b[K{line}" + ("\n" if done == total else ""))
+        else:
+            self.stream.write(f"{line}\n")
         self.stream.flush()
 
-    def on_train_end(self, logs=None):
-        """Ends the line after an early stop."""
-        if self.stream.isatty():
-            self.stream.write("\n")
+
+class ShowProgress(keras.callbacks.Callback):
+    """Shows the bound, the KL and the time left for the whole training, after every epoch."""
+
+    def on_train_begin(self, logs=None):
+        """Waits for the first epoch, which may be any."""
+        self._progress = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Starts the clock."""
+        self._progress = self._progress or Progress("epoch", already=epoch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Reports the epoch."""
+        shown = (f"{k} {logs[k]:.2f}  " for k in ("elbo", "val_elbo", "kl") if k in (logs or {}))
+        self._progress(epoch + 1, self.params["epochs"], "".join(shown))
 
 
 def duration(seconds: float) -> str:

@@ -33,11 +33,12 @@ def load(
 
     Args:
         source: "digits" (1,797 8x8 digits inside scikit-learn, no download), one of
-            `TFDS_NAMES`, a folder of images (optionally `train`, `validation` and `test` folders, optionally one
-            folder per class), an `.npz` file (`x_train`, `y_train`, `x_test`, ... or `x` and `y`),
-            or an array [N, ...].
-        data_dir: folder of prepared tensorflow-datasets. None means the TFDS default; what is
-            missing there is downloaded.
+            `TFDS_NAMES`, a folder of images (optionally with `train`, `validation` and `test`
+            folders, optionally with one folder per class), an `.npz` file (`x_train`, `y_train`,
+            `x_test`, ... or `x` and `y`), or an array [N, ...]. Integers in 0..255 mean k/255.
+        data_dir: folder of prepared tensorflow-datasets, which is only read. None means the TFDS
+            default (`TFDS_DATA_DIR` in the environment moves it); what is missing there is
+            downloaded.
         kind: the kind of values to model (see `Kind`). None means `DYNAMIC` for the named grey
             digits and clothes, and for everything else the kind that the values have by themselves.
         labels: [N] integers, only for an array.
@@ -73,21 +74,21 @@ def load(
                 f"There is no data set {str(source)!r}. Expected one of {', '.join(NAMES)}, a "
                 f"folder of images or an .npz file. Received {str(source)!r}, which is neither."
             )
-    raw = {split: (_channels(x, split), y) for split, (x, y) in raw.items()}
-    native = kinds.infer(raw["train"][0])
+    is_named = isinstance(source, str) and source in NAMES
+    arrays = _numbers({split: values for split, (values, _) in raw.items()})
+    native = kinds.infer(arrays["train"])
     if kind is None:
-        grey_by_name = name in NAMES and native is Kind.EIGHT_BIT
-        kind = Kind.DYNAMIC if grey_by_name else native
+        kind = Kind.DYNAMIC if is_named and native is Kind.EIGHT_BIT else native
     kind = _checked_kind(kind, native, name)
     splits = {}
-    for split, (values, targets) in _cut(raw, name).items():
+    for split, values in arrays.items():
         values = values * np.uint8(255) if values.dtype == np.uint8 and native.is_binary else values
-        made = Split(values, kind, targets, split)
-        splits[split] = made if split == "train" else made.frozen()
+        splits[split] = Split(values, kind, raw[split][1], split)
     shapes = {split: made.shape for split, made in splits.items()}
     if len(set(shapes.values())) > 1:
         raise ValueError(f"The splits differ in shape. Expected one shape. Received {shapes}.")
-    return Data(name, **splits)
+    splits = _cut(splits, name, test_share=0.2 if is_named else 0.1)
+    return Data(name, splits["train"], splits["validation"].frozen(), splits["test"].frozen())
 
 
 def _checked_kind(kind: "Kind | str", native: Kind, name: str) -> Kind:
@@ -107,21 +108,34 @@ def _checked_kind(kind: "Kind | str", native: Kind, name: str) -> Kind:
     return kind
 
 
-def _channels(values: np.ndarray, split: str) -> np.ndarray:
-    """Gives images their channel axis, [N, H, W] -> [N, H, W, 1], and refuses odd layouts."""
-    values = np.asarray(values)
-    if values.dtype == object or not (
-        np.issubdtype(values.dtype, np.number) or values.dtype == np.bool_
-    ):
+def _numbers(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the splits as uint8 (k/255), bool or floats, images with a channel axis.
+
+    What integers are is decided for all splits together: one scale for training and test.
+    """
+    arrays = {split: np.asarray(values) for split, values in arrays.items()}
+    for split, values in arrays.items():
+        if values.dtype.kind not in "biuf":
+            raise ValueError(
+                f"The {split} values are not numbers. Expected an array of real numbers. Received "
+                f"dtype {values.dtype}."
+            )
+        kinds.check_finite(values, f"The {split} array")
+    if len({values.dtype.kind == "f" for values in arrays.values()}) > 1:
+        received = {split: str(values.dtype) for split, values in arrays.items()}
         raise ValueError(
-            f"The {split} values are not numbers. Expected an array of numbers. Received dtype "
-            f"{values.dtype}."
+            f"The splits differ in type. Expected integers in all or floats in all. Received "
+            f"{received}."
         )
-    if np.issubdtype(values.dtype, np.integer) and values.dtype != np.uint8:
-        if values.size and (values.min() < 0 or values.max() > 255):
-            values = values.astype(np.float32)
-        else:
-            values = values.astype(np.uint8)
+    integers = [x for x in arrays.values() if x.dtype.kind in "iu" and x.size]
+    is_grey = all(0 <= x.min() and x.max() <= 255 for x in integers)
+    return {split: _channels(values, split, is_grey) for split, values in arrays.items()}
+
+
+def _channels(values: np.ndarray, split: str, is_grey: bool) -> np.ndarray:
+    """Gives images their channel axis, [N, H, W] -> [N, H, W, 1], and refuses odd layouts."""
+    if values.dtype.kind in "iu":
+        values = values.astype(np.uint8 if is_grey else np.float32, copy=False)
     if values.ndim == 3:
         values = values[..., np.newaxis]
     if values.ndim == 4 and values.shape[-1] not in (1, 3, 4):
@@ -132,26 +146,25 @@ def _channels(values: np.ndarray, split: str) -> np.ndarray:
     return values
 
 
-def _cut(raw: _Raw, name: str) -> _Raw:
+def _cut(splits: dict[str, Split], name: str, test_share: float) -> dict[str, Split]:
     """Completes train, validation and test, cutting what is missing with a fixed seed."""
-    raw = dict(raw)
+    splits = dict(splits)
+    missing = [split for split in _SPLIT_NAMES if split not in splits]
+    if len(splits["train"]) <= len(missing):
+        raise ValueError(
+            f"{name} has too few examples to cut a {' and a '.join(missing)} split from. Expected "
+            f"at least {len(missing) + 1}. Received {len(splits['train'])}."
+        )
     rng = np.random.default_rng(_SPLIT_SEED)
-    fraction = 0.2 if name == "digits" else 0.1
-    for wanted, share, most in (("test", fraction, None), ("validation", 0.1, 5000)):
-        if wanted in raw:
-            continue
-        values, labels = raw["train"]
-        if len(values) < 3:
-            raise ValueError(
-                f"{name} has too few examples to cut a {wanted} split from. Expected at least 3. "
-                f"Received {len(values)}."
-            )
-        count = max(1, round(len(values) * share))
-        count = count if most is None else min(count, most)
-        order = rng.permutation(len(values))
-        for split, index in ((wanted, order[:count]), ("train", np.sort(order[count:]))):
-            raw[split] = (values[index], None if labels is None else labels[index])
-    return {split: raw[split] for split in _SPLIT_NAMES}
+    for wanted, share, most in (("test", test_share, None), ("validation", 0.1, 5000)):
+        if wanted in missing:
+            train = splits["train"]
+            count = max(1, round(len(train) * share))
+            count = count if most is None else min(count, most)
+            order = rng.permutation(len(train))
+            splits[wanted] = train.select(order[:count], wanted)
+            splits["train"] = train.select(np.sort(order[count:]), "train")
+    return splits
 
 
 def _digits() -> _Raw:
@@ -171,16 +184,21 @@ def _tfds(name: str, data_dir: "str | pathlib.Path | None") -> _Raw:
             f"data_dir does not exist. Expected a folder of prepared tensorflow-datasets. Received "
             f"{str(data_dir)!r}."
         )
+    place = "the tensorflow-datasets default folder, or a network to download it from"
+    if data_dir is not None:
+        place = f"{str(data_dir)!r} (without data_dir it would be downloaded)"
     try:
         builder = tfds.builder(name, data_dir=data_dir)
-        builder.download_and_prepare()
+        if data_dir is None:
+            builder.download_and_prepare()
+        elif not builder.is_prepared():
+            raise FileNotFoundError(f"no {builder.data_path}")
         splits = builder.as_dataset(batch_size=-1)
         loaded = {split: tfds.as_numpy(splits[split]) for split in _SPLIT_NAMES if split in splits}
     except Exception as error:  # TFDS raises a different type for each thing that can go wrong
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise FileNotFoundError(
-            f"The data set {name!r} could not be loaded. Expected it prepared under "
-            f"{str(data_dir or 'the tensorflow-datasets default folder')!r} or downloadable. "
+            f"The data set {name!r} could not be loaded. Expected it prepared in {place}. "
             f"Received: {reason}"
         ) from error
     return {split: (part["image"], part.get("label")) for split, part in loaded.items()}
@@ -188,7 +206,8 @@ def _tfds(name: str, data_dir: "str | pathlib.Path | None") -> _Raw:
 
 def _npz(path: pathlib.Path) -> _Raw:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # NumPy leaves a file that it opened itself open if the archive is damaged.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
     except Exception as error:  # zip, header and pickle faults have no common type
         raise ValueError(
@@ -214,28 +233,40 @@ def _folder(path: pathlib.Path) -> _Raw:
     parts = {split: path / split for split in _SPLIT_NAMES if (path / split).is_dir()}
     if "train" not in parts:
         parts = {"train": path}
-    classes = sorted({c.name for part in parts.values() for c in part.iterdir() if c.is_dir()})
-    return {split: _images(part, classes) for split, part in parts.items()}
+    names = {split: _image_names(part) for split, part in parts.items()}
+    classes = sorted({n.parts[0] for part in names.values() for n in part if len(n.parts) > 1})
+    return {split: _images(part, names[split], classes) for split, part in parts.items()}
 
 
-def _images(path: pathlib.Path, classes: list[str]) -> tuple[np.ndarray, np.ndarray | None]:
-    files = sorted(f for f in path.rglob("*") if f.suffix.lower() in IMAGE_SUFFIXES)
-    if not files:
+def _image_names(path: pathlib.Path) -> list[pathlib.Path]:
+    names = [f.relative_to(path) for f in path.rglob("*") if f.suffix.lower() in IMAGE_SUFFIXES]
+    names = sorted(n for n in names if not any(part.startswith(".") for part in n.parts))
+    if not names:
         raise ValueError(
             f"{path} holds no images. Expected files ending in {', '.join(IMAGE_SUFFIXES)}. "
             f"Received a folder with none."
         )
-    first, images, labels = None, [], []
-    for file in files:
-        image = _image(file)
-        first = image if first is None else first
-        if image.shape != first.shape:
+    return names
+
+
+def _images(
+    path: pathlib.Path, names: list[pathlib.Path], classes: list[str]
+) -> tuple[np.ndarray, np.ndarray | None]:
+    images, labels = [], []
+    for name in names:
+        image = _image(path / name)
+        if images and image.shape != images[0].shape:
             raise ValueError(
-                f"{file} differs from the other images. Expected shape {first.shape} "
-                f"(height, width, channels), as {files[0].name} has. Received shape {image.shape}."
+                f"{path / name} differs from the other images. Expected shape {images[0].shape} "
+                f"(height, width, channels), as {names[0]} has. Received shape {image.shape}."
             )
         images.append(image)
-        labels.append(classes.index(file.relative_to(path).parts[0]) if classes else 0)
+        if classes and len(name.parts) == 1:
+            raise ValueError(
+                f"{path / name} has no class. Expected every image in the folder of its class "
+                f"({', '.join(classes)}). Received an image beside these folders."
+            )
+        labels.append(classes.index(name.parts[0]) if classes else 0)
     return np.stack(images), np.array(labels) if classes else None
 
 
@@ -245,6 +276,8 @@ def _image(file: pathlib.Path) -> np.ndarray:
     try:
         with Image.open(file) as image:
             image.load()
+            if image.mode.startswith(("I", "F")):
+                raise ValueError(f"16 or more bits per value (mode {image.mode})")
             if image.mode in ("RGB", "RGBA"):
                 return np.asarray(image)
             if image.mode in ("P", "CMYK", "YCbCr", "LA", "PA"):
@@ -252,5 +285,5 @@ def _image(file: pathlib.Path) -> np.ndarray:
             return np.asarray(image.convert("L"))[..., np.newaxis]
     except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(
-            f"{file} could not be read. Expected a whole image file. Received: {error}"
+            f"{file} could not be read. Expected a whole 8-bit image file. Received: {error}"
         ) from error

@@ -46,7 +46,7 @@ class Split:
             intensities = np.asarray(intensities, np.float32)
         self.kind = Kind(kind)
         self.name = name
-        self.labels = None if labels is None else np.asarray(labels, np.int64)
+        self.labels = None if labels is None else _integers(labels, name)
         self._intensities = intensities
         self._check()
 
@@ -57,9 +57,10 @@ class Split:
                 f"The {self.name} values must have one axis of examples and at least one more. "
                 f"Expected shape (N, ...). Received shape {values.shape}."
             )
-        if not len(values):
+        if not values.size:
             raise ValueError(
-                f"The {self.name} split is empty. Expected at least one example. Received 0."
+                f"The {self.name} split is empty. Expected at least one example. Received shape "
+                f"{values.shape}."
             )
         if self.labels is not None and self.labels.shape != (len(values),):
             raise ValueError(
@@ -122,8 +123,12 @@ class Split:
 
     def take(self, count: int) -> "Split":
         """Returns the first `count` examples as a split."""
-        labels = None if self.labels is None else self.labels[:count]
-        return Split(self._intensities[:count], self.kind, labels, self.name)
+        return self.select(slice(count), self.name)
+
+    def select(self, index, name: str) -> "Split":
+        """Returns the examples at `index`, a slice or an array, as a split called `name`."""
+        labels = None if self.labels is None else self.labels[index]
+        return Split(self._intensities[index], self.kind, labels, name)
 
     def num_batches(self, batch_size: int) -> int:
         """Returns the number of batches of one epoch, the short last one included."""
@@ -187,6 +192,16 @@ class Split:
             tf.data.experimental.assert_cardinality(self.num_batches(batch_size))
         )
         return batches.map(to_batch, num_parallel_calls=2, deterministic=True).prefetch(8)
+
+
+def _integers(labels, name: str) -> np.ndarray:
+    labels = np.asarray(labels)
+    if labels.dtype.kind not in "biu":
+        raise ValueError(
+            f"The {name} labels are no class numbers. Expected integers. Received dtype "
+            f"{labels.dtype}."
+        )
+    return labels.astype(np.int64)
 
 
 def _to_float(values: tf.Tensor) -> tf.Tensor:

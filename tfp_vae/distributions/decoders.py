@@ -35,6 +35,10 @@ class Decoder(ConditionalDistribution):
     kinds: frozenset[Kind] = frozenset()
     preferred_kind: Kind
 
+    def build(self, input_shape):
+        """Builds for latents [B, D]; sample axes in front, [S, B, D], are not part of it."""
+        super().build((None, input_shape[-1]))
+
     def check_kind(self, kind: Kind) -> None:
         """Raises `ValueError`, naming the ways out, if this is no likelihood for `kind`."""
         if kind in self.kinds:
@@ -204,8 +208,16 @@ class Categorical(Decoder):
         """Returns an `Independent(FiniteDiscrete)`."""
         grid = tf.range(GREY_LEVELS, dtype=tf.float32) / (GREY_LEVELS - 1)
         return tfd.Independent(
-            tfd.FiniteDiscrete(grid, logits=logits, atol=0.1 / GREY_LEVELS), len(self.event_shape)
+            _OnGrid(grid, logits=logits, atol=0.1 / GREY_LEVELS), len(self.event_shape)
         )
+
+
+class _OnGrid(tfd.FiniteDiscrete):
+    def _mean(self):
+        # TFP's takes tf.nn.softmax, which on some processors refuses more than five axes.
+        logits = self.logits_parameter()
+        probs = tf.exp(logits - tf.reduce_logsumexp(logits, axis=-1, keepdims=True))
+        return tf.reduce_sum(probs * self.outcomes, axis=-1)
 
 
 BY_NAME = {

@@ -8,6 +8,7 @@ import numpy as np
 from tfp_vae.data import Split
 from tfp_vae.evaluation.latent import active_units
 from tfp_vae.models import VAE
+from tfp_vae.training import Progress
 
 # log of a mean of S weights is too low by about 1 / (2 ESS) nats (second-order Taylor).
 MAX_BIAS = 0.05
@@ -16,6 +17,10 @@ MAX_BIAS = 0.05
 def standard_error(values: np.ndarray) -> float:
     """Returns the standard error of the mean of per-example values, over test examples."""
     return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+
+
+def _progress(what: str, verbose: bool) -> Progress | None:
+    return Progress(what) if verbose else None
 
 
 def elbo(model: VAE, split: Split, num_samples: int = 64, verbose: bool = False) -> dict:
@@ -27,7 +32,7 @@ def elbo(model: VAE, split: Split, num_samples: int = 64, verbose: bool = False)
         num_samples: S draws of q(z|x) per example.
         verbose: show progress.
     """
-    values = model.elbo(split, num_samples, verbose=verbose)
+    values = model.elbo(split, num_samples, progress=_progress("ELBO, example", verbose))
     return {
         "elbo": float(values.mean()),
         "elbo_se": standard_error(values),
@@ -54,7 +59,7 @@ def log_likelihood(
         UserWarning: if the effective sample size is too low to trust the figure, which then is too
             low by `MAX_BIAS` nats or more.
     """
-    bounds = model.bounds(split, num_samples, verbose=verbose)
+    bounds = model.bounds(split, num_samples, progress=_progress("log p(x), example", verbose))
     size = bounds.effective_sample_size
     bias = float(np.mean(1 / (2 * size) - 1 / (2 * num_samples)))
     if bias > MAX_BIAS or num_samples == 1:

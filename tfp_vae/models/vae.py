@@ -1,6 +1,7 @@
 """The variational autoencoder (Kingma & Welling, 2014; Rezende et al., 2014)."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import keras
@@ -175,7 +176,7 @@ class VAE(VariationalModel):
         *,
         seed: int | None = None,
         batch_size: int = 100,
-        verbose: bool = False,
+        progress: Callable[[int, int], None] | None = None,
     ) -> Bounds:
         """Returns bounds on log p(x) from `num_samples` draws of q(z|x) per example.
 
@@ -188,7 +189,7 @@ class VAE(VariationalModel):
             num_samples: S.
             seed: fixes the draws; the model's seed by default.
             batch_size: examples at a time.
-            verbose: show progress and the time left.
+            progress: called with (examples done, examples in all) after every batch.
 
         Raises:
             ValueError: if S < 1 or the model is no model of `x`.
@@ -204,7 +205,6 @@ class VAE(VariationalModel):
             self._bounds_function = tf.function(
                 self._bounds_of_batch, jit_compile=bool(self.compiled and self.jit_compile)
             )
-        progress = keras.utils.Progbar(len(split), unit_name="example", verbose=int(verbose))
         key = self.caller_key(seed)
         parts = []
         for start in range(0, len(split), batch_size):
@@ -219,7 +219,8 @@ class VAE(VariationalModel):
                 fold_in(key, start),
             )
             parts.append([bound.numpy()[:size] for bound in part])
-            progress.add(size)
+            if progress is not None:
+                progress(start + size, len(split))
         return Bounds(*(np.concatenate(bound) for bound in zip(*parts, strict=True)))
 
     def _bounds_of_batch(self, x, num_samples, chunk, key):

@@ -124,6 +124,8 @@ class VariationalModel(keras.Model):
             batch_size = None
         else:
             x = self._checked(x, "training")
+            if isinstance(x, tf.data.Dataset):
+                kwargs.setdefault("shuffle", False)  # Keras warns that it cannot
         return super().fit(x, y, batch_size, validation_data=validation_data, **kwargs)
 
     def evaluate(self, x=None, y=None, batch_size=None, **kwargs):

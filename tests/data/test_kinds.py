@@ -1,0 +1,67 @@
+"""What values are: inferred kinds, what each kind asks for, and what is not finite."""
+
+import numpy as np
+import pytest
+
+from tfp_vae.data import Kind, kinds
+
+GREY = np.array([0, 7, 255], np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        pytest.param(np.array([True, False]), Kind.STATIC, id="bool"),
+        pytest.param(np.array([0, 1], np.uint8), Kind.STATIC, id="uint8 of 0 and 1"),
+        pytest.param(np.array([0.0, 1.0]), Kind.STATIC, id="floats of 0 and 1"),
+        pytest.param(GREY, Kind.EIGHT_BIT, id="uint8"),
+        pytest.param(np.array([0, 255], np.uint8), Kind.EIGHT_BIT, id="uint8 of 0 and 255"),
+        pytest.param(np.array([0.0, 0.3, 1.0]), Kind.UNIT_INTERVAL, id="floats in [0, 1]"),
+        pytest.param(np.array([-0.1, 0.5]), Kind.REAL, id="floats below 0"),
+        pytest.param(np.array([0.5, 1.1]), Kind.REAL, id="floats above 1"),
+        pytest.param(np.array([-3, 300]), Kind.REAL, id="integers out of a byte"),
+    ],
+)
+def test_kind_is_inferred_from_dtype_and_range(values, kind):
+    assert kinds.infer(values) is kind
+
+
+@pytest.mark.parametrize("kind", list(Kind), ids=str)
+def test_binary_and_discrete_kinds_are_the_ones_with_probabilities(kind):
+    assert kind.is_binary == (kind in {"static", "dynamic", "threshold"})
+    assert kind.is_discrete == (kind.is_binary or kind == "eight_bit")
+
+
+@pytest.mark.parametrize(
+    ("values", "fitting"),
+    [
+        pytest.param([0.0, 1.0], set(Kind), id="0 and 1"),
+        pytest.param([0.0, 7 / 255], set(Kind) - {Kind.STATIC}, id="the grid of 256 levels"),
+        pytest.param([0.0, 0.3001], set(Kind) - {Kind.STATIC, Kind.EIGHT_BIT}, id="in [0, 1]"),
+        pytest.param([0.0, 1.001], {Kind.REAL}, id="above 1"),
+        pytest.param([-0.001, 1.0], {Kind.REAL}, id="below 0"),
+    ],
+)
+def test_values_fit_exactly_the_kinds_that_have_a_density_there(values, fitting):
+    values = np.array(values, np.float32)
+    assert {kind for kind in Kind if kinds.violation(values, kind) is None} == fitting
+
+
+def test_all_256_levels_are_on_the_grid_in_float32():
+    levels = np.arange(256, dtype=np.uint8).astype(np.float32) / 255
+    assert kinds.violation(levels, Kind.EIGHT_BIT) is None
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf], ids=str)
+def test_first_value_that_is_not_finite_is_named_with_its_index(bad):
+    values = np.zeros((3, 4), np.float32)
+    values[2, 1] = values[2, 3] = bad
+    with pytest.raises(ValueError) as error:
+        kinds.check_finite(values, "The array")
+    expected = f"2 values that are not finite. Expected finite numbers. Received {bad} at index"
+    assert f"The array has {expected} (2, 1)." in str(error.value)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, bool, np.int64, np.float64])
+def test_finite_values_of_any_dtype_pass(dtype):
+    kinds.check_finite(np.ones((2, 2), dtype), "The array")

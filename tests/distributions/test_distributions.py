@@ -1,0 +1,299 @@
+"""Heads, encoders, decoders and priors: shapes, agreement of sample and log_prob, extremes."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+from scipy import stats
+
+import tfp_vae as tv
+from tfp_vae.data import Kind
+from tfp_vae.distributions import DiscretizedLogistic, positive
+from tfp_vae.distributions.base import SCALE_FLOOR, inverse_positive
+
+tfd = tfp.distributions
+
+DECODERS = {
+    "bernoulli": lambda net, shape: tv.decoders.Bernoulli(net, shape),
+    "continuous_bernoulli": lambda net, shape: tv.decoders.ContinuousBernoulli(net, shape),
+    "normal_fixed": lambda net, shape: tv.decoders.Normal(net, shape, scale=0.3),
+    "normal_shared": lambda net, shape: tv.decoders.Normal(net, shape, scale="shared"),
+    "normal_per_pixel": lambda net, shape: tv.decoders.Normal(net, shape, scale="per_pixel"),
+    "discretized_logistic": lambda net, shape: tv.decoders.DiscretizedLogistic(net, shape),
+    "categorical": lambda net, shape: tv.decoders.Categorical(net, shape),
+}
+ENCODERS = {"diagonal": tv.encoders.Gaussian, "full": tv.encoders.FullGaussian}
+
+
+@pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.parametrize("shape", [(6,), (4, 5, 1), (4, 4, 3)], ids=str)
+def test_decoder_has_batch_and_event_shape_with_and_without_sample_axes(name, shape):
+    decoder = DECODERS[name](tv.networks.mlp([7]), shape)
+    for lead in [(3,), (2, 3), (5, 2, 3)]:
+        if not decoder.built:
+            decoder.build((None, 2))
+        likelihood = decoder(tf.ones((*lead, 2)))
+        assert likelihood.batch_shape == lead
+        assert likelihood.event_shape == shape
+        assert likelihood.mean().shape == (*lead, *shape)
+        drawn = likelihood.sample(seed=[0, 1])
+        assert likelihood.log_prob(drawn).shape == lead
+        assert likelihood.log_prob(drawn).dtype == tf.float32
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_convolutional_decoder_keeps_pixels_in_place(name):
+    decoder = DECODERS[name](tv.networks.conv_decoder((5, 6), (8,), 16), (5, 6, 3))
+    likelihood = decoder(tf.ones((2, 4, 3)))
+    decoder_of_one = decoder(tf.ones((4, 3)))
+    assert likelihood.batch_shape == (2, 4)
+    np.testing.assert_allclose(likelihood.mean()[1], decoder_of_one.mean(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS.values(), ids=ENCODERS)
+@pytest.mark.parametrize("latent_dim", [1, 2, 7])
+def test_encoder_is_a_normal_over_latents(encoder, latent_dim):
+    posterior = encoder(tv.networks.mlp([5]), latent_dim)(tf.ones((3, 4, 4, 1)))
+    assert posterior.batch_shape == (3,)
+    assert posterior.event_shape == (latent_dim,)
+    assert np.all(np.linalg.eigvalsh(posterior.covariance()) > 0)
+
+
+def test_full_covariance_encoder_is_correlated():
+    x = tf.constant(np.random.default_rng(0).normal(size=(3, 10)), tf.float32)
+    covariance = tv.encoders.FullGaussian(tv.networks.mlp([50]), 3)(x).covariance().numpy()
+    assert np.all(np.abs(covariance[:, 0, 1]) > 0)
+
+
+def test_prior_is_called_without_arguments_and_is_standard_normal():
+    prior = tv.priors.StandardNormal(3)()
+    assert isinstance(prior, tfd.MultivariateNormalDiag)
+    z = np.array([0.5, -1.0, 2.0])
+    assert float(prior.log_prob(z.astype(np.float32))) == pytest.approx(stats.norm.logpdf(z).sum())
+
+
+def test_positive_transform_inverts_and_has_a_gradient_everywhere():
+    for scale in (1e-3, 0.5, 40.0):
+        assert float(positive(tf.constant(inverse_positive(scale)))) == pytest.approx(
+            scale, rel=1e-4
+        )
+    raw = tf.constant([-80.0, -20.0, 0.0, 20.0, 1e4])
+    with tf.GradientTape() as tape:
+        tape.watch(raw)
+        scale = positive(raw)
+    assert np.all(scale >= SCALE_FLOOR)
+    assert np.all(np.isfinite(scale))
+    assert np.all(tape.gradient(scale, raw) > 0)
+
+
+def test_bernoulli_log_prob_is_the_sum_over_pixels_and_does_not_clip():
+    decoder = tv.decoders.Bernoulli(tv.networks.mlp([]), (2, 2, 1))
+    decoder.build((None, 1))
+    decoder.projection.set_weights([np.zeros((1, 4)), np.array([100.0, -100.0, 0.0, 2.0])])
+    x = np.array([0.0, 1.0, 1.0, 0.0]).reshape(1, 2, 2, 1)
+    expected = -100 - 100 - math.log(2) - math.log1p(math.exp(2))
+    assert float(decoder(tf.zeros((1, 1))).log_prob(x)[0]) == pytest.approx(expected)
+
+
+def test_continuous_bernoulli_integrates_to_one():
+    decoder = tv.decoders.ContinuousBernoulli(tv.networks.mlp([]), (1,))
+    decoder.build((None, 1))
+    grid = np.linspace(0, 1, 2001)[:, None].astype(np.float32)
+    for logit in (-8.0, -1e-3, 0.0, 0.3, 5.0):
+        decoder.projection.set_weights([np.zeros((1, 1)), np.array([logit])])
+        density = np.exp(decoder(tf.zeros((1, 1))).log_prob(grid))
+        assert np.trapezoid(density, grid[:, 0]) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["discretized_logistic", "categorical"])
+def test_eight_bit_likelihoods_sum_to_one_over_the_grid(name):
+    decoder = DECODERS[name](tv.networks.mlp([]), (1,))
+    likelihood = decoder(tf.ones((1, 2)))
+    grid = (np.arange(256) / 255).astype(np.float32)[:, None]
+    mass = np.exp(likelihood.log_prob(grid).numpy().astype(np.float64))
+    assert mass.sum() == pytest.approx(1, abs=1e-5)
+    assert float(likelihood.mean()[0, 0]) == pytest.approx((mass * grid[:, 0]).sum(), abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["discretized_logistic", "categorical"])
+def test_eight_bit_samples_follow_the_mass_function(name, base_seed):
+    decoder = DECODERS[name](tv.networks.mlp([]), (1,))
+    decoder.build((None, 2))
+    kernel, bias = decoder.projection.get_weights()
+    decoder.projection.set_weights([0.1 * kernel, bias])
+    likelihood = decoder(tf.ones((1, 2)))
+    drawn = likelihood.sample(20_000, seed=[base_seed, 3]).numpy()[:, 0, 0]
+    levels = drawn * 255
+    np.testing.assert_allclose(levels, np.round(levels), atol=1e-3)
+    grid = (np.arange(256) / 255).astype(np.float32)[:, None]
+    mass = np.exp(likelihood.log_prob(grid).numpy().astype(np.float64))
+    # Cells of 16 levels, so that the chi-squared approximation holds.
+    counts = np.bincount(np.round(levels).astype(int), minlength=256).reshape(16, 16).sum(1)
+    expected = mass.reshape(16, 16).sum(1)
+    enough = expected * len(drawn) > 5
+    expected = expected[enough] / expected[enough].sum() * counts[enough].sum()
+    assert enough.sum() > 5
+    assert stats.chisquare(counts[enough], expected).pvalue > 1e-4
+
+
+def _discretized_and_quantized(loc, raw_scale):
+    ours = DiscretizedLogistic(loc, positive(raw_scale))
+    theirs = tfd.QuantizedDistribution(
+        tfd.TransformedDistribution(
+            tfd.Logistic(loc * 255, positive(raw_scale) * 255), tfp.bijectors.Shift(-0.5)
+        ),
+        low=0.0,
+        high=255.0,
+    )
+    return ours, theirs
+
+
+def test_discretized_logistic_equals_tfp_in_value_and_gradient(base_seed):
+    rng = np.random.default_rng(base_seed)
+    loc = tf.constant(rng.uniform(-0.2, 1.2, 500), tf.float32)
+    raw_scale = tf.constant(rng.uniform(-5, 0, 500), tf.float32)
+    level = np.clip(np.round(255 * (loc + 0.2 * rng.normal(size=500))), 0, 255).astype(np.float32)
+    results = []
+    for which, x in ((0, level / 255), (1, level)):
+        with tf.GradientTape() as tape:
+            tape.watch([loc, raw_scale])
+            value = _discretized_and_quantized(loc, raw_scale)[which].log_prob(x)
+        results.append([value, *tape.gradient(value, [loc, raw_scale])])
+    usual = results[1][0] > -15  # further out TFP itself loses digits
+    assert np.mean(usual) > 0.5
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours[usual], theirs[usual], rtol=2e-3, atol=2e-3)
+
+
+def test_discretized_logistic_is_finite_with_a_gradient_far_in_the_tails():
+    loc = tf.constant([-1e4, 0.0, 0.5, 1.0, 1e4])
+    scale = tf.fill([5], SCALE_FLOOR)
+    for x in (0.0, 0.5, 1.0):
+        with tf.GradientTape() as tape:
+            tape.watch([loc, scale])
+            value = DiscretizedLogistic(loc, scale).log_prob(round(x * 255) / 255)
+        gradients = tape.gradient(value, [loc, scale])
+        assert np.all(np.isfinite(value))
+        assert all(np.all(np.isfinite(g)) for g in gradients)
+
+
+@pytest.mark.parametrize("name", ["normal_shared", "normal_per_pixel"])
+def test_learned_scale_has_a_floor_of_half_a_grey_level(name):
+    decoder = DECODERS[name](tv.networks.mlp([]), (3,))
+    decoder.build((None, 2))
+    if name == "normal_shared":
+        decoder.raw_scale.assign(-1e4)
+    else:
+        kernel, bias = decoder.projection.get_weights()
+        decoder.projection.set_weights([kernel, np.concatenate([bias[:3], [-1e4] * 3])])
+    scale = decoder(tf.zeros((1, 2))).stddev().numpy()
+    np.testing.assert_allclose(scale, 0.5 / 255, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_log_prob_and_gradient_are_finite_for_extreme_latents(name):
+    decoder = DECODERS[name](tv.networks.mlp([8]), (3, 3, 1))
+    decoder.build((None, 2))
+    x = np.zeros((3, 3, 1), np.float32)  # an all-black image
+    for size in (0.0, 1e2, 1e4):
+        with tf.GradientTape() as tape:
+            value = decoder(size * tf.ones((2, 2))).log_prob(x)
+        gradients = tape.gradient(value, decoder.trainable_variables)
+        assert np.all(np.isfinite(value))
+        assert all(np.all(np.isfinite(g)) for g in gradients if g is not None)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("name", DECODERS)
+def test_log_probabilities_are_float32_whatever_the_compute_dtype(name, policy):
+    keras.config.set_dtype_policy(policy)
+    decoder = DECODERS[name](tv.networks.mlp([8]), (3, 3, 1))
+    posterior = tv.encoders.Gaussian(tv.networks.mlp([8]), 2)(tf.ones((4, 3, 3, 1)))
+    likelihood = decoder(posterior.sample(seed=[0, 0]))
+    prior = tv.priors.StandardNormal(2)()
+    assert posterior.mean().dtype == likelihood.mean().dtype == tf.float32
+    assert likelihood.log_prob(np.zeros((4, 3, 3, 1), np.float32)).dtype == tf.float32
+    assert tfd.kl_divergence(posterior, prior).dtype == tf.float32
+    assert decoder.network.layers[-1].compute_dtype == policy.removeprefix("mixed_")
+
+
+REFUSED = [
+    ("bernoulli", Kind.UNIT_INTERVAL),
+    ("bernoulli", Kind.EIGHT_BIT),
+    ("bernoulli", Kind.REAL),
+    ("continuous_bernoulli", Kind.EIGHT_BIT),
+    ("continuous_bernoulli", Kind.DYNAMIC),
+    ("normal_shared", Kind.STATIC),
+    ("normal_shared", Kind.EIGHT_BIT),
+    ("discretized_logistic", Kind.UNIT_INTERVAL),
+    ("categorical", Kind.REAL),
+]
+
+
+@pytest.mark.parametrize(("name", "kind"), REFUSED, ids=str)
+def test_likelihood_refuses_a_kind_it_is_no_density_of(name, kind):
+    decoder = DECODERS[name](tv.networks.mlp([]), (3,))
+    with pytest.raises(ValueError, match=r"no likelihood.*Expected kind.*Received.*\(1\).*\(2\)"):
+        decoder.check_kind(kind)
+
+
+def test_bernoulli_on_grey_pixels_names_three_ways_out():
+    decoder = tv.decoders.Bernoulli(tv.networks.mlp([]), (3,))
+    with pytest.raises(ValueError, match=r"grey.*\(1\).*\(2\).*\(3\)"):
+        decoder.check_kind(Kind.EIGHT_BIT)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: tv.encoders.Gaussian(tv.networks.mlp([3]), 0),
+        lambda: tv.encoders.FullGaussian(tv.networks.mlp([3]), -1),
+        lambda: tv.priors.StandardNormal(0),
+        lambda: tv.decoders.Bernoulli("network", (3,)),
+        lambda: tv.decoders.Bernoulli(tv.networks.mlp([3]), ()),
+        lambda: tv.decoders.Bernoulli(tv.networks.mlp([3]), (0, 3)),
+        lambda: tv.decoders.Normal(tv.networks.mlp([3]), (3,), scale=0.0),
+        lambda: tv.decoders.Normal(tv.networks.mlp([3]), (3,), scale="learned"),
+        lambda: tv.decoders.Normal(tv.networks.mlp([3]), (3,), scale_floor=0.0),
+        lambda: tv.decoders.Bernoulli(keras.layers.Reshape((2, 1)), (4, 4, 1)).build((None, 2)),
+    ],
+    ids=[
+        "encoder_without_latents",
+        "negative_latents",
+        "prior_without_latents",
+        "network_that_is_none",
+        "event_without_axes",
+        "empty_event_axis",
+        "zero_scale",
+        "unknown_scale",
+        "zero_floor",
+        "network_whose_output_fits_no_head",
+    ],
+)
+def test_impossible_distributions_are_refused(make):
+    with pytest.raises(ValueError, match=r"(?s)Expected.*Received"):
+        make()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(lambda f=f: f(tv.networks.mlp([5], "tanh"), (3, 4, 1)) for f in DECODERS.values()),
+        *(lambda e=e: e(tv.networks.mlp([5]), 4) for e in ENCODERS.values()),
+        lambda: tv.decoders.Bernoulli(tv.networks.conv_decoder((3, 4), (2,), 3), (3, 4, 1)),
+    ],
+    ids=[*DECODERS, *ENCODERS, "convolutional"],
+)
+def test_conditional_distribution_survives_serialisation_with_its_weights(make):
+    layer = make()
+    is_encoder = isinstance(layer, tv.encoders.Encoder)
+    inputs = tf.ones((2, 3, 4, 1)) if is_encoder else tf.ones((2, 5))
+    expected = layer(inputs)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert again.built
+    again.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(again(inputs).mean(), expected.mean())
+    np.testing.assert_array_equal(again(inputs).sample(seed=[1, 2]), expected.sample(seed=[1, 2]))

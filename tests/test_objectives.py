@@ -1,0 +1,204 @@
+"""Objectives against arrays worked out by hand."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfp_vae import objectives
+from tfp_vae.objectives import ELBO, Terms
+
+tfd = tfp.distributions
+
+LOG_LIKELIHOOD = np.array([[-1.0, -2.0, -3.0], [-3.0, -4.0, -5.0]], np.float32)  # [S=2, B=3]
+KL = np.array([0.5, 1.0, 1.5], np.float32)
+KL_PER_DIMENSION = np.array([[0.1, 0.4], [0.0, 1.0], [0.5, 1.0]], np.float32)
+
+
+@pytest.fixture
+def terms():
+    log_prior = np.array([[-1.0, -1.0, -1.0], [-2.0, -2.0, -2.0]], np.float32)
+    log_posterior = np.array([[-0.5, -0.5, -0.5], [-1.0, -1.0, -1.0]], np.float32)
+    made = Terms(LOG_LIKELIHOOD, log_prior, log_posterior, KL, KL_PER_DIMENSION)
+    return Terms(*(tf.convert_to_tensor(v) if isinstance(v, np.ndarray) else v for v in made))
+
+
+def test_elbo_is_mean_over_samples_of_the_log_likelihood_minus_kl(terms):
+    np.testing.assert_allclose(objectives.elbo(terms), [-2.5, -4.0, -5.5])
+
+
+def test_global_kl_is_divided_by_the_number_of_data_once(terms):
+    with_weights = terms._replace(kl_global=tf.constant(50.0), num_data=100.0)
+    np.testing.assert_allclose(objectives.elbo(with_weights), [-3.0, -4.5, -6.0])
+    assert float(ELBO()(with_weights, 0)) == pytest.approx(4.5)
+
+
+def test_loss_is_minus_the_mean_elbo_with_default_arguments(terms):
+    assert float(ELBO()(terms, 0)) == pytest.approx(-np.mean(objectives.elbo(terms)))
+
+
+def test_loss_weights_the_kl_by_beta_and_the_bound_does_not(terms):
+    assert float(ELBO(beta=3.0)(terms, 0)) == pytest.approx(3.0 + 3.0 * 1.0)
+    np.testing.assert_allclose(objectives.elbo(terms), [-2.5, -4.0, -5.5])
+
+
+def test_log_weights_are_log_likelihood_plus_prior_minus_posterior(terms):
+    expected = LOG_LIKELIHOOD + np.array([[-0.5], [-1.0]])
+    np.testing.assert_allclose(objectives.log_weights(terms), expected)
+
+
+def test_importance_weighted_bound_is_the_log_of_the_mean_weight(terms):
+    weights = np.exp(np.array([[-1.5, -2.5, -3.5], [-4.0, -5.0, -6.0]]))
+    np.testing.assert_allclose(
+        objectives.importance_weighted_bound(terms), np.log(weights.mean(0)), rtol=1e-6
+    )
+
+
+def test_importance_weighted_bound_of_one_sample_is_its_log_weight(terms):
+    one = terms._replace(
+        log_likelihood=terms.log_likelihood[:1],
+        log_prior=terms.log_prior[:1],
+        log_posterior=terms.log_posterior[:1],
+    )
+    np.testing.assert_allclose(
+        objectives.importance_weighted_bound(one), objectives.log_weights(one)[0]
+    )
+
+
+def test_free_bits_floor_each_dimension_after_the_mean_over_the_batch(terms):
+    # Means per dimension are 0.2 and 0.8; a floor of 0.3 lifts the first only.
+    assert float(ELBO(free_bits=0.3)(terms, 0)) == pytest.approx(3.0 + 0.3 + 0.8)
+
+
+def test_free_bits_without_a_factorised_kl_are_refused(terms):
+    with pytest.raises(ValueError, match=r"free_bits needs.*Expected.*Received"):
+        ELBO(free_bits=0.1)(terms._replace(kl_per_dimension=None), 0)
+
+
+def test_capacity_penalises_the_distance_of_the_mean_kl_from_its_target(terms):
+    assert float(ELBO(beta=2.0, capacity=0.25)(terms, 0)) == pytest.approx(3.0 + 2.0 * 0.75)
+    assert float(ELBO(beta=2.0, capacity=4.0)(terms, 0)) == pytest.approx(3.0 + 2.0 * 3.0)
+
+
+def test_sample_weights_of_two_equal_seeing_the_example_twice(terms):
+    twice = Terms(
+        *(
+            tf.concat(
+                [v, v[..., -1:] if v.shape.rank == 2 and i < 3 else v[-1:]], -1 if i < 3 else 0
+            )
+            for i, v in enumerate(terms[:5])
+        )
+    )
+    weighted = terms._replace(sample_weight=tf.constant([1.0, 1.0, 2.0]))
+    # The sums agree; Keras divides by the number of rows.
+    assert float(ELBO()(weighted, 0)) * 3 == pytest.approx(float(ELBO()(twice, 0)) * 4)
+
+
+def test_linear_warm_up_reaches_one_at_its_end_and_stays():
+    schedule = objectives.linear(10)
+    np.testing.assert_allclose([schedule(s) for s in (0, 5, 10, 99)], [0.0, 0.5, 1.0, 1.0])
+
+
+def test_cyclical_warm_up_starts_again_every_cycle():
+    schedule = objectives.Cyclical(10, ramp=0.5)
+    steps = [0, 2, 5, 9, 10, 12, 15]
+    np.testing.assert_allclose([schedule(s) for s in steps], [0, 0.4, 1, 1, 0, 0.4, 1], rtol=1e-6)
+
+
+def test_sigmoid_warm_up_is_one_half_in_the_middle_and_symmetric():
+    schedule = objectives.Sigmoid(100)
+    assert float(schedule(50)) == pytest.approx(0.5)
+    assert float(schedule(20) + schedule(80)) == pytest.approx(1.0)
+
+
+def test_warm_up_weights_the_loss_by_the_step_it_is_given(terms):
+    objective = ELBO(beta=objectives.linear(10))
+    assert [float(objective(terms, s)) for s in (0, 5, 20)] == pytest.approx([3.0, 3.5, 4.0])
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        ELBO(),
+        ELBO(beta=4.0, free_bits=0.2),
+        ELBO(beta=objectives.linear(7)),
+        ELBO(beta=objectives.Cyclical(7, 0.3), capacity=objectives.linear(9, 0.0, 25.0)),
+        ELBO(beta=objectives.Sigmoid(7), capacity=3.0),
+    ],
+    ids=["plain", "free_bits", "linear", "cyclical_and_capacity_schedule", "sigmoid_and_capacity"],
+)
+def test_objective_survives_serialisation(objective, terms):
+    config = keras.saving.serialize_keras_object(objective)
+    again = keras.saving.deserialize_keras_object(config)
+    for step in (0, 3, 50):
+        assert float(again(terms, step)) == float(objective(terms, step))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"beta": -1.0}, {"beta": math.inf}, {"free_bits": -0.1}, {"capacity": -1.0},
+     {"free_bits": 0.1, "capacity": 1.0}],
+    ids=str,
+)  # fmt: skip
+def test_impossible_weights_are_refused(arguments):
+    with pytest.raises(ValueError, match=r"Expected.*Received"):
+        ELBO(**arguments)
+
+
+@pytest.mark.parametrize("steps", [0, -1, 1.5])
+def test_warm_up_of_no_steps_is_refused(steps):
+    for schedule in objectives.WARM_UPS.values():
+        with pytest.raises(ValueError, match=r"steps.*Expected.*Received"):
+            schedule(steps)
+
+
+def _random_posterior(kind, rng, batch=3, dims=4):
+    loc = rng.normal(size=(batch, dims)).astype(np.float32)
+    if kind == "diagonal":
+        scale = rng.uniform(0.1, 2.0, (batch, dims)).astype(np.float32)
+        return tfd.MultivariateNormalDiag(loc, scale)
+    factor = np.tril(rng.normal(size=(batch, dims, dims))).astype(np.float32)
+    factor[:, np.arange(dims), np.arange(dims)] = rng.uniform(0.2, 1.5, (batch, dims))
+    return tfd.MultivariateNormalTriL(loc, factor)
+
+
+@pytest.mark.parametrize("kind", ["diagonal", "full"])
+def test_closed_form_kl_is_within_four_standard_errors_of_a_million_samples(kind, base_seed):
+    posterior = _random_posterior(kind, np.random.default_rng(base_seed))
+    prior = tfd.MultivariateNormalDiag(tf.zeros(4), tf.ones(4))
+    z = posterior.sample(1_000_000, seed=[base_seed, 1])
+    terms = objectives.latent_terms(tf.zeros([1, 3]), posterior, prior, z)
+    differences = (terms.log_posterior - terms.log_prior).numpy().astype(np.float64)
+    error = differences.std(0) / math.sqrt(len(z))
+    assert np.all(np.abs(differences.mean(0) - terms.kl_local) < 4 * error)
+
+
+def test_kl_per_dimension_sums_to_the_kl(base_seed):
+    posterior = _random_posterior("diagonal", np.random.default_rng(base_seed))
+    prior = tfd.MultivariateNormalDiag(tf.zeros(4), tf.ones(4))
+    np.testing.assert_allclose(
+        tf.reduce_sum(objectives.kl_per_dimension(posterior, prior), -1),
+        tfd.kl_divergence(posterior, prior),
+        rtol=1e-6,
+    )
+    full = _random_posterior("full", np.random.default_rng(base_seed))
+    assert objectives.kl_per_dimension(full, prior) is None
+
+
+def test_kl_without_a_closed_form_is_the_monte_carlo_mean_of_the_log_ratio(base_seed):
+    posterior = _random_posterior("diagonal", np.random.default_rng(base_seed))
+    prior = tfd.MixtureSameFamily(  # a mixture that is N(0, I) after all
+        tfd.Categorical(probs=[0.3, 0.7]),
+        tfd.MultivariateNormalDiag(tf.zeros([2, 4]), tf.ones([2, 4])),
+    )
+    z = posterior.sample(100_000, seed=[base_seed, 2])
+    terms = objectives.latent_terms(tf.zeros([1, 3]), posterior, prior, z)
+    ratio = (terms.log_posterior - terms.log_prior).numpy()
+    np.testing.assert_allclose(terms.kl_local, ratio.mean(0), rtol=1e-4)
+    standard = tfd.MultivariateNormalDiag(tf.zeros(4), tf.ones(4))
+    error = ratio.std(0) / math.sqrt(len(z))
+    assert np.all(np.abs(terms.kl_local - tfd.kl_divergence(posterior, standard)) < 4 * error)
+    assert terms.kl_per_dimension is None

@@ -1,0 +1,345 @@
+"""Programs given bad input: one line that starts with "error: ", status not 0, nothing touched."""
+
+import faulthandler
+import os
+import pathlib
+import re
+import runpy
+import subprocess
+import sys
+import warnings
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+from PIL import Image
+
+import tfp_vae as tv
+from experiments import cli
+
+TINY = ("--hidden=4", "--latent_dim=2", "--epochs=1", "--jit=false")
+OLD = b"the old file"
+
+
+def snapshot(folder):
+    """Returns everything below `folder`: names, contents, times."""
+    return {
+        str(p.relative_to(folder)): (p.stat().st_mtime_ns, p.read_bytes() if p.is_file() else None)
+        for p in sorted(folder.rglob("*"))
+    }
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # absl would point it at a captured stderr that closes with the test.
+    monkeypatch.setattr(faulthandler, "enable", lambda *_, **__: None)
+
+
+@pytest.fixture
+def in_process(monkeypatch, capfd):
+    """Returns a function that runs a program in this process -> (status, stdout, stderr).
+
+    The module runs anew as `__main__`, as `python -m` would have it; its flags go with it.
+    """
+
+    def run(start, *arguments):
+        monkeypatch.setattr(sys, "argv", ["program", *arguments])
+        capfd.readouterr()
+        with flagsaver.flagsaver(), warnings.catch_warnings(), pytest.raises(SystemExit) as exit:
+            start()
+        out, err = capfd.readouterr()
+        return exit.value.code or 0, out, err
+
+    return run
+
+
+@pytest.fixture
+def program(in_process, monkeypatch):
+    """Returns a function that runs `experiments.NAME` in this process -> (status, stdout, stderr)."""
+
+    def run(name, *arguments):
+        module = f"experiments.{name}"
+        for other in ("train_vae", "evaluate", "generate"):  # flags of one program at a time
+            imported = sys.modules.get(f"experiments.{other}")
+            if imported is not None:
+                for flag in flags.FLAGS.get_flags_for_module(imported):
+                    delattr(flags.FLAGS, flag.name)
+                monkeypatch.delitem(sys.modules, f"experiments.{other}")
+        return in_process(
+            lambda: runpy.run_module(module, run_name="__main__", alter_sys=True), *arguments
+        )
+
+    return run
+
+
+@pytest.fixture
+def refused(program, tmp_path):
+    """Returns a function that runs a program, checks that it fails well, and returns its line."""
+
+    def run(name, *arguments):
+        before = snapshot(tmp_path)
+        status, out, err = program(name, *arguments)
+        assert status == 2
+        assert re.fullmatch(r"error: [^\n]+\n", err), err
+        assert out == ""
+        assert snapshot(tmp_path) == before
+        return err
+
+    return run
+
+
+@pytest.fixture
+def model_folder(make_vae, tmp_path):
+    """Returns a run folder with a model of the digits, and an older evaluation."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    vae = make_vae((8, 8, 1), hidden=(4,), data_kind="dynamic")
+    vae.compile(optimizer="adam")
+    tv.export.save(vae, folder / "model.keras")
+    (folder / "evaluation.json").write_bytes(OLD)
+    return folder
+
+
+def save_images(folder, count=12, suffix=".png"):
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        noise = rng.integers(0, 256, (16, 16), np.uint8)
+        Image.fromarray(noise).save(folder / f"{number:02d}{suffix}")
+
+
+# Data.
+
+
+@pytest.mark.parametrize("kind", ["eight_bit", "unit_interval"])
+def test_grey_pixels_into_a_bernoulli_are_refused_with_three_ways_out(refused, kind):
+    line = refused("train_vae", f"--kind={kind}", "--likelihood=bernoulli", *TINY)
+    assert f"Received kind '{kind}'" in line
+    assert re.search(r"\(1\) .*binarise.*\(2\) .*\(3\) ", line)
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "continuous_bernoulli", "normal"])
+def test_nan_pixels_are_refused_naming_file_and_index(refused, likelihood):
+    values = np.full((20, 4, 4), 0.5)
+    values[7, 1, 2] = np.nan
+    np.savez("holes.npz", x=values)
+    line = refused("train_vae", "--dataset=holes.npz", f"--likelihood={likelihood}", *TINY)
+    assert "holes.npz" in line and "Received nan at index (7, 1, 2)" in line
+
+
+def test_values_out_of_range_are_refused(refused):
+    np.savez("wide.npz", x=np.linspace(-1, 1, 80).reshape(20, 4))
+    assert "out of range" in refused("train_vae", "--dataset=wide.npz", *TINY)
+
+
+def test_an_empty_folder_is_refused_by_name(refused, tmp_path):
+    (tmp_path / "photos").mkdir()
+    assert "photos holds no images" in refused("train_vae", "--dataset=photos", *TINY)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_truncated_image_is_refused_by_name(refused, tmp_path, suffix):
+    save_images(tmp_path / "photos", suffix=suffix)
+    file = tmp_path / "photos" / f"05{suffix}"
+    file.write_bytes(file.read_bytes()[:100])
+    assert f"05{suffix} could not be read" in refused("train_vae", "--dataset=photos", *TINY)
+
+
+@pytest.mark.parametrize("dataset", ["mnits", "nowhere.npz"])
+def test_an_unknown_data_set_is_refused(refused, dataset):
+    assert dataset in refused("train_vae", f"--dataset={dataset}", *TINY)
+
+
+def test_a_data_set_missing_from_data_dir_is_refused(refused, tmp_path):
+    (tmp_path / "prepared").mkdir()
+    line = refused("train_vae", "--dataset=mnist", "--data_dir=prepared", *TINY)
+    assert "'mnist'" in line and "prepared" in line
+
+
+def test_a_batch_larger_than_the_data_is_refused(refused):
+    line = refused("train_vae", "--batch_size=1295", *TINY)
+    assert "Expected 1 to 1294" in line and "Received 1295" in line
+
+
+# Flags.
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("--latent_dim=0", "latent_dim"),
+        ("--latent_dim=two", "latent_dim"),
+        ("--epochs=0", "epochs"),
+        ("--batch_size=0", "batch_size"),
+        ("--seed=-1", "seed"),
+        ("--likelihood=foo", "bernoulli|continuous_bernoulli"),
+        ("--kind=grayish", "threshold"),
+        ("--posterior=foo", "posterior"),
+        ("--no_such_flag=1", "no_such_flag"),
+        ("--latent_dims=3", "latent_dim"),
+        ("--flagfile=nowhere.flags", "nowhere.flags"),
+        ("digits", "Received ['digits']"),
+        ("--hidden=0", "Received [0]"),
+        ("--hidden=wide", "hidden"),
+        ("--likelihood=normal --scale=0", "Received 0.0"),
+        ("--likelihood=normal --scale=big", "scale"),
+        ("--network=conv --hidden=", "hidden"),
+        ("--network=conv --filters=", "filters"),
+    ],
+)
+def test_an_impossible_flag_is_refused(refused, argument, words):
+    assert words in refused("train_vae", *argument.split())
+
+
+# Run folders.
+
+
+def test_a_run_folder_with_files_is_refused_without_overwrite(refused, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "model.keras").write_bytes(OLD)
+    line = refused("train_vae", "--run_dir=run", *TINY)
+    assert "not empty" in line and "--overwrite" in line
+
+
+def test_overwrite_touches_no_file_before_the_input_is_known_to_be_good(refused, tmp_path):
+    (tmp_path / "run").mkdir()
+    for name in ("flags.txt", "model.keras", "metrics.json", "history.csv"):
+        (tmp_path / "run" / name).write_bytes(OLD)
+    refused("train_vae", "--run_dir=run", "--overwrite", "--kind=eight_bit", *TINY)
+
+
+@pytest.mark.parametrize("name", ["train_vae", "evaluate", "generate"])
+def test_a_file_is_refused_as_run_folder(refused, tmp_path, name):
+    (tmp_path / "run").write_bytes(OLD)
+    assert "run is not a folder" in refused(name, "--run_dir=run")
+
+
+@pytest.mark.parametrize("name", ["train_vae", "evaluate", "generate"])
+def test_a_run_folder_that_cannot_be_written_is_refused(refused, tmp_path, name):
+    (tmp_path / "file").write_bytes(OLD)  # no folder can be made below a file, not even by root
+    assert "cannot be written" in refused(name, "--run_dir=file/runs/first")
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc, which nobody can write")
+def test_a_run_folder_on_a_read_only_file_system_is_refused(refused):
+    assert "cannot be written" in refused("train_vae", "--run_dir=/proc/runs/first")
+
+
+def test_missing_tensorboard_is_found_before_the_run_folder_is_made(refused, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    assert "pip install" in refused("train_vae", "--tensorboard", *TINY)
+
+
+# Models.
+
+
+@pytest.mark.parametrize("name", ["evaluate", "generate"])
+def test_a_run_folder_without_a_model_is_refused(refused, tmp_path, name):
+    (tmp_path / "run").mkdir()
+    assert "no model at run/model.keras" in refused(name, "--run_dir=run")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+@pytest.mark.parametrize("name", ["evaluate", "generate"])
+def test_a_truncated_model_is_refused(refused, model_folder, name, share):
+    content = (model_folder / "model.keras").read_bytes()
+    (model_folder / "model.keras").write_bytes(content[: int(share * len(content))])
+    assert "model.keras is truncated" in refused(name, "--run_dir=run")
+
+
+def test_a_model_with_a_flipped_bit_is_refused(refused, model_folder):
+    content = bytearray((model_folder / "model.keras").read_bytes())
+    content[len(content) // 2] ^= 1
+    (model_folder / "model.keras").write_bytes(content)
+    assert "model.keras is damaged" in refused("evaluate", "--run_dir=run")
+
+
+def test_a_model_that_is_not_ours_is_refused(refused, model_folder):
+    other = keras.Sequential([keras.Input((64,)), keras.layers.Dense(1)])
+    other.save(model_folder / "model.keras")
+    assert "not one of our models" in refused("evaluate", "--run_dir=run")
+
+
+def test_a_legacy_h5_file_is_refused_under_any_name(refused, model_folder):
+    with h5py.File(model_folder / "model.h5", "w") as file:
+        file.attrs["model_config"] = "{}"
+    with pytest.raises(ValueError, match=r"HDF5.*Expected.*Received a \.h5 file"):
+        tv.load(model_folder / "model.h5")
+    (model_folder / "model.h5").rename(model_folder / "model.keras")
+    assert "is no model file" in refused("evaluate", "--run_dir=run")
+
+
+def test_a_model_is_not_evaluated_on_data_of_another_shape(refused, model_folder):
+    np.savez("small.npz", x=np.eye(25, dtype=np.uint8).reshape(25, 5, 5))
+    line = refused("evaluate", "--run_dir=run", "--dataset=small.npz")
+    assert "Expected (8, 8, 1)" in line and "Received (5, 5, 1)" in line
+
+
+def test_a_model_is_not_evaluated_on_data_of_another_kind(refused, model_folder):
+    np.savez("real.npz", x=np.full((25, 8, 8), -1.0))
+    assert "out of range" in refused("evaluate", "--run_dir=run", "--dataset=real.npz")
+
+
+def test_a_good_model_is_not_refused(program, model_folder):
+    status, out, err = program("generate", "--run_dir=run", "--num_images=4")
+    assert (status, err) == (0, "")
+    assert "results: " in out and (model_folder / "generated.npz").is_file()
+
+
+# What all programs share.
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError, FileExistsError, ImportError])
+def test_an_expected_error_is_one_line_whatever_its_message(in_process, error):
+    def main():
+        raise error("two\n  lines")
+
+    assert in_process(lambda: cli.run(main)) == (2, "", "error: two lines\n")
+
+
+def test_an_interrupt_is_one_line_and_status_130(in_process):
+    def main():
+        raise KeyboardInterrupt
+
+    assert in_process(lambda: cli.run(main)) == (130, "", "error: interrupted.\n")
+
+
+def test_a_warning_is_one_line_and_no_failure(in_process):
+    def main():
+        warnings.simplefilter("always")
+        warnings.warn("few samples", UserWarning, stacklevel=1)
+
+    assert in_process(lambda: cli.run(main)) == (0, "", "warning: few samples\n")
+
+
+def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch):
+    def main():
+        raise TypeError("a bug")
+
+    monkeypatch.setattr(sys, "argv", ["program"])
+    with flagsaver.flagsaver(), pytest.raises(TypeError, match="a bug"):
+        cli.run(main)
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [("--likelihood=foo", "--likelihood"), ("--kind=eight_bit", "(3)")],
+    ids=["a flag", "the data"],
+)
+def test_a_process_of_its_own_says_the_same(tmp_path, argument, words):
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.train_vae", argument],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert re.fullmatch(r"error: [^\n]+\n", done.stderr) and words in done.stderr
+    assert done.stdout == "" and not [*tmp_path.iterdir()]

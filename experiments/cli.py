@@ -45,6 +45,25 @@ def run(main: Callable[[], None]) -> None:
     app.run(guarded, flags_parser=parse)
 
 
+def integers(flag: flags.FlagHolder) -> list[int]:
+    """Returns the value of a list flag as integers."""
+    try:
+        return [int(item) for item in flag.value]
+    except ValueError:
+        raise ValueError(
+            f"--{flag.name} does not fit. Expected integers with commas between. Received "
+            f"{','.join(flag.value)!r}."
+        ) from None
+
+
+def number_or_name(flag: flags.FlagHolder) -> "float | str":
+    """Returns the value of a string flag, as a number if it is one."""
+    try:
+        return float(flag.value)
+    except ValueError:
+        return flag.value
+
+
 def flag_lines() -> str:
     """Returns the flags of the program that runs, one per line, as `--flagfile` reads them."""
     flag_values = flags.FLAGS

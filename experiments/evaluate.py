@@ -11,6 +11,7 @@ import tfp_vae as tv
 from experiments import cli
 from tfp_vae import evaluation, report
 
+flags.adopt_module_key_flags(cli)
 _SPLIT = flags.DEFINE_enum("split", "test", ["train", "validation", "test"], "Which examples.")
 _NUM_SAMPLES = flags.DEFINE_integer("num_elbo_samples", 64, "S of the ELBO.", lower_bound=1)
 _IMPORTANCE_SAMPLES = flags.DEFINE_integer(
@@ -22,10 +23,13 @@ def main():
     """Loads model and data, evaluates and writes."""
     run = report.RunFolder(cli.RUN_DIR.value, overwrite=True)
     vae = tv.load(run / "model.keras")
-    data = tv.data.load(cli.DATASET.value, data_dir=cli.DATA_DIR.value, kind=vae.data_kind)
+    source = cli.DATASET.value
+    if not cli.DATASET.present:  # what the model was trained on
+        source = report.read_json(run / "metrics.json")["dataset"]
+    data = tv.data.load(source, data_dir=cli.DATA_DIR.value, kind=vae.data_kind)
     split = getattr(data, _SPLIT.value)
     metrics = {
-        "dataset": data.name,
+        "dataset": source,
         "kind": data.kind,
         "split": _SPLIT.value,
         "digest": split.digest,

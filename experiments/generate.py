@@ -11,6 +11,7 @@ import tfp_vae as tv
 from experiments import cli
 from tfp_vae import plots, report
 
+flags.adopt_module_key_flags(cli)
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 50, "How many.", 1, 100_000)
 _SEED = flags.DEFINE_integer("seed", 0, "Another seed gives other images.", 0, 2**31 - 1)
 

@@ -31,7 +31,7 @@ def fresh_state(base_seed):
     keras.utils.set_random_seed(base_seed)
     yield
     keras.config.set_dtype_policy("float32")
-    keras.backend.clear_session()
+    keras.backend.clear_session(free_memory=False)  # collecting takes longer than most tests
 
 
 @pytest.fixture

@@ -65,6 +65,11 @@ def conv_decoder(
         ValueError: for a number of filters or units below 1 or an unknown activation.
     """
     _check([*filters, units], activation, "filters and units")
+    if not filters or len(shape) < 2:
+        raise ValueError(
+            "A convolutional decoder needs filters and images. Expected at least one number of "
+            f"filters and a shape (H, W, C). Received {list(filters)} and {tuple(shape)}."
+        )
     initial = _initial(activation)
     height, width = shape[0], shape[1]
     stride = 2 ** len(filters)

@@ -68,7 +68,13 @@ class RunFolder:
 
     def write_json(self, name: str, values: Mapping) -> None:
         """Writes a JSON file; numbers that JSON does not have (NaN, infinity) are refused."""
-        self.write_text(name, json.dumps(values, indent=2, allow_nan=False) + "\n")
+        try:
+            text = json.dumps(values, indent=2, allow_nan=False)
+        except ValueError as error:
+            raise ValueError(
+                f"{name} cannot hold these values. Expected finite numbers. Received: {error}"
+            ) from error
+        self.write_text(name, f"{text}\n")
 
     def write_figure(self, name: str, figure) -> None:
         """Writes a matplotlib figure as PNG."""
@@ -110,7 +116,7 @@ def summary(metrics: Mapping) -> str:
         text = f"{value:,.2f}" if isinstance(value, float) else str(value)
         error = metrics.get(f"{key}_se")
         rows[key] = text if error is None else f"{text} +- {error:.2f}"
-    width = max(map(len, rows))
+    width = max(map(len, rows), default=0)
     return "\n".join(f"  {name:<{width}}  {text}" for name, text in rows.items())
 
 

@@ -152,6 +152,11 @@ def test_dynamic_training_images_differ_between_epochs_and_steps():
     assert abs(np.mean(first[0] == second[0]) - 0.5) < 4 * 0.5 / np.sqrt(first[0].size)
 
 
+def test_one_example_is_drawn_anew_in_every_epoch():
+    drawn = [epoch_values(grey(1, 128), epoch=e, batch_size=1)[0].tobytes() for e in range(20)]
+    assert len(set(drawn)) >= 19  # of 2^16 images
+
+
 def test_dynamic_training_images_are_equal_for_the_same_seed_and_epoch():
     for a, b in zip(epoch_values(grey(), 1, 7), epoch_values(grey(), 1, 7), strict=True):
         np.testing.assert_array_equal(a, b)

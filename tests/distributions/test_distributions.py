@@ -98,6 +98,21 @@ def test_bernoulli_log_prob_is_the_sum_over_pixels_and_does_not_clip():
     assert float(decoder(tf.zeros((1, 1))).log_prob(x)[0]) == pytest.approx(expected)
 
 
+def test_bernoulli_equals_tfp_in_value_and_gradient(base_seed):
+    rng = np.random.default_rng(base_seed)
+    decoder = tv.decoders.Bernoulli(tv.networks.mlp([]), (1000,))
+    logits = tf.constant(rng.normal(size=1000) * 10 ** rng.uniform(-3, 4, 1000), tf.float32)
+    x = (rng.random(1000) < 0.5).astype(np.float32)
+    results = []
+    for likelihood in (decoder.distribution(logits).distribution, tfd.Bernoulli(logits=logits)):
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            value = likelihood.__class__(logits=logits, dtype=tf.float32).log_prob(x)
+        results.append((value, tape.gradient(value, logits)))
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)
+
+
 def test_continuous_bernoulli_integrates_to_one():
     decoder = tv.decoders.ContinuousBernoulli(tv.networks.mlp([]), (1,))
     decoder.build((None, 1))

@@ -1,10 +1,8 @@
 """Programs given bad input: one line that starts with "error: ", status not 0, nothing touched."""
 
-import faulthandler
 import os
 import pathlib
 import re
-import runpy
 import subprocess
 import sys
 import warnings
@@ -13,7 +11,6 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from absl import flags
 from absl.testing import flagsaver
 from PIL import Image
 
@@ -30,50 +27,6 @@ def snapshot(folder):
         str(p.relative_to(folder)): (p.stat().st_mtime_ns, p.read_bytes() if p.is_file() else None)
         for p in sorted(folder.rglob("*"))
     }
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    # absl would point it at a captured stderr that closes with the test.
-    monkeypatch.setattr(faulthandler, "enable", lambda *_, **__: None)
-
-
-@pytest.fixture
-def in_process(monkeypatch, capfd):
-    """Returns a function that runs a program in this process -> (status, stdout, stderr).
-
-    The module runs anew as `__main__`, as `python -m` would have it; its flags go with it.
-    """
-
-    def run(start, *arguments):
-        monkeypatch.setattr(sys, "argv", ["program", *arguments])
-        capfd.readouterr()
-        with flagsaver.flagsaver(), warnings.catch_warnings(), pytest.raises(SystemExit) as exit:
-            start()
-        out, err = capfd.readouterr()
-        return exit.value.code or 0, out, err
-
-    return run
-
-
-@pytest.fixture
-def program(in_process, monkeypatch):
-    """Returns a function that runs `experiments.NAME` in this process -> (status, stdout, stderr)."""
-
-    def run(name, *arguments):
-        module = f"experiments.{name}"
-        for other in ("train_vae", "evaluate", "generate"):  # flags of one program at a time
-            imported = sys.modules.get(f"experiments.{other}")
-            if imported is not None:
-                for flag in flags.FLAGS.get_flags_for_module(imported):
-                    delattr(flags.FLAGS, flag.name)
-                monkeypatch.delitem(sys.modules, f"experiments.{other}")
-        return in_process(
-            lambda: runpy.run_module(module, run_name="__main__", alter_sys=True), *arguments
-        )
-
-    return run
 
 
 @pytest.fixture
@@ -98,7 +51,6 @@ def model_folder(make_vae, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     vae = make_vae((8, 8, 1), hidden=(4,), data_kind="dynamic")
-    vae.compile(optimizer="adam")
     tv.export.save(vae, folder / "model.keras")
     (folder / "evaluation.json").write_bytes(OLD)
     return folder

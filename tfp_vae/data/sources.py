@@ -231,8 +231,12 @@ def _npz(path: pathlib.Path) -> _Raw:
 
 def _folder(path: pathlib.Path) -> _Raw:
     parts = {split: path / split for split in _SPLIT_NAMES if (path / split).is_dir()}
-    if "train" not in parts:
-        parts = {"train": path}
+    if parts and "train" not in parts:
+        raise ValueError(
+            f"{path} has no training images. Expected a folder train beside {', '.join(parts)}. "
+            f"Received none."
+        )
+    parts = parts or {"train": path}
     names = {split: _image_names(part) for split, part in parts.items()}
     classes = sorted({n.parts[0] for part in names.values() for n in part if len(n.parts) > 1})
     return {split: _images(part, names[split], classes) for split, part in parts.items()}

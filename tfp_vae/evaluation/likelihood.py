@@ -14,9 +14,9 @@ from tfp_vae.training import Progress
 MAX_BIAS = 0.05
 
 
-def standard_error(values: np.ndarray) -> float:
-    """Returns the standard error of the mean of per-example values, over test examples."""
-    return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+def standard_error(values: np.ndarray) -> float | None:
+    """Returns the standard error of the mean of per-example values; None for a single example."""
+    return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
 
 
 def _progress(what: str, verbose: bool) -> Progress | None:

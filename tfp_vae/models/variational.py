@@ -115,7 +115,8 @@ class VariationalModel(keras.Model):
             split = self.as_split(x, "training")
             self.data_kind = split.kind
             epoch = tf.Variable(kwargs.get("initial_epoch", 0), trainable=False, dtype=tf.int64)
-            x = split.epoch(batch_size or DEFAULT_BATCH_SIZE, self.seed, epoch)
+            batch_size = batch_size or min(DEFAULT_BATCH_SIZE, len(split))
+            x = split.epoch(batch_size, self.seed, epoch)
             set_epoch = keras.callbacks.LambdaCallback(
                 on_epoch_begin=lambda number, logs: epoch.assign(number)
             )
@@ -135,14 +136,15 @@ class VariationalModel(keras.Model):
             batch_size = None
         return super().evaluate(x, y, batch_size, **kwargs)
 
+    def save(self, filepath, **kwargs):
+        """Saves as `keras.Model.save` does, with the optimizer's state even before `fit`."""
+        if self.compiled and self.optimizer is not None and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)  # or reloading would warn and skip it
+        super().save(filepath, **kwargs)
+
     def predict(self, x, batch_size=None, **kwargs):
         """Predicts as `keras.Model.predict` does; `x` may also be a `Split`."""
         return super().predict(self._one_pass(x, batch_size, "prediction"), **kwargs)
-
-    def check_training(self, split: Split, batch_size: int) -> None:
-        """Raises `ValueError` if `fit` would refuse `split` or `batch_size`; trains nothing."""
-        self.check_split(split)
-        split.check_batch_size(batch_size)
 
     def as_split(self, x, name: str = "given") -> Split:
         """Returns `x`, a `Split` or an array [N, ...], as a checked `Split`.

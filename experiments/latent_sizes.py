@@ -1,0 +1,73 @@
+"""Draws test ELBO against training examples seen for several latent sizes in one figure.
+
+    python -m experiments.latent_sizes --flagfile=experiments/flags/latent_sizes.flags
+
+The figure of Kingma & Welling (2014, figure 2). Takes the flags of train_vae; writes flags.txt,
+latent_sizes.png and metrics.json into the run folder. All numbers are nats per example.
+"""
+
+import keras
+from absl import flags
+
+import tfp_vae as tv
+from experiments import cli, vae_flags
+from tfp_vae import evaluation, plots, report, training
+
+flags.adopt_module_key_flags(vae_flags)
+_LATENT_DIMS = flags.DEFINE_list("latent_dims", ["3", "5", "10", "20", "200"], "Sizes to compare.")
+
+
+def learn(data: tv.data.Data, latent_dim: int) -> dict:
+    """Trains one model and returns its curve and its test ELBO."""
+    print(f"latent size {latent_dim}", flush=True)
+    keras.utils.set_random_seed(vae_flags.SEED.value)
+    vae = vae_flags.build(data, latent_dim)
+    history = vae.fit(
+        data.train,
+        batch_size=vae_flags.BATCH_SIZE.value,
+        validation_data=data.test,
+        epochs=vae_flags.EPOCHS.value,
+        callbacks=[training.ShowProgress()],
+        verbose=0,
+    )
+    return {
+        "examples_seen": [(epoch + 1) * len(data.train) for epoch in history.epoch],
+        "test_elbo_curve": history.history["val_elbo"],
+        "active_units": evaluation.active_units(vae, data.test),
+        **{f"test_{k}": v for k, v in evaluation.elbo(vae, data.test, verbose=True).items()},
+    }
+
+
+def main():
+    """Trains a model per size and draws them together."""
+    sizes = cli.integers(_LATENT_DIMS)
+    run, data = vae_flags.prepare()
+    for size in sizes:  # a size that cannot be is found before the first is trained
+        tv.priors.StandardNormal(size)
+    run.create()
+    run.write_text("flags.txt", cli.flag_lines())
+    results = {str(size): learn(data, size) for size in sizes}
+    run.write_json(
+        "metrics.json",
+        {
+            "dataset": data.name,
+            "kind": data.kind,
+            "digests": data.digests,
+            "latent_dims": results,
+            "versions": report.versions(),
+        },
+    )
+    curves = {
+        f"{size} latents": (result["examples_seen"], result["test_elbo_curve"])
+        for size, result in results.items()
+    }
+    title = f"{data.name} ({data.kind})"
+    run.write_figure("latent_sizes.png", plots.bound_against_examples(curves, title))
+    rows = {f"{size} latents": result["test_elbo"] for size, result in results.items()}
+    errors = {f"{size} latents_se": result["test_elbo_se"] for size, result in results.items()}
+    print(report.summary(rows | errors))
+    print(f"results: {(run / 'latent_sizes.png').resolve()}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,56 @@
+"""Programs run in this process: a second of work, where a process of its own costs ten."""
+
+import faulthandler
+import runpy
+import sys
+import warnings
+
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+
+PROGRAMS = ("train_vae", "evaluate", "generate", "latent_sizes", "vae_flags")
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # absl would point it at a captured stderr that closes with the test.
+    monkeypatch.setattr(faulthandler, "enable", lambda *_, **__: None)
+
+
+@pytest.fixture
+def in_process(monkeypatch, capfd):
+    """Returns a function that runs a program in this process -> (status, stdout, stderr).
+
+    The module runs anew as `__main__`, as `python -m` would have it; its flags go with it.
+    """
+
+    def run(start, *arguments):
+        monkeypatch.setattr(sys, "argv", ["program", *arguments])
+        capfd.readouterr()
+        with flagsaver.flagsaver(), warnings.catch_warnings(), pytest.raises(SystemExit) as exit:
+            start()
+        out, err = capfd.readouterr()
+        return exit.value.code or 0, out, err
+
+    return run
+
+
+@pytest.fixture
+def program(in_process, monkeypatch):
+    """Returns a function that runs `experiments.NAME` here -> (status, stdout, stderr)."""
+
+    def run(name, *arguments):
+        module = f"experiments.{name}"
+        for other in PROGRAMS:  # flags of one program at a time
+            imported = sys.modules.get(f"experiments.{other}")
+            if imported is not None:
+                for flag in flags.FLAGS.get_flags_for_module(imported):
+                    delattr(flags.FLAGS, flag.name)
+                monkeypatch.delitem(sys.modules, f"experiments.{other}")
+        return in_process(
+            lambda: runpy.run_module(module, run_name="__main__", alter_sys=True), *arguments
+        )
+
+    return run

@@ -1,0 +1,172 @@
+"""The programs run end to end, leave what they promise, and repeat."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+TINY = ("--hidden=8", "--latent_dim=2", "--epochs=2", "--num_importance_samples=20", "--jit=false")
+PROMISED = {
+    "dataset",
+    "seed",
+    "num_parameters",
+    "train_seconds",
+    "examples_per_second",
+    "test_elbo",
+    "test_elbo_se",
+    "test_log_likelihood",
+    "test_log_likelihood_se",
+    "num_importance_samples",
+    "active_units",
+    "versions",
+}
+PICTURES = {
+    "training_curve.png",
+    "latent_scatter.png",
+    "reconstructions.png",
+    "prior_samples.png",
+    "manifold.png",
+}
+
+
+@pytest.fixture
+def succeeds(program):
+    """Returns a function that runs a program, checks that it succeeds, and returns its output."""
+
+    def run(name, *arguments):
+        status, out, err = program(name, *arguments)
+        assert status == 0, err
+        return out
+
+    return run
+
+
+def _metrics(folder):
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def test_train_vae_leaves_what_it_promises(succeeds, tmp_path):
+    out = succeeds("train_vae", "--run_dir=run", *TINY)
+    run = tmp_path / "run"
+    assert {p.name for p in run.iterdir()} == PICTURES | {
+        "flags.txt",
+        "history.csv",
+        "metrics.json",
+        "model.keras",
+    }
+    metrics = _metrics(run)
+    assert metrics.keys() >= PROMISED
+    assert (metrics["dataset"], metrics["kind"], metrics["epochs"]) == ("digits", "dynamic", 2)
+    assert metrics["digests"].keys() == {"train", "validation", "test"}
+    assert metrics["test_elbo"] < metrics["test_log_likelihood"] < 0
+    assert metrics["examples_per_second"] == pytest.approx(2 * 1294 / metrics["train_seconds"])
+    rows = list(csv.DictReader((run / "history.csv").open()))
+    assert [row["epoch"] for row in rows] == ["0", "1"]
+    assert float(rows[1]["elbo"]) > float(rows[0]["elbo"])
+    assert "epoch 2/2" in out
+    assert f"results: {run}" in out
+
+
+def test_flags_of_a_run_replay_it(succeeds, tmp_path):
+    succeeds("train_vae", "--run_dir=first", "--seed=5", *TINY)
+    succeeds("train_vae", "--flagfile=first/flags.txt", "--run_dir=second")
+    first, second = (_metrics(tmp_path / name) for name in ("first", "second"))
+    for timed in ("train_seconds", "examples_per_second"):
+        del first[timed], second[timed]
+    assert first == second
+    curves = [(tmp_path / name / "history.csv").read_text() for name in ("first", "second")]
+    assert curves[0] == curves[1]
+
+
+def test_another_seed_gives_other_numbers_on_the_same_test_images(succeeds, tmp_path):
+    for seed in (1, 2):
+        succeeds("train_vae", f"--run_dir=run{seed}", f"--seed={seed}", *TINY)
+    first, second = (_metrics(tmp_path / f"run{seed}") for seed in (1, 2))
+    assert first["test_elbo"] != second["test_elbo"]
+    assert first["digests"] == second["digests"]
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "kind", "has_bits"),
+    [
+        ("bernoulli", "dynamic", True),
+        ("continuous_bernoulli", "unit_interval", False),
+        ("normal", "unit_interval", False),
+        ("discretized_logistic", "eight_bit", True),
+    ],
+)
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_every_likelihood_trains_with_both_networks(
+    succeeds, tmp_path, likelihood, kind, has_bits, network
+):
+    succeeds(
+        "train_vae", "--run_dir=run", f"--likelihood={likelihood}", f"--network={network}",
+        "--filters=4", *TINY, "--epochs=1", "--posterior=full",
+    )  # fmt: skip
+    metrics = _metrics(tmp_path / "run")
+    assert metrics["kind"] == kind
+    assert ("test_bits_per_dim" in metrics) == has_bits
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--warm_up=linear", "--warm_up_epochs=1"),
+        ("--warm_up=cyclical", "--free_bits=0.1"),
+        ("--capacity=3", "--beta=10", "--schedule=step"),
+        ("--num_samples=3", "--patience=1", "--tensorboard", "--activation=tanh"),
+        ("--precision=mixed_bfloat16", "--hidden=8,8", "--schedule=constant"),
+    ],
+    ids=lambda options: options[0].removeprefix("--"),
+)
+def test_options_of_the_objective_and_of_training_work(succeeds, tmp_path, options):
+    succeeds("train_vae", "--run_dir=run", *TINY, *options)
+    assert np.isfinite(_metrics(tmp_path / "run")["test_elbo"])
+    assert (tmp_path / "run" / "tensorboard").exists() == ("--tensorboard" in options)
+
+
+def test_vectors_from_an_npz_train_as_well_as_images(succeeds, tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez("table.npz", x=rng.normal(size=(200, 6)), y=rng.integers(0, 3, 200))
+    succeeds("train_vae", "--dataset=table.npz", "--kind=real", "--likelihood=normal",
+             "--run_dir=run", *TINY)  # fmt: skip
+    assert _metrics(tmp_path / "run")["kind"] == "real"
+    assert not (tmp_path / "run" / "reconstructions.png").exists()
+
+
+def test_evaluate_agrees_with_training_and_knows_the_data(succeeds, tmp_path):
+    succeeds("train_vae", "--run_dir=run", *TINY)
+    succeeds("evaluate", "--run_dir=run", "--num_importance_samples=20")
+    trained = _metrics(tmp_path / "run")
+    evaluated = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert evaluated["test_log_likelihood"] == pytest.approx(
+        trained["test_log_likelihood"], abs=1e-5
+    )
+    assert evaluated["digest"] == trained["digests"]["test"]
+    out = succeeds("evaluate", "--run_dir=run", "--num_importance_samples=20", "--split=validation")
+    assert "validation_elbo" in out
+
+
+def test_generate_draws_by_seed(succeeds, tmp_path):
+    succeeds("train_vae", "--run_dir=run", *TINY)
+    drawn = []
+    for seed in (1, 1, 2):
+        succeeds("generate", "--run_dir=run", "--num_images=7", f"--seed={seed}")
+        with np.load(tmp_path / "run" / "generated.npz") as arrays:
+            drawn.append(arrays["sample"])
+        assert (tmp_path / "run" / "generated.png").exists()
+    assert drawn[0].shape == (7, 8, 8, 1)
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert np.any(drawn[0] != drawn[2])
+
+
+def test_latent_sizes_draws_a_curve_per_size(succeeds, tmp_path):
+    arguments = [option for option in TINY if "latent" not in option and "importance" not in option]
+    succeeds("latent_sizes", "--latent_dims=1,3", "--run_dir=run", *arguments)
+    results = _metrics(tmp_path / "run")["latent_dims"]
+    assert results.keys() == {"1", "3"}
+    for result in results.values():
+        assert result["examples_seen"] == [1294, 2 * 1294]
+        assert len(result["test_elbo_curve"]) == 2
+    assert (tmp_path / "run" / "latent_sizes.png").exists()

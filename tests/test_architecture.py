@@ -1,0 +1,93 @@
+"""The house keeps its order: a room imports only rooms listed above it, and nothing of Keras 2."""
+
+import ast
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+ROOMS = [
+    "version",
+    "data",
+    "networks",
+    "distributions",
+    "objectives",
+    "models",
+    "training",
+    "evaluation",
+    "report",
+    "plots",
+    "export",
+]
+FILES = sorted((ROOT / "tfp_vae").rglob("*.py"))
+
+
+def _room(path: pathlib.Path) -> str:
+    return path.relative_to(ROOT / "tfp_vae").with_suffix("").parts[0]
+
+
+def _imports(path: pathlib.Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("tfp_vae"):
+            parts = node.module.split(".")
+            found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_room_imports_only_rooms_above_it(path):
+    room = _room(path)
+    if room == "__init__":
+        return
+    assert room in ROOMS, f"{room} has no place in the house"
+    allowed = ROOMS[: ROOMS.index(room) + 1]
+    assert _imports(path) <= set(allowed)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_file_outgrows_its_room(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*.py")), ids=lambda p: p.name)
+def test_experiments_are_thin(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 160
+    if path.name != "__init__.py":  # which only silences the import of TensorFlow
+        assert not re.search(r"import (numpy|tensorflow|matplotlib)\b", text)
+
+
+def test_nothing_of_keras_2_is_used():
+    pattern = re.compile(r"\b(tf_keras|tfp\.layers|tf\.keras)\b")
+    for path in [*FILES, *(ROOT / "experiments").glob("*.py")]:
+        assert not pattern.search(path.read_text(encoding="utf-8")), path
+
+
+def test_public_names_exist_and_are_all_listed():
+    import tfp_vae
+
+    for name in tfp_vae.__all__:
+        assert hasattr(tfp_vae, name)
+    for room in ("data", "decoders", "encoders", "networks", "objectives", "priors"):
+        module = getattr(tfp_vae, room)
+        for name in getattr(module, "__all__", []):
+            assert hasattr(module, name)
+
+
+@pytest.mark.slow
+def test_importing_the_package_loads_neither_plots_nor_data_sets():
+    # Keras itself imports some of these where they are installed.
+    code = (
+        "import sys, keras, tensorflow_probability as tfp; tfp.distributions.Normal; "
+        "before = set(sys.modules); import tfp_vae; "
+        "print([m for m in ('matplotlib', 'sklearn', 'tensorflow_datasets', 'PIL') "
+        "if m in set(sys.modules) - before])"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert output.stdout.strip().endswith("[]")

@@ -1,0 +1,192 @@
+"""Saved models come back whole; files that are no models of ours give one line and no harm."""
+
+import os
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfp_vae as tv
+from tfp_vae import export, objectives
+from tfp_vae.data import Kind, Split
+
+DECODERS = {
+    "bernoulli": (tv.decoders.Bernoulli, {}, Kind.STATIC),
+    "continuous_bernoulli": (tv.decoders.ContinuousBernoulli, {}, Kind.UNIT_INTERVAL),
+    "normal_fixed": (tv.decoders.Normal, {"scale": 0.2}, Kind.UNIT_INTERVAL),
+    "normal_shared": (tv.decoders.Normal, {"scale": "shared"}, Kind.UNIT_INTERVAL),
+    "normal_per_pixel": (tv.decoders.Normal, {"scale": "per_pixel"}, Kind.REAL),
+    "discretized_logistic": (tv.decoders.DiscretizedLogistic, {}, Kind.EIGHT_BIT),
+    "categorical": (tv.decoders.Categorical, {}, Kind.EIGHT_BIT),
+}
+
+
+def _split(kind: Kind, count: int = 40) -> Split:
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 256, (count, 4, 4, 1)).astype(np.uint8)
+    return Split(
+        np.where(values < 128, 0, 255).astype(np.uint8) if kind.is_binary else values, kind
+    )
+
+
+def _model(name="bernoulli", encoder=tv.encoders.Gaussian, network="mlp", **options):
+    make, arguments, _ = DECODERS[name]
+    if network == "conv":
+        encode = tv.networks.conv_encoder((4,), 8)
+        decode = tv.networks.conv_decoder((4, 4, 1), (4,), 8)
+    else:
+        encode, decode = tv.networks.mlp([8], "tanh"), tv.networks.mlp([8], "leaky_relu")
+    return tv.VAE(
+        prior=tv.priors.StandardNormal(3),
+        encoder=encoder(encode, 3),
+        decoder=make(decode, (4, 4, 1), **arguments),
+        **options,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "encoder", "network"),
+    [
+        *((name, tv.encoders.Gaussian, "mlp") for name in DECODERS),
+        ("bernoulli", tv.encoders.FullGaussian, "mlp"),
+        ("discretized_logistic", tv.encoders.FullGaussian, "conv"),
+    ],
+    ids=[*DECODERS, "full_covariance", "full_covariance_convolutional"],
+)
+def test_every_class_comes_back_to_the_last_bit_and_training_goes_on(
+    tmp_path, name, encoder, network
+):
+    split = _split(DECODERS[name][2])
+    vae = _model(name, encoder, network, seed=7, num_samples=2)
+    vae.compile(optimizer=keras.optimizers.Adam(1e-3))
+    vae.fit(split, batch_size=20, epochs=2, verbose=0)
+    export.save(vae, tmp_path / "model.keras")
+    again = tv.load(tmp_path / "model.keras")
+
+    x = split.values()
+    for before, after in zip(vae(x, seed=1)[0:2], again(x, seed=1)[0:2], strict=True):
+        before, after = (d if tf.is_tensor(d) else d.mean() for d in (before, after))
+        np.testing.assert_array_equal(before, after)
+    np.testing.assert_array_equal(vae.bounds(x, 50), again.bounds(x, 50))
+    np.testing.assert_array_equal(vae.reconstruct(x), again.reconstruct(x))
+    assert (again.seed, again.num_samples, again.data_kind) == (7, 2, split.kind)
+    assert int(again.optimizer.iterations) == 4
+    for a, b in zip(vae.optimizer.variables, again.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+    # The same third epoch, in the model that was never saved and in the one that came back.
+    histories = [
+        model.fit(split, batch_size=20, initial_epoch=2, epochs=3, verbose=0).history
+        for model in (vae, again)
+    ]
+    assert histories[0] == histories[1]
+    assert int(again.optimizer.iterations) == 6
+
+
+def test_objective_with_its_schedule_comes_back(tmp_path):
+    objective = objectives.ELBO(beta=objectives.Cyclical(10, 0.4), capacity=3.0)
+    vae = _model(objective=objective)
+    vae.compile(optimizer="adam")
+    vae.save(tmp_path / "model.keras")
+    again = tv.load(tmp_path / "model.keras").objective
+    assert isinstance(again, objectives.ELBO)
+    assert (again.capacity, again.beta.steps, again.beta.ramp) == (3.0, 10, 0.4)
+
+
+def test_a_model_that_was_never_compiled_comes_back(tmp_path):
+    vae = _model()
+    export.save(vae, tmp_path / "model.keras")
+    again = tv.load(tmp_path / "model.keras")
+    assert not again.compiled
+    np.testing.assert_array_equal(vae.generate(4)["mean"], again.generate(4)["mean"])
+
+
+def test_mixed_precision_comes_back(tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    vae = _model()
+    x = _split(Kind.STATIC).values()
+    export.save(vae, tmp_path / "model.keras")
+    keras.config.set_dtype_policy("float32")
+    again = tv.load(tmp_path / "model.keras")
+    assert again.encoder.network.layers[-1].compute_dtype == "bfloat16"
+    np.testing.assert_array_equal(vae.reconstruct(x), again.reconstruct(x))
+
+
+def test_saved_model_has_no_lambda_and_no_pickle(tmp_path):
+    export.save(_model(), tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        names = archive.namelist()
+        config = archive.read("config.json").decode()
+    assert sorted(names) == ["config.json", "metadata.json", "model.weights.h5"]
+    assert "Lambda" not in config
+    assert "__lambda__" not in config
+
+
+def test_saving_that_fails_keeps_the_old_file_and_leaves_nothing_behind(tmp_path, monkeypatch):
+    path = tmp_path / "model.keras"
+    vae = _model()
+    export.save(vae, path)
+    before = path.read_bytes()
+
+    def fail(target, *_, **__):
+        with open(target, "wb") as file:
+            file.write(b"half a model")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(vae, "save", fail)
+    with pytest.raises(OSError, match="No space"):
+        export.save(vae, path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["model.keras"]
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model.tf", "model"])
+def test_saving_in_another_format_is_refused(tmp_path, name):
+    with pytest.raises(ValueError, match=r"Expected.*\.keras.*Received"):
+        export.save(_model(), tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".hdf5"])
+def test_legacy_hdf5_is_refused_with_the_reason(tmp_path, suffix):
+    path = tmp_path / f"model{suffix}"
+    path.write_bytes(b"\x89HDF\r\n\x1a\n")
+    with pytest.raises(ValueError, match=r"legacy HDF5.*may run code.*Expected.*Received"):
+        tv.load(path)
+
+
+def test_missing_model_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"Expected.*Received"):
+        tv.load(tmp_path / "none.keras")
+
+
+def test_truncated_and_damaged_models_are_refused(tmp_path):
+    path, bad = tmp_path / "model.keras", tmp_path / "bad.keras"
+    export.save(_model(), path)
+    whole = path.read_bytes()
+    for size in (0, 1, 100, len(whole) // 2, len(whole) - 1):
+        bad.write_bytes(whole[:size])
+        with pytest.raises(ValueError, match=r"(truncated|damaged).*Expected.*Received"):
+            tv.load(bad)
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 0xFF  # in the middle of the weights
+    bad.write_bytes(flipped)
+    with pytest.raises(ValueError, match=r"Expected.*Received"):
+        tv.load(bad)
+
+
+def test_a_keras_model_of_somebody_else_is_refused(tmp_path):
+    path = tmp_path / "dense.keras"
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.save(path)
+    with pytest.raises(ValueError, match=r"not one of our models.*Expected.*Received"):
+        tv.load(path)
+
+
+def test_a_zip_without_a_model_is_refused(tmp_path):
+    path = tmp_path / "zip.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("hello.txt", "hello")
+    with pytest.raises(ValueError, match=r"no model file.*Expected.*Received"):
+        tv.load(path)

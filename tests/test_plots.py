@@ -1,0 +1,98 @@
+"""Pictures: the right pixels in the right places."""
+
+import numpy as np
+import pytest
+
+from tfp_vae import plots, report
+from tfp_vae.data import Kind, Split
+
+
+def test_tile_puts_images_in_rows_with_a_grey_gap():
+    images = np.stack([np.full((2, 3, 1), v) for v in (0.0, 0.25, 1.0)])
+    sheet = plots.tile(images, columns=2)
+    assert sheet.shape == (2 * 3 + 1, 2 * 4 + 1, 1)
+    np.testing.assert_array_equal(sheet[1:3, 1:4, 0], 0.0)
+    np.testing.assert_array_equal(sheet[1:3, 5:8, 0], 0.25)
+    np.testing.assert_array_equal(sheet[4:6, 1:4, 0], 1.0)
+    np.testing.assert_array_equal(sheet[4:6, 5:8, 0], 0.5)  # an empty place
+    np.testing.assert_array_equal(sheet[3], 0.5)
+
+
+def test_reconstructions_show_originals_above_what_the_model_makes_of_them(make_vae, binary_images):
+    split = Split(binary_images(30), Kind.STATIC)
+    vae = make_vae()
+    originals, rebuilt = (
+        axis.images[0].get_array() for axis in plots.reconstructions(vae, split).axes
+    )
+    np.testing.assert_array_equal(originals, plots.tile(split.values()[:20], 10)[..., 0])
+    expected = plots.tile(vae.reconstruct(split.values()[:20]).numpy(), 10)[..., 0]
+    np.testing.assert_allclose(rebuilt, expected, atol=1e-6)
+
+
+def test_manifold_runs_over_quantiles_from_left_to_right_and_bottom_to_top(make_vae):
+    vae = make_vae(shape=(1, 1, 1), hidden=())
+    # One pixel whose logit is 3 z[0] + z[1].
+    vae.decoder.projection.set_weights([np.array([[3.0], [1.0]]), np.zeros(1)])
+    sheet = plots.manifold(vae, side=5).axes[0].images[0].get_array()[1::2, 1::2]
+    assert sheet.shape == (5, 5)
+    assert np.all(np.diff(sheet, axis=1) > 0)
+    assert np.all(np.diff(sheet, axis=0) < 0)
+    assert sheet[2, 2] == pytest.approx(0.5)
+
+
+def test_manifold_of_another_latent_size_is_refused(make_vae):
+    with pytest.raises(ValueError, match=r"Expected latent_dim 2.*Received 3"):
+        plots.manifold(make_vae(latent_dim=3))
+
+
+@pytest.mark.parametrize("latent_dim", [1, 2, 5])
+@pytest.mark.parametrize("labels", ["none", "few", "many"])
+def test_latent_scatter_has_a_point_per_example(make_vae, binary_images, latent_dim, labels):
+    targets = {"none": None, "few": np.arange(60) % 4, "many": np.arange(60) % 20}[labels]
+    split = Split(binary_images(60), Kind.STATIC, targets)
+    axis = plots.latent_scatter(make_vae(latent_dim=latent_dim), split).axes[0]
+    assert len(axis.collections[0].get_offsets()) == 60
+    assert (axis.get_legend() is not None) == (labels == "few")
+
+
+def test_training_curve_draws_training_and_validation():
+    history = {k: list(np.linspace(-50, -20, 30)) for k in ("elbo", "val_elbo", "kl", "val_kl")}
+    left, right = plots.training_curve(history).axes
+    assert [len(line.get_xdata()) for line in (*left.lines, *right.lines)] == [30] * 4
+    history["elbo"][0] = -500.0  # the far start does not squeeze the rest
+    assert plots.training_curve(history).axes[0].get_ylim()[0] > -60
+
+
+def test_bound_against_examples_has_a_log_axis_and_a_line_per_curve():
+    curves = {"a": ([10, 100, 1000], [-3, -2, -1]), "b": ([10, 100], [-4, -3])}
+    axis = plots.bound_against_examples(curves, "title").axes[0]
+    assert axis.get_xscale() == "log"
+    assert [line.get_label() for line in axis.lines] == ["a", "b"]
+
+
+@pytest.mark.parametrize("shape", [(5, 4, 1), (5, 4, 3)], ids=["grey", "colour"])
+def test_every_picture_that_fits_is_written(make_vae, tmp_path, shape):
+    split = Split(
+        np.random.default_rng(0).random((30, *shape)) < 0.5, Kind.STATIC, np.arange(30) % 3
+    )
+    run = report.RunFolder(tmp_path / "run")
+    run.create()
+    history = {"elbo": [-3.0, -2.0], "kl": [1.0, 1.0]}
+    plots.write_all(run, make_vae(shape=shape), split, history)
+    written = {path.name for path in run.path.iterdir()}
+    assert written == {
+        "training_curve.png",
+        "latent_scatter.png",
+        "reconstructions.png",
+        "prior_samples.png",
+        "manifold.png",
+    }
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in run.path.iterdir())
+
+
+def test_vectors_are_not_drawn_as_images(make_vae, tmp_path):
+    split = Split(np.random.default_rng(0).random((30, 6)) < 0.5, Kind.STATIC)
+    run = report.RunFolder(tmp_path / "run")
+    run.create()
+    plots.write_all(run, make_vae(shape=(6,)), split, {"elbo": [-3.0], "kl": [1.0]})
+    assert {p.name for p in run.path.iterdir()} == {"training_curve.png", "latent_scatter.png"}

@@ -50,27 +50,29 @@ class Progress:
 
     Args:
         what: what is being counted, such as "epoch".
-        already: how many were done before the clock started.
         seconds: between lines of a log.
         stream: where to write, standard output by default.
     """
 
-    def __init__(self, what: str, already: int = 0, seconds: float = 10.0, stream=None):
-        self.what, self.already, self.seconds = what, already, seconds
+    def __init__(self, what: str, seconds: float = 10.0, stream=None):
+        self.what, self.seconds = what, seconds
         self.stream = sys.stdout if stream is None else stream
-        self._start = self._shown = time.monotonic()
-        self._is_first = True
+        self._first: tuple[float, int] | None = None
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
         """Reports that `done` of `total` are done."""
         now = time.monotonic()
-        is_first, self._is_first = self._is_first, False
-        terminal = self.stream.isatty()
+        terminal, is_first = self.stream.isatty(), self._first is None
         if not (terminal or is_first or done == total or now - self._shown >= self.seconds):
             return
         self._shown = now
-        left = (now - self._start) / (done - self.already) * (total - done)
-        line = f"{self.what} {done:,}/{total:,}  {note}{duration(left)} left"
+        if is_first:  # compiling is part of it: no measure of the rest
+            self._first = now, done
+            left = ""
+        else:
+            start, before = self._first
+            left = f"{duration((now - start) / (done - before) * (total - done))} left"
+        line = f"{self.what} {done:,}/{total:,}  {note}{left}".rstrip()
         if terminal:
             self.stream.write(f"\r\x1b[K{line}" + ("\n" if done == total else ""))
         else:
@@ -82,12 +84,8 @@ class ShowProgress(keras.callbacks.Callback):
     """Shows the bound, the KL and the time left for the whole training, after every epoch."""
 
     def on_train_begin(self, logs=None):
-        """Waits for the first epoch, which may be any."""
-        self._progress = None
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Starts the clock."""
-        self._progress = self._progress or Progress("epoch", already=epoch)
+        """Starts anew."""
+        self._progress = Progress("epoch")
 
     def on_epoch_end(self, epoch, logs=None):
         """Reports the epoch."""

@@ -9,6 +9,8 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
+import experiments
+
 PROGRAMS = ("train_vae", "evaluate", "generate", "latent_sizes", "vae_flags")
 
 
@@ -30,6 +32,8 @@ def in_process(monkeypatch, capfd):
         monkeypatch.setattr(sys, "argv", ["program", *arguments])
         capfd.readouterr()
         with flagsaver.flagsaver(), warnings.catch_warnings(), pytest.raises(SystemExit) as exit:
+            # Of so few samples it is low; a program prints the warning, pytest would raise it.
+            warnings.filterwarnings("default", "The effective sample size is low", UserWarning)
             start()
         out, err = capfd.readouterr()
         return exit.value.code or 0, out, err
@@ -38,7 +42,7 @@ def in_process(monkeypatch, capfd):
 
 
 @pytest.fixture
-def program(in_process, monkeypatch):
+def program(in_process):
     """Returns a function that runs `experiments.NAME` here -> (status, stdout, stderr)."""
 
     def run(name, *arguments):
@@ -48,7 +52,8 @@ def program(in_process, monkeypatch):
             if imported is not None:
                 for flag in flags.FLAGS.get_flags_for_module(imported):
                     delattr(flags.FLAGS, flag.name)
-                monkeypatch.delitem(sys.modules, f"experiments.{other}")
+                del sys.modules[f"experiments.{other}"]
+                delattr(experiments, other)  # or `from experiments import` finds it there
         return in_process(
             lambda: runpy.run_module(module, run_name="__main__", alter_sys=True), *arguments
         )

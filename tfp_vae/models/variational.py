@@ -125,6 +125,7 @@ class VariationalModel(keras.Model):
             batch_size = None
         else:
             x = self._checked(x, "training")
+            y = x if y is None and _weighted(kwargs) else y  # Keras drops weights without targets
             if isinstance(x, tf.data.Dataset):
                 kwargs.setdefault("shuffle", False)  # Keras warns that it cannot
         return super().fit(x, y, batch_size, validation_data=validation_data, **kwargs)
@@ -134,6 +135,8 @@ class VariationalModel(keras.Model):
         if y is None and not _weighted(kwargs):
             x = self._one_pass(x, batch_size, "evaluation")
             batch_size = None
+        elif y is None:
+            y = x = self._checked(x, "evaluation")  # Keras drops weights without targets
         return super().evaluate(x, y, batch_size, **kwargs)
 
     def save(self, filepath, **kwargs):
@@ -172,12 +175,17 @@ class VariationalModel(keras.Model):
         return self._checked(x, name)
 
     def _checked(self, x, name):
+        if isinstance(x, np.ndarray):
+            return self.as_split(x, name).values()
         if isinstance(x, tf.data.Dataset):
             for batch in x.take(1):
                 batch = batch[0] if isinstance(batch, tuple) else batch
+                if not batch.dtype.is_floating:
+                    raise ValueError(
+                        f"The {name} dataset has batches of a wrong type. Expected floats, as the "
+                        f"model sees them (bytes divided by 255). Received {batch.dtype.name}."
+                    )
                 self.as_split(batch.numpy(), f"first {name} batch of the dataset:")
-        elif isinstance(x, np.ndarray):
-            self.as_split(x, name)
         return x
 
 

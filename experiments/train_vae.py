@@ -73,9 +73,8 @@ def main():
     run.write_json("metrics.json", metrics)
     plots.write_all(run, vae, data.test, history.history)
     print(report.summary(metrics))
-    print(
-        f"results: {run.path.resolve()} (again: {cli.command('experiments.train_vae', run.path)})"
-    )
+    print(f"again:   {cli.command('experiments.train_vae', run.path)}")
+    print(f"results: {run.path.resolve()}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
-import experiments
+import experiments.cli  # its flags stay; those of the programs go with them
 
 PROGRAMS = ("train_vae", "evaluate", "generate", "latent_sizes", "vae_flags")
 

@@ -2,10 +2,12 @@
 
 import csv
 import json
+import pathlib
 
 import numpy as np
 import pytest
 
+PRESETS = pathlib.Path(__file__).parents[2] / "experiments" / "flags"
 TINY = ("--hidden=8", "--latent_dim=2", "--epochs=2", "--num_importance_samples=20", "--jit=false")
 PROMISED = {
     "dataset",
@@ -170,3 +172,15 @@ def test_latent_sizes_draws_a_curve_per_size(succeeds, tmp_path):
         assert result["examples_seen"] == [1294, 2 * 1294]
         assert len(result["test_elbo_curve"]) == 2
     assert (tmp_path / "run" / "latent_sizes.png").exists()
+
+
+@pytest.mark.parametrize("name", sorted(p.name for p in PRESETS.iterdir()))
+def test_presets_name_flags_that_exist(program, monkeypatch, name):
+    # From the project's folder, because presets name each other from there; no data set is there.
+    monkeypatch.chdir(PRESETS.parents[1])
+    which = "latent_sizes" if name == "latent_sizes.flags" else "train_vae"
+    _, _, err = program(
+        which, f"--flagfile=experiments/flags/{name}", "--dataset=nowhere", "--run_dir=/dev/null/x"
+    )
+    assert "flag" not in err
+    assert "/dev/null/x" in err

@@ -1,0 +1,47 @@
+"""The README keeps its word: its example runs, and its Chinese twin says the same."""
+
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+ENGLISH = (ROOT / "README.md").read_text(encoding="utf-8")
+CHINESE = (ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
+
+
+def _blocks(text: str) -> list[str]:
+    return re.findall(r"```\w*\n(.*?)```", text, re.S)
+
+
+def _without_comments(block: str) -> str:
+    return re.sub(r"\s*#.*", "", block)
+
+
+@pytest.mark.slow
+def test_example_of_the_readme_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    example = re.search(r"```python\n(.*?)```", ENGLISH, re.S).group(1)
+    assert len(example.splitlines()) <= 30
+    names: dict = {}
+    exec(compile(example, "README.md", "exec"), names)
+    assert names["log_prob"].shape == (5, 359)
+    assert names["vae"].log_likelihood(names["data"].test, 500).mean() > -27
+
+
+def test_both_readmes_have_the_same_commands_code_and_numbers():
+    blocks = [[_without_comments(b) for b in _blocks(text)] for text in (ENGLISH, CHINESE)]
+    assert blocks[0] == blocks[1]
+    numbers = [re.findall(r"\d+(?:[.,]\d+)*", text.split("```")[-1]) for text in (ENGLISH, CHINESE)]
+    assert sorted(numbers[0]) == sorted(numbers[1])
+    rows = [[r for r in text.splitlines() if r.startswith("|")] for text in (ENGLISH, CHINESE)]
+    assert len(rows[0]) == len(rows[1])
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md", "BUILD.md", "CHANGELOG.md"])
+def test_links_and_paths_of_the_documents_exist(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+        assert (ROOT / target).exists(), target
+    for target in re.findall(r"experiments/flags/([a-z0-9_-]+\.flags)", text):
+        assert (ROOT / "experiments" / "flags" / target).exists(), target

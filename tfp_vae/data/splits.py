@@ -48,6 +48,8 @@ class Split:
         self.name = name
         self.labels = None if labels is None else _integers(labels, name)
         self._intensities = intensities
+        # Whether the intensities are the values: nothing is left to draw or to threshold.
+        self._is_frozen = self.kind not in (Kind.DYNAMIC, Kind.THRESHOLD)
         self._check()
 
     def _check(self) -> None:
@@ -112,14 +114,15 @@ class Split:
 
     def frozen(self) -> "Split":
         """Returns this split with its binary images fixed, the same ones at every call."""
-        if self.kind is Kind.DYNAMIC and not kinds.is_zero_one(self.intensities()):
+        if self._is_frozen:
+            return self
+        images = self.intensities() >= 0.5
+        if self.kind is Kind.DYNAMIC:
             noise = np.random.default_rng(_FROZEN_SEED).random(self._intensities.shape, np.float32)
             images = noise < self.intensities()
-        elif self.kind is Kind.THRESHOLD:
-            images = self.intensities() >= 0.5
-        else:
-            return self
-        return Split(images, self.kind, self.labels, self.name)
+        split = Split(images, self.kind, self.labels, self.name)
+        split._is_frozen = True
+        return split
 
     def take(self, count: int) -> "Split":
         """Returns the first `count` examples as a split."""
@@ -128,7 +131,9 @@ class Split:
     def select(self, index, name: str) -> "Split":
         """Returns the examples at `index`, a slice or an array, as a split called `name`."""
         labels = None if self.labels is None else self.labels[index]
-        return Split(self._intensities[index], self.kind, labels, name)
+        split = Split(self._intensities[index], self.kind, labels, name)
+        split._is_frozen = self._is_frozen
+        return split
 
     def num_batches(self, batch_size: int) -> int:
         """Returns the number of batches of one epoch, the short last one included."""
@@ -164,7 +169,7 @@ class Split:
             ValueError: if `batch_size` is not in [1, N].
         """
         self.check_batch_size(batch_size)
-        resample = self.kind is Kind.DYNAMIC
+        resample = self.kind is Kind.DYNAMIC and not self._is_frozen
         split = self if resample else self.frozen()
         source = tf.constant(split._intensities)
         count = len(split)

@@ -67,11 +67,13 @@ def main():
         "epochs": epochs,
         "train_seconds": seconds,
         "examples_per_second": epochs * len(data.train) / seconds,
-        **evaluation.test_metrics(vae, data.test, _IMPORTANCE_SAMPLES.value, verbose=True),
         "versions": report.versions(),
     }
+    # Now, and again with the results: an evaluation may take long, and training is done.
     run.write_json("metrics.json", metrics)
     plots.write_all(run, vae, data.test, history.history)
+    metrics |= evaluation.test_metrics(vae, data.test, _IMPORTANCE_SAMPLES.value, verbose=True)
+    run.write_json("metrics.json", metrics)
     print(report.summary(metrics))
     print(f"again:   {cli.command('experiments.train_vae', run.path)}")
     print(f"results: {run.path.resolve()}")

@@ -203,7 +203,9 @@ class VAE(VariationalModel):
         chunk = min(num_samples, max(1, _ROWS // batch_size))
         if self._bounds_function is None:
             self._bounds_function = tf.function(
-                self._bounds_of_batch, jit_compile=bool(self.compiled and self.jit_compile)
+                self._bounds_of_batch,
+                autograph=False,
+                jit_compile=bool(self.compiled and self.jit_compile),
             )
         key = self.caller_key(seed)
         parts = []

@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from absl import app, flags
 
+import tfp_vae as tv
+
 DATASET = flags.DEFINE_string(
     "dataset",
     "digits",
@@ -37,7 +39,7 @@ def run(main: Callable[[], None]) -> None:
         )
         try:
             main()
-        except (ValueError, OSError, ImportError) as error:
+        except (ValueError, OSError, ImportError, ArithmeticError) as error:
             _fail(error)
         except KeyboardInterrupt:
             _fail("interrupted.", status=130)
@@ -62,6 +64,27 @@ def number_or_name(flag: flags.FlagHolder) -> "float | str":
         return float(flag.value)
     except ValueError:
         return flag.value
+
+
+def refuse_unused(applies: bool, where: str, *unused: flags.FlagHolder) -> None:
+    """Raises `ValueError` for flags that were set and do not apply."""
+    for flag in unused:
+        if not applies and flag.value != flag.default:
+            raise ValueError(
+                f"--{flag.name} has no effect here. Expected it with {where} only. Received "
+                f"--{flag.name}={flag.value}."
+            )
+
+
+def source() -> dict[str, str | None]:
+    """Returns the flags that say which data, as a run remembers them: paths absolute."""
+    path = pathlib.Path(DATASET.value)
+    named = DATASET.value in tv.data.NAMES
+    data_dir = DATA_DIR.value and str(pathlib.Path(DATA_DIR.value).absolute())
+    return {
+        "dataset": DATASET.value if named else str(path.absolute()),
+        "data_dir": data_dir,
+    }
 
 
 def flag_lines() -> str:

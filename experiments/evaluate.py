@@ -23,13 +23,15 @@ def main():
     """Loads model and data, evaluates and writes."""
     run = report.RunFolder(cli.RUN_DIR.value, overwrite=True)
     vae = tv.load(run / "model.keras")
-    source = cli.DATASET.value
+    source = cli.source()
     if not cli.DATASET.present:  # what the model was trained on
-        source = report.read_json(run / "metrics.json")["dataset"]
-    data = tv.data.load(source, data_dir=cli.DATA_DIR.value, kind=vae.data_kind)
+        trained = report.read_json(run / "metrics.json")
+        source = {"dataset": trained["dataset"], "data_dir": source["data_dir"]}
+        source["data_dir"] = source["data_dir"] or trained["data_dir"]
+    data = tv.data.load(source["dataset"], data_dir=source["data_dir"], kind=vae.data_kind)
     split = getattr(data, _SPLIT.value)
     metrics = {
-        "dataset": source,
+        **source,
         "kind": data.kind,
         "split": _SPLIT.value,
         "digest": split.digest,

@@ -22,10 +22,9 @@ def main():
     vae = tv.load(run / "model.keras")
     drawn = vae.generate(_NUM_IMAGES.value, _SEED.value)
     run.write_arrays("generated.npz", **drawn)
-    run.write_figure(
-        "generated.png", plots.prior_samples(vae, min(_NUM_IMAGES.value, 100), _SEED.value)
-    )
-    print(f"results: {(run / 'generated.png').resolve()} and generated.npz beside it")
+    if drawn["mean"].ndim == 4:  # images, not vectors
+        run.write_figure("generated.png", plots.prior_samples(drawn, most=100))
+    print(f"results: {(run / 'generated.npz').resolve()}, pictures in generated.png beside it")
 
 
 if __name__ == "__main__":

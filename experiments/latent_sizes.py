@@ -6,6 +6,8 @@ The figure of Kingma & Welling (2014, figure 2). Takes the flags of train_vae; w
 latent_sizes.png and metrics.json into the run folder. All numbers are nats per example.
 """
 
+import time
+
 import keras
 from absl import flags
 
@@ -22,6 +24,7 @@ def learn(data: tv.data.Data, latent_dim: int) -> dict:
     print(f"latent size {latent_dim}", flush=True)
     keras.utils.set_random_seed(vae_flags.SEED.value)
     vae = vae_flags.build(data, latent_dim)
+    started = time.monotonic()
     history = vae.fit(
         data.train,
         batch_size=vae_flags.BATCH_SIZE.value,
@@ -31,6 +34,7 @@ def learn(data: tv.data.Data, latent_dim: int) -> dict:
         verbose=0,
     )
     return {
+        "train_seconds": time.monotonic() - started,
         "examples_seen": [(epoch + 1) * len(data.train) for epoch in history.epoch],
         "test_elbo_curve": history.history["val_elbo"],
         "active_units": evaluation.active_units(vae, data.test),
@@ -46,17 +50,18 @@ def main():
         tv.priors.StandardNormal(size)
     run.create()
     run.write_text("flags.txt", cli.flag_lines())
-    results = {str(size): learn(data, size) for size in sizes}
-    run.write_json(
-        "metrics.json",
-        {
-            "dataset": data.name,
-            "kind": data.kind,
-            "digests": data.digests,
-            "latent_dims": results,
-            "versions": report.versions(),
-        },
-    )
+    metrics = {
+        **cli.source(),
+        "kind": data.kind,
+        "digests": data.digests,
+        "seed": vae_flags.SEED.value,
+        "latent_dims": {},
+        "versions": report.versions(),
+    }
+    results = metrics["latent_dims"]
+    for size in sizes:  # written after each, so that none is lost with a later one
+        results[str(size)] = learn(data, size)
+        run.write_json("metrics.json", metrics)
     curves = {
         f"{size} latents": (result["examples_seen"], result["test_elbo_curve"])
         for size, result in results.items()

@@ -11,7 +11,6 @@ import time
 import keras
 from absl import flags
 
-import tfp_vae as tv
 from experiments import cli, vae_flags
 from tfp_vae import evaluation, plots, report, training
 
@@ -28,7 +27,11 @@ _IMPORTANCE_SAMPLES = flags.DEFINE_integer(
 
 def callbacks(run: report.RunFolder) -> list:
     """Returns the callbacks that the flags ask for."""
-    chosen = [training.ShowProgress(), keras.callbacks.CSVLogger(run / "history.csv")]
+    chosen = [
+        training.ShowProgress(),
+        keras.callbacks.CSVLogger(run / "history.csv"),
+        keras.callbacks.TerminateOnNaN(),
+    ]
     if _PATIENCE.value:
         chosen.append(training.early_stopping(_PATIENCE.value))
     if _TENSORBOARD.value:
@@ -55,10 +58,11 @@ def main():
         verbose=0,
     )
     seconds = time.monotonic() - started
-    tv.export.save(vae, run / "model.keras")
+    training.check_finished(history)
+    vae.save(run / "model.keras")
     epochs = len(history.epoch)
     metrics = {
-        "dataset": cli.DATASET.value,
+        **cli.source(),
         "kind": data.kind,
         "digests": data.digests,
         "seed": vae_flags.SEED.value,
@@ -71,9 +75,9 @@ def main():
     }
     # Now, and again with the results: an evaluation may take long, and training is done.
     run.write_json("metrics.json", metrics)
-    plots.write_all(run, vae, data.test, history.history)
     metrics |= evaluation.test_metrics(vae, data.test, _IMPORTANCE_SAMPLES.value, verbose=True)
     run.write_json("metrics.json", metrics)
+    plots.write_all(run, vae, data.test, history.history)
     print(report.summary(metrics))
     print(f"again:   {cli.command('experiments.train_vae', run.path)}")
     print(f"results: {run.path.resolve()}")

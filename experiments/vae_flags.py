@@ -53,15 +53,18 @@ def prepare() -> tuple[report.RunFolder, tv.data.Data]:
     run = report.RunFolder(cli.RUN_DIR.value, _OVERWRITE.value)
     kind = _KIND.value or tv.decoders.BY_NAME[_LIKELIHOOD.value].preferred_kind
     data = tv.data.load(cli.DATASET.value, data_dir=cli.DATA_DIR.value, kind=kind)
-    data.train.check_batch_size(BATCH_SIZE.value)
     return run, data
 
 
 def build(data: tv.data.Data, latent_dim: int) -> tv.VAE:
     """Returns the compiled model that the flags describe, for data that it can be a model of."""
+    conv, normal = _NETWORK.value == "conv", _LIKELIHOOD.value == "normal"
+    cli.refuse_unused(conv, "--network=conv", _FILTERS)
+    cli.refuse_unused(normal, "--likelihood=normal", _SCALE)
+    cli.refuse_unused(bool(_WARM_UP.value), "--warm_up", _WARM_UP_EPOCHS)
     hidden = cli.integers(_HIDDEN)
     activation = _ACTIVATION.value
-    if _NETWORK.value == "conv":
+    if conv:
         filters = cli.integers(_FILTERS)
         if len(hidden) != 1:
             raise ValueError(f"--hidden does not fit conv. Expected one width. Received {hidden}.")
@@ -71,7 +74,7 @@ def build(data: tv.data.Data, latent_dim: int) -> tv.VAE:
         encode = tv.networks.mlp(hidden, activation)
         decode = tv.networks.mlp(hidden[::-1], activation)
     options = {}
-    if _LIKELIHOOD.value == "normal":
+    if normal:
         options["scale"] = cli.number_or_name(_SCALE)
     steps = data.train.num_batches(BATCH_SIZE.value)
     beta = _BETA.value
@@ -93,5 +96,5 @@ def build(data: tv.data.Data, latent_dim: int) -> tv.VAE:
         jit_compile=_JIT.value,
         steps_per_execution=training.steps_per_execution(data.train, BATCH_SIZE.value),
     )
-    vae.check_split(data.train)
+    vae.check_training(data.train, BATCH_SIZE.value)
     return vae

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import tfp_vae as tv
-from tfp_vae import export, objectives
+from tfp_vae import objectives
 from tfp_vae.data import Kind, Split
 
 DECODERS = {
@@ -62,7 +62,7 @@ def test_every_class_comes_back_to_the_last_bit_and_training_goes_on(
     vae = _model(name, encoder, network, seed=7, num_samples=2)
     vae.compile(optimizer=keras.optimizers.Adam(1e-3))
     vae.fit(split, batch_size=20, epochs=2, verbose=0)
-    export.save(vae, tmp_path / "model.keras")
+    vae.save(tmp_path / "model.keras")
     again = tv.load(tmp_path / "model.keras")
 
     x = split.values()
@@ -97,7 +97,7 @@ def test_objective_with_its_schedule_comes_back(tmp_path):
 
 def test_a_model_that_was_never_compiled_comes_back(tmp_path):
     vae = _model()
-    export.save(vae, tmp_path / "model.keras")
+    vae.save(tmp_path / "model.keras")
     again = tv.load(tmp_path / "model.keras")
     assert not again.compiled
     np.testing.assert_array_equal(vae.generate(4)["mean"], again.generate(4)["mean"])
@@ -107,7 +107,7 @@ def test_mixed_precision_comes_back(tmp_path):
     keras.config.set_dtype_policy("mixed_bfloat16")
     vae = _model()
     x = _split(Kind.STATIC).values()
-    export.save(vae, tmp_path / "model.keras")
+    vae.save(tmp_path / "model.keras")
     keras.config.set_dtype_policy("float32")
     again = tv.load(tmp_path / "model.keras")
     assert again.encoder.network.layers[-1].compute_dtype == "bfloat16"
@@ -115,7 +115,7 @@ def test_mixed_precision_comes_back(tmp_path):
 
 
 def test_saved_model_has_no_lambda_and_no_pickle(tmp_path):
-    export.save(_model(), tmp_path / "model.keras")
+    _model().save(tmp_path / "model.keras")
     with zipfile.ZipFile(tmp_path / "model.keras") as archive:
         names = archive.namelist()
         config = archive.read("config.json").decode()
@@ -127,7 +127,7 @@ def test_saved_model_has_no_lambda_and_no_pickle(tmp_path):
 def test_saving_that_fails_keeps_the_old_file_and_leaves_nothing_behind(tmp_path, monkeypatch):
     path = tmp_path / "model.keras"
     vae = _model()
-    export.save(vae, path)
+    vae.save(path)
     before = path.read_bytes()
 
     def fail(target, *_, **__):
@@ -137,7 +137,7 @@ def test_saving_that_fails_keeps_the_old_file_and_leaves_nothing_behind(tmp_path
 
     monkeypatch.setattr(vae, "save", fail)
     with pytest.raises(OSError, match="No space"):
-        export.save(vae, path)
+        vae.save(path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["model.keras"]
 
@@ -145,7 +145,7 @@ def test_saving_that_fails_keeps_the_old_file_and_leaves_nothing_behind(tmp_path
 @pytest.mark.parametrize("name", ["model.h5", "model.tf", "model"])
 def test_saving_in_another_format_is_refused(tmp_path, name):
     with pytest.raises(ValueError, match=r"Expected.*\.keras.*Received"):
-        export.save(_model(), tmp_path / name)
+        _model().save(tmp_path / name)
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".hdf5"])
@@ -163,7 +163,7 @@ def test_missing_model_is_an_error(tmp_path):
 
 def test_truncated_and_damaged_models_are_refused(tmp_path):
     path, bad = tmp_path / "model.keras", tmp_path / "bad.keras"
-    export.save(_model(), path)
+    _model().save(path)
     whole = path.read_bytes()
     for size in (0, 1, 100, len(whole) // 2, len(whole) - 1):
         bad.write_bytes(whole[:size])

@@ -139,13 +139,18 @@ def test_objective_survives_serialisation(objective, terms):
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"beta": -1.0}, {"beta": math.inf}, {"free_bits": -0.1}, {"capacity": -1.0},
+    [{"beta": None}, {"beta": lambda step: 1.0}, {"free_bits": objectives.linear(3)},
+     {"beta": -1.0}, {"beta": math.inf}, {"free_bits": -0.1}, {"capacity": -1.0},
      {"free_bits": 0.1, "capacity": 1.0}],
     ids=str,
 )  # fmt: skip
 def test_impossible_weights_are_refused(arguments):
     with pytest.raises(ValueError, match=r"Expected.*Received"):
         ELBO(**arguments)
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert ELBO(beta=np.float32(0.5), capacity=np.int64(3)).get_config()["capacity"] == 3.0
 
 
 @pytest.mark.parametrize("steps", [0, -1, 1.5])

@@ -29,6 +29,12 @@ def test_reconstructions_show_originals_above_what_the_model_makes_of_them(make_
     np.testing.assert_allclose(rebuilt, expected, atol=1e-6)
 
 
+def test_real_valued_images_are_drawn_on_their_own_range():
+    low_and_high = np.array([-2.0, 3.0]).reshape(2, 1, 1, 1)
+    sheet = plots.images([("title", low_and_high)], columns=2).axes[0].images[0].get_array()
+    np.testing.assert_allclose(sheet[1, [1, 3]], [0.0, 1.0])
+
+
 def test_manifold_runs_over_quantiles_from_left_to_right_and_bottom_to_top(make_vae):
     vae = make_vae(shape=(1, 1, 1), hidden=())
     # One pixel whose logit is 3 z[0] + z[1].

@@ -32,6 +32,19 @@ def test_step_learning_rate_has_eight_stages_each_three_times_as_long():
     assert np.all(np.abs(counts[::-1] - 3 ** np.arange(8)) <= 1)
 
 
+@pytest.mark.parametrize("rate", [0.0, -1.0, math.nan, math.inf])
+def test_impossible_learning_rate_is_refused(rate):
+    with pytest.raises(ValueError, match=r"Expected a number > 0.*Received"):
+        training.learning_rate("constant", rate, 10)
+
+
+def test_training_that_ends_in_nan_is_an_error_that_names_the_epoch():
+    history = keras.callbacks.History()
+    history.epoch, history.history = [0, 1], {"elbo": [-3.0, math.nan]}
+    with pytest.raises(FloatingPointError, match=r"epoch 2.*Expected a finite elbo.*Received nan"):
+        training.check_finished(history)
+
+
 def test_unknown_schedule_is_refused():
     with pytest.raises(ValueError, match=r"Expected one of.*Received 'linear'"):
         training.learning_rate("linear", 0.1, 10)

@@ -7,7 +7,7 @@
 in nats per example, up is better. See README.md for a tour and BUILD.md for the architecture.
 """
 
-from tfp_vae import data, export, networks, objectives
+from tfp_vae import data, evaluation, export, networks, objectives, training
 from tfp_vae.distributions import decoders, encoders, priors
 from tfp_vae.export import load
 from tfp_vae.models import VAE
@@ -19,9 +19,11 @@ __all__ = [
     "data",
     "decoders",
     "encoders",
+    "evaluation",
     "export",
     "load",
     "networks",
     "objectives",
     "priors",
+    "training",
 ]

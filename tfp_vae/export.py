@@ -1,33 +1,14 @@
-"""Saved models: `.keras` files in safe mode, written whole or not at all."""
+"""Saved models back in: `.keras` files in safe mode. `VariationalModel.save` writes them."""
 
 import json
-import os
 import pathlib
-import tempfile
 import zipfile
 
 import keras
 
 
-def save(model: keras.Model, path: "str | pathlib.Path") -> None:
-    """Saves `model`, its optimizer and its seed state as `.keras`, whole or not at all.
-
-    Raises:
-        ValueError: if `path` does not end in `.keras`.
-    """
-    path = pathlib.Path(path)
-    if path.suffix != ".keras":
-        raise ValueError(
-            f"Unknown model format. Expected a path ending in .keras. Received {path}."
-        )
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
-        written = pathlib.Path(folder) / path.name
-        model.save(written)
-        os.replace(written, path)
-
-
 def load(path: "str | pathlib.Path") -> keras.Model:
-    """Loads a model that `save` (or `model.save`) wrote, ready to be evaluated or trained on.
+    """Loads a model that its `save` wrote, ready to be evaluated or trained on.
 
     Raises:
         FileNotFoundError: if there is no such file.

@@ -8,6 +8,7 @@ never does.
 """
 
 import math
+import numbers
 from typing import NamedTuple
 
 import keras
@@ -116,7 +117,7 @@ class Cyclical(keras.optimizers.schedules.LearningRateSchedule):
     """
 
     def __init__(self, steps: int, ramp: float = 0.5):
-        _check_steps(steps)
+        _check_steps(steps, least=2)  # a cycle of one step would never leave 0
         if not 0 < ramp <= 1:
             raise ValueError(f"ramp must be a share. Expected 0 < ramp <= 1. Received {ramp}.")
         self.steps, self.ramp = int(steps), float(ramp)
@@ -155,9 +156,9 @@ class Sigmoid(keras.optimizers.schedules.LearningRateSchedule):
 WARM_UPS = {"linear": linear, "cyclical": Cyclical, "sigmoid": Sigmoid}
 
 
-def _check_steps(steps):
-    if int(steps) != steps or steps < 1:
-        raise ValueError(f"steps must be positive. Expected an integer >= 1. Received {steps}.")
+def _check_steps(steps, least=1):
+    if int(steps) != steps or steps < least:
+        raise ValueError(f"Too few steps. Expected an integer >= {least}. Received {steps}.")
 
 
 @registered
@@ -175,19 +176,28 @@ class ELBO:
     """
 
     def __init__(self, beta=1.0, free_bits: float = 0.0, capacity=None):
-        for name, value in (("beta", beta), ("free_bits", free_bits), ("capacity", capacity)):
-            if value is None or callable(value):
+        schedule = keras.optimizers.schedules.LearningRateSchedule
+        for name, value, may_vary in (
+            ("beta", beta, True),
+            ("free_bits", free_bits, False),
+            ("capacity", 0.0 if capacity is None else capacity, True),
+        ):
+            if may_vary and isinstance(value, schedule):
                 continue
-            if not (isinstance(value, int | float) and 0 <= value < math.inf):
+            if not (isinstance(value, numbers.Real) and 0 <= value < math.inf):
                 raise ValueError(
-                    f"{name} must not be negative. Expected a number >= 0. Received {value!r}."
+                    f"Impossible {name}. Expected a number >= 0"
+                    f"{' or a Keras schedule' if may_vary else ''}. Received {value!r}."
                 )
         if free_bits and capacity is not None:
             raise ValueError(
                 "free_bits and capacity exclude each other. Expected at most one of them. Received "
                 f"free_bits={free_bits}, capacity={capacity}."
             )
-        self.beta, self.free_bits, self.capacity = beta, free_bits, capacity
+        self.beta, self.free_bits, self.capacity = (
+            float(value) if isinstance(value, numbers.Real) else value
+            for value in (beta, free_bits, capacity)
+        )
 
     def __call__(self, terms: Terms, step) -> tf.Tensor:
         """Returns the scalar loss at training step `step`."""

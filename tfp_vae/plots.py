@@ -34,10 +34,15 @@ def images(rows: "list[tuple[str, np.ndarray]]", columns: int) -> Figure:
     """Returns a figure of titled sheets of images, one under the other.
 
     Args:
-        rows: pairs of a title and images [n, H, W, C] in [0, 1].
+        rows: pairs of a title and images [n, H, W, C].
         columns: images per row of a sheet.
     """
-    sheets = [(title, tile(np.asarray(batch), columns)) for title, batch in rows]
+    # Real-valued images are drawn on their own range, all sheets on the same one.
+    low = min(0.0, *(float(np.min(batch)) for _, batch in rows))
+    high = max(1.0, *(float(np.max(batch)) for _, batch in rows))
+    sheets = [
+        (title, tile((np.asarray(batch) - low) / (high - low), columns)) for title, batch in rows
+    ]
     width = 8.0
     heights = [width * sheet.shape[0] / sheet.shape[1] for _, sheet in sheets]
     figure = Figure(figsize=(width, sum(heights) + 0.4 * len(sheets)), layout="constrained")
@@ -58,9 +63,9 @@ def reconstructions(model: VAE, split: Split, count: int = 20) -> Figure:
     return images([("test images", values), ("reconstructions", rebuilt)], columns=10)
 
 
-def prior_samples(model: VAE, count: int = 50, seed: int = 0) -> Figure:
-    """Returns images decoded from draws of the prior: the mean of p(x|z), and a draw from it."""
-    drawn = model.generate(count, seed)
+def prior_samples(drawn: "dict[str, np.ndarray]", most: int = 50) -> Figure:
+    """Returns what `VAE.generate` drew: the means of p(x|z) above the draws from it."""
+    drawn = {name: batch[:most] for name, batch in drawn.items()}
     rows = [
         ("mean of p(x|z), z from the prior", drawn["mean"]),
         ("the same z, x drawn from p(x|z)", drawn["sample"]),
@@ -92,7 +97,9 @@ def latent_scatter(model: VAE, split: Split, most: int = 5000) -> Figure:
     split = split.take(most)
     means = posterior_means(model, split)
     names = ("z[0]", "z[1]")
-    if means.shape[1] > 2:
+    if means.shape[1] > 2 and len(means) < 3:
+        means = means[:, :2]
+    elif means.shape[1] > 2:
         from sklearn.decomposition import PCA
 
         pca = PCA(2).fit(means)
@@ -119,16 +126,15 @@ def latent_scatter(model: VAE, split: Split, most: int = 5000) -> Figure:
     return figure
 
 
-def training_curve(history: "dict[str, list[float]]", first_epoch: int = 1) -> Figure:
+def training_curve(history: "dict[str, list[float]]") -> Figure:
     """Returns the bound, and the KL beside it, by epoch.
 
     Args:
         history: what `fit` returned, `History.history`.
-        first_epoch: number of the first row.
     """
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    epochs = np.arange(first_epoch, first_epoch + len(history["elbo"]))
+    epochs = np.arange(1, len(history["elbo"]) + 1)
     for key, axis, name in (("elbo", left, "ELBO"), ("kl", right, "KL(q(z|x) || p(z))")):
         axis.plot(epochs, history[key], color=_TRAIN, label="training")
         if f"val_{key}" in history:
@@ -151,7 +157,7 @@ def write_all(run: RunFolder, model: VAE, split: Split, history: dict) -> None:
     if len(split.shape) != 3:
         return  # vectors are no images
     run.write_figure("reconstructions.png", reconstructions(model, split))
-    run.write_figure("prior_samples.png", prior_samples(model))
+    run.write_figure("prior_samples.png", prior_samples(model.generate(50)))
     if model.prior.latent_dim == 2:
         run.write_figure("manifold.png", manifold(model))
 

@@ -13,6 +13,9 @@ import numpy as np
 
 from tfp_vae.version import __version__
 
+_ARTEFACTS = frozenset(
+    "flags.txt history.csv metrics.json evaluation.json model.keras generated.npz".split()
+)
 _PACKAGES = ("tensorflow", "tensorflow-probability", "keras", "tensorflow-datasets", "numpy")
 
 
@@ -30,8 +33,8 @@ class RunFolder:
 
     Args:
         path: the folder.
-        overwrite: whether the folder may hold files already. They are kept unless a new file has
-            the same name.
+        overwrite: whether the folder may hold files already. Those of an earlier run are removed
+            by `create`, others are kept.
 
     Raises:
         FileExistsError: if the folder is not empty and `overwrite` is False, or is a file.
@@ -55,8 +58,11 @@ class RunFolder:
             )
 
     def create(self) -> None:
-        """Makes the folder."""
+        """Makes the folder, and clears it of what an earlier run wrote, so that no two runs mix."""
         self.path.mkdir(parents=True, exist_ok=True)
+        for file in self.path.iterdir():
+            if file.name in _ARTEFACTS or file.suffix == ".png":
+                file.unlink()
 
     def __truediv__(self, name: str) -> pathlib.Path:
         return self.path / name

@@ -1,5 +1,6 @@
 """Training: what goes around Keras' `fit`."""
 
+import math
 import sys
 import time
 
@@ -26,8 +27,10 @@ def learning_rate(schedule: str, initial: float, steps: int):
         steps: steps of the whole training.
 
     Raises:
-        ValueError: for an unknown schedule.
+        ValueError: for an unknown schedule or an impossible rate.
     """
+    if not 0 < initial < math.inf:
+        raise ValueError(f"Impossible learning rate. Expected a number > 0. Received {initial}.")
     if schedule == "constant":
         return initial
     if schedule == "cosine":
@@ -127,3 +130,13 @@ def tensorboard(folder) -> keras.callbacks.Callback:
             "(pip install 'tfp_vae[tensorboard]'). Received no such package."
         ) from error
     return keras.callbacks.TensorBoard(folder)
+
+
+def check_finished(history: keras.callbacks.History) -> None:
+    """Raises `FloatingPointError` if a training ended in NaN or infinity."""
+    for name, values in history.history.items():
+        if not math.isfinite(values[-1]):
+            raise FloatingPointError(
+                f"The training broke down in epoch {history.epoch[-1] + 1}. Expected a finite "
+                f"{name}. Received {values[-1]}; a lower learning rate is the likely cure."
+            )

@@ -514,7 +514,7 @@ def test_an_empty_split_is_refused_by_name(tmp_path):
     ("test", "word"),
     [
         pytest.param(np.zeros((9, 5)), "shape", id="another shape"),
-        pytest.param(np.full((9, 4), 0.5), "only 0 and 1", id="grey where training is binary"),
+        pytest.param(np.full((9, 4), 0.5), "differ in kind", id="grey where training is binary"),
         pytest.param(np.zeros((9, 4), np.uint8), "type", id="integers where training is floats"),
     ],
 )

@@ -274,6 +274,8 @@ def test_bernoulli_on_grey_pixels_names_three_ways_out():
         lambda: tv.decoders.Normal(tv.networks.mlp([3]), (3,), scale="learned"),
         lambda: tv.decoders.Normal(tv.networks.mlp([3]), (3,), scale_floor=0.0),
         lambda: tv.decoders.Bernoulli(keras.layers.Reshape((2, 1)), (4, 4, 1)).build((None, 2)),
+        lambda: tv.decoders.Bernoulli(keras.layers.Reshape((4, 4)), (4, 4, 1)).build((None, 16)),
+        lambda: tv.decoders.Bernoulli(keras.layers.Reshape((2, 1)), (4,)).build((None, 2)),
     ],
     ids=[
         "encoder_without_latents",
@@ -286,6 +288,8 @@ def test_bernoulli_on_grey_pixels_names_three_ways_out():
         "unknown_scale",
         "zero_floor",
         "network_whose_output_fits_no_head",
+        "network_whose_output_has_no_channels",
+        "network_whose_output_fits_no_vector",
     ],
 )
 def test_impossible_distributions_are_refused(make):

@@ -32,8 +32,6 @@ def in_process(monkeypatch, capfd):
         monkeypatch.setattr(sys, "argv", ["program", *arguments])
         capfd.readouterr()
         with flagsaver.flagsaver(), warnings.catch_warnings(), pytest.raises(SystemExit) as exit:
-            # Of so few samples it is low; a program prints the warning, pytest would raise it.
-            warnings.filterwarnings("default", "The effective sample size is low", UserWarning)
             start()
         out, err = capfd.readouterr()
         return exit.value.code or 0, out, err

@@ -51,7 +51,7 @@ def model_folder(make_vae, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     vae = make_vae((8, 8, 1), hidden=(4,), data_kind="dynamic")
-    tv.export.save(vae, folder / "model.keras")
+    vae.save(folder / "model.keras")
     (folder / "evaluation.json").write_bytes(OLD)
     return folder
 

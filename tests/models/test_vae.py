@@ -289,7 +289,7 @@ def test_sample_weights_of_zero_leave_an_example_out(make_vae, binary_images):
     weighted = vae.evaluate(x, sample_weight=weight, batch_size=20, verbose=0, return_dict=True)
     # The noise is keyed by the batch: the same posterior draws, with and without weights.
     vae.reset_metrics()
-    every = objectives.elbo(vae.terms(x, None, vae(x)))
+    every = objectives.elbo(vae.terms(x, None, vae(x, training=False)))
     assert weighted["elbo"] == pytest.approx(float(tf.reduce_mean(every[:10])), rel=1e-5)
     assert weighted["loss"] == pytest.approx(-weighted["elbo"] / 2)  # Keras divides by 20
 
@@ -338,22 +338,121 @@ def test_datasets_arrays_and_splits_are_the_same_data(make_vae, binary_images):
     vae.fit(dataset, epochs=1, verbose=0)
 
 
+def test_second_call_of_fit_goes_on_with_new_order_and_new_binarisation(make_vae):
+    split = Split(np.random.default_rng(0).random((40, 4, 4, 1)), Kind.DYNAMIC)
+    keras.utils.set_random_seed(0)
+    whole = _fit(make_vae(), split, epochs=3)["elbo"]
+    keras.utils.set_random_seed(0)
+    vae = make_vae()
+    parts = _fit(vae, split, epochs=1)["elbo"]
+    parts += vae.fit(split, batch_size=16, epochs=2, verbose=0).history["elbo"]
+    assert parts == whole
+
+
+def test_steps_per_epoch_beyond_one_pass_goes_on_with_the_next(make_vae, binary_images):
+    vae = make_vae()
+    vae.compile(optimizer="adam")
+    vae.fit(binary_images(40), batch_size=16, epochs=3, steps_per_epoch=5, verbose=0)
+    assert int(vae.optimizer.iterations) == 15
+
+
+def test_accumulated_gradients_see_new_noise_for_every_batch(make_vae, binary_images):
+    vae, x = make_vae(), binary_images(64)
+    vae.compile(optimizer=keras.optimizers.Adam(1e-3, gradient_accumulation_steps=4))
+    keys = []
+    for _ in range(3):
+        vae.train_on_batch(x[:16])
+        keys.append(tuple(vae.noise_key(True).numpy()))
+    assert len(set(keys)) == 3
+
+
+def test_evaluation_noise_is_keyed_by_the_batch_whatever_the_weights(make_vae, binary_images):
+    vae, x = make_vae(), binary_images(12)
+    vae.compile()
+    draws = {}
+    for name, weight in {
+        "small": np.full(12, 0.1),
+        "none": np.zeros(12),
+        "one": np.ones(12),
+    }.items():
+        vae.reset_metrics()
+        draws[name] = []
+        for start in (0, 4, 8):
+            outputs = vae(x[start : start + 4], training=False)
+            draws[name].append(outputs.z.numpy())
+            vae.compute_loss(
+                x=x[start : start + 4], y_pred=outputs, sample_weight=weight[start : start + 4]
+            )
+    np.testing.assert_array_equal(draws["small"], draws["one"])
+    np.testing.assert_array_equal(draws["none"], draws["one"])
+    assert np.any(draws["one"][0] != draws["one"][1])
+
+
+def test_calling_the_model_by_hand_gives_the_same_draw_before_and_after_evaluation(
+    make_vae, binary_images
+):
+    vae, x = make_vae(), binary_images(12)
+    vae.compile()
+    before = vae(x).z.numpy()
+    vae.evaluate(x, verbose=0)
+    np.testing.assert_array_equal(vae(x).z, before)
+
+
+def test_validation_weights_count_without_targets(make_vae, binary_images):
+    x = binary_images(20)
+    weight = np.r_[np.zeros(10), np.full(10, 2.0)].astype(np.float32)
+    logs = {}
+    for name, data in {"weighted": (x, None, weight), "alone": x}.items():
+        keras.utils.set_random_seed(0)
+        vae = make_vae()
+        vae.compile(optimizer=keras.optimizers.SGD(0.0))
+        logs[name] = vae.fit(x, validation_data=data, batch_size=20, verbose=0).history
+    assert logs["weighted"]["val_elbo"] != pytest.approx(logs["alone"]["val_elbo"], abs=1e-4)
+    assert logs["weighted"]["elbo"] == logs["alone"]["elbo"]
+
+
+def test_one_callback_and_positional_arguments_are_taken_as_by_keras(make_vae, binary_images):
+    vae, x = make_vae(), binary_images(40)
+    vae.compile(optimizer="adam")
+    history = vae.fit(x, None, 16, 2, 0, keras.callbacks.TerminateOnNaN())
+    assert len(history.history["elbo"]) == 2
+    assert vae.predict(x, 16, 0).shape == x.shape
+    assert len(vae.fit(x, batch_size=16, validation_split=0.25, verbose=0).history["val_elbo"]) == 1
+
+
+@pytest.mark.parametrize("scale", [1, 255], ids=["dim", "bright"])
+def test_bytes_are_the_same_numbers_in_every_batch_and_integer_type(scale):
+    vae = tv.VAE(
+        prior=tv.priors.StandardNormal(2),
+        encoder=tv.encoders.Gaussian(tv.networks.mlp([3]), 2),
+        decoder=tv.decoders.DiscretizedLogistic(tv.networks.mlp([3]), (2, 2, 1)),
+    )
+    x = np.array([0, 1, 0, scale], np.uint8).reshape(1, 2, 2, 1)
+    for dtype in (np.uint8, np.int64):
+        np.testing.assert_allclose(vae.as_split(x.astype(dtype)).values(), x / 255.0, rtol=1e-6)
+
+
+def test_array_of_another_scale_than_the_training_data_is_refused(make_vae):
+    vae = make_vae(decoder=tv.decoders.Normal, data_kind="unit_interval")
+    with pytest.raises(ValueError, match=r"out of range.*\[0, 1\].*unit_interval"):
+        vae.elbo(255 * GREY.astype(np.float32), 2)
+    assert vae.as_split((255 * GREY).astype(np.int64)).kind is Kind.UNIT_INTERVAL
+
+
+# Keras reloads a layer without `build` with this warning, and rightly.
+@pytest.mark.filterwarnings("ignore:`build\\(\\)` was called on layer:UserWarning")
 @pytest.mark.parametrize("network", ["functional", "sequential_with_batchnorm", "subclassed"])
-def test_any_keras_network_may_be_supplied(binary_images, network):
+def test_any_keras_network_may_be_supplied(binary_images, tmp_path, network):
     @keras.saving.register_keras_serializable(package="test")
     class Own(keras.layers.Layer):
         def __init__(self, **kwargs):
             super().__init__(**kwargs)
             self.dense = keras.layers.Dense(6, "relu")
 
-        def build(self, input_shape):
-            self.dense.build((None, math.prod(input_shape[1:])))
-
         def call(self, inputs):
-            return self.dense(tf.reshape(inputs, [tf.shape(inputs)[0], -1]))
-
-        def compute_output_shape(self, input_shape):
-            return (input_shape[0], 6)
+            return self.dense(
+                tf.reshape(inputs, [tf.shape(inputs)[0], math.prod(inputs.shape[1:])])
+            )
 
     def make(shape):
         if network == "subclassed":
@@ -378,7 +477,9 @@ def test_any_keras_network_may_be_supplied(binary_images, network):
     )
     history = _fit(vae, x, epochs=5)
     assert history["elbo"][-1] > history["elbo"][0]
-    assert np.all(np.isfinite(vae.log_likelihood(x[:5], 10)))
+    vae.save(tmp_path / "model.keras")
+    again = tv.load(tmp_path / "model.keras")
+    np.testing.assert_array_equal(vae.log_likelihood(x[:5], 10), again.log_likelihood(x[:5], 10))
 
 
 def test_batch_normalisation_moves_once_per_step(binary_images):
@@ -507,13 +608,21 @@ BAD_DATA = {
 
 
 @pytest.mark.parametrize(("x", "message"), BAD_DATA.values(), ids=BAD_DATA)
-@pytest.mark.parametrize("use", ["fit", "evaluate", "predict", "log_likelihood", "validation"])
-def test_bad_data_are_refused_before_anything_is_trained(make_vae, binary_images, x, message, use):
+@pytest.mark.parametrize("as_tensor", [False, True], ids=["array", "tensor"])
+@pytest.mark.parametrize(
+    "use", ["fit", "evaluate", "predict", "log_likelihood", "validation", "validation_pair"]
+)
+def test_bad_data_are_refused_before_anything_is_trained(
+    make_vae, binary_images, x, message, use, as_tensor
+):
+    x = tf.constant(x) if as_tensor else x
     vae = make_vae()
     vae.compile(optimizer="adam")
     with pytest.raises(ValueError, match=message):
         if use == "validation":
             vae.fit(binary_images(10), validation_data=x, verbose=0)
+        elif use == "validation_pair":
+            vae.fit(binary_images(10), validation_data=(x, np.zeros(10)), verbose=0)
         elif use == "log_likelihood":
             vae.log_likelihood(x, 2)
         else:
@@ -555,6 +664,38 @@ def test_datasets_of_bytes_are_refused_because_nobody_would_scale_them():
 def test_impossible_models_are_refused(make_vae, options):
     with pytest.raises(ValueError, match=r"Received|is not a valid"):
         make_vae(**options)
+
+
+def test_decoder_built_for_another_latent_size_is_refused():
+    decoder = tv.decoders.Bernoulli(tv.networks.mlp([3]), (4, 4, 1))
+    decoder.build((None, 5))
+    with pytest.raises(ValueError, match=r"built for other.*Expected.*\(5,\).*Received.*\(2,\)"):
+        tv.VAE(tv.priors.StandardNormal(2), tv.encoders.Gaussian(tv.networks.mlp([3]), 2), decoder)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda vae, x: vae.generate(0),
+        lambda vae, x: vae.bounds(x, 0),
+        lambda vae, x: vae.bounds(x, 5, batch_size=0),
+        lambda vae, x: vae.log_likelihood(tf.data.Dataset.from_tensors(x), 5),
+        lambda vae, x: vae.fit(tf.data.Dataset.from_tensors({"image": x})),
+        lambda vae, x: vae.fit(Split(x, Kind.STATIC), sample_weight=np.ones(10)),
+        lambda vae, x: vae.save("model.h5"),
+    ],
+    ids=["generate_none", "no_samples", "no_batch", "dataset", "dictionary", "weights", "h5"],
+)
+def test_impossible_calls_are_refused_in_one_line(make_vae, binary_images, use):
+    vae = make_vae()
+    vae.compile(optimizer="adam")
+    with pytest.raises(ValueError, match=r"^[^\n]*Expected[^\n]*Received[^\n]*$"):
+        use(vae, binary_images(10))
+
+
+def test_log_likelihood_warns_of_a_low_effective_sample_size(make_vae, binary_images):
+    with pytest.warns(UserWarning, match=r"effective sample size is low.*unknown amount"):
+        make_vae().log_likelihood(binary_images(10), 1)
 
 
 def test_encoder_and_prior_of_different_size_are_refused():

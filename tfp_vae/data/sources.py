@@ -17,6 +17,8 @@ NAMES = ("digits", *TFDS_NAMES)
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 _SPLIT_SEED = 0
 _SPLIT_NAMES = ("train", "validation", "test")
+# What splits are together: as wide as the widest of them.
+_WIDTHS = (Kind.STATIC, Kind.UNIT_INTERVAL, Kind.EIGHT_BIT, Kind.REAL)
 
 # A source returns {split name: (intensities [N, ...], labels [N] or None)}.
 _Raw = dict[str, tuple[np.ndarray, np.ndarray | None]]
@@ -63,6 +65,11 @@ def load(
     elif source in TFDS_NAMES:
         raw, name = _tfds(source, data_dir), source
     else:
+        if not isinstance(source, str | pathlib.Path):
+            raise ValueError(
+                "Unusable data source. Expected a name, a path or a NumPy array. Received "
+                f"{type(source).__name__}."
+            )
         path = pathlib.Path(source)
         name = path.name
         if path.is_dir():
@@ -76,7 +83,14 @@ def load(
             )
     is_named = isinstance(source, str) and source in NAMES
     arrays = _numbers({split: values for split, (values, _) in raw.items()})
-    native = kinds.infer(arrays["train"])
+    found = {split: kinds.infer(values) for split, values in arrays.items()}
+    native = max(found.values(), key=_WIDTHS.index)
+    if kind is None and found["train"] is not native:
+        received = ", ".join(f"{split}: {each}" for split, each in found.items())
+        raise ValueError(
+            "The splits differ in kind, and the training split is narrower. Expected one kind, or "
+            f"kind to say which. Received {received}."
+        )
     if kind is None:
         kind = Kind.DYNAMIC if is_named and native is Kind.EIGHT_BIT else native
     kind = _checked_kind(kind, native, name)

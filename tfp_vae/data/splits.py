@@ -244,9 +244,9 @@ class Data:
     @property
     def num_classes(self) -> int | None:
         """The number of classes, or None without labels."""
-        if self.train.labels is None:
-            return None
-        return int(max(s.labels.max() for s in (self.train, self.validation, self.test))) + 1
+        labels = [s.labels for s in (self.train, self.validation, self.test)]
+        known = [found.max() for found in labels if found is not None]
+        return int(max(known)) + 1 if known else None
 
     @property
     def digests(self) -> dict[str, str]:

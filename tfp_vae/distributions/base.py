@@ -73,29 +73,44 @@ class ConditionalDistribution(keras.Layer):
     def build(self, input_shape):
         """Builds the network and the projection for inputs of shape [B, ...]."""
         input_shape = (None, *input_shape[1:])
-        if not self.network.built:
-            self.network.build(input_shape)
-        features = self.network.compute_output_shape(input_shape)
+        # A symbolic call builds any network, also one that has nothing but `call`.
+        features = self.network(keras.KerasTensor(input_shape)).shape
         # A network that ends in an image of the event's size gets a 1x1 convolution (a dense layer
         # over the channels); any other is flattened into one dense layer.
-        self._spatial = len(self.event_shape) == 3 and tuple(features[1:3]) == self.event_shape[:2]
+        self._spatial = (
+            len(self.event_shape) == 3
+            and len(features) == 4
+            and tuple(features[1:3]) == self.event_shape[:2]
+        )
         if len(features) != 2 and not self._spatial:
+            spatial = ""
+            if len(self.event_shape) == 3:
+                spatial = f" or (B, {self.event_shape[0]}, {self.event_shape[1]}, F)"
             raise ValueError(
                 f"The network of {type(self).__name__} has an output that fits no head. Expected "
-                f"(B, F) or (B, {', '.join(map(str, self.event_shape[:-1]))}, F). Received "
-                f"{tuple(features)}."
+                f"(B, F){spatial}. Received {tuple(features)}."
             )
         units = self.output_size
         if self._spatial:
             units //= math.prod(self.event_shape[:2])
         self.projection = keras.layers.Dense(units, name="projection", dtype=self.dtype_policy)
         self.projection.build(features)
-        self._input_rank = len(input_shape)
+        self.input_shape_built = input_shape
         self.built = True
+
+    def build_for(self, input_shape) -> None:
+        """Builds for inputs of this shape, or raises `ValueError` if built for another one."""
+        if not self.built:
+            self.build(input_shape)
+        elif tuple(self.input_shape_built[1:]) != tuple(input_shape[1:]):
+            raise ValueError(
+                f"{type(self).__name__} was built for other inputs. Expected inputs of shape "
+                f"{tuple(self.input_shape_built[1:])}. Received {tuple(input_shape[1:])}."
+            )
 
     def call(self, inputs, training=None):
         """Returns the distribution of the event given `inputs`."""
-        sample_axes = inputs.shape.rank - self._input_rank
+        sample_axes = inputs.shape.rank - len(self.input_shape_built)
         lead = tf.shape(inputs)[: sample_axes + 1]
         if sample_axes:
             inputs = tf.reshape(inputs, tf.concat([[-1], tf.shape(inputs)[sample_axes + 1 :]], 0))

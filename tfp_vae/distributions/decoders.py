@@ -1,5 +1,7 @@
 """Decoders: the likelihood p(x|z), a distribution over examples given a latent."""
 
+import numbers
+
 import keras
 import tensorflow as tf
 
@@ -127,7 +129,7 @@ class Normal(Decoder):
         **kwargs,
     ):
         super().__init__(network, event_shape, **kwargs)
-        is_number = isinstance(scale, int | float) and not isinstance(scale, bool)
+        is_number = isinstance(scale, numbers.Real) and not isinstance(scale, bool)
         if not (scale in ("shared", "per_pixel") or (is_number and 0 < scale < float("inf"))):
             raise ValueError(
                 "Unknown scale. Expected 'shared', 'per_pixel' or a number > 0. Received "
@@ -137,7 +139,7 @@ class Normal(Decoder):
             raise ValueError(
                 f"scale_floor must be positive. Expected a number > 0. Received {scale_floor}."
             )
-        self.scale = scale
+        self.scale = float(scale) if is_number else scale
         self.scale_floor = scale_floor
         self.parameters_per_event = 2 if scale == "per_pixel" else 1
 

@@ -79,8 +79,12 @@ class DiscretizedLogistic(tfd.Distribution):
         # grid is finite.
         step = 1.0 / (self._num_values - 1)
         borders = (tf.range(self._num_values - 1, dtype=self.dtype) + 0.5) * step
-        above = tf.sigmoid((self._loc[..., tf.newaxis] - borders) / self._scale[..., tf.newaxis])
-        return step * tf.reduce_sum(above, axis=-1)
+        # One border at a time: all at once would take 255 times the memory of the image.
+        return step * tf.foldl(
+            lambda total, border: total + tf.sigmoid((self._loc - border) / self._scale),
+            borders,
+            initializer=tf.zeros_like(self._loc + self._scale),
+        )
 
     def _mode(self):
         return self._to_grid(self._loc)

@@ -1,7 +1,6 @@
 """How well a model explains test data: bounds on log p(x) with their errors."""
 
 import math
-import warnings
 
 import numpy as np
 
@@ -9,9 +8,6 @@ from tfp_vae.data import Split
 from tfp_vae.evaluation.latent import active_units
 from tfp_vae.models import VAE
 from tfp_vae.training import Progress
-
-# log of a mean of S weights is too low by about 1 / (2 ESS) nats (second-order Taylor).
-MAX_BIAS = 0.05
 
 
 def standard_error(values: np.ndarray) -> float | None:
@@ -56,19 +52,11 @@ def log_likelihood(
         verbose: show progress and the time left.
 
     Warns:
-        UserWarning: if the effective sample size is too low to trust the figure, which then is too
-            low by `MAX_BIAS` nats or more.
+        UserWarning: if the effective sample size is too low to trust the figure.
     """
     bounds = model.bounds(split, num_samples, progress=_progress("log p(x), example", verbose))
     size = bounds.effective_sample_size
-    bias = float(np.mean(1 / (2 * size) - 1 / (2 * num_samples)))
-    if bias > MAX_BIAS or num_samples == 1:
-        warnings.warn(
-            f"The effective sample size is low (median {np.median(size):.1f} of S={num_samples}): "
-            f"log p(x) is underestimated by {bias:.2g} nats or more. Use more samples.",
-            UserWarning,
-            stacklevel=2,
-        )
+    bounds.warn_of_bias(num_samples)
     variance = np.maximum(1 / size - 1 / num_samples, 0)
     result = {
         "log_likelihood": float(bounds.log_likelihood.mean()),

@@ -6,6 +6,24 @@ import tensorflow as tf
 ACTIVE_UNIT_THRESHOLD = 0.01
 
 
+class Bound(keras.metrics.Mean):
+    """A mean that also counts the batches of the pass, whatever their weights."""
+
+    def __init__(self, name: str, **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.batches = self.add_variable((), "zeros", dtype="int32", name="batches")
+
+    def reset_state(self):
+        """Starts a new pass."""
+        super().reset_state()
+        self.batches.assign(0)
+
+    def update_state(self, values, sample_weight=None):
+        """Adds a batch of values [B]."""
+        self.batches.assign_add(1)
+        super().update_state(values, sample_weight)
+
+
 class ActiveUnits(keras.metrics.Metric):
     """Number of latent dimensions whose posterior mean varies over the data by more than 0.01.
 

@@ -1,6 +1,7 @@
 """The variational autoencoder (Kingma & Welling, 2014; Rezende et al., 2014)."""
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -15,8 +16,10 @@ from tfp_vae.distributions.priors import Prior
 from tfp_vae.models.metrics import ActiveUnits
 from tfp_vae.models.variational import VariationalModel, fold_in
 
-# Decoded rows at a time in `bounds`: the activations of this many stay in the processor's cache.
+# Rows that are decoded at a time: at most so many, and so many parameters of the likelihood.
 _ROWS = 2048
+_PARAMETERS = 2**22
+MAX_BIAS = 0.05  # nats of log p(x)
 
 
 class Pass(NamedTuple):
@@ -39,6 +42,24 @@ class Bounds(NamedTuple):
     elbo: np.ndarray
     log_likelihood: np.ndarray
     effective_sample_size: np.ndarray
+
+    def warn_of_bias(self, num_samples: int) -> None:
+        """Warns if `log_likelihood` seems too low by more than `MAX_BIAS` nats.
+
+        The log of a mean of S weights is too low by about 1/(2 ESS) - 1/(2 S) nats, by its Taylor
+        series to second order; of one weight nothing can be told.
+        """
+        size = self.effective_sample_size
+        bias = float(np.mean(1 / (2 * size) - 1 / (2 * num_samples)))
+        if num_samples > 1 and bias <= MAX_BIAS:
+            return
+        amount = f"{bias:.2g} nats or more" if num_samples > 1 else "an unknown amount"
+        warnings.warn(
+            f"The effective sample size is low (median {np.median(size):.1f} of S={num_samples}): "
+            f"log p(x) is underestimated by {amount}. Use more samples.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 @registered
@@ -102,10 +123,8 @@ class VAE(VariationalModel):
         """Builds prior, encoder and decoder."""
         if not self.prior.built:
             self.prior.build()
-        if not self.encoder.built:
-            self.encoder.build(input_shape)
-        if not self.decoder.built:
-            self.decoder.build((None, self.prior.latent_dim))
+        self.encoder.build_for(input_shape)
+        self.decoder.build_for((None, self.prior.latent_dim))
         self.built = True
 
     def call(self, x, training=None, num_samples=None, seed=None) -> Pass:
@@ -151,11 +170,13 @@ class VAE(VariationalModel):
         Returns:
             {"z": [count, D], "mean": [count, ...], "sample": [count, ...]}.
         """
+        if int(count) != count or count < 1:
+            raise ValueError(f"Impossible count. Expected an integer >= 1. Received {count}.")
         key = self.caller_key(seed)
         z = self.prior().sample(count, seed=fold_in(key, 0))
-        parts = []
-        for start in range(0, count, _ROWS):
-            likelihood = self.decoder(z[start : start + _ROWS])
+        parts, rows = [], self._rows
+        for start in range(0, count, rows):
+            likelihood = self.decoder(z[start : start + rows])
             drawn = likelihood.sample(seed=fold_in(key, 1, start))
             parts.append((likelihood.mean().numpy(), drawn.numpy()))
         mean, sample = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -166,8 +187,14 @@ class VAE(VariationalModel):
         return self.bounds(x, num_samples, **kwargs).elbo
 
     def log_likelihood(self, x, num_samples: int = 1000, **kwargs) -> np.ndarray:
-        """Returns importance-sampled log p(x) of each example, [N], nats; see `bounds`."""
-        return self.bounds(x, num_samples, **kwargs).log_likelihood
+        """Returns importance-sampled log p(x) of each example, [N], nats; see `bounds`.
+
+        Warns:
+            UserWarning: if the effective sample size is too low to trust the figure.
+        """
+        bounds = self.bounds(x, num_samples, **kwargs)
+        bounds.warn_of_bias(num_samples)
+        return bounds.log_likelihood
 
     def bounds(
         self,
@@ -175,7 +202,7 @@ class VAE(VariationalModel):
         num_samples: int,
         *,
         seed: int | None = None,
-        batch_size: int = 100,
+        batch_size: int | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Bounds:
         """Returns bounds on log p(x) from `num_samples` draws of q(z|x) per example.
@@ -188,7 +215,7 @@ class VAE(VariationalModel):
             x: a `Split` or an array [N, ...] of values as the model sees them.
             num_samples: S.
             seed: fixes the draws; the model's seed by default.
-            batch_size: examples at a time.
+            batch_size: examples at a time; by default as many as fit the cache, at most 100.
             progress: called with (examples done, examples in all) after every batch.
 
         Raises:
@@ -198,9 +225,11 @@ class VAE(VariationalModel):
             raise ValueError(
                 f"num_samples must be positive. Expected an integer >= 1. Received {num_samples}."
             )
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"Impossible batch_size. Expected at least 1. Received {batch_size}.")
         split = self.as_split(x).frozen()
-        batch_size = min(batch_size, len(split))
-        chunk = min(num_samples, max(1, _ROWS // batch_size))
+        batch_size = min(batch_size or min(100, self._rows), len(split))
+        chunk = min(num_samples, max(1, self._rows // batch_size))
         if self._bounds_function is None:
             self._bounds_function = tf.function(
                 self._bounds_of_batch,
@@ -224,6 +253,10 @@ class VAE(VariationalModel):
             if progress is not None:
                 progress(start + size, len(split))
         return Bounds(*(np.concatenate(bound) for bound in zip(*parts, strict=True)))
+
+    @property
+    def _rows(self) -> int:
+        return max(1, min(_ROWS, _PARAMETERS // self.decoder.output_size))
 
     def _bounds_of_batch(self, x, num_samples, chunk, key):
         posterior, prior = self.encoder(x), self.prior()

@@ -6,12 +6,17 @@ for replicas) and leaves `compile` and `train_step` alone, so callbacks, reload 
 are those of Keras.
 """
 
+import os
+import pathlib
+import tempfile
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tfp_vae import objectives
 from tfp_vae.data import Kind, Split, kinds
+from tfp_vae.models.metrics import Bound
 from tfp_vae.objectives import Terms
 
 DEFAULT_BATCH_SIZE = 128
@@ -26,21 +31,19 @@ class VariationalModel(keras.Model):
         seed: an integer; fixes data order, binarisation and every latent draw.
         data_kind: the kind of values the model was trained on; `fit` sets it.
 
-    Every draw of noise is keyed by (seed, purpose, step): by the optimizer's step in training, by
-    the number of examples seen in evaluation. Two evaluations of the same data see the same noise,
-    and a run that continues from a saved model sees the noise that it would have seen.
+    Every draw of noise is keyed by (seed, purpose, step): by the training step in training, by the
+    batch of the pass in evaluation. Two evaluations of the same data see the same noise, and a run
+    that continues from a saved model sees the noise that it would have seen.
     """
 
     def __init__(self, objective=None, seed: int = 0, data_kind=None, **kwargs):
         super().__init__(**kwargs)
         if int(seed) != seed or not 0 <= seed < 2**31:
-            raise ValueError(
-                f"seed does not fit. Expected an integer in [0, 2^31). Received {seed}."
-            )
+            raise ValueError(f"Unusable seed. Expected an integer in [0, 2^31). Received {seed}.")
         self.objective = objectives.ELBO() if objective is None else objective
         self.seed = int(seed)
         self.data_kind = None if data_kind is None else Kind(data_kind)
-        self.elbo_tracker = keras.metrics.Mean("elbo")
+        self.elbo_tracker = Bound("elbo")
         self.log_likelihood_tracker = keras.metrics.Mean("log_likelihood")
         self.kl_tracker = keras.metrics.Mean("kl")
 
@@ -81,14 +84,19 @@ class VariationalModel(keras.Model):
         # Keras sums the gradients of the replicas; a custom loss has to divide by their number.
         return loss / tf.distribute.get_strategy().num_replicas_in_sync
 
+    @property
+    def training_step(self):
+        """The number of batches trained on."""
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        # `iterations` stands still while an optimizer accumulates gradients; noise must not.
+        return 0 if optimizer is None else optimizer._iterations
+
     def noise_key(self, training: bool | None) -> tf.Tensor:
         """Returns the stateless seed, int32 [2], of the batch that is being worked on."""
-        if training:
-            step = self.optimizer.iterations if self.optimizer is not None else 0
-            purpose = _TRAINING
-        else:
-            step, purpose = self.elbo_tracker.count, _EVALUATION
-        key = fold_in(self.seed, purpose, step)
+        if training is None:  # called by hand, not by fit or evaluate
+            return self.caller_key(None)
+        step = self.training_step if training else self.elbo_tracker.batches
+        key = fold_in(self.seed, _TRAINING if training else _EVALUATION, step)
         replica = tf.distribute.get_replica_context()
         if replica is not None and replica.num_replicas_in_sync > 1:
             key = fold_in(key, replica.replica_id_in_sync_group)
@@ -98,94 +106,177 @@ class VariationalModel(keras.Model):
         """Returns the stateless seed, int32 [2], of a method called with `seed`."""
         return fold_in(self.seed if seed is None else seed, _CALLER)
 
-    def fit(self, x=None, y=None, batch_size=None, *, validation_data=None, **kwargs):
+    def check_training(self, split: Split, batch_size: int) -> None:
+        """Raises `ValueError` if `fit` would fail on `split`: computes one loss, trains nothing."""
+        self.check_split(split)
+        split.check_batch_size(batch_size)
+        x = tf.constant(split.take(2).values())
+        self.compute_loss(x=x, y_pred=self(x, training=False), training=False)
+        self.reset_metrics()
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        *,
+        validation_data=None,
+        **kwargs,
+    ):
         """Trains as `keras.Model.fit` does; `x` may also be a `Split` such as `data.train`.
 
-        A `Split` or an array is shuffled and binarised by `Split.epoch`. Datasets and
-        generators go to Keras as they are, after a look at the first batch of a dataset.
+        A `Split` or an array is shuffled and binarised by `Split.epoch`. Datasets and generators go
+        to Keras as they are, after a look at the first batch of a dataset. Without `initial_epoch`
+        the order and the binarisation go on where the training so far ended.
 
         Raises:
             ValueError: before training, for data that the model is no model of.
         """
-        if validation_data is not None and not isinstance(validation_data, tuple):
-            validation_data = self._one_pass(validation_data, batch_size, "validation")
-        if isinstance(x, Split) or (
-            isinstance(x, np.ndarray) and y is None and not _weighted(kwargs)
-        ):
-            split = self.as_split(x, "training")
-            self.data_kind = split.kind
-            epoch = tf.Variable(kwargs.get("initial_epoch", 0), trainable=False, dtype=tf.int64)
-            batch_size = batch_size or min(DEFAULT_BATCH_SIZE, len(split))
-            x = split.epoch(batch_size, self.seed, epoch)
-            set_epoch = keras.callbacks.LambdaCallback(
-                on_epoch_begin=lambda number, logs: epoch.assign(number)
+        validation_data = self._validation(validation_data, batch_size)
+        weighted = kwargs.get("sample_weight") is not None
+        plain = y is None and not weighted and not kwargs.get("validation_split")
+        if isinstance(x, Split) and not plain:
+            raise ValueError(
+                "A Split trains alone. Expected neither targets, sample weights nor a validation "
+                "split with it. Received at least one; give its values() instead."
             )
-            kwargs["callbacks"] = [set_epoch, *(kwargs.get("callbacks") or [])]
-            kwargs["shuffle"] = False  # done already
+        if plain and isinstance(x, Split | np.ndarray | tf.Tensor):
+            split = self.as_split(x, "training")
+            batch_size = batch_size or min(DEFAULT_BATCH_SIZE, len(split))
+            x, set_epoch = self._stream(split, batch_size, kwargs)
+            callbacks = [set_epoch, *keras.tree.flatten(callbacks or [])]
+            self.data_kind = split.kind
             batch_size = None
         else:
             x = self._checked(x, "training")
-            y = x if y is None and _weighted(kwargs) else y  # Keras drops weights without targets
-            if isinstance(x, tf.data.Dataset):
-                kwargs.setdefault("shuffle", False)  # Keras warns that it cannot
-        return super().fit(x, y, batch_size, validation_data=validation_data, **kwargs)
+            y = x if y is None and weighted else y  # Keras drops weights without targets
+        if isinstance(x, tf.data.Dataset):
+            kwargs["shuffle"] = False  # a dataset brings its order
+        return super().fit(
+            x, y, batch_size, epochs, verbose, callbacks, validation_data=validation_data, **kwargs
+        )
 
-    def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
+    def _stream(self, split: Split, batch_size: int, kwargs: dict):
+        """Returns the dataset of `split` and the callback that tells it the epoch."""
+        if "initial_epoch" in kwargs:
+            before = 0
+        else:
+            before = int(self.training_step) // split.num_batches(batch_size)
+        first = before + kwargs.get("initial_epoch", 0)
+        epoch = tf.Variable(first, trainable=False, dtype=tf.int64)
+        set_epoch = keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda number, logs: epoch.assign(before + number)
+        )
+        if kwargs.get("steps_per_epoch"):  # epochs of Keras that are no passes over the data
+            split.check_batch_size(batch_size)
+            passes = tf.data.Dataset.counter(first)
+            return passes.flat_map(lambda e: split.epoch(batch_size, self.seed, e)), set_epoch
+        return split.epoch(batch_size, self.seed, epoch), set_epoch
+
+    def evaluate(self, x=None, y=None, batch_size=None, *args, **kwargs):
         """Evaluates as `keras.Model.evaluate` does; `x` may also be a `Split`."""
-        if y is None and not _weighted(kwargs):
-            x = self._one_pass(x, batch_size, "evaluation")
-            batch_size = None
+        weighted = kwargs.get("sample_weight") is not None
+        if y is None and not weighted:
+            if not kwargs.get("_use_cached_eval_dataset"):  # else it was looked at before
+                x = self._one_pass(x, batch_size, "evaluation")
+                batch_size = None if isinstance(x, tf.data.Dataset) else batch_size
         elif y is None:
             y = x = self._checked(x, "evaluation")  # Keras drops weights without targets
-        return super().evaluate(x, y, batch_size, **kwargs)
+        return super().evaluate(x, y, batch_size, *args, **kwargs)
 
-    def save(self, filepath, **kwargs):
-        """Saves as `keras.Model.save` does, with the optimizer's state even before `fit`."""
+    def predict(self, x, batch_size=None, *args, **kwargs):
+        """Predicts as `keras.Model.predict` does; `x` may also be a `Split`."""
+        x = self._one_pass(x, batch_size, "prediction")
+        batch_size = None if isinstance(x, tf.data.Dataset) else batch_size
+        return super().predict(x, batch_size, *args, **kwargs)
+
+    def save(self, filepath, *args, **kwargs):
+        """Saves model, optimizer and seed as `.keras`, whole or not at all.
+
+        Raises:
+            ValueError: if `filepath` does not end in `.keras`.
+        """
+        path = pathlib.Path(filepath)
+        if path.suffix != ".keras":
+            raise ValueError(f"Unknown format. Expected a path ending in .keras. Received {path}.")
         if self.compiled and self.optimizer is not None and not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)  # or reloading would warn and skip it
-        super().save(filepath, **kwargs)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
+            written = pathlib.Path(folder) / path.name
+            super().save(written, *args, **kwargs)
+            os.replace(written, path)
 
-    def predict(self, x, batch_size=None, **kwargs):
-        """Predicts as `keras.Model.predict` does; `x` may also be a `Split`."""
-        return super().predict(self._one_pass(x, batch_size, "prediction"), **kwargs)
+    # Data in.
 
     def as_split(self, x, name: str = "given") -> Split:
         """Returns `x`, a `Split` or an array [N, ...], as a checked `Split`.
 
+        Integers in 0..255 are bytes, k/255, as in `data.load`, unless the model is one of real
+        numbers or 0 and 1 are all there is to it.
+
         Raises:
             ValueError: if the model is no model of these values or shapes.
         """
-        if not isinstance(x, Split):
-            x = np.asarray(x)
-            x = x.astype(np.float32) / 255 if self._is_eight_bit(x) else x.astype(np.float32)
-            kinds.check_finite(x, f"The {name} array")
-            candidates = self.candidate_kinds()
-            fitting = [kind for kind in candidates if not len(x) or not kinds.violation(x, kind)]
-            x = Split(x, fitting[0] if fitting else kinds.infer(x), name=name)
-        self.check_split(x)
-        return x
-
-    @staticmethod
-    def _is_eight_bit(x: np.ndarray) -> bool:
-        return x.dtype == np.uint8 and not kinds.is_zero_one(x)
+        if isinstance(x, Split):
+            self.check_split(x)
+            return x
+        if not isinstance(x, np.ndarray | tf.Tensor):
+            raise ValueError(
+                f"The {name} data cannot be used. Expected a Split or an array (N, ...). Received "
+                f"{type(x).__name__}."
+            )
+        x = np.asarray(x)
+        kinds.check_finite(x, f"The {name} array")
+        candidates = self.candidate_kinds()
+        if self.data_kind is not None:
+            candidates = [Kind.STATIC if self.data_kind.is_binary else self.data_kind]
+        is_bytes = x.dtype.kind in "iu" and x.size and 0 <= x.min() and x.max() <= 255
+        if candidates == [Kind.REAL] or (candidates[0] is Kind.STATIC and kinds.is_zero_one(x)):
+            is_bytes = False
+        x = x.astype(np.float32) / 255 if is_bytes else x.astype(np.float32)
+        if not x.size:
+            return Split(x, candidates[0], name=name)  # which says that it is empty
+        fitting = [kind for kind in candidates if not kinds.violation(x, kind)]
+        if not fitting:
+            self.check_split(Split(x, kinds.infer(x), name=name))
+        split = Split(x, (fitting or candidates)[0], name=name)
+        self.check_split(split)
+        return split
 
     def _one_pass(self, x, batch_size, name):
-        if isinstance(x, Split | np.ndarray):
+        if isinstance(x, Split | np.ndarray | tf.Tensor):
             return self.as_split(x, name).dataset(batch_size or DEFAULT_BATCH_SIZE)
         return self._checked(x, name)
 
+    def _validation(self, data, batch_size):
+        if not isinstance(data, tuple):
+            return None if data is None else self._one_pass(data, batch_size, "validation")
+        x = self._checked(data[0], "validation")
+        if len(data) == 3 and data[1] is None:
+            return (x, x, data[2])  # Keras drops weights without targets
+        return (x, *data[1:])
+
     def _checked(self, x, name):
-        if isinstance(x, np.ndarray):
+        if isinstance(x, np.ndarray | tf.Tensor):
             return self.as_split(x, name).values()
+        batches = []
         if isinstance(x, tf.data.Dataset):
-            for batch in x.take(1):
-                batch = batch[0] if isinstance(batch, tuple) else batch
-                if not batch.dtype.is_floating:
-                    raise ValueError(
-                        f"The {name} dataset has batches of a wrong type. Expected floats, as the "
-                        f"model sees them (bytes divided by 255). Received {batch.dtype.name}."
-                    )
-                self.as_split(batch.numpy(), f"first {name} batch of the dataset:")
+            batches = list(x.take(1))
+        elif isinstance(x, keras.utils.PyDataset):
+            batches = [x[0]]
+        for batch in batches:
+            batch = batch[0] if isinstance(batch, tuple | list) else batch
+            dtype = getattr(batch, "dtype", None)
+            if dtype is None or not tf.as_dtype(dtype).is_floating:
+                received = type(batch).__name__ if dtype is None else tf.as_dtype(dtype).name
+                raise ValueError(
+                    f"The {name} dataset has batches of a wrong type. Expected floats, as the "
+                    f"model sees them (bytes divided by 255). Received {received}."
+                )
+            self.as_split(np.asarray(batch), f"first {name} batch of the dataset:")
         return x
 
 
@@ -197,7 +288,3 @@ def fold_in(key, *numbers) -> tf.Tensor:
     for number in numbers:
         key = tf.random.experimental.stateless_fold_in(key, tf.cast(number, tf.int32))
     return key
-
-
-def _weighted(kwargs: dict) -> bool:
-    return kwargs.get("sample_weight") is not None

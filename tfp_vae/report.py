@@ -117,7 +117,7 @@ def summary(metrics: Mapping) -> str:
     """Returns the results among `metrics` as a table with their standard errors."""
     rows = {}
     for key, value in metrics.items():
-        if isinstance(value, Mapping) or key.endswith("_se"):
+        if value is None or isinstance(value, Mapping) or key.endswith("_se"):
             continue
         text = f"{value:,.2f}" if isinstance(value, float) else str(value)
         error = metrics.get(f"{key}_se")

@@ -578,6 +578,14 @@ def test_streamed_bounds_equal_those_of_the_objective_on_all_samples_at_once(
     assert np.all(np.abs(bounds.elbo - objectives.elbo(terms)) < 5 * spread)
 
 
+def test_more_samples_run_through_the_same_compiled_loop(make_vae, binary_images):
+    # One graph with one chunk size, so memory cannot depend on S.
+    vae, x = make_vae(), binary_images(4)
+    for num_samples in (1000, 5000, 20_000):
+        vae.bounds(x, num_samples)
+    assert vae._bounds_function.experimental_get_tracing_count() == 1
+
+
 def test_bounds_report_progress_up_to_the_last_example(make_vae, binary_images):
     vae, seen = make_vae(), []
     vae.bounds(binary_images(25), 2, batch_size=10, progress=lambda *counts: seen.append(counts))

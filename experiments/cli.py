@@ -102,7 +102,8 @@ def flag_lines() -> str:
 
 def command(module: str, path: pathlib.Path) -> str:
     """Returns the shell command that replays the run in the folder `path`."""
-    return f"python -m {module} --flagfile={shlex.quote(str(path / 'flags.txt'))} --run_dir=NEW"
+    program = f"{shlex.quote(sys.executable)} -m {module}"  # this Python: no environment is active
+    return f"{program} --flagfile={shlex.quote(str(path / 'flags.txt'))} --run_dir=NEW"
 
 
 def _fail(error: "BaseException | str", status: int = 2):

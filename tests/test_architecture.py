@@ -14,6 +14,7 @@ ROOMS = [
     "data",
     "networks",
     "distributions",
+    "layers",
     "objectives",
     "models",
     "training",

@@ -18,6 +18,7 @@ from tfp_vae.data.kinds import Kind
 # Frozen binarisations use their own fixed stream: the test images of "mnist, dynamic" are the same
 # for every model seed, because scores on different images do not compare.
 _FROZEN_SEED = 20131220
+_MOST_LABEL = np.iinfo(np.int32).max  # batches of labels are int32
 
 
 class Split:
@@ -26,27 +27,38 @@ class Split:
     Args:
         intensities: [N, ...] array. uint8 means k/255; floats are taken as they are.
         kind: the kind of the values that models see.
-        labels: [N] integers, or None.
+        labels: [N] class numbers, integers from 0 on, or None.
         name: used in messages.
+        targets: [N] or [N, T] finite real numbers to predict, or None. A split has labels or
+            targets, not both.
 
     Attributes:
         shape: the event shape, such as (28, 28, 1).
         kind: a `Kind`.
         labels: [N] int64 array or None.
+        targets: [N] or [N, T] float32 array or None.
 
     A `DYNAMIC` split draws new binary images for every batch of `epoch`; `frozen()` gives the split
     whose images were drawn once.
     """
 
-    def __init__(self, intensities, kind: Kind, labels=None, name: str = "data"):
+    def __init__(self, intensities, kind: Kind, labels=None, name: str = "data", targets=None):
         intensities = np.asarray(intensities)
         if intensities.dtype == np.bool_:
             intensities = intensities.astype(np.uint8) * np.uint8(255)
         elif intensities.dtype != np.uint8:
-            intensities = np.asarray(intensities, np.float32)
+            with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf, refused below
+                intensities = np.asarray(intensities, np.float32)
         self.kind = Kind(kind)
         self.name = name
+        if labels is not None and targets is not None:
+            raise ValueError(
+                f"The {name} split has both labels and targets. Expected labels for classes or "
+                f"targets for regression. Received labels of shape {np.shape(labels)} and targets "
+                f"of shape {np.shape(targets)}."
+            )
         self.labels = None if labels is None else _integers(labels, name)
+        self.targets = None if targets is None else _reals(targets, name)
         self._intensities = intensities
         # Whether the intensities are the values: nothing is left to draw or to threshold.
         self._is_frozen = self.kind not in (Kind.DYNAMIC, Kind.THRESHOLD)
@@ -68,6 +80,15 @@ class Split:
             raise ValueError(
                 f"The {self.name} labels do not fit the examples. Expected shape "
                 f"({len(values)},). Received shape {self.labels.shape}."
+            )
+        if self.targets is not None and (
+            self.targets.ndim not in (1, 2)
+            or len(self.targets) != len(values)
+            or not self.targets.size
+        ):
+            raise ValueError(
+                f"The {self.name} targets do not fit the examples. Expected shape "
+                f"({len(values)},) or ({len(values)}, T). Received shape {self.targets.shape}."
             )
         kinds.check_finite(values, f"The {self.name} split")
         if values.dtype == np.uint8 and self.kind is not Kind.STATIC:
@@ -93,14 +114,22 @@ class Split:
         return tuple(self._intensities.shape[1:])
 
     @property
+    def y(self) -> np.ndarray | None:
+        """What a supervised model learns: int32 labels [N], float32 targets, or None."""
+        return self.targets if self.labels is None else self.labels.astype(np.int32)
+
+    @property
     def digest(self) -> str:
-        """SHA-256 of the intensities, the labels and the kind: what a result was measured on."""
+        """SHA-256 of the intensities, the labels or targets, and the kind: what was measured on."""
         sha = hashlib.sha256(
             f"{self.kind}{self._intensities.dtype}{self._intensities.shape}".encode()
         )
         sha.update(np.ascontiguousarray(self._intensities))
         if self.labels is not None:
             sha.update(np.ascontiguousarray(self.labels))
+        if self.targets is not None:
+            sha.update(f"targets{self.targets.shape}".encode())
+            sha.update(np.ascontiguousarray(self.targets))
         return sha.hexdigest()
 
     def intensities(self, index=slice(None)) -> np.ndarray:
@@ -120,7 +149,7 @@ class Split:
         if self.kind is Kind.DYNAMIC:
             noise = np.random.default_rng(_FROZEN_SEED).random(self._intensities.shape, np.float32)
             images = noise < self.intensities()
-        split = Split(images, self.kind, self.labels, self.name)
+        split = Split(images, self.kind, self.labels, self.name, self.targets)
         split._is_frozen = True
         return split
 
@@ -131,7 +160,8 @@ class Split:
     def select(self, index, name: str) -> "Split":
         """Returns the examples at `index`, a slice or an array, as a split called `name`."""
         labels = None if self.labels is None else self.labels[index]
-        split = Split(self._intensities[index], self.kind, labels, name)
+        targets = None if self.targets is None else self.targets[index]
+        split = Split(self._intensities[index], self.kind, labels, name, targets)
         split._is_frozen = self._is_frozen
         return split
 
@@ -147,32 +177,58 @@ class Split:
                 f"number of examples. Received {batch_size}."
             )
 
-    def dataset(self, batch_size: int) -> tf.data.Dataset:
-        """Returns one pass in order, in float32 batches [B, ...]; binary images are frozen."""
+    def dataset(self, batch_size: int, with_y: bool = False) -> tf.data.Dataset:
+        """Returns one pass in order, in float32 batches [B, ...]; binary images are frozen.
+
+        Args:
+            batch_size: examples per batch; the last one may be shorter.
+            with_y: yield pairs (x, y) instead, with `y` the labels or the targets of x.
+
+        Raises:
+            ValueError: if `with_y` is asked of a split without labels and targets.
+        """
         split = self.frozen()
         batches = tf.data.Dataset.range(len(split)).batch(batch_size)
         source = tf.constant(split._intensities)
-        return batches.map(lambda index: _to_float(tf.gather(source, index))).prefetch(1)
+        pair = self._pairing(with_y)
+        return batches.map(lambda i: pair(_to_float(tf.gather(source, i)), i)).prefetch(1)
 
-    def epoch(self, batch_size: int, seed: int, epoch: "int | tf.Variable") -> tf.data.Dataset:
+    def _pairing(self, with_y: bool):
+        """Returns a function that puts y beside a batch x of the examples at an index, if asked."""
+        if not with_y:
+            return lambda x, index: x
+        if self.y is None:
+            raise ValueError(
+                f"The {self.name} split has neither labels nor targets. Expected labels or targets "
+                f"for supervised training. Received {len(self)} examples with none."
+            )
+        y = tf.constant(self.y)
+        return lambda x, index: (x, tf.gather(y, index))
+
+    def epoch(
+        self, batch_size: int, seed: int, epoch: "int | tf.Variable", with_y: bool = False
+    ) -> tf.data.Dataset:
         """Returns one shuffled pass for training, in float32 batches [B, ...].
 
         The order is a permutation keyed by (seed, epoch); the binarisation of a dynamic split is
-        keyed by (seed, epoch, step).
+        keyed by (seed, epoch, step). Neither changes with `with_y`.
 
         Args:
             batch_size: examples per batch; the last one may be shorter.
             seed: an integer.
             epoch: the number of the epoch. A variable is read each time an iterator is made.
+            with_y: yield pairs (x, y) instead, with `y` the labels or the targets of x.
 
         Raises:
-            ValueError: if `batch_size` is not in [1, N].
+            ValueError: if `batch_size` is not in [1, N], or if `with_y` is asked of a split without
+                labels and targets.
         """
         self.check_batch_size(batch_size)
         resample = self.kind is Kind.DYNAMIC and not self._is_frozen
         split = self if resample else self.frozen()
         source = tf.constant(split._intensities)
         count = len(split)
+        pair = self._pairing(with_y)
 
         def key(purpose):
             # Two keys per epoch, for the order and for the binarisation: no stream is used twice.
@@ -186,11 +242,10 @@ class Split:
         def to_batch(step, index):
             values = _to_float(tf.gather(source, index))
             if not resample:
-                return values
+                return pair(values, index)
             step_key = tf.random.experimental.stateless_fold_in(key(1), step)
-            return tf.cast(
-                tf.random.stateless_uniform(tf.shape(values), step_key) < values, tf.float32
-            )
+            drawn = tf.random.stateless_uniform(tf.shape(values), step_key) < values
+            return pair(tf.cast(drawn, tf.float32), index)
 
         batches = tf.data.Dataset.range(1).flat_map(batches_of)
         batches = batches.apply(
@@ -206,7 +261,33 @@ def _integers(labels, name: str) -> np.ndarray:
             f"The {name} labels are no class numbers. Expected integers. Received dtype "
             f"{labels.dtype}."
         )
+    wrong = (labels < 0) | (labels > _MOST_LABEL)
+    if wrong.any():
+        index = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise ValueError(
+            f"The {name} labels are no class numbers. Expected integers from 0 to {_MOST_LABEL}. "
+            f"Received {labels[index]} at index {index}."
+        )
     return labels.astype(np.int64)
+
+
+def _reals(targets, name: str) -> np.ndarray:
+    targets = np.asarray(targets)
+    if targets.dtype.kind not in "biuf":
+        raise ValueError(
+            f"The {name} targets are not numbers. Expected real numbers. Received dtype "
+            f"{targets.dtype}."
+        )
+    kinds.check_finite(targets, f"The {name} target array")
+    with np.errstate(over="ignore"):
+        small = targets.astype(np.float32)
+    if not np.isfinite(small).all():
+        index = tuple(int(i) for i in np.argwhere(~np.isfinite(small))[0])
+        raise ValueError(
+            f"The {name} targets are too large. Expected numbers that float32 can hold; scale "
+            f"them. Received {targets[index]} at index {index}."
+        )
+    return small
 
 
 def _to_float(values: tf.Tensor) -> tf.Tensor:
@@ -247,6 +328,13 @@ class Data:
         labels = [s.labels for s in (self.train, self.validation, self.test)]
         known = [found.max() for found in labels if found is not None]
         return int(max(known)) + 1 if known else None
+
+    @property
+    def task(self) -> str | None:
+        """What there is to learn: "classification" of labels, "regression" of targets, or None."""
+        if self.train.labels is not None:
+            return "classification"
+        return None if self.train.targets is None else "regression"
 
     @property
     def digests(self) -> dict[str, str]:

@@ -13,6 +13,7 @@ from tfp_vae import objectives
 from tfp_vae.data import Split
 from tfp_vae.distributions.base import ConditionalDistribution, registered, tfd
 from tfp_vae.distributions.priors import Prior
+from tfp_vae.layers.noise import MEAN, SHARED
 from tfp_vae.models.metrics import ActiveUnits
 from tfp_vae.models.variational import VariationalModel, fold_in
 
@@ -74,6 +75,7 @@ class VAE(VariationalModel):
         num_samples: S, draws of z per example in training and evaluation.
         seed: see `VariationalModel`.
         data_kind: see `VariationalModel`.
+        num_data: see `VariationalModel`; for Bayesian layers in the networks.
 
     Example:
         >>> data = tv.data.load("digits")
@@ -97,9 +99,10 @@ class VAE(VariationalModel):
         num_samples: int = 1,
         seed: int = 0,
         data_kind=None,
+        num_data: int | None = None,
         **kwargs,
     ):
-        super().__init__(objective, seed, data_kind, **kwargs)
+        super().__init__(objective, seed, data_kind, num_data, **kwargs)
         if int(num_samples) != num_samples or num_samples < 1:
             raise ValueError(
                 f"num_samples must be positive. Expected an integer >= 1. Received {num_samples}."
@@ -130,19 +133,25 @@ class VAE(VariationalModel):
     def call(self, x, training=None, num_samples=None, seed=None) -> Pass:
         """Returns the posterior of `x` [B, ...], `num_samples` draws of z, and their likelihood."""
         key = self.noise_key(training) if seed is None else self.caller_key(seed)
-        posterior = self.encoder(x, training=training)
-        z = posterior.sample(num_samples or self.num_samples, seed=key)
-        return Pass(posterior, z, self.decoder(z, training=training))
+        with self.weight_noise(key):
+            posterior = self.encoder(x, training=training)
+            z = posterior.sample(num_samples or self.num_samples, seed=key)
+            return Pass(posterior, z, self.decoder(z, training=training))
 
     def terms(self, x, y, outputs, sample_weight=None):
         """Returns the `Terms` of the batch `x`."""
         del y
         log_likelihood = outputs.likelihood.log_prob(tf.cast(x, tf.float32))
         return objectives.latent_terms(
-            log_likelihood, outputs.posterior, self.prior(), outputs.z, sample_weight=sample_weight
+            log_likelihood,
+            outputs.posterior,
+            self.prior(),
+            outputs.z,
+            sample_weight=sample_weight,
+            **self.global_terms(),
         )
 
-    def update_metrics(self, terms, outputs):
+    def update_metrics(self, terms, outputs, y=None):
         """Updates elbo, log_likelihood, kl, active_units and, for discrete data, bits_per_dim."""
         super().update_metrics(terms, outputs)
         self.active_units_tracker.update_state(outputs.posterior.mean())
@@ -157,8 +166,12 @@ class VAE(VariationalModel):
         return self.reconstruct(x)
 
     def reconstruct(self, x) -> tf.Tensor:
-        """Returns E[x'|z] at the posterior mean z of each example, [B, ...] -> [B, ...]."""
-        return self.decoder(self.encoder(x).mean()).mean()
+        """Returns E[x'|z] at the posterior mean z of each example, [B, ...] -> [B, ...].
+
+        Bayesian weights are at their posterior means.
+        """
+        with self.weight_noise(self.caller_key(None), MEAN):
+            return self.decoder(self.encoder(x).mean()).mean()
 
     def generate(self, count: int, seed: int | None = None) -> dict[str, np.ndarray]:
         """Returns new examples: z from the prior, the mean of p(x|z) and a draw from it.
@@ -176,7 +189,8 @@ class VAE(VariationalModel):
         z = self.prior().sample(count, seed=fold_in(key, 0))
         parts, rows = [], self._rows
         for start in range(0, count, rows):
-            likelihood = self.decoder(z[start : start + rows])
+            with self.weight_noise(fold_in(key, 2, start)):
+                likelihood = self.decoder(z[start : start + rows])
             drawn = likelihood.sample(seed=fold_in(key, 1, start))
             parts.append((likelihood.mean().numpy(), drawn.numpy()))
         mean, sample = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -210,6 +224,9 @@ class VAE(VariationalModel):
         L_S = log 1/S sum_s p(x, z_s) / q(z_s|x) (Burda et al., 2016, eq. 8): its expectation is at
         most log p(x) and grows with S. Samples stream through in chunks with a running logsumexp:
         memory does not grow with S.
+
+        Bayesian weights are drawn with the latents, once per chunk; `elbo` then has their KL / N,
+        and `log_likelihood` is that of the posterior predictive distribution.
 
         Args:
             x: a `Split` or an array [N, ...] of values as the model sees them.
@@ -259,12 +276,16 @@ class VAE(VariationalModel):
         return max(1, min(_ROWS, _PARAMETERS // self.decoder.output_size))
 
     def _bounds_of_batch(self, x, num_samples, chunk, key):
-        posterior, prior = self.encoder(x), self.prior()
+        with self.weight_noise(key, SHARED):
+            posterior, prior = self.encoder(x), self.prior()
+            shared = self.global_terms()
         total = tf.cast(num_samples, tf.float32)
 
         def add_chunk(i, log_likelihood, kl, top, weights, squares):
             z = posterior.sample(chunk, seed=fold_in(key, i))
-            terms = objectives.latent_terms(self.decoder(z).log_prob(x), posterior, prior, z)
+            with self.weight_noise(fold_in(key, i), SHARED):
+                likelihood = self.decoder(z)
+            terms = objectives.latent_terms(likelihood.log_prob(x), posterior, prior, z)
             # The last chunk may be more than is asked for.
             counts = (i * chunk + tf.range(chunk) < num_samples)[:, tf.newaxis]
             log_w = tf.where(counts, objectives.log_weights(terms), -np.inf)
@@ -287,8 +308,9 @@ class VAE(VariationalModel):
         _, log_likelihood, kl, top, weights, squares = tf.while_loop(
             lambda i, *_: i < num_chunks, add_chunk, state
         )
+        kl_global = shared["kl_global"] / shared["num_data"] if shared else 0.0
         return Bounds(
-            (log_likelihood - kl) / total,
+            (log_likelihood - kl) / total - kl_global,
             top + tf.math.log(weights) - tf.math.log(total),
             weights**2 / squares,
         )
@@ -311,14 +333,11 @@ class VAE(VariationalModel):
         """Returns the constructor's arguments, as JSON."""
         serialize = keras.saving.serialize_keras_object
         return {
-            "name": self.name,
+            **super().get_config(),
             "prior": serialize(self.prior),
             "encoder": serialize(self.encoder),
             "decoder": serialize(self.decoder),
-            "objective": serialize(self.objective),
             "num_samples": self.num_samples,
-            "seed": self.seed,
-            "data_kind": None if self.data_kind is None else str(self.data_kind),
         }
 
     @classmethod

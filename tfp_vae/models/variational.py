@@ -16,11 +16,14 @@ import tensorflow as tf
 
 from tfp_vae import objectives
 from tfp_vae.data import Kind, Split, kinds
+from tfp_vae.layers import BayesianLayer
+from tfp_vae.layers.noise import ESTIMATOR, Noise, use
 from tfp_vae.models.metrics import Bound
 from tfp_vae.objectives import Terms
 
 DEFAULT_BATCH_SIZE = 128
 _TRAINING, _EVALUATION, _CALLER = 0, 1, 2
+_WEIGHTS = 2**30  # folded into the key of a batch for the noise of Bayesian layers
 
 
 class VariationalModel(keras.Model):
@@ -30,19 +33,33 @@ class VariationalModel(keras.Model):
         objective: a function (terms, step) -> scalar loss with `get_config`; -elbo by default.
         seed: an integer; fixes data order, binarisation and every latent draw.
         data_kind: the kind of values the model was trained on; `fit` sets it.
+        num_data: N, the size of the training set, that the KL of Bayesian layers is divided by.
+            `fit` reads it from a `Split` or an array; a dataset or a generator has none to read.
+
+    Attributes:
+        supervised: whether an example has a target beside it.
 
     Every draw of noise is keyed by (seed, purpose, step): by the training step in training, by the
     batch of the pass in evaluation. Two evaluations of the same data see the same noise, and a run
     that continues from a saved model sees the noise that it would have seen.
     """
 
-    def __init__(self, objective=None, seed: int = 0, data_kind=None, **kwargs):
+    supervised = False
+
+    def __init__(
+        self, objective=None, seed: int = 0, data_kind=None, num_data: int | None = None, **kwargs
+    ):
         super().__init__(**kwargs)
+        if num_data is not None and (int(num_data) != num_data or num_data < 1):
+            raise ValueError(
+                f"num_data must be positive. Expected an integer >= 1. Received {num_data}."
+            )
         if int(seed) != seed or not 0 <= seed < 2**31:
             raise ValueError(f"Unusable seed. Expected an integer in [0, 2^31). Received {seed}.")
         self.objective = objectives.ELBO() if objective is None else objective
         self.seed = int(seed)
         self.data_kind = None if data_kind is None else Kind(data_kind)
+        self.num_data = None if num_data is None else int(num_data)
         self.elbo_tracker = Bound("elbo")
         self.log_likelihood_tracker = keras.metrics.Mean("log_likelihood")
         self.kl_tracker = keras.metrics.Mean("kl")
@@ -53,7 +70,7 @@ class VariationalModel(keras.Model):
         """Returns the `Terms` of a batch; `outputs` is what `call` returned for it."""
         raise NotImplementedError
 
-    def update_metrics(self, terms: Terms, outputs) -> None:
+    def update_metrics(self, terms: Terms, outputs, y=None) -> None:
         """Updates the metrics; the three that every bound has."""
         weight = terms.sample_weight
         bound = objectives.elbo(terms)
@@ -70,13 +87,64 @@ class VariationalModel(keras.Model):
         """Returns the kinds that an array may be taken for, in order of preference."""
         raise NotImplementedError
 
+    def adapt(self, split: Split) -> None:
+        """Takes from the training data what the model has to know beforehand; N, in any case."""
+        if self.num_data != len(split):
+            self.num_data = len(split)
+            self.train_function = self.test_function = None  # N is a constant in their graphs
+
+    # The weights, where they are Bayesian.
+
+    def bayesian_layers(self) -> "list[BayesianLayer]":
+        """Returns the layers with a posterior over their weights, each once."""
+        layers = self._flatten_layers(include_self=False)
+        return list({id(x): x for x in layers if isinstance(x, BayesianLayer)}.values())
+
+    def kl_divergence(self) -> "tf.Tensor | float":
+        """Returns KL(q(w) || p(w)) in nats, summed over all Bayesian weights; 0.0 without any.
+
+        Raises:
+            ValueError: if a layer adds its KL to the loss itself, so that it would count twice.
+        """
+        total = 0.0
+        for layer in self.bayesian_layers():
+            if layer.kl_weight is not None:
+                raise ValueError(
+                    f"The KL of {layer.name} would be counted twice. Expected kl_weight=None "
+                    f"inside a {type(self).__name__}, which counts it. Received {layer.kl_weight}."
+                )
+            total += layer.kl_divergence()
+        return total
+
+    def global_terms(self) -> dict:
+        """Returns `kl_global` and `num_data` for `Terms`.
+
+        Raises:
+            ValueError: if there is a KL of weights and N is not known.
+        """
+        kl = self.kl_divergence()
+        if isinstance(kl, float):
+            return {}
+        if self.num_data is None:
+            raise ValueError(
+                "N is not known: the KL of the weights has to be divided by the size of the "
+                "training set. Expected fit(Split or arrays), or num_data=N given to "
+                f"{type(self).__name__} where the data are a dataset or a generator. Received "
+                "neither."
+            )
+        return {"kl_global": kl, "num_data": float(self.num_data)}
+
+    def weight_noise(self, key: tf.Tensor, mode: str = ESTIMATOR):
+        """Returns a context in which Bayesian layers draw from `key`; see `layers.noise`."""
+        return use(Noise(fold_in(key, _WEIGHTS), mode))
+
     # What Keras asks for.
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Returns the objective of one batch and updates the metrics."""
-        del training  # training and validation have the same objective
-        terms = self.terms(x, y, y_pred, sample_weight)
-        self.update_metrics(terms, y_pred)
+        with self.weight_noise(self.noise_key(training)):  # for a KL without closed form
+            terms = self.terms(x, y, y_pred, sample_weight)
+        self.update_metrics(terms, y_pred, y)
         step = self.optimizer.iterations if self.optimizer is not None else 0
         loss = self.objective(terms, step)
         for extra in self.losses:  # regularisers of a user's network
@@ -110,9 +178,18 @@ class VariationalModel(keras.Model):
         """Raises `ValueError` if `fit` would fail on `split`: computes one loss, trains nothing."""
         self.check_split(split)
         split.check_batch_size(batch_size)
-        x = tf.constant(split.take(2).values())
-        self.compute_loss(x=x, y_pred=self(x, training=False), training=False)
+        self._adapt_once(split)
+        few = split.take(2)
+        x = tf.constant(few.values())
+        y = tf.constant(few.y) if self.supervised else None
+        self.compute_loss(x=x, y=y, y_pred=self(x, training=False), training=False)
         self.reset_metrics()
+
+    def _adapt_once(self, split: Split) -> None:
+        if self.data_kind is None:
+            self.adapt(split)
+        else:  # trained before: its units stay, N is that of the data at hand
+            VariationalModel.adapt(self, split)
 
     def fit(
         self,
@@ -128,31 +205,43 @@ class VariationalModel(keras.Model):
     ):
         """Trains as `keras.Model.fit` does; `x` may also be a `Split` such as `data.train`.
 
-        A `Split` or an array is shuffled and binarised by `Split.epoch`. Datasets and generators go
-        to Keras as they are, after a look at the first batch of a dataset. Without `initial_epoch`
-        the order and the binarisation go on where the training so far ended.
+        A `Split` or an array is shuffled and binarised by `Split.epoch`, and N is its length.
+        Datasets and generators go to Keras as they are, after a look at the first batch of a
+        dataset. Without `initial_epoch` the order and the binarisation go on where the training so
+        far ended.
 
         Raises:
             ValueError: before training, for data that the model is no model of.
         """
-        validation_data = self._validation(validation_data, batch_size)
         weighted = kwargs.get("sample_weight") is not None
-        plain = y is None and not weighted and not kwargs.get("validation_split")
-        if isinstance(x, Split) and not plain:
+        cut = bool(kwargs.get("validation_split"))
+        is_array = isinstance(x, np.ndarray | tf.Tensor)
+        if isinstance(x, Split) and (y is not None or weighted or cut):
             raise ValueError(
                 "A Split trains alone. Expected neither targets, sample weights nor a validation "
                 "split with it. Received at least one; give its values() instead."
             )
-        if plain and isinstance(x, Split | np.ndarray | tf.Tensor):
-            split = self.as_split(x, "training")
+        if isinstance(x, Split) or (is_array and (y is None or self.supervised)):
+            split = self.as_split(x, "training", y)
+            if cut and self.bayesian_layers():
+                raise ValueError(
+                    "validation_split leaves N unclear. Expected validation_data with Bayesian "
+                    f"layers. Received validation_split={kwargs['validation_split']}."
+                )
+            self._adapt_once(split)
+            self.data_kind = split.kind
+        validation_data = self._validation(validation_data, batch_size)
+        if isinstance(x, Split) or (
+            is_array and (y is None or self.supervised) and not (weighted or cut)
+        ):
             batch_size = batch_size or min(DEFAULT_BATCH_SIZE, len(split))
             x, set_epoch = self._stream(split, batch_size, kwargs)
             callbacks = [set_epoch, *keras.tree.flatten(callbacks or [])]
-            self.data_kind = split.kind
-            batch_size = None
+            y = batch_size = None
         else:
-            x = self._checked(x, "training")
+            x, y = self._checked(x, y, "training")
             y = x if y is None and weighted else y  # Keras drops weights without targets
+            self.global_terms()  # which says how to give N, if it is needed and missing
         if isinstance(x, tf.data.Dataset):
             kwargs["shuffle"] = False  # a dataset brings its order
         return super().fit(
@@ -173,24 +262,32 @@ class VariationalModel(keras.Model):
         if kwargs.get("steps_per_epoch"):  # epochs of Keras that are no passes over the data
             split.check_batch_size(batch_size)
             passes = tf.data.Dataset.counter(first)
-            return passes.flat_map(lambda e: split.epoch(batch_size, self.seed, e)), set_epoch
-        return split.epoch(batch_size, self.seed, epoch), set_epoch
+            epochs = passes.flat_map(
+                lambda e: split.epoch(batch_size, self.seed, e, self.supervised)
+            )
+            return epochs, set_epoch
+        return split.epoch(batch_size, self.seed, epoch, self.supervised), set_epoch
 
     def evaluate(self, x=None, y=None, batch_size=None, *args, **kwargs):
         """Evaluates as `keras.Model.evaluate` does; `x` may also be a `Split`."""
         weighted = kwargs.get("sample_weight") is not None
-        if y is None and not weighted:
-            if not kwargs.get("_use_cached_eval_dataset"):  # else it was looked at before
-                x = self._one_pass(x, batch_size, "evaluation")
-                batch_size = None if isinstance(x, tf.data.Dataset) else batch_size
-        elif y is None:
-            y = x = self._checked(x, "evaluation")  # Keras drops weights without targets
+        if kwargs.get("_use_cached_eval_dataset"):  # looked at before
+            pass
+        elif not weighted and (y is None or self.supervised):
+            x, y = self._one_pass(x, y, batch_size, "evaluation")
+            batch_size = None if isinstance(x, tf.data.Dataset) else batch_size
+        else:
+            x, y = self._checked(x, y, "evaluation")
+            y = x if y is None else y  # Keras drops weights without targets
         return super().evaluate(x, y, batch_size, *args, **kwargs)
 
     def predict(self, x, batch_size=None, *args, **kwargs):
         """Predicts as `keras.Model.predict` does; `x` may also be a `Split`."""
-        x = self._one_pass(x, batch_size, "prediction")
-        batch_size = None if isinstance(x, tf.data.Dataset) else batch_size
+        if isinstance(x, Split | np.ndarray | tf.Tensor):
+            x = self.as_inputs(x).dataset(batch_size or DEFAULT_BATCH_SIZE)
+            batch_size = None
+        elif not self.supervised:  # else targets may be missing, as they should be here
+            x, _ = self._checked(x, None, "prediction")
         return super().predict(x, batch_size, *args, **kwargs)
 
     def save(self, filepath, *args, **kwargs):
@@ -211,8 +308,14 @@ class VariationalModel(keras.Model):
 
     # Data in.
 
-    def as_split(self, x, name: str = "given") -> Split:
+    def as_inputs(self, x, name: str = "given") -> Split:
+        """Returns `x`, a `Split` or an array [N, ...], as a `Split` to predict from."""
+        return self.as_split(x, name)
+
+    def as_split(self, x, name: str = "given", y=None) -> Split:
         """Returns `x`, a `Split` or an array [N, ...], as a checked `Split`.
+
+        A model without targets has no use for `y`.
 
         Integers in 0..255 are bytes, k/255, as in `data.load`, unless the model is one of real
         numbers or 0 and 1 are all there is to it.
@@ -223,6 +326,7 @@ class VariationalModel(keras.Model):
         if isinstance(x, Split):
             self.check_split(x)
             return x
+        del y
         if not isinstance(x, np.ndarray | tf.Tensor):
             raise ValueError(
                 f"The {name} data cannot be used. Expected a Split or an array (N, ...). Received "
@@ -246,38 +350,60 @@ class VariationalModel(keras.Model):
         self.check_split(split)
         return split
 
-    def _one_pass(self, x, batch_size, name):
+    def _one_pass(self, x, y, batch_size, name):
         if isinstance(x, Split | np.ndarray | tf.Tensor):
-            return self.as_split(x, name).dataset(batch_size or DEFAULT_BATCH_SIZE)
-        return self._checked(x, name)
+            split = self.as_split(x, name, y)
+            return split.dataset(batch_size or DEFAULT_BATCH_SIZE, self.supervised), None
+        return self._checked(x, y, name)
 
     def _validation(self, data, batch_size):
+        if data is None:
+            return None
+        name = "validation"
         if not isinstance(data, tuple):
-            return None if data is None else self._one_pass(data, batch_size, "validation")
-        x = self._checked(data[0], "validation")
-        if len(data) == 3 and data[1] is None:
-            return (x, x, data[2])  # Keras drops weights without targets
-        return (x, *data[1:])
+            return self._one_pass(data, None, batch_size, name)[0]
+        if len(data) == 2 and self.supervised:
+            x, y = self._one_pass(*data, batch_size, name)
+            return x if y is None else (x, y)
+        x, y = self._checked(data[0], data[1] if len(data) > 1 else None, name)
+        y = x if y is None else y  # Keras drops weights without targets
+        return (x, y, *data[2:])
 
-    def _checked(self, x, name):
+    def _checked(self, x, y, name):
         if isinstance(x, np.ndarray | tf.Tensor):
-            return self.as_split(x, name).values()
+            split = self.as_split(x, name, y)
+            return split.values(), split.y if self.supervised else y
         batches = []
         if isinstance(x, tf.data.Dataset):
             batches = list(x.take(1))
         elif isinstance(x, keras.utils.PyDataset):
             batches = [x[0]]
         for batch in batches:
-            batch = batch[0] if isinstance(batch, tuple | list) else batch
-            dtype = getattr(batch, "dtype", None)
+            parts = batch if isinstance(batch, tuple | list) else (batch,)
+            dtype = getattr(parts[0], "dtype", None)
             if dtype is None or not tf.as_dtype(dtype).is_floating:
-                received = type(batch).__name__ if dtype is None else tf.as_dtype(dtype).name
+                received = type(parts[0]).__name__ if dtype is None else tf.as_dtype(dtype).name
                 raise ValueError(
                     f"The {name} dataset has batches of a wrong type. Expected floats, as the "
                     f"model sees them (bytes divided by 255). Received {received}."
                 )
-            self.as_split(np.asarray(batch), f"first {name} batch of the dataset:")
-        return x
+            if self.supervised and len(parts) < 2:
+                raise ValueError(
+                    f"The {name} dataset has no targets. Expected batches (x, y). Received x alone."
+                )
+            targets = np.asarray(parts[1]) if self.supervised else None
+            self.as_split(np.asarray(parts[0]), f"first {name} batch of the dataset:", targets)
+        return x, y
+
+    def get_config(self):
+        """Returns the constructor's arguments that all models share, as JSON."""
+        return {
+            "name": self.name,
+            "objective": keras.saving.serialize_keras_object(self.objective),
+            "seed": self.seed,
+            "data_kind": None if self.data_kind is None else str(self.data_kind),
+            "num_data": self.num_data,
+        }
 
 
 def fold_in(key, *numbers) -> tf.Tensor:

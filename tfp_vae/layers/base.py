@@ -1,0 +1,341 @@
+"""What every Bayesian layer has: a posterior and a prior over its weights, and an estimator.
+
+The weights of a layer are one matrix [F, U]: a column per unit, a row per input of a unit (for a
+convolution: per position, channel), and one more row if the bias is Bayesian too. Three
+estimators of E_q[f(x; w)] share it; all have the same mean:
+
+- reparameterization (Blundell et al., 2015): one draw of the weights for the whole batch;
+- local reparameterization (Kingma, Salimans & Welling, 2015): the pre-activations are drawn, which
+  are normal if the weights are, independently for every example;
+- flipout (Wen et al., 2018): one draw, whose deviations get random signs for every example.
+"""
+
+import math
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfp_vae.distributions.base import inverse_positive, positive, tfd
+from tfp_vae.layers import noise as noise_sources
+from tfp_vae.layers import priors
+from tfp_vae.layers.noise import MEAN, SHARED
+
+tfb = tfp.bijectors
+
+registered = keras.saving.register_keras_serializable(package="tfp_vae.layers")
+
+# Far below any scale that training finds, and the KL already keeps scales away from zero.
+WEIGHT_SCALE_FLOOR = 1e-6
+MAX_JOINT = 4096  # weights with a covariance matrix, whose factors cost their cube
+_WEIGHTS, _SIGNS_IN, _SIGNS_OUT, _KL = range(4)
+
+
+class BayesianLayer(keras.Layer):
+    """A linear map with a distribution over its weights, and an activation.
+
+    Args:
+        units: U, outputs.
+        activation: anything that `keras.activations.get` takes.
+        use_bias: whether there is a bias.
+        bayesian_bias: whether the bias has a posterior; otherwise it is a point, without prior, as
+            in `tfp.layers`.
+        prior: p(w): the scale of a normal, or an object of `tfp_vae.layers.priors`.
+        covariance: of the posterior: "diagonal" (mean field); "full" or an integer rank r
+            (diagonal plus rank r), both for small layers and for the reparameterization estimator.
+        initial_scale: standard deviations of the posterior start at initial_scale / sqrt(fan-in).
+            The noise that they give to a pre-activation is then `initial_scale` times the
+            root-mean-square input, whatever the width: small beside the signal (about 1.4 times it
+            with He weights), so that training starts as that of an ordinary network, and large
+            enough that its gradient is not lost. A scale that ignores the fan-in drowns the signal
+            of wide layers or is a point estimate in narrow ones.
+        kernel_initializer: of the posterior means; He's for rectifiers, Glorot's otherwise.
+        kl_weight: only for training with a stock Keras loss: the layer then adds `kl_weight *
+            kl_divergence()` to the loss (1 / N for a loss that is a mean over examples). None: the
+            model that holds the layer counts the KL, as the models of this package do.
+        seed: of the layer's own noise, where no model of this package hands it out.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation=None,
+        use_bias: bool = True,
+        bayesian_bias: bool = False,
+        prior=1.0,
+        covariance: "str | int" = "diagonal",
+        initial_scale: float = 0.1,
+        kernel_initializer=None,
+        kl_weight: float | None = None,
+        seed: int | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        _check_count("units", units)
+        is_rank = isinstance(covariance, int) and not isinstance(covariance, bool)
+        if covariance not in ("diagonal", "full") and not (is_rank and covariance >= 1):
+            raise ValueError(
+                "Unknown covariance. Expected 'diagonal', 'full' or an integer rank >= 1. Received "
+                f"{covariance!r}."
+            )
+        if covariance != "diagonal" and not self.takes_any_covariance:
+            raise ValueError(
+                f"{type(self).__name__} needs independent weights. Expected "
+                f"covariance='diagonal', or a ...Reparameterization layer. Received {covariance!r}."
+            )
+        for name, value in (("initial_scale", initial_scale), ("kl_weight", kl_weight)):
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"Impossible {name}. Expected a number > 0. Received {value!r}.")
+        if bayesian_bias and not use_bias:
+            raise ValueError(
+                "A bias that is not there cannot be Bayesian. Expected use_bias=True with "
+                "bayesian_bias=True. Received use_bias=False."
+            )
+        self.units = int(units)
+        self.activation = keras.activations.get(activation)
+        self.use_bias, self.bayesian_bias = bool(use_bias), bool(bayesian_bias)
+        self.weight_prior = priors.get(prior)
+        self.covariance = covariance
+        self.initial_scale = float(initial_scale)
+        rectifier = keras.activations.serialize(self.activation) in (
+            *("relu", "leaky_relu", "elu", "gelu", "silu", "selu", "relu6"),
+        )
+        default = "he_normal" if rectifier else "glorot_uniform"
+        self.kernel_initializer = keras.initializers.get(kernel_initializer or default)
+        self.kl_weight = kl_weight
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    takes_any_covariance = False
+
+    # What the kind of map gives.
+
+    def kernel_shape(self, input_shape) -> "tuple[int, ...]":
+        """Returns the shape of the kernel, the last axis of size U."""
+        raise NotImplementedError
+
+    def linear(self, inputs, kernel) -> tf.Tensor:
+        """Returns the linear map of `inputs` by `kernel`, without bias."""
+        raise NotImplementedError
+
+    def estimate(self, inputs, noise) -> tf.Tensor:
+        """Returns the pre-activations with the noise of this layer's estimator."""
+        raise NotImplementedError
+
+    def build(self, input_shape):
+        """Makes the parameters of the posterior."""
+        self._kernel_shape = tuple(int(size) for size in self.kernel_shape(input_shape))
+        self.fan_in = math.prod(self._kernel_shape[:-1])
+        rows = self.fan_in + self.bayesian_bias
+        count = rows * self.units
+        if self.covariance != "diagonal" and count > MAX_JOINT:
+            raise ValueError(
+                f"{self.name} is too large for covariances between its weights. Expected at most "
+                f"{MAX_JOINT} weights. Received {count}; use covariance='diagonal'."
+            )
+
+        def initial_loc(shape, dtype=None):
+            kernel = self.kernel_initializer(self._kernel_shape, dtype=dtype)
+            kernel = keras.ops.reshape(kernel, (self.fan_in, self.units))
+            bias = keras.ops.zeros((rows - self.fan_in, self.units), dtype=dtype)
+            return keras.ops.concatenate([kernel, bias], axis=0)
+
+        initial = self.initial_scale / math.sqrt(self.fan_in)
+        raw = inverse_positive(initial, WEIGHT_SCALE_FLOOR)
+        self.loc = self._parameter("loc", (rows, self.units), initial_loc)
+        self.factor = None
+        if self.covariance == "full":
+            # FillScaleTriL wants the entries of the triangle in an order of its own.
+            start = self._triangular.inverse(initial * tf.eye(count)).numpy()
+            self.raw_scale = self._parameter("raw_scale", start.shape, lambda *_, **__: start)
+        else:
+            self.raw_scale = self._parameter(
+                "raw_scale", (rows, self.units), keras.initializers.Constant(raw)
+            )
+        if isinstance(self.covariance, int):
+            # Not zero, where the gradient with respect to the factor vanishes.
+            small = keras.initializers.RandomNormal(stddev=initial / math.sqrt(self.covariance))
+            self.factor = self._parameter("factor", (count, self.covariance), small)
+        self.bias = None
+        if self.use_bias and not self.bayesian_bias:
+            self.bias = self._parameter("bias", (self.units,), "zeros")
+        self.built = True
+
+    def _parameter(self, name, shape, initializer):
+        # float32 and no autocast: scales, KL and draws are made before anything is cast.
+        return self.add_weight(
+            name=name, shape=shape, initializer=initializer, dtype="float32", autocast=False
+        )
+
+    # The distributions.
+
+    @property
+    def _triangular(self):
+        return tfb.FillScaleTriL(
+            diag_bijector=tfb.Softplus(low=WEIGHT_SCALE_FLOOR), diag_shift=None
+        )
+
+    @property
+    def posterior(self) -> tfd.Distribution:
+        """q(w): event shape [F, U], or [F * U] (row by row) with a covariance between weights."""
+        loc = tf.convert_to_tensor(self.loc)
+        raw = tf.convert_to_tensor(self.raw_scale)
+        if self.covariance == "diagonal":
+            return tfd.Independent(tfd.Normal(loc, positive(raw, WEIGHT_SCALE_FLOOR)), 2)
+        loc = tf.reshape(loc, [-1])
+        if self.covariance == "full":
+            return tfd.MultivariateNormalTriL(loc, self._triangular.forward(raw))
+        scale = tf.reshape(positive(raw, WEIGHT_SCALE_FLOOR), [-1])
+        factor = tf.convert_to_tensor(self.factor)
+        covariance = tf.linalg.diag(scale**2) + tf.matmul(factor, factor, transpose_b=True)
+        return tfd.MultivariateNormalTriL(loc, tf.linalg.cholesky(covariance))
+
+    @property
+    def prior(self) -> tfd.Distribution:
+        """p(w), with the event shape of `posterior`."""
+        prior = self.weight_prior.distribution(tuple(self.loc.shape), self.fan_in)
+        if self.covariance == "diagonal":
+            return prior
+        elementwise = prior.distribution
+        if isinstance(elementwise, tfd.Normal):
+            loc, scale = (tf.reshape(p, [-1]) for p in (elementwise.loc, elementwise.scale))
+            return tfd.MultivariateNormalDiag(loc, scale)
+        flat = tfb.Reshape(event_shape_out=[-1], event_shape_in=self.loc.shape)
+        return flat(prior)
+
+    def kl_divergence(self, num_samples: int = 1) -> tf.Tensor:
+        """Returns KL(q(w) || p(w)) in nats, summed over all weights, not scaled by anything.
+
+        In closed form where TFP has one; otherwise -H(q) - mean_s log p(w_s) over `num_samples`
+        draws of q, which has the right mean and gradient.
+        """
+        posterior, prior = self.posterior, self.prior
+        try:
+            return tfd.kl_divergence(posterior, prior)
+        except NotImplementedError:
+            noise = noise_sources.of(self.seed_generator)
+            shape = [num_samples, *self.loc.shape]
+            draws = self._weights(noise.normal(self, _KL, shape))
+            if self.covariance != "diagonal":
+                draws = tf.reshape(draws, [num_samples, -1])
+            return -posterior.entropy() - tf.reduce_mean(prior.log_prob(draws))
+
+    def _weights(self, standard: tf.Tensor) -> tf.Tensor:
+        """Returns draws [..., F, U] of the posterior from standard normal numbers [..., F, U]."""
+        posterior = self.posterior
+        if self.covariance == "diagonal":
+            return posterior.distribution.loc + posterior.distribution.scale * standard
+        flat = tf.reshape(standard, [*standard.shape[:-2], -1, 1])
+        drawn = posterior.loc[:, tf.newaxis] + tf.matmul(posterior.scale_tril, flat)
+        return tf.reshape(drawn, tf.shape(standard))
+
+    # The pass.
+
+    def draw(self, noise) -> tf.Tensor:
+        """Returns one draw of the weights, [F, U]; the posterior mean if `noise` is of that mode."""
+        if noise.mode == MEAN:
+            return tf.convert_to_tensor(self.loc)
+        return self._weights(noise.normal(self, _WEIGHTS, self.loc.shape))
+
+    def call(self, inputs, training=None):
+        """Returns activation(linear map of `inputs`) under the noise of the pass."""
+        del training  # weights are uncertain whether one trains or predicts
+        noise = noise_sources.of(self.seed_generator)
+        inputs = tf.cast(inputs, self.compute_dtype)
+        if noise.mode in (SHARED, MEAN):
+            outputs = self.affine(inputs, self.draw(noise))
+        else:
+            outputs = self.estimate(inputs, noise)
+        if self.kl_weight is not None:
+            self.add_loss(self.kl_weight * self.kl_divergence())
+        return self.activation(outputs)
+
+    def kernel_of(self, weights: tf.Tensor) -> tf.Tensor:
+        """Returns the kernel within weights [F, U], in its own shape and the compute dtype."""
+        kernel = tf.reshape(weights[: self.fan_in], self._kernel_shape)
+        return tf.cast(kernel, self.compute_dtype)
+
+    def bias_of(self, weights: tf.Tensor) -> "tf.Tensor | float":
+        """Returns the bias [U]: the last row of Bayesian weights, or the point."""
+        if self.bayesian_bias:
+            return tf.cast(weights[self.fan_in], self.compute_dtype)
+        return 0.0 if self.bias is None else tf.cast(self.bias, self.compute_dtype)
+
+    def affine(self, inputs: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Returns inputs * kernel + bias for weights [F, U]."""
+        bias = self.bias_of(weights)
+        outputs = self.linear(inputs, self.kernel_of(weights))
+        return outputs if isinstance(bias, float) else outputs + bias
+
+    def get_config(self):
+        """Returns the constructor's arguments, as JSON."""
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "activation": keras.activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "bayesian_bias": self.bayesian_bias,
+            "prior": keras.saving.serialize_keras_object(self.weight_prior),
+            "covariance": self.covariance,
+            "initial_scale": self.initial_scale,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "kl_weight": self.kl_weight,
+            "seed": self.seed,
+        }
+
+
+class Reparameterization(BayesianLayer):
+    """One draw of the weights for the whole batch (Blundell et al., 2015)."""
+
+    takes_any_covariance = True
+
+    def estimate(self, inputs, noise):
+        """Returns the pre-activations under one draw of the weights."""
+        return self.affine(inputs, self.draw(noise))
+
+
+class LocalReparameterization(BayesianLayer):
+    """Draws pre-activations, independently for every example (Kingma et al., 2015, eq. 6)."""
+
+    def estimate(self, inputs, noise):
+        """Returns draws of the normal pre-activations."""
+        normal = self.posterior.distribution
+        # float16 has no numbers for the square of a small scale.
+        dtype = "float32" if self.compute_dtype == "float16" else self.compute_dtype
+        variances = normal.scale**2
+        kernel = tf.reshape(variances[: self.fan_in], self._kernel_shape)
+        variance = self.linear(tf.cast(inputs, dtype) ** 2, tf.cast(kernel, dtype))
+        variance = tf.cast(variance, tf.float32)
+        if self.bayesian_bias:
+            variance += variances[self.fan_in]
+        # The floor is for inputs that are all zero, where the square root has no gradient.
+        scale = tf.sqrt(variance + WEIGHT_SCALE_FLOOR**2)
+        deviation = scale * noise.normal(self, _WEIGHTS, tf.shape(scale))
+        return self.affine(inputs, normal.loc) + tf.cast(deviation, self.compute_dtype)
+
+
+class Flipout(BayesianLayer):
+    """One draw of the deviations, with random signs for every example (Wen et al., 2018, eq. 4)."""
+
+    def estimate(self, inputs, noise):
+        """Returns the pre-activations under deviations with signs of their own per example."""
+        normal = self.posterior.distribution
+        deviation = normal.scale * noise.normal(self, _WEIGHTS, self.loc.shape)
+        batch, ones = tf.shape(inputs)[:1], [1] * (inputs.shape.rank - 2)
+
+        def signs(purpose, size):
+            shape = tf.concat([batch, ones, [size]], 0)
+            return tf.cast(noise.signs(self, purpose, shape), self.compute_dtype)
+
+        perturbed = self.linear(
+            inputs * signs(_SIGNS_IN, inputs.shape[-1]), self.kernel_of(deviation)
+        )
+        if self.bayesian_bias:
+            perturbed += self.bias_of(deviation)
+        perturbed *= signs(_SIGNS_OUT, self.units)
+        return self.affine(inputs, normal.loc) + perturbed
+
+
+def _check_count(name: str, value) -> None:
+    if isinstance(value, bool) or int(value) != value or value < 1:
+        raise ValueError(f"Impossible {name}. Expected an integer >= 1. Received {value!r}.")

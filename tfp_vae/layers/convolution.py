@@ -1,0 +1,117 @@
+"""Convolutions with a distribution over their weights."""
+
+import keras
+
+from tfp_vae.layers.base import (
+    BayesianLayer,
+    Flipout,
+    LocalReparameterization,
+    Reparameterization,
+    registered,
+)
+
+
+class _Convolution(BayesianLayer):
+    """[B, *space, C] -> [B, *space', filters], channels last.
+
+    Args:
+        filters: U, output channels.
+        kernel_size: an integer or one per axis.
+        strides: an integer or one per axis.
+        padding: "valid" or "same".
+        dilation_rate: an integer or one per axis.
+        **kwargs: as of `BayesianLayer`.
+    """
+
+    rank = 2
+
+    def __init__(self, filters, kernel_size, strides=1, padding="valid", dilation_rate=1, **kwargs):
+        kwargs.pop("units", None)  # what get_config calls the filters
+        super().__init__(filters, **kwargs)
+        self.kernel_size = self._per_axis("kernel_size", kernel_size)
+        self.strides = self._per_axis("strides", strides)
+        self.dilation_rate = self._per_axis("dilation_rate", dilation_rate)
+        if padding not in ("valid", "same"):
+            raise ValueError(f"Unknown padding. Expected valid or same. Received {padding!r}.")
+        self.padding = padding
+
+    def _per_axis(self, name, value) -> "tuple[int, ...]":
+        sizes = (value,) * self.rank if isinstance(value, int) else tuple(value)
+        if len(sizes) != self.rank or any(int(s) != s or s < 1 for s in sizes):
+            raise ValueError(
+                f"Impossible {name}. Expected an integer >= 1 or {self.rank} of them. Received "
+                f"{value!r}."
+            )
+        return tuple(int(s) for s in sizes)
+
+    def kernel_shape(self, input_shape):
+        """Returns (*kernel_size, C, filters)."""
+        if len(input_shape) != self.rank + 2 or input_shape[-1] is None:
+            axes = ", ".join("HW"[-self.rank :])
+            raise ValueError(
+                f"{self.name} got inputs of a wrong shape. Expected (B, {axes}, C). Received "
+                f"{tuple(input_shape)}."
+            )
+        return (*self.kernel_size, input_shape[-1], self.units)
+
+    def linear(self, inputs, kernel):
+        """Returns the convolution."""
+        return keras.ops.conv(
+            inputs,
+            kernel,
+            strides=self.strides,
+            padding=self.padding,
+            data_format="channels_last",
+            dilation_rate=self.dilation_rate,
+        )
+
+    def get_config(self):
+        """Returns the constructor's arguments, as JSON."""
+        config = super().get_config()
+        config["filters"] = config.pop("units")
+        names = ("kernel_size", "strides", "padding", "dilation_rate")
+        return config | {name: getattr(self, name) for name in names}
+
+
+class _Convolution1D(_Convolution):
+    rank = 1
+
+
+_LOCAL = """Every output position gets independent noise. Positions of one example share weights,
+    so this ignores a correlation between them: the means and variances are right and the bound is
+    that of weights drawn anew at every position. Flipout has no such error.
+"""
+
+
+@registered
+class Conv2DReparameterization(Reparameterization, _Convolution):
+    """A 2-D convolution with one weight draw per batch; arguments as of keras.layers.Conv2D."""
+
+
+@registered
+class Conv2DLocalReparameterization(LocalReparameterization, _Convolution):
+    __doc__ = f"""A 2-D convolution that draws its pre-activations.
+
+    {_LOCAL}"""
+
+
+@registered
+class Conv2DFlipout(Flipout, _Convolution):
+    """A 2-D convolution with signs of its own per example and channel."""
+
+
+@registered
+class Conv1DReparameterization(Reparameterization, _Convolution1D):
+    """A 1-D convolution with one weight draw per batch; arguments as of keras.layers.Conv1D."""
+
+
+@registered
+class Conv1DLocalReparameterization(LocalReparameterization, _Convolution1D):
+    __doc__ = f"""A 1-D convolution that draws its pre-activations.
+
+    {_LOCAL}"""
+
+
+@registered
+class Conv1DFlipout(Flipout, _Convolution1D):
+    """A 1-D convolution with signs of its own per example and channel."""

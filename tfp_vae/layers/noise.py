@@ -1,0 +1,86 @@
+"""Where the noise of a pass through a network comes from.
+
+Keras calls layers as `layer(x, training)`: there is no argument for a seed or for "the same weights
+for the whole pass". So the caller opens `with use(Noise(key))` around the call, and every random
+layer asks `of(self)`. Without such a caller a layer falls back on its own Keras seed generator,
+which is what makes it work in any Keras model.
+"""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+import keras
+import tensorflow as tf
+
+ESTIMATOR, SHARED, MEAN = "estimator", "shared", "mean"
+_active = threading.local()
+
+
+class Noise:
+    """The noise of one pass: a pure function of a key, the layer that asks and what it asks for.
+
+    Args:
+        key: stateless seed, int32 [2].
+        mode: "estimator": the noise that the layer's gradient estimator is defined by, such as
+            independent noise per example. "shared": one draw of all weights for the whole pass,
+            one function from the posterior, which is what prediction asks for. "mean": no noise,
+            every weight at its posterior mean.
+        member: (index, count) inside a `tf.vectorized_map` over `count` members. Their noise is
+            drawn in one operation, which has no index in it, and cut up afterwards: vectorising
+            stateless random operations is beyond `tf.vectorized_map`.
+    """
+
+    def __init__(self, key: tf.Tensor, mode: str = ESTIMATOR, member=None):
+        if mode not in (ESTIMATOR, SHARED, MEAN):
+            raise ValueError(
+                f"Unknown mode of noise. Expected {ESTIMATOR}, {SHARED} or {MEAN}. Received "
+                f"{mode!r}."
+            )
+        self.key, self.mode, self.member = key, mode, member
+        self._numbers: dict[int, int] = {}
+
+    def _key(self, layer: keras.Layer, purpose: int) -> tf.Tensor:
+        # By order of first use, which a reload keeps; a layer used twice has its noise twice: one
+        # layer is one set of weights.
+        number = self._numbers.setdefault(id(layer), len(self._numbers))
+        return tf.random.experimental.stateless_fold_in(self.key, 8 * number + purpose)
+
+    def _draw(self, sampler, layer, purpose, shape) -> tf.Tensor:
+        key = self._key(layer, purpose)
+        if self.member is None:
+            return sampler(shape, key)
+        index, count = self.member
+        return tf.gather(sampler(tf.concat([[count], shape], 0), key), index)
+
+    def normal(self, layer: keras.Layer, purpose: int, shape) -> tf.Tensor:
+        """Returns standard normal numbers, float32."""
+        return self._draw(tf.random.stateless_normal, layer, purpose, shape)
+
+    def uniform(self, layer: keras.Layer, purpose: int, shape) -> tf.Tensor:
+        """Returns uniform numbers in [0, 1), float32."""
+        return self._draw(tf.random.stateless_uniform, layer, purpose, shape)
+
+    def signs(self, layer: keras.Layer, purpose: int, shape) -> tf.Tensor:
+        """Returns -1 and 1 with probability 1/2 each, float32."""
+        return 1.0 - 2.0 * tf.round(self.uniform(layer, purpose, shape))
+
+
+@contextlib.contextmanager
+def use(noise: Noise) -> Iterator[Noise]:
+    """Makes `noise` what the layers called inside the block draw from."""
+    before = getattr(_active, "noise", None)
+    _active.noise = noise
+    try:
+        yield noise
+    finally:
+        _active.noise = before
+
+
+def of(generator: keras.random.SeedGenerator) -> Noise:
+    """Returns the noise of the caller, or fresh noise from the layer's own `generator`."""
+    noise = getattr(_active, "noise", None)
+    if noise is not None:
+        return noise
+    state = tf.convert_to_tensor(generator.next())
+    return Noise(tf.cast(tf.math.floormod(state, 2**31 - 1), tf.int32))

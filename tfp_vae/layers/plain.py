@@ -1,0 +1,94 @@
+"""Layers without weights to be uncertain about that Bayesian networks need."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfp_vae.layers import noise as noise_sources
+from tfp_vae.layers.base import registered
+from tfp_vae.layers.noise import MEAN, SHARED
+
+
+@registered
+class MonteCarloDropout(keras.Layer):
+    """Dropout that stays on when predicting (Gal & Ghahramani, 2016).
+
+    In a pass that asks for one draw, all examples share one mask: the pass is one function, as a
+    draw of weights is.
+
+    Args:
+        rate: share of inputs set to zero, in [0, 1); the others are divided by 1 - rate.
+        seed: of the layer's own noise, where no model of this package hands it out.
+    """
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs):
+        super().__init__(**kwargs)
+        if not 0 <= rate < 1:
+            raise ValueError(f"Impossible rate. Expected 0 <= rate < 1. Received {rate}.")
+        self.rate, self.seed = float(rate), seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.built = True
+
+    def call(self, inputs, training=None):
+        """Returns `inputs` with some of them zero, [B, ...] -> [B, ...]."""
+        del training
+        noise = noise_sources.of(self.seed_generator)
+        if noise.mode == MEAN or not self.rate:
+            return inputs
+        shape = tf.shape(inputs)
+        if noise.mode == SHARED:
+            shape = tf.concat([[1], shape[1:]], 0)
+        kept = noise.uniform(self, 0, shape) >= self.rate
+        return inputs * tf.cast(kept, inputs.dtype) / (1 - self.rate)
+
+    def compute_output_shape(self, input_shape):
+        """Returns the shape of the inputs."""
+        return input_shape
+
+    def get_config(self):
+        """Returns the constructor's arguments, as JSON."""
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+@registered
+class Standardize(keras.Layer):
+    """(x - mean) / scale per feature, fixed by `adapt` and saved with the model.
+
+    Like keras.layers.Normalization, but with its statistics in variables from the start, so that
+    they can differ between the members of a vectorised ensemble.
+    """
+
+    def build(self, input_shape):
+        """Makes the two statistics, one per feature of the last axis."""
+        size = (input_shape[-1],)
+        for name, start in (("mean", "zeros"), ("scale", "ones")):
+            variable = self.add_weight(
+                name=name, shape=size, initializer=start, trainable=False, autocast=False
+            )
+            setattr(self, name, variable)
+        self.built = True
+
+    def adapt(self, x: np.ndarray) -> None:
+        """Takes mean and standard deviation from `x` [N, ..., D]; a constant feature becomes 0."""
+        x = np.asarray(x, np.float64)
+        if not self.built:
+            self.build(x.shape)
+        axes = tuple(range(x.ndim - 1))
+        self.mean.assign(x.mean(axes))
+        self.scale.assign(spread(x, axes))
+
+    def call(self, inputs):
+        """Returns the standardized inputs, [B, ..., D] -> [B, ..., D]."""
+        return (inputs - tf.cast(self.mean, inputs.dtype)) / tf.cast(self.scale, inputs.dtype)
+
+    def compute_output_shape(self, input_shape):
+        """Returns the shape of the inputs."""
+        return input_shape
+
+
+def spread(x: np.ndarray, axes) -> np.ndarray:
+    """Returns the standard deviation over `axes`, and 1 where the values do not vary."""
+    scale = np.asarray(x.std(axes))
+    # Rounding leaves a constant of 0.1 with a deviation of 1e-17.
+    constant = scale <= 1e-7 * np.abs(x).max(axes)
+    return np.where(constant | (scale == 0), 1.0, scale)

@@ -1,0 +1,252 @@
+"""The Bayesian neural network: a network whose weights have a posterior, and a likelihood."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfp_vae.data import Split, kinds
+from tfp_vae.distributions.base import registered
+from tfp_vae.distributions.likelihoods import Likelihood
+from tfp_vae.layers import BayesianLayer, MonteCarloDropout, Standardize, priors
+from tfp_vae.layers.noise import MEAN, SHARED
+from tfp_vae.models.predictive import Predictor
+from tfp_vae.models.variational import VariationalModel, fold_in
+from tfp_vae.objectives import Terms
+
+
+@registered
+class BayesianNetwork(Predictor, VariationalModel):
+    """p(y|x) = E_q(w)[p(y | network(x; w))], trained on mean log p(y|x, w) - KL(q(w) || p(w)) / N.
+
+    What the layers are decides which method it is: layers of `tfp_vae.layers` are variational
+    inference, `MonteCarloDropout` is Monte Carlo dropout, ordinary Keras layers are maximum
+    likelihood or, with `weight_prior`, maximum a posteriori: the limit of a posterior that is a
+    point, whose KL is -log p(w) and a constant.
+
+    Args:
+        network: a Keras layer or model, [B, ...] -> [B, likelihood.num_features].
+        likelihood: p(y | features), from `tfp_vae.likelihoods`.
+        weight_prior: prior of the weights that have no posterior, as `prior` of a Bayesian layer;
+            None for none.
+        objective: see `tfp_vae.objectives`; the ELBO by default.
+        num_samples: S, passes with noise of their own per training step.
+        num_predictive_samples: draws of the weights behind `predict`.
+        seed: see `VariationalModel`.
+        data_kind: see `VariationalModel`.
+        num_data: see `VariationalModel`.
+
+    Example:
+        >>> data = tv.data.load("digits", kind="unit_interval")
+        >>> dense = tv.layers.DenseLocalReparameterization
+        >>> network = keras.Sequential(
+        ...     [keras.layers.Flatten(), dense(64, activation="relu"), dense(10)]
+        ... )
+        >>> bnn = tv.BayesianNetwork(network, tv.likelihoods.Categorical(10))
+        >>> bnn.compile(optimizer="adam")
+        >>> history = bnn.fit(data.train, epochs=1, verbose=0)
+        >>> bnn.predictive(data.test, num_samples=10).probs.shape
+        TensorShape([359, 10])
+    """
+
+    supervised = True
+
+    def __init__(
+        self,
+        network: keras.Layer,
+        likelihood: Likelihood,
+        weight_prior=None,
+        objective=None,
+        num_samples: int = 1,
+        num_predictive_samples: int = 32,
+        seed: int = 0,
+        data_kind=None,
+        num_data: int | None = None,
+        **kwargs,
+    ):
+        super().__init__(objective, seed, data_kind, num_data, **kwargs)
+        for what, value, kind in (
+            ("network", network, keras.Layer),
+            ("likelihood", likelihood, Likelihood),
+        ):
+            if not isinstance(value, kind):
+                raise ValueError(
+                    f"BayesianNetwork needs a {what}. Expected a {kind.__name__}. Received "
+                    f"{value!r}."
+                )
+        for name, value in (
+            ("num_samples", num_samples),
+            ("num_predictive_samples", num_predictive_samples),
+        ):
+            if int(value) != value or value < 1:
+                raise ValueError(f"{name} must be positive. Expected >= 1. Received {value}.")
+        self.network, self.likelihood = network, likelihood
+        self.weight_prior = None if weight_prior is None else priors.get(weight_prior)
+        self.num_samples = int(num_samples)
+        self.num_predictive_samples = int(num_predictive_samples)
+        if likelihood.task == "classification":
+            self.accuracy_tracker = keras.metrics.Mean("accuracy")
+
+    @property
+    def is_random(self) -> bool:
+        """Whether two passes differ: whether there is more to predict from than one function."""
+        layers = self._flatten_layers(include_self=False)
+        return any(isinstance(layer, BayesianLayer | MonteCarloDropout) for layer in layers)
+
+    def build(self, input_shape):
+        """Builds network and likelihood for inputs [B, ...]."""
+        input_shape = (None, *input_shape[1:])
+        features = self.network(keras.KerasTensor(input_shape)).shape
+        if len(features) != 2 or features[-1] != self.likelihood.num_features:
+            raise ValueError(
+                f"Network and likelihood do not fit. Expected a network with outputs of shape "
+                f"(B, {self.likelihood.num_features}), as {type(self.likelihood).__name__} needs. "
+                f"Received {tuple(features)}."
+            )
+        if not self.likelihood.built:
+            self.likelihood.build(features)
+        self.event_shape = input_shape[1:]
+        self.built = True
+
+    def call(self, x, training=None, num_samples=None, seed=None):
+        """Returns p(y|x, w) under `num_samples` passes, a distribution with batch shape [S, B]."""
+        key = self.noise_key(training) if seed is None else self.caller_key(seed)
+        passes = []
+        for i in range(num_samples or self.num_samples):
+            with self.weight_noise(fold_in(key, i)):
+                passes.append(self.likelihood(self.network(x, training=training)))
+        return self.likelihood.distribution(tf.stack(passes))
+
+    def draw_parameters(self, x, num_samples, key):
+        """Returns parameters of the likelihood under draws of the weights, [S, B, Q]."""
+
+        def draw(index):
+            with self.weight_noise(fold_in(key, index), SHARED):
+                return self.likelihood(self.network(x, training=False))
+
+        if not self.is_random:
+            return draw(0)[tf.newaxis]
+        # One draw at a time: memory holds one set of weights whatever S is.
+        return tf.map_fn(
+            draw,
+            tf.range(num_samples),
+            fn_output_signature=tf.TensorSpec([x.shape[0], None], tf.float32),
+            parallel_iterations=1,
+        )
+
+    def mean_parameters(self, x) -> tf.Tensor:
+        """Returns parameters of the likelihood with all weights at their means, [B, Q]."""
+        with self.weight_noise(self.caller_key(None), MEAN):
+            return self.likelihood(self.network(x, training=False))
+
+    def kl_divergence(self):
+        """Returns KL(q(w) || p(w)) in nats, summed; -log p(w) for weights that are points."""
+        total = super().kl_divergence()
+        if self.weight_prior is not None:
+            total -= priors.log_prob(self.weight_prior, self.point_weights())
+        return total
+
+    def point_weights(self) -> list:
+        """Returns the trainable weights of the network that have no posterior."""
+        owned = [w for layer in self.bayesian_layers() for w in layer.weights]
+        ids = {id(w) for w in owned}
+        return [w for w in self.network.trainable_variables if id(w) not in ids]
+
+    def terms(self, x, y, outputs, sample_weight=None):
+        """Returns the `Terms` of targets `y` [B]."""
+        del x
+        log_likelihood = outputs.log_prob(tf.cast(y, outputs.dtype))
+        none = tf.zeros_like(log_likelihood)
+        return Terms(
+            log_likelihood,
+            none,
+            none,
+            none[0],
+            sample_weight=sample_weight,
+            **self.global_terms(),
+        )
+
+    def update_metrics(self, terms, outputs, y=None):
+        """Updates elbo, log_likelihood, kl (per example: KL / N) and, for classes, accuracy."""
+        super().update_metrics(terms, outputs)
+        if self.likelihood.task == "classification":
+            probs = tf.reduce_mean(outputs.probs_parameter(), axis=0)
+            right = tf.argmax(probs, axis=-1, output_type=tf.int32) == tf.cast(y, tf.int32)
+            self.accuracy_tracker.update_state(tf.cast(right, tf.float32), terms.sample_weight)
+
+    def predict_step(self, data):
+        """Returns class probabilities [B, K], or the predictive mean [B]."""
+        x = data[0] if isinstance(data, tuple | list) else data
+        parameters = self.draw_parameters(x, self.num_predictive_samples, self.caller_key(None))
+        each = self.likelihood.distribution(parameters)
+        if self.likelihood.task == "classification":
+            return tf.reduce_mean(each.probs_parameter(), axis=0)
+        return tf.reduce_mean(each.mean(), axis=0)
+
+    def adapt(self, split):
+        """Takes N, the units of the targets and the means and scales of the inputs."""
+        super().adapt(split)
+        self.likelihood.adapt(split)
+        for layer in self._flatten_layers(include_self=False):
+            if isinstance(layer, Standardize):
+                layer.adapt(split.values())
+
+    def check_split(self, split):
+        """Raises `ValueError` if shapes or targets do not fit; builds a model that is not built."""
+        self._check_inputs(split)
+        self.likelihood.check(split)
+
+    def _check_inputs(self, split):
+        if not self.built:
+            self.build((None, *split.shape))
+        if split.shape != tuple(self.event_shape):
+            raise ValueError(
+                f"The {split.name} examples have a wrong shape. Expected "
+                f"{tuple(self.event_shape)}, as the network was built for. Received {split.shape}."
+            )
+
+    def as_inputs(self, x, name="given"):
+        """Returns `x`, a `Split` or an array [N, ...], as a `Split` to predict from."""
+        split = x if isinstance(x, Split) else self._array_split(x, name)
+        self._check_inputs(split)
+        return split.frozen()
+
+    def as_split(self, x, name="given", y=None):
+        """Returns `x`, a `Split` or an array with targets `y`, as a checked `Split`.
+
+        Raises:
+            ValueError: if shapes do not fit or the targets have no probability.
+        """
+        split = x if isinstance(x, Split) else self._array_split(x, name, y)
+        self.check_split(split)
+        return split
+
+    def _array_split(self, x, name, y=None):
+        if not isinstance(x, np.ndarray | tf.Tensor):
+            raise ValueError(
+                f"The {name} data cannot be used. Expected a Split or an array (N, ...). Received "
+                f"{type(x).__name__}."
+            )
+        x = np.asarray(x)
+        x = x if x.dtype == np.uint8 else x.astype(np.float32)
+        key = "labels" if self.likelihood.task == "classification" else "targets"
+        return Split(x, kinds.infer(x), name=name, **({} if y is None else {key: np.asarray(y)}))
+
+    def get_config(self):
+        """Returns the constructor's arguments, as JSON."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "network": serialize(self.network),
+            "likelihood": serialize(self.likelihood),
+            "weight_prior": serialize(self.weight_prior),
+            "num_samples": self.num_samples,
+            "num_predictive_samples": self.num_predictive_samples,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Returns the model of `get_config`."""
+        config = dict(config)
+        for part in ("network", "likelihood", "weight_prior", "objective"):
+            config[part] = keras.saving.deserialize_keras_object(config[part], custom_objects)
+        return cls(**config)

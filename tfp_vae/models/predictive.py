@@ -1,0 +1,147 @@
+"""The posterior predictive: a mixture of likelihoods over draws of the weights."""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_vae.data import Split
+from tfp_vae.distributions.base import tfd
+from tfp_vae.models.variational import VariationalModel
+
+DEFAULT_PREDICTIVE_SAMPLES = 100
+
+
+class Predictive(tfd.MixtureSameFamily):
+    """p(y|x, data) = 1/S sum_s p(y|x, w_s), a distribution over targets with batch shape [B].
+
+    Averages probabilities, never logits. Total uncertainty splits into what remains if the weights
+    were known (aleatoric) and what the weights add (epistemic): for classes H(mean p) = mean H(p) +
+    mutual information (Houlsby et al., 2011, eq. 2), in nats; for numbers Var(y) = E Var(y|w) +
+    Var E(y|w), in squared units of the target.
+
+    Args:
+        components: the likelihoods, batch shape [B, S].
+    """
+
+    def __init__(self, components: tfd.Distribution, name: str = "Predictive"):
+        uniform = tfd.Categorical(logits=tf.zeros([components.batch_shape[-1]]))
+        super().__init__(uniform, components, name=name)
+        self._parameters = {"components": components, "name": name}  # what `copy` starts from
+
+    @property
+    def is_categorical(self) -> bool:
+        """Whether the targets are classes."""
+        return isinstance(self.components_distribution, tfd.Categorical)
+
+    @property
+    def log_probs(self) -> tf.Tensor:
+        """Logs of the averaged class probabilities, [B, K].
+
+        Raises:
+            ValueError: if the targets are no classes.
+        """
+        if not self.is_categorical:
+            raise ValueError(
+                "Only classes have probabilities. Expected a predictive distribution of a "
+                f"classifier. Received one over {self.components_distribution.name}."
+            )
+        log_probs = tf.nn.log_softmax(self.components_distribution.logits_parameter())
+        count = tf.cast(tf.shape(log_probs)[-2], tf.float32)
+        return tf.reduce_logsumexp(log_probs, axis=-2) - tf.math.log(count)
+
+    @property
+    def probs(self) -> tf.Tensor:
+        """Averaged class probabilities, [B, K]."""
+        return tf.exp(self.log_probs)
+
+    @property
+    def total(self) -> tf.Tensor:
+        """Total uncertainty [B]: predictive entropy (nats) or variance."""
+        if self.is_categorical:
+            return -tf.reduce_sum(tf.math.xlogy(self.probs, self.probs), axis=-1)
+        return self.aleatoric + self.epistemic
+
+    @property
+    def aleatoric(self) -> tf.Tensor:
+        """Uncertainty [B] that known weights would leave: mean entropy (nats) or variance."""
+        parts = self.components_distribution
+        each = parts.entropy() if self.is_categorical else parts.variance()
+        return tf.reduce_mean(each, axis=-1)
+
+    @property
+    def epistemic(self) -> tf.Tensor:
+        """Uncertainty [B] from the weights: mutual information (nats) or variance of the mean."""
+        if self.is_categorical:
+            return tf.maximum(self.total - self.aleatoric, 0.0)  # rounding
+        return tf.math.reduce_variance(self.components_distribution.mean(), axis=-1)
+
+
+class Predictor:
+    """What gives predictive distributions: it draws parameters of the likelihood.
+
+    A subclass has `draw_parameters` and, unless it is one itself, overrides `trained_model`.
+    """
+
+    def trained_model(self) -> VariationalModel:
+        """Returns the model whose likelihood, seed and inputs these are."""
+        return self
+
+    def draw_parameters(self, x: tf.Tensor, num_samples: int, key: tf.Tensor) -> tf.Tensor:
+        """Returns parameters of the likelihood under draws of the weights, [S, B, Q].
+
+        The draws are functions of `key` alone: every batch sees the same ones.
+        """
+        raise NotImplementedError
+
+    def predictive(
+        self,
+        x,
+        num_samples: int = DEFAULT_PREDICTIVE_SAMPLES,
+        *,
+        seed: int | None = None,
+        batch_size: int = 1000,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Predictive:
+        """Returns the posterior predictive distribution of the targets of `x`.
+
+        Args:
+            x: a `Split` or an array [N, ...].
+            num_samples: S draws of the weights; each is one function for all of `x`.
+            seed: fixes the draws; the model's seed by default.
+            batch_size: examples at a time.
+            progress: called with (examples done, examples in all) after every batch.
+
+        Raises:
+            ValueError: if S < 1 or the model is no model of `x`.
+        """
+        if int(num_samples) != num_samples or num_samples < 1:
+            raise ValueError(
+                f"num_samples must be positive. Expected an integer >= 1. Received {num_samples}."
+            )
+        model = self.trained_model()
+        split = model.as_inputs(x)
+        key = model.caller_key(seed)
+        function = self._drawing_function(num_samples)
+        parts, batch_size = [], min(batch_size, len(split))
+        for start in range(0, len(split), batch_size):
+            values = split.values(slice(start, start + batch_size))
+            size = len(values)
+            # A short last batch is filled up: one shape, one compilation.
+            values = np.concatenate([values, values[:1].repeat(batch_size - size, axis=0)])
+            parts.append(function(tf.constant(values), key)[:, :size])
+            if progress is not None:
+                progress(start + size, len(split))
+        parameters = tf.concat(parts, axis=1)
+        return Predictive(model.likelihood.distribution(tf.transpose(parameters, (1, 0, 2))))
+
+    def _drawing_function(self, num_samples: int):
+        functions = self.__dict__.setdefault("_drawing_functions", {})
+        model = self.trained_model()
+        if num_samples not in functions:
+            functions[num_samples] = tf.function(
+                lambda x, key: self.draw_parameters(x, num_samples, key),
+                autograph=False,
+                jit_compile=bool(model.compiled and model.jit_compile),
+            )
+        return functions[num_samples]

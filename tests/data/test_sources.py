@@ -424,9 +424,9 @@ def test_an_unknown_source_is_refused(source):
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path):
-    (tmp_path / "data.csv").write_text("1,2,3")
-    with refused("data.csv", error=FileNotFoundError):
-        data.load(tmp_path / "data.csv")
+    (tmp_path / "data.txt").write_text("1,2,3")
+    with refused("data.txt", error=FileNotFoundError):
+        data.load(tmp_path / "data.txt")
 
 
 def test_an_unknown_kind_is_refused():

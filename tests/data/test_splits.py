@@ -286,11 +286,141 @@ def test_unusable_values_are_refused(values, kind, words):
         pytest.param(np.eye(3, dtype=int), "Received shape (3, 3)", id="one-hot"),
         pytest.param([0.0, 0.5, 1.0], "Received dtype float64", id="fractions"),
         pytest.param(["cat", "dog", "cow"], "Received dtype <U3", id="words"),
+        pytest.param([0, 2, -1], "Received -1 at index (2,)", id="negative"),
+        pytest.param([0, 2**31, 1], "Received 2147483648 at index (1,)", id="beyond int32"),
     ],
 )
 def test_labels_that_are_not_one_class_number_per_example_are_refused(labels, received):
     with refused("train labels", received):
         Split(np.zeros((3, 4)), "static", labels, "train")
+
+
+def with_targets(shape=(N,), kind=Kind.EIGHT_BIT):
+    """Returns the numbered images with targets that tell the number: number + column / 4."""
+    targets = np.arange(N).reshape(N, *(1,) * (len(shape) - 1)) + np.zeros(shape)
+    targets = targets + np.arange(shape[1]) / 4 if len(shape) > 1 else targets
+    return Split(numbered().intensities(), kind, name="train", targets=targets)
+
+
+@pytest.mark.parametrize("shape", [(N,), (N, 1), (N, 3)], ids=str)
+def test_targets_are_kept_in_float32_and_are_y(shape):
+    split = with_targets(shape)
+    assert (split.targets.dtype, split.targets.shape) == (np.float32, shape)
+    assert split.labels is None
+    np.testing.assert_array_equal(split.y, split.targets)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float16, np.float64])
+def test_targets_may_be_real_numbers_of_any_dtype(dtype):
+    targets = np.array([0, 1, 1], dtype)
+    split = Split(np.zeros((3, 4)), "real", targets=targets)
+    assert split.y.dtype == np.float32 and split.y.tolist() == [0, 1, 1]
+
+
+def test_y_is_int32_labels_or_none():
+    assert numbered().y.dtype == np.int32
+    assert numbered().y.tolist() == list(range(N))
+    assert grey().y is None
+
+
+def test_targets_follow_their_examples():
+    split = with_targets((N, 2))
+    chosen = split.select(np.array([5, 2]), "chosen")
+    np.testing.assert_array_equal(chosen.targets, [[5, 5.25], [2, 2.25]])
+    np.testing.assert_array_equal(split.take(2).targets, [[0, 0.25], [1, 1.25]])
+    for kind in ("dynamic", "threshold"):
+        frozen = with_targets(kind=kind).frozen()
+        np.testing.assert_array_equal(frozen.targets, np.arange(N))
+
+
+def test_digest_tells_targets_apart_from_labels_and_from_none():
+    images, numbers = np.zeros((4, 2)), np.arange(4)
+    made = [
+        Split(images, "real"),
+        Split(images, "real", numbers),
+        Split(images, "real", targets=numbers),
+        Split(images, "real", targets=numbers[:, np.newaxis]),
+        Split(images, "real", targets=numbers[::-1]),
+    ]
+    assert len({split.digest for split in made}) == 5
+    assert Split(images, "real", targets=numbers * 1.0, name="b").digest == made[2].digest
+
+
+def test_digest_without_targets_is_what_it_has_always_been():
+    images = np.arange(24, dtype=np.uint8).reshape(6, 4)
+    assert Split(images, "eight_bit").digest.startswith("16b48044437ab1c3")
+    assert Split(images, "eight_bit", np.arange(6)).digest.startswith("027bb985f96aef21")
+
+
+@pytest.mark.parametrize("shape", [None, (N,), (N, 2)], ids=["labels", "targets", "wide targets"])
+def test_y_belongs_to_the_x_of_its_batch(shape):
+    split = numbered() if shape is None else with_targets(shape)
+    dtype = np.int32 if shape is None else np.float32
+    for batches in (split.dataset(10, with_y=True), split.epoch(10, 0, 0, with_y=True)):
+        assert int(batches.cardinality()) == 10
+        seen = []
+        for x, y in batches.as_numpy_iterator():
+            assert y.dtype == dtype and y.shape == (len(x), *split.y.shape[1:])
+            number = np.rint(x[:, 0, 0, 0] * 255).astype(int)
+            np.testing.assert_array_equal(y, split.y[number])
+            seen += number.tolist()
+        assert sorted(seen) == list(range(N))
+
+
+@pytest.mark.parametrize("kind", [*BINARY[1:], Kind.EIGHT_BIT], ids=str)
+def test_order_and_binarisation_are_the_same_with_and_without_y(kind):
+    split = Split(grey().intensities(), kind, targets=np.arange(200))
+    for make in (lambda **o: split.epoch(30, 3, 5, **o), lambda **o: split.dataset(30, **o)):
+        pairs = [*make(with_y=True).as_numpy_iterator()]
+        for (x, _), alone in zip(pairs, make().as_numpy_iterator(), strict=True):
+            np.testing.assert_array_equal(x, alone)
+
+
+def test_y_of_a_split_without_any_is_refused():
+    split = Split(np.zeros((3, 4)), "static", name="train")
+    for make in (split.dataset, lambda size, **o: split.epoch(size, 0, 0, **o)):
+        with refused("The train split has neither labels nor targets."):
+            make(2, with_y=True)
+        assert len([*make(2)]) == 2
+
+
+@pytest.mark.parametrize(
+    ("targets", "words"),
+    [
+        pytest.param([0.0, np.nan, 1], "Received nan at index (1,)", id="NaN"),
+        pytest.param([[0.0], [1], [-np.inf]], "Received -inf at index (2, 0)", id="infinity"),
+        pytest.param([0, 1e300, 2], "Received 1e+300 at index (1,)", id="too large for float32"),
+        pytest.param([0.0, 1.0], "Received shape (2,)", id="too few"),
+        pytest.param([0.0, 1.0, 2.0, 3.0], "Received shape (4,)", id="too many"),
+        pytest.param(np.zeros((3, 2, 2)), "Received shape (3, 2, 2)", id="three axes"),
+        pytest.param(np.zeros((3, 0)), "Received shape (3, 0)", id="no columns"),
+        pytest.param(1.5, "Received shape ()", id="a number"),
+        pytest.param(["1", "2", "3"], "Received dtype <U1", id="text"),
+        pytest.param([1j, 2, 3], "Received dtype complex128", id="complex"),
+        pytest.param([None, 1, 2], "Received dtype object", id="objects"),
+    ],
+)
+def test_targets_that_are_not_finite_numbers_one_row_per_example_are_refused(targets, words):
+    with refused("train target", words):
+        Split(np.zeros((3, 4)), "real", name="train", targets=targets)
+
+
+def test_labels_and_targets_together_are_refused():
+    with refused("train", "both labels and targets"):
+        Split(np.zeros((3, 4)), "real", np.arange(3), "train", np.arange(3.0))
+
+
+def test_data_know_their_task():
+    images = np.zeros((3, 4))
+    for options, task in (
+        ({"labels": [0, 1, 2]}, "classification"),
+        ({"targets": [0, 1, 2]}, "regression"),
+        ({}, None),
+    ):
+        split = Split(images, "real", **options)
+        data = Data("three", split, Split(images, "real"), split)
+        assert data.task == task
+        assert data.num_classes == (3 if task == "classification" else None)
 
 
 def test_an_unknown_kind_is_refused():

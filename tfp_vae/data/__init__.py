@@ -3,5 +3,6 @@
 from tfp_vae.data.kinds import Kind
 from tfp_vae.data.sources import NAMES, load
 from tfp_vae.data.splits import Data, Split
+from tfp_vae.data.tables import UCI_NAMES, uci
 
-__all__ = ["NAMES", "Data", "Kind", "Split", "load"]
+__all__ = ["NAMES", "UCI_NAMES", "Data", "Kind", "Split", "load", "uci"]

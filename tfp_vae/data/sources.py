@@ -1,6 +1,7 @@
-"""Where data come from: embedded, tensorflow-datasets, a folder of images, an .npz, an array.
+"""Where data come from: embedded, tensorflow-datasets, a folder, a file, an array.
 
-Every source yields raw intensities and labels per split; `load` makes them a `Data` of one kind.
+Every source yields raw intensities and labels or targets per split; `load` makes them a `Data` of
+one kind.
 Splits are cut with a fixed seed. A source that brings its own test split keeps it.
 """
 
@@ -8,20 +9,27 @@ import pathlib
 
 import numpy as np
 
-from tfp_vae.data import kinds
+from tfp_vae.data import kinds, tables
 from tfp_vae.data.kinds import Kind
 from tfp_vae.data.splits import Data, Split
 
 TFDS_NAMES = ("mnist", "fashion_mnist", "binarized_mnist")
-NAMES = ("digits", *TFDS_NAMES)
+NAMES = ("digits", *tables.EMBEDDED_NAMES, *TFDS_NAMES, *tables.UCI_NAMES)
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 _SPLIT_SEED = 0
 _SPLIT_NAMES = ("train", "validation", "test")
 # What splits are together: as wide as the widest of them.
 _WIDTHS = (Kind.STATIC, Kind.UNIT_INTERVAL, Kind.EIGHT_BIT, Kind.REAL)
-
-# A source returns {split name: (intensities [N, ...], labels [N] or None)}.
-_Raw = dict[str, tuple[np.ndarray, np.ndarray | None]]
+# The forms of a source, and the arguments of `load` that go with some of them only.
+_ARRAY, _NAME, _UCI = "an array", "a named data set", "a uci/... data set"
+_FOLDER, _CSV, _NPZ = "a folder of images", "a .csv file", "an .npz file"
+_WHERE = {
+    "labels": (_ARRAY,),
+    "targets": (_ARRAY,),
+    "target": (_CSV,),
+    "task": (_CSV, _NPZ),
+    "split": (_UCI,),
+}
 
 
 def load(
@@ -30,79 +38,142 @@ def load(
     data_dir: "str | pathlib.Path | None" = None,
     kind: "Kind | str | None" = None,
     labels: np.ndarray | None = None,
+    targets: np.ndarray | None = None,
+    target: str | None = None,
+    task: str | None = None,
+    split: int | None = None,
 ) -> Data:
     """Loads a data set.
 
     Args:
-        source: "digits" (1,797 8x8 digits inside scikit-learn, no download), one of
-            `TFDS_NAMES`, a folder of images (optionally with `train`, `validation` and `test`
-            folders, optionally with one folder per class), an `.npz` file (`x_train`, `y_train`,
-            `x_test`, ... or `x` and `y`), or an array [N, ...]. Integers in 0..255 mean k/255.
-        data_dir: folder of prepared tensorflow-datasets, which is only read. None means the TFDS
-            default (`TFDS_DATA_DIR` in the environment moves it); what is missing there is
-            downloaded.
+        source: one of `NAMES`: "digits" (1,797 8x8 digits inside scikit-learn, no download),
+            "diabetes", "wine" and "breast_cancer" (tables inside scikit-learn), one of
+            `TFDS_NAMES`, or one of `UCI_NAMES` (see `uci`). Or a folder of images (optionally with
+            `train`, `validation` and `test` folders, optionally with one folder per class), an
+            `.npz` file (`x_train`, `y_train`, `x_test`, ... or `x` and `y`), a `.csv` file (a
+            header, then numbers, which stay as they are), or an array [N, ...]. Integers in 0..255
+            in images, `.npz` files and arrays mean k/255.
+        data_dir: folder of prepared tensorflow-datasets, or of the `.npz` files of UCI sets, which
+            is only read. None means the TFDS default (`TFDS_DATA_DIR` in the environment moves it),
+            or the cache of Keras for UCI sets; what is missing there is downloaded.
         kind: the kind of values to model (see `Kind`). None means `DYNAMIC` for the named grey
-            digits and clothes, and for everything else the kind that the values have by themselves.
-        labels: [N] integers, only for an array.
+            digits and clothes, `REAL` for the named tables, and for everything else the kind that
+            the values have by themselves.
+        labels: [N] integers from 0 on, only for an array.
+        targets: [N] or [N, T] finite numbers to predict, only for an array.
+        target: the column of a `.csv` file to predict. None means the last one.
+        task: "classification" or "regression", for a `.csv` or `.npz` file. None means that the
+            values say: in a `.csv` file, text and integers with at most 20 different values are
+            classes; in an `.npz` file, integers are. Classes in text are numbered in sorted order.
+        split: which of the standard splits of a UCI set. None means 0.
 
     Returns:
-        A `Data`. Without a test split in the source, 10 % of the examples (20 % of the digits)
-        become one; without a validation split, 10 % of the training examples, at most 5,000.
+        A `Data`. Without a test split in the source, 10 % of the examples (20 % of the named
+        ones) become one; without a validation split, 10 % of the training examples, at most 5,000.
 
     Raises:
         ValueError: for data that cannot be used; the message says where the fault is.
         FileNotFoundError: if there is no such source.
     """
-    if isinstance(source, np.ndarray):
-        raw, name = {"train": (source, labels)}, "array"
-    elif labels is not None:
-        raise ValueError(
-            f"labels go with an array only. Expected labels=None for {str(source)!r}, which brings "
-            f"its own. Received labels of shape {np.shape(labels)}."
-        )
-    elif source == "digits":
-        raw, name = _digits(), "digits"
-    elif source in TFDS_NAMES:
-        raw, name = _tfds(source, data_dir), source
+    form = _form(source)
+    given = {"labels": labels, "targets": targets, "target": target, "task": task, "split": split}
+    _check_arguments(form, source, given)
+    name = {_ARRAY: "array", _NAME: source, _UCI: source}.get(form) or pathlib.Path(source).name
+    if form == _ARRAY:
+        task = tables.CLASSIFICATION if targets is None else tables.REGRESSION
+        raw = {"train": (source, labels if targets is None else targets)}
+    elif form == _UCI:
+        raw, task = tables.uci_split(source, data_dir, split)
+    elif form == _CSV:
+        raw, task = tables.read_csv(pathlib.Path(source), target, task)
+    elif form == _NPZ:
+        raw, task = _npz(pathlib.Path(source), task)
+    elif source in tables.EMBEDDED_NAMES:
+        raw, task = tables.embedded(source)
     else:
-        if not isinstance(source, str | pathlib.Path):
-            raise ValueError(
-                "Unusable data source. Expected a name, a path or a NumPy array. Received "
-                f"{type(source).__name__}."
-            )
-        path = pathlib.Path(source)
-        name = path.name
-        if path.is_dir():
-            raw = _folder(path)
-        elif path.suffix == ".npz" and path.is_file():
-            raw = _npz(path)
-        else:
-            raise FileNotFoundError(
-                f"There is no data set {str(source)!r}. Expected one of {', '.join(NAMES)}, a "
-                f"folder of images or an .npz file. Received {str(source)!r}, which is neither."
-            )
-    is_named = isinstance(source, str) and source in NAMES
-    arrays = _numbers({split: values for split, (values, _) in raw.items()})
-    found = {split: kinds.infer(values) for split, values in arrays.items()}
+        raw, task = _images_of(form, source, data_dir), tables.CLASSIFICATION
+    arrays = _numbers({part: values for part, (values, _) in raw.items()})
+    is_table = form == _UCI or (form == _NAME and source in tables.EMBEDDED_NAMES)
+    found = {part: Kind.REAL if is_table else kinds.infer(x) for part, x in arrays.items()}
     native = max(found.values(), key=_WIDTHS.index)
     if kind is None and found["train"] is not native:
-        received = ", ".join(f"{split}: {each}" for split, each in found.items())
+        received = ", ".join(f"{part}: {each}" for part, each in found.items())
         raise ValueError(
             "The splits differ in kind, and the training split is narrower. Expected one kind, or "
             f"kind to say which. Received {received}."
         )
     if kind is None:
-        kind = Kind.DYNAMIC if is_named and native is Kind.EIGHT_BIT else native
+        kind = Kind.DYNAMIC if form == _NAME and native is Kind.EIGHT_BIT else native
     kind = _checked_kind(kind, native, name)
     splits = {}
-    for split, values in arrays.items():
+    for part, values in arrays.items():
         values = values * np.uint8(255) if values.dtype == np.uint8 and native.is_binary else values
-        splits[split] = Split(values, kind, raw[split][1], split)
-    shapes = {split: made.shape for split, made in splits.items()}
+        y = {"targets" if task == tables.REGRESSION else "labels": raw[part][1]}
+        splits[part] = Split(values, kind, name=part, **y)
+    shapes = {part: made.shape for part, made in splits.items()}
     if len(set(shapes.values())) > 1:
         raise ValueError(f"The splits differ in shape. Expected one shape. Received {shapes}.")
-    splits = _cut(splits, name, test_share=0.2 if is_named else 0.1)
+    widths = {
+        part: made.targets.shape[1:] for part, made in splits.items() if made.targets is not None
+    }
+    if len(set(widths.values())) > 1:
+        raise ValueError(
+            f"The targets of the splits differ in shape. Expected one shape. Received {widths}."
+        )
+    splits = _cut(splits, name, test_share=0.2 if form == _NAME else 0.1)
     return Data(name, splits["train"], splits["validation"].frozen(), splits["test"].frozen())
+
+
+def _form(source) -> str:
+    """Returns which form of source this is."""
+    if isinstance(source, np.ndarray):
+        return _ARRAY
+    if not isinstance(source, str | pathlib.Path):
+        raise ValueError(
+            "Unusable data source. Expected a name, a path or a NumPy array. Received "
+            f"{type(source).__name__}."
+        )
+    if source in NAMES:
+        return _UCI if source in tables.UCI_NAMES else _NAME
+    path = pathlib.Path(source)
+    if path.is_dir():
+        return _FOLDER
+    form = {".npz": _NPZ, ".csv": _CSV}.get(path.suffix.lower())
+    if form is None or not path.is_file():
+        raise FileNotFoundError(
+            f"There is no data set {str(source)!r}. Expected one of {', '.join(NAMES)}, a folder "
+            f"of images, a .csv or an .npz file. Received {str(source)!r}, which is none."
+        )
+    return form
+
+
+def _check_arguments(form: str, source, given: dict) -> None:
+    """Raises `ValueError` for arguments of `load` that do not apply to a form of source."""
+    what = form if form == _ARRAY else repr(str(source))
+    for argument, value in given.items():
+        if value is not None and form not in _WHERE[argument]:
+            is_array = argument in ("labels", "targets")
+            received = f"shape {np.shape(value)}" if is_array else repr(value)
+            raise ValueError(
+                f"{argument} does not apply to {what}. Expected {argument}=None; it goes with "
+                f"{' or '.join(_WHERE[argument])} only. Received {received}."
+            )
+    if given["labels"] is not None and given["targets"] is not None:
+        raise ValueError(
+            "There are both labels and targets. Expected labels for classes or targets for "
+            f"regression. Received labels of shape {np.shape(given['labels'])} and targets of "
+            f"shape {np.shape(given['targets'])}."
+        )
+    if given["task"] is not None and given["task"] not in tables.TASKS:
+        raise ValueError(
+            f"Unknown task. Expected one of {', '.join(tables.TASKS)}. Received {given['task']!r}."
+        )
+
+
+def _images_of(form: str, source, data_dir: "str | pathlib.Path | None") -> tables.Raw:
+    if form == _FOLDER:
+        return _folder(pathlib.Path(source))
+    return _digits() if source == "digits" else _tfds(source, data_dir)
 
 
 def _checked_kind(kind: "Kind | str", native: Kind, name: str) -> Kind:
@@ -181,7 +252,7 @@ def _cut(splits: dict[str, Split], name: str, test_share: float) -> dict[str, Sp
     return splits
 
 
-def _digits() -> _Raw:
+def _digits() -> tables.Raw:
     from sklearn import datasets
 
     bunch = datasets.load_digits()
@@ -190,7 +261,7 @@ def _digits() -> _Raw:
     return {"train": (values, bunch.target)}
 
 
-def _tfds(name: str, data_dir: "str | pathlib.Path | None") -> _Raw:
+def _tfds(name: str, data_dir: "str | pathlib.Path | None") -> tables.Raw:
     import tensorflow_datasets as tfds
 
     if data_dir is not None and not pathlib.Path(data_dir).is_dir():
@@ -218,16 +289,9 @@ def _tfds(name: str, data_dir: "str | pathlib.Path | None") -> _Raw:
     return {split: (part["image"], part.get("label")) for split, part in loaded.items()}
 
 
-def _npz(path: pathlib.Path) -> _Raw:
-    try:
-        # NumPy leaves a file that it opened itself open if the archive is damaged.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except Exception as error:  # zip, header and pickle faults have no common type
-        raise ValueError(
-            f"{path} could not be read. Expected an .npz archive of plain arrays. Received: {error}"
-        ) from error
-    raw: _Raw = {}
+def _npz(path: pathlib.Path, task: str | None) -> tuple[tables.Raw, str]:
+    arrays = tables.read_npz(path)
+    raw: tables.Raw = {}
     for split in _SPLIT_NAMES:
         if f"x_{split}" in arrays:
             raw[split] = (arrays[f"x_{split}"], arrays.get(f"y_{split}"))
@@ -240,10 +304,23 @@ def _npz(path: pathlib.Path) -> _Raw:
         )
     for split, (values, _) in raw.items():
         kinds.check_finite(values, f"{path}, array for {split},")
-    return raw
+    types = {split: y.dtype for split, (_, y) in raw.items() if y is not None}
+    are_real = {each.kind == "f" for each in types.values()}
+    if task is not None and "train" not in types:
+        raise ValueError(
+            f"{path} has nothing to learn for task {task!r}. Expected an array y_train, or y "
+            f"beside x. Received arrays {sorted(arrays)}."
+        )
+    if task is None and len(are_real) > 1:
+        received = ", ".join(f"{split}: {each}" for split, each in types.items())
+        raise ValueError(
+            f"The y of {path} differ in type. Expected integers in all or floats in all, or task "
+            f"to say which. Received {received}."
+        )
+    return raw, task or (tables.REGRESSION if True in are_real else tables.CLASSIFICATION)
 
 
-def _folder(path: pathlib.Path) -> _Raw:
+def _folder(path: pathlib.Path) -> tables.Raw:
     parts = {split: path / split for split in _SPLIT_NAMES if (path / split).is_dir()}
     if parts and "train" not in parts:
         raise ValueError(

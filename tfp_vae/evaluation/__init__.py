@@ -1,6 +1,19 @@
 """Evaluation: numbers about trained models, each with its error."""
 
+from tfp_vae.evaluation import calibration, regression
+from tfp_vae.evaluation.calibration import classification_metrics
 from tfp_vae.evaluation.latent import active_units, posterior_means
 from tfp_vae.evaluation.likelihood import elbo, log_likelihood, test_metrics
+from tfp_vae.evaluation.regression import regression_metrics
 
-__all__ = ["active_units", "elbo", "log_likelihood", "posterior_means", "test_metrics"]
+__all__ = [
+    "active_units",
+    "calibration",
+    "classification_metrics",
+    "elbo",
+    "log_likelihood",
+    "posterior_means",
+    "regression",
+    "regression_metrics",
+    "test_metrics",
+]

@@ -39,7 +39,7 @@ class BayesianLayer(keras.Layer):
         activation: anything that `keras.activations.get` takes.
         use_bias: whether there is a bias.
         bayesian_bias: whether the bias has a posterior; otherwise it is a point, without prior, as
-            in `tfp.layers`.
+            in TFP's Keras 2 layers.
         prior: p(w): the scale of a normal, or an object of `tfp_vae.layers.priors`.
         covariance: of the posterior: "diagonal" (mean field); "full" or an integer rank r
             (diagonal plus rank r), both for small layers and for the reparameterization estimator.
@@ -232,7 +232,7 @@ class BayesianLayer(keras.Layer):
     # The pass.
 
     def draw(self, noise) -> tf.Tensor:
-        """Returns one draw of the weights, [F, U]; the posterior mean if `noise` is of that mode."""
+        """Returns one draw of the weights, [F, U]; their mean if `noise` is of that mode."""
         if noise.mode == MEAN:
             return tf.convert_to_tensor(self.loc)
         return self._weights(noise.normal(self, _WEIGHTS, self.loc.shape))

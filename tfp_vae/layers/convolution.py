@@ -77,12 +77,6 @@ class _Convolution1D(_Convolution):
     rank = 1
 
 
-_LOCAL = """Every output position gets independent noise. Positions of one example share weights,
-    so this ignores a correlation between them: the means and variances are right and the bound is
-    that of weights drawn anew at every position. Flipout has no such error.
-"""
-
-
 @registered
 class Conv2DReparameterization(Reparameterization, _Convolution):
     """A 2-D convolution with one weight draw per batch; arguments as of keras.layers.Conv2D."""
@@ -90,9 +84,12 @@ class Conv2DReparameterization(Reparameterization, _Convolution):
 
 @registered
 class Conv2DLocalReparameterization(LocalReparameterization, _Convolution):
-    __doc__ = f"""A 2-D convolution that draws its pre-activations.
+    """A 2-D convolution that draws its pre-activations, independently for every position.
 
-    {_LOCAL}"""
+    Positions of one example share weights, so this ignores a correlation between them: means and
+    variances are right, but the bound is that of weights drawn anew at every position. Flipout has
+    no such error.
+    """
 
 
 @registered
@@ -107,9 +104,12 @@ class Conv1DReparameterization(Reparameterization, _Convolution1D):
 
 @registered
 class Conv1DLocalReparameterization(LocalReparameterization, _Convolution1D):
-    __doc__ = f"""A 1-D convolution that draws its pre-activations.
+    """A 1-D convolution that draws its pre-activations, independently for every position.
 
-    {_LOCAL}"""
+    Positions of one example share weights, so this ignores a correlation between them: means and
+    variances are right, but the bound is that of weights drawn anew at every position. Flipout has
+    no such error.
+    """
 
 
 @registered

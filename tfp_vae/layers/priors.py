@@ -144,7 +144,7 @@ class Horseshoe(WeightPrior):
 
 
 def log_prob(prior: WeightPrior, variables: list) -> tf.Tensor:
-    """Returns log p of ordinary weights, summed: kernels [..., U] and biases [U]; a scalar, nats."""
+    """Returns log p of kernels [..., U] and biases [U] together, a scalar in nats."""
     total = tf.zeros([])
     for variable in variables:
         values = tf.cast(tf.convert_to_tensor(variable), tf.float32)

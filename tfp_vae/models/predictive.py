@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.data import Split
 from tfp_vae.distributions.base import tfd
 from tfp_vae.models.variational import VariationalModel
 

@@ -15,18 +15,18 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae import objectives
-from tfp_vae.data import Kind, Split, kinds
+from tfp_vae.data import Kind, Split
 from tfp_vae.layers import BayesianLayer
 from tfp_vae.layers.noise import ESTIMATOR, Noise, use
+from tfp_vae.models.intake import DEFAULT_BATCH_SIZE, Intake
 from tfp_vae.models.metrics import Bound
 from tfp_vae.objectives import Terms
 
-DEFAULT_BATCH_SIZE = 128
 _TRAINING, _EVALUATION, _CALLER = 0, 1, 2
 _WEIGHTS = 2**30  # folded into the key of a batch for the noise of Bayesian layers
 
 
-class VariationalModel(keras.Model):
+class VariationalModel(Intake, keras.Model):
     """A Keras model trained on an objective of `Terms`.
 
     Args:
@@ -36,15 +36,10 @@ class VariationalModel(keras.Model):
         num_data: N, the size of the training set, that the KL of Bayesian layers is divided by.
             `fit` reads it from a `Split` or an array; a dataset or a generator has none to read.
 
-    Attributes:
-        supervised: whether an example has a target beside it.
-
     Every draw of noise is keyed by (seed, purpose, step): by the training step in training, by the
     batch of the pass in evaluation. Two evaluations of the same data see the same noise, and a run
     that continues from a saved model sees the noise that it would have seen.
     """
-
-    supervised = False
 
     def __init__(
         self, objective=None, seed: int = 0, data_kind=None, num_data: int | None = None, **kwargs
@@ -248,26 +243,6 @@ class VariationalModel(keras.Model):
             x, y, batch_size, epochs, verbose, callbacks, validation_data=validation_data, **kwargs
         )
 
-    def _stream(self, split: Split, batch_size: int, kwargs: dict):
-        """Returns the dataset of `split` and the callback that tells it the epoch."""
-        if "initial_epoch" in kwargs:
-            before = 0
-        else:
-            before = int(self.training_step) // split.num_batches(batch_size)
-        first = before + kwargs.get("initial_epoch", 0)
-        epoch = tf.Variable(first, trainable=False, dtype=tf.int64)
-        set_epoch = keras.callbacks.LambdaCallback(
-            on_epoch_begin=lambda number, logs: epoch.assign(before + number)
-        )
-        if kwargs.get("steps_per_epoch"):  # epochs of Keras that are no passes over the data
-            split.check_batch_size(batch_size)
-            passes = tf.data.Dataset.counter(first)
-            epochs = passes.flat_map(
-                lambda e: split.epoch(batch_size, self.seed, e, self.supervised)
-            )
-            return epochs, set_epoch
-        return split.epoch(batch_size, self.seed, epoch, self.supervised), set_epoch
-
     def evaluate(self, x=None, y=None, batch_size=None, *args, **kwargs):
         """Evaluates as `keras.Model.evaluate` does; `x` may also be a `Split`."""
         weighted = kwargs.get("sample_weight") is not None
@@ -305,95 +280,6 @@ class VariationalModel(keras.Model):
             written = pathlib.Path(folder) / path.name
             super().save(written, *args, **kwargs)
             os.replace(written, path)
-
-    # Data in.
-
-    def as_inputs(self, x, name: str = "given") -> Split:
-        """Returns `x`, a `Split` or an array [N, ...], as a `Split` to predict from."""
-        return self.as_split(x, name)
-
-    def as_split(self, x, name: str = "given", y=None) -> Split:
-        """Returns `x`, a `Split` or an array [N, ...], as a checked `Split`.
-
-        A model without targets has no use for `y`.
-
-        Integers in 0..255 are bytes, k/255, as in `data.load`, unless the model is one of real
-        numbers or 0 and 1 are all there is to it.
-
-        Raises:
-            ValueError: if the model is no model of these values or shapes.
-        """
-        if isinstance(x, Split):
-            self.check_split(x)
-            return x
-        del y
-        if not isinstance(x, np.ndarray | tf.Tensor):
-            raise ValueError(
-                f"The {name} data cannot be used. Expected a Split or an array (N, ...). Received "
-                f"{type(x).__name__}."
-            )
-        x = np.asarray(x)
-        kinds.check_finite(x, f"The {name} array")
-        candidates = self.candidate_kinds()
-        if self.data_kind is not None:
-            candidates = [Kind.STATIC if self.data_kind.is_binary else self.data_kind]
-        is_bytes = x.dtype.kind in "iu" and x.size and 0 <= x.min() and x.max() <= 255
-        if candidates == [Kind.REAL] or (candidates[0] is Kind.STATIC and kinds.is_zero_one(x)):
-            is_bytes = False
-        x = x.astype(np.float32) / 255 if is_bytes else x.astype(np.float32)
-        if not x.size:
-            return Split(x, candidates[0], name=name)  # which says that it is empty
-        fitting = [kind for kind in candidates if not kinds.violation(x, kind)]
-        if not fitting:
-            self.check_split(Split(x, kinds.infer(x), name=name))
-        split = Split(x, (fitting or candidates)[0], name=name)
-        self.check_split(split)
-        return split
-
-    def _one_pass(self, x, y, batch_size, name):
-        if isinstance(x, Split | np.ndarray | tf.Tensor):
-            split = self.as_split(x, name, y)
-            return split.dataset(batch_size or DEFAULT_BATCH_SIZE, self.supervised), None
-        return self._checked(x, y, name)
-
-    def _validation(self, data, batch_size):
-        if data is None:
-            return None
-        name = "validation"
-        if not isinstance(data, tuple):
-            return self._one_pass(data, None, batch_size, name)[0]
-        if len(data) == 2 and self.supervised:
-            x, y = self._one_pass(*data, batch_size, name)
-            return x if y is None else (x, y)
-        x, y = self._checked(data[0], data[1] if len(data) > 1 else None, name)
-        y = x if y is None else y  # Keras drops weights without targets
-        return (x, y, *data[2:])
-
-    def _checked(self, x, y, name):
-        if isinstance(x, np.ndarray | tf.Tensor):
-            split = self.as_split(x, name, y)
-            return split.values(), split.y if self.supervised else y
-        batches = []
-        if isinstance(x, tf.data.Dataset):
-            batches = list(x.take(1))
-        elif isinstance(x, keras.utils.PyDataset):
-            batches = [x[0]]
-        for batch in batches:
-            parts = batch if isinstance(batch, tuple | list) else (batch,)
-            dtype = getattr(parts[0], "dtype", None)
-            if dtype is None or not tf.as_dtype(dtype).is_floating:
-                received = type(parts[0]).__name__ if dtype is None else tf.as_dtype(dtype).name
-                raise ValueError(
-                    f"The {name} dataset has batches of a wrong type. Expected floats, as the "
-                    f"model sees them (bytes divided by 255). Received {received}."
-                )
-            if self.supervised and len(parts) < 2:
-                raise ValueError(
-                    f"The {name} dataset has no targets. Expected batches (x, y). Received x alone."
-                )
-            targets = np.asarray(parts[1]) if self.supervised else None
-            self.as_split(np.asarray(parts[0]), f"first {name} batch of the dataset:", targets)
-        return x, y
 
     def get_config(self):
         """Returns the constructor's arguments that all models share, as JSON."""

@@ -9,10 +9,8 @@ from matplotlib.figure import Figure
 from tfp_vae.data import Split
 from tfp_vae.evaluation import posterior_means
 from tfp_vae.models import VAE
+from tfp_vae.plots.style import INK, TRAIN, VALIDATION
 from tfp_vae.report import RunFolder
-
-_INK = "#1b2a41"
-_TRAIN, _VALIDATION = "#1f77b4", "#d1495b"
 
 
 def tile(images: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
@@ -51,7 +49,7 @@ def images(rows: "list[tuple[str, np.ndarray]]", columns: int) -> Figure:
         grey = sheet.shape[-1] == 1
         shown = sheet[..., 0] if grey else sheet[..., :3]
         axis.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        axis.set_title(title, loc="left", fontsize=10, color=_INK)
+        axis.set_title(title, loc="left", fontsize=10, color=INK)
         axis.set_axis_off()
     return figure
 
@@ -111,7 +109,7 @@ def latent_scatter(model: VAE, split: Split, most: int = 5000) -> Figure:
     figure = Figure(figsize=(7, 6), layout="constrained")
     axis = figure.subplots()
     if split.labels is None:
-        axis.scatter(*means.T, s=6, alpha=0.6, color=_TRAIN, linewidths=0)
+        axis.scatter(*means.T, s=6, alpha=0.6, color=TRAIN, linewidths=0)
     else:
         classes = np.unique(split.labels)
         palette = "tab10" if len(classes) <= 10 else "viridis"
@@ -136,9 +134,9 @@ def training_curve(history: "dict[str, list[float]]") -> Figure:
     left, right = figure.subplots(1, 2)
     epochs = np.arange(1, len(history["elbo"]) + 1)
     for key, axis, name in (("elbo", left, "ELBO"), ("kl", right, "KL(q(z|x) || p(z))")):
-        axis.plot(epochs, history[key], color=_TRAIN, label="training")
+        axis.plot(epochs, history[key], color=TRAIN, label="training")
         if f"val_{key}" in history:
-            axis.plot(epochs, history[f"val_{key}"], color=_VALIDATION, label="validation")
+            axis.plot(epochs, history[f"val_{key}"], color=VALIDATION, label="validation")
         axis.set(xlabel="epoch", ylabel="nats per example", title=name)
         axis.grid(alpha=0.3)
     # The first epochs are far below; the rest is what one looks at.

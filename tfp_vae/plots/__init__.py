@@ -1,0 +1,35 @@
+"""Pictures: matplotlib figures that the caller saves or shows."""
+
+from tfp_vae.plots.calibration import (
+    interval_coverage,
+    reliability_diagram,
+    risk_coverage,
+    signal_to_noise,
+)
+from tfp_vae.plots.vae import (
+    bound_against_examples,
+    images,
+    latent_scatter,
+    manifold,
+    prior_samples,
+    reconstructions,
+    tile,
+    training_curve,
+    write_all,
+)
+
+__all__ = [
+    "bound_against_examples",
+    "images",
+    "interval_coverage",
+    "latent_scatter",
+    "manifold",
+    "prior_samples",
+    "reconstructions",
+    "reliability_diagram",
+    "risk_coverage",
+    "signal_to_noise",
+    "tile",
+    "training_curve",
+    "write_all",
+]

@@ -10,12 +10,13 @@ in nats per example, up is better. See README.md for a tour and BUILD.md for the
 from tfp_vae import data, evaluation, export, layers, networks, objectives, training
 from tfp_vae.distributions import decoders, encoders, likelihoods, priors
 from tfp_vae.export import load
-from tfp_vae.models import VAE, BayesianNetwork
+from tfp_vae.models import VAE, BayesianNetwork, Ensemble
 from tfp_vae.version import __version__
 
 __all__ = [
     "VAE",
     "BayesianNetwork",
+    "Ensemble",
     "__version__",
     "data",
     "decoders",

@@ -1,21 +1,18 @@
 """The Bayesian neural network: a network whose weights have a posterior, and a likelihood."""
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from tfp_vae.data import Split, kinds
 from tfp_vae.distributions.base import registered
 from tfp_vae.distributions.likelihoods import Likelihood
 from tfp_vae.layers import BayesianLayer, MonteCarloDropout, Standardize, priors
 from tfp_vae.layers.noise import MEAN, SHARED
-from tfp_vae.models.predictive import Predictor
-from tfp_vae.models.variational import VariationalModel, fold_in
-from tfp_vae.objectives import Terms
+from tfp_vae.models.supervised import SupervisedModel
+from tfp_vae.models.variational import fold_in
 
 
 @registered
-class BayesianNetwork(Predictor, VariationalModel):
+class BayesianNetwork(SupervisedModel):
     """p(y|x) = E_q(w)[p(y | network(x; w))], trained on mean log p(y|x, w) - KL(q(w) || p(w)) / N.
 
     What the layers are decides which method it is: layers of `tfp_vae.layers` are variational
@@ -47,8 +44,6 @@ class BayesianNetwork(Predictor, VariationalModel):
         >>> bnn.predictive(data.test, num_samples=10).probs.shape
         TensorShape([359, 10])
     """
-
-    supervised = True
 
     def __init__(
         self,
@@ -83,8 +78,16 @@ class BayesianNetwork(Predictor, VariationalModel):
         self.weight_prior = None if weight_prior is None else priors.get(weight_prior)
         self.num_samples = int(num_samples)
         self.num_predictive_samples = int(num_predictive_samples)
-        if likelihood.task == "classification":
-            self.accuracy_tracker = keras.metrics.Mean("accuracy")
+        self._track_accuracy()
+
+    @property
+    def task(self) -> str:
+        """What the likelihood is of: "classification" or "regression"."""
+        return self.likelihood.task
+
+    def distribution(self, parameters):
+        """Returns the likelihood with these parameters, [..., Q] -> batch shape [...]."""
+        return self.likelihood.distribution(parameters)
 
     @property
     def is_random(self) -> bool:
@@ -114,7 +117,7 @@ class BayesianNetwork(Predictor, VariationalModel):
         for i in range(num_samples or self.num_samples):
             with self.weight_noise(fold_in(key, i)):
                 passes.append(self.likelihood(self.network(x, training=training)))
-        return self.likelihood.distribution(tf.stack(passes))
+        return self.distribution(tf.stack(passes))
 
     def draw_parameters(self, x, num_samples, key):
         """Returns parameters of the likelihood under draws of the weights, [S, B, Q]."""
@@ -151,37 +154,6 @@ class BayesianNetwork(Predictor, VariationalModel):
         ids = {id(w) for w in owned}
         return [w for w in self.network.trainable_variables if id(w) not in ids]
 
-    def terms(self, x, y, outputs, sample_weight=None):
-        """Returns the `Terms` of targets `y` [B]."""
-        del x
-        log_likelihood = outputs.log_prob(tf.cast(y, outputs.dtype))
-        none = tf.zeros_like(log_likelihood)
-        return Terms(
-            log_likelihood,
-            none,
-            none,
-            none[0],
-            sample_weight=sample_weight,
-            **self.global_terms(),
-        )
-
-    def update_metrics(self, terms, outputs, y=None):
-        """Updates elbo, log_likelihood, kl (per example: KL / N) and, for classes, accuracy."""
-        super().update_metrics(terms, outputs)
-        if self.likelihood.task == "classification":
-            probs = tf.reduce_mean(outputs.probs_parameter(), axis=0)
-            right = tf.argmax(probs, axis=-1, output_type=tf.int32) == tf.cast(y, tf.int32)
-            self.accuracy_tracker.update_state(tf.cast(right, tf.float32), terms.sample_weight)
-
-    def predict_step(self, data):
-        """Returns class probabilities [B, K], or the predictive mean [B]."""
-        x = data[0] if isinstance(data, tuple | list) else data
-        parameters = self.draw_parameters(x, self.num_predictive_samples, self.caller_key(None))
-        each = self.likelihood.distribution(parameters)
-        if self.likelihood.task == "classification":
-            return tf.reduce_mean(each.probs_parameter(), axis=0)
-        return tf.reduce_mean(each.mean(), axis=0)
-
     def adapt(self, split):
         """Takes N, the units of the targets and the means and scales of the inputs."""
         super().adapt(split)
@@ -194,42 +166,6 @@ class BayesianNetwork(Predictor, VariationalModel):
         """Raises `ValueError` if shapes or targets do not fit; builds a model that is not built."""
         self._check_inputs(split)
         self.likelihood.check(split)
-
-    def _check_inputs(self, split):
-        if not self.built:
-            self.build((None, *split.shape))
-        if split.shape != tuple(self.event_shape):
-            raise ValueError(
-                f"The {split.name} examples have a wrong shape. Expected "
-                f"{tuple(self.event_shape)}, as the network was built for. Received {split.shape}."
-            )
-
-    def as_inputs(self, x, name="given"):
-        """Returns `x`, a `Split` or an array [N, ...], as a `Split` to predict from."""
-        split = x if isinstance(x, Split) else self._array_split(x, name)
-        self._check_inputs(split)
-        return split.frozen()
-
-    def as_split(self, x, name="given", y=None):
-        """Returns `x`, a `Split` or an array with targets `y`, as a checked `Split`.
-
-        Raises:
-            ValueError: if shapes do not fit or the targets have no probability.
-        """
-        split = x if isinstance(x, Split) else self._array_split(x, name, y)
-        self.check_split(split)
-        return split
-
-    def _array_split(self, x, name, y=None):
-        if not isinstance(x, np.ndarray | tf.Tensor):
-            raise ValueError(
-                f"The {name} data cannot be used. Expected a Split or an array (N, ...). Received "
-                f"{type(x).__name__}."
-            )
-        x = np.asarray(x)
-        x = x if x.dtype == np.uint8 else x.astype(np.float32)
-        key = "labels" if self.likelihood.task == "classification" else "targets"
-        return Split(x, kinds.infer(x), name=name, **({} if y is None else {key: np.asarray(y)}))
 
     def get_config(self):
         """Returns the constructor's arguments, as JSON."""

@@ -132,7 +132,7 @@ class Predictor:
             if progress is not None:
                 progress(start + size, len(split))
         parameters = tf.concat(parts, axis=1)
-        return Predictive(model.likelihood.distribution(tf.transpose(parameters, (1, 0, 2))))
+        return Predictive(model.distribution(_draws_last(parameters)))
 
     def _drawing_function(self, num_samples: int):
         functions = self.__dict__.setdefault("_drawing_functions", {})
@@ -144,3 +144,9 @@ class Predictor:
                 jit_compile=bool(model.compiled and model.jit_compile),
             )
         return functions[num_samples]
+
+
+def _draws_last(parameters: tf.Tensor) -> tf.Tensor:
+    """Moves the axis of draws, [S, ..., Q] -> [..., S, Q]."""
+    rank = parameters.shape.rank
+    return tf.transpose(parameters, [*range(1, rank - 1), 0, rank - 1])

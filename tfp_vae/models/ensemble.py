@@ -1,0 +1,304 @@
+"""Many networks at once: deep ensembles, and the same model on many data sets.
+
+The weights of the members are stacked, and one vectorised map runs the member's own code over the
+stack: a small network then costs one batched matrix product instead of many small ones.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfp_vae.data import Split
+from tfp_vae.distributions.base import registered
+from tfp_vae.layers.noise import ESTIMATOR, SHARED, Noise, use
+from tfp_vae.models.bayesian import BayesianNetwork
+from tfp_vae.models.predictive import DEFAULT_PREDICTIVE_SAMPLES
+from tfp_vae.models.supervised import SupervisedModel
+from tfp_vae.models.variational import fold_in
+
+
+class _Hidden:
+    """Holds the member where Keras does not look: its weights are those of no member."""
+
+    def __init__(self, member):
+        self.member = member
+
+
+def run_with(model: BayesianNetwork, values: list, function):
+    """Returns `function()` while the weights of `model` are `values`, tensors in their order."""
+    mapping = list(zip(model.weights, values, strict=True))
+    with keras.StatelessScope(state_mapping=mapping):
+        return function()
+
+
+@registered
+class Ensemble(SupervisedModel):
+    """`size` networks trained independently, in one pass (Lakshminarayanan et al., 2017).
+
+    The loss is the sum over members, so that each has the gradient that it would have alone; the
+    metrics are means over members.
+
+    Args:
+        member: a `BayesianNetwork` of any method that says what a member is; its own weights are
+            only a pattern: every member starts from new ones.
+        size: members per data set.
+        groups: None if all members learn the same data. Otherwise the number G of data sets of
+            equal size that are learned side by side, each by `size` members: examples are then
+            [N, G, ...] with targets [N, G], one column per data set.
+        input_shape: shape of an example for one member; needed if the member is not built yet.
+        seed: see `VariationalModel`.
+        data_kind: see `VariationalModel`.
+        num_data: see `VariationalModel`; N of one data set.
+    """
+
+    def __init__(
+        self,
+        member: BayesianNetwork,
+        size: int,
+        groups: int | None = None,
+        input_shape=None,
+        seed: int = 0,
+        data_kind=None,
+        num_data: int | None = None,
+        **kwargs,
+    ):
+        super().__init__(member.objective, seed, data_kind, num_data, **kwargs)
+        for name, value in (("size", size), ("groups", 1 if groups is None else groups)):
+            if int(value) != value or value < 1:
+                raise ValueError(f"Impossible {name}. Expected an integer >= 1. Received {value}.")
+        if groups is not None and member.likelihood.task == "classification":
+            raise ValueError(
+                "Groups are for real targets. Expected groups=None for classes. Received "
+                f"groups={groups}."
+            )
+        for layer in member._flatten_layers(include_self=False):
+            if isinstance(layer, keras.layers.BatchNormalization):
+                raise ValueError(
+                    "Moving averages are not kept per member. Expected a network without "
+                    f"BatchNormalization. Received {layer.name}."
+                )
+        if not member.built and input_shape is None:
+            raise ValueError(
+                "The member is not built. Expected input_shape, the shape of one example. Received "
+                "None."
+            )
+        self.size, self.groups = int(size), groups
+        self.input_shape_of_member = tuple(input_shape or member.event_shape)
+        if not member.built:
+            member.build((None, *self.input_shape_of_member))
+        self._hidden = _Hidden(member)
+        self.event_shape = (
+            self.input_shape_of_member
+            if groups is None
+            else (
+                groups,
+                *self.input_shape_of_member,
+            )
+        )
+        # Stacked convolutions have no fast path: those members run one after the other.
+        self.is_vectorized = all(len(w.shape) <= 2 for w in member.weights)
+        # Batched products of small matrices are many times slower in XLA than outside on CPUs.
+        self.supports_jit = not self.is_vectorized
+        self.stacks = []
+        for i, values in enumerate(zip(*self._initial_values(), strict=True)):
+            like = member.weights[i]
+            start = np.stack(values)
+            self.stacks.append(
+                self.add_weight(
+                    name=f"stacked_{like.name}_{i}",
+                    shape=start.shape,
+                    initializer=lambda *_, start=start, **__: start,
+                    trainable=like.trainable,
+                    autocast=False,
+                )
+            )
+        self._track_accuracy()
+        self.built = True
+
+    @property
+    def num_members(self) -> int:
+        """Members in all."""
+        return self.size * (self.groups or 1)
+
+    @property
+    def task(self) -> str:
+        """What the members predict."""
+        return self._hidden.member.task
+
+    @property
+    def num_predictive_samples(self) -> int:
+        """Draws behind `predict`, all members together."""
+        return self._hidden.member.num_predictive_samples
+
+    def distribution(self, parameters):
+        """Returns the members' likelihood with these parameters."""
+        return self._hidden.member.likelihood.distribution(parameters)
+
+    def _initial_values(self):
+        member, found = self._hidden.member, []
+        for _ in range(self.num_members):
+            new = type(member).from_config(member.get_config())
+            new.build((None, *self.input_shape_of_member))
+            found.append(
+                [
+                    np.asarray(w if w.trainable else known)
+                    for w, known in zip(new.weights, member.weights, strict=True)
+                ]
+            )
+        return found
+
+    def member(self, index: int) -> BayesianNetwork:
+        """Returns member `index` as a model of its own, uncompiled."""
+        if not 0 <= index < self.num_members:
+            raise ValueError(
+                f"There is no such member. Expected 0 to {self.num_members - 1}. Received {index}."
+            )
+        pattern = self._hidden.member
+        alone = type(pattern).from_config(pattern.get_config())
+        alone.build((None, *self.input_shape_of_member))
+        for weight, stack in zip(alone.weights, self.stacks, strict=True):
+            weight.assign(stack[index])
+        alone.num_data, alone.data_kind = self.num_data, self.data_kind
+        return alone
+
+    # Running the members.
+
+    def _map(self, function, *inputs):
+        """Returns `function(index, *inputs)` with the weights of each member, stacked [M, ...]."""
+        values = [tf.convert_to_tensor(stack) for stack in self.stacks]
+        member = self._hidden.member
+
+        def one(arguments):
+            values, index, rest = arguments
+            return run_with(member, values, lambda: function(index, *rest))
+
+        index = tf.range(self.num_members)
+        if self.is_vectorized:
+            return tf.vectorized_map(one, (values, index, inputs), fallback_to_while_loop=False)
+        each = [
+            one(([v[m] for v in values], m, [x[m] for x in inputs]))
+            for m in range(self.num_members)
+        ]
+        return tf.nest.map_structure(lambda *parts: tf.stack(parts), *each)
+
+    def _noise(self, key, index, mode) -> Noise:
+        if self.is_vectorized:
+            return Noise(key, mode, member=(index, self.num_members))
+        return Noise(fold_in(key, index), mode)
+
+    def _parameters(self, x, key, mode, training) -> tf.Tensor:
+        """Returns parameters of the members' likelihoods, [M, B, Q]."""
+        member = self._hidden.member
+
+        def forward(index, *own):
+            with use(self._noise(key, index, mode)):
+                return member.likelihood(member.network(own[0] if own else x, training=training))
+
+        if self.groups is None:
+            return self._map(forward)
+        by_group = tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
+        return self._map(forward, tf.repeat(by_group, self.size, axis=0))
+
+    def call(self, x, training=None, seed=None):
+        """Returns the members' likelihoods, a distribution with batch shape [M, B]."""
+        key = self.noise_key(training) if seed is None else self.caller_key(seed)
+        return self.distribution(self._parameters(x, key, ESTIMATOR, training))
+
+    def kl_divergence(self):
+        """Returns the mean over members of KL(q(w) || p(w)) in nats; 0.0 where there is none."""
+        member = self._hidden.member
+        if member.weight_prior is None and not member.bayesian_layers():
+            return 0.0
+        key = self.caller_key(None)
+
+        def kl(index):
+            with use(self._noise(key, index, ESTIMATOR)):
+                return member.kl_divergence()
+
+        return tf.reduce_mean(self._map(kl))
+
+    def terms(self, x, y, outputs, sample_weight=None):
+        """Returns `Terms` whose means over "samples" are means over members."""
+        if self.groups is not None:
+            y = tf.repeat(tf.transpose(y), self.size, axis=0)  # [M, B]
+        return super().terms(x, y, outputs, sample_weight)
+
+    def compute_loss(self, *args, **kwargs):
+        """Returns the sum of the members' losses."""
+        return self.num_members * super().compute_loss(*args, **kwargs)
+
+    # Predicting.
+
+    def draw_parameters(self, x, num_samples, key):
+        """Returns parameters [S, B, Q], or [S, B, G, Q] with groups, where S = draws x members."""
+        member = self._hidden.member
+        draws = -(-num_samples // self.size) if member.is_random else 1
+        found = []
+        for i in range(draws):
+            parameters = self._parameters(x, fold_in(key, i), SHARED, False)
+            if self.groups is not None:
+                shape = tf.shape(parameters)
+                shape = tf.concat([[self.groups, self.size], shape[1:]], 0)
+                parameters = tf.transpose(tf.reshape(parameters, shape), [1, 2, 0, 3])
+            found.append(parameters)
+        return tf.concat(found, axis=0)
+
+    def predictive(self, x, num_samples: int = DEFAULT_PREDICTIVE_SAMPLES, **kwargs):
+        """Returns the mixture over members, and over draws where members are random.
+
+        See `Predictor.predictive`; `num_samples` counts all components together, and members
+        without randomness give one each.
+        """
+        return super().predictive(x, num_samples, **kwargs)
+
+    # Data in.
+
+    def adapt(self, split):
+        """Lets every member take its data's units; N is that of one data set."""
+        super().adapt(split)
+        member = self._hidden.member
+        for group in range(self.groups or 1):
+            own = split
+            if self.groups is not None:
+                own = Split(
+                    split.values()[:, group],
+                    split.kind,
+                    name=split.name,
+                    targets=split.targets[:, group],
+                )
+            member.adapt(own)
+            for weight, stack in zip(member.weights, self.stacks, strict=True):
+                if not weight.trainable:
+                    values = np.array(stack)
+                    values[group * self.size : (group + 1) * self.size] = np.asarray(weight)
+                    stack.assign(values)
+
+    def check_split(self, split):
+        """Raises `ValueError` if shapes or targets do not fit."""
+        self._check_inputs(split)
+        if self.groups is None:
+            self._hidden.member.likelihood.check(split)
+        elif split.targets is None or split.targets.shape != (len(split), self.groups):
+            received = None if split.targets is None else split.targets.shape
+            raise ValueError(
+                f"The {split.name} targets do not fit the groups. Expected shape "
+                f"({len(split)}, {self.groups}). Received {received}."
+            )
+
+    def get_config(self):
+        """Returns the constructor's arguments, as JSON."""
+        config = super().get_config()
+        config.pop("objective")  # the member's
+        return {
+            **config,
+            "member": keras.saving.serialize_keras_object(self._hidden.member),
+            "size": self.size,
+            "groups": self.groups,
+            "input_shape": list(self.input_shape_of_member),
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Returns the model of `get_config`."""
+        member = keras.saving.deserialize_keras_object(config["member"], custom_objects)
+        return cls(**{**config, "member": member})

@@ -1,0 +1,101 @@
+"""What models of targets share: terms, metrics, predictions and the intake of (x, y)."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfp_vae.data import Split, kinds
+from tfp_vae.distributions.base import tfd
+from tfp_vae.models.predictive import Predictor
+from tfp_vae.models.variational import VariationalModel
+from tfp_vae.objectives import Terms
+
+
+class SupervisedModel(Predictor, VariationalModel):
+    """A model of p(y|x). Calling it returns a distribution of targets, batch shape [S, B].
+
+    A subclass has `task`, `distribution`, `draw_parameters`, `num_predictive_samples` and, once
+    built, `event_shape`, the shape of one example.
+    """
+
+    supervised = True
+
+    @property
+    def task(self) -> str:
+        """What is predicted: "classification" or "regression"."""
+        raise NotImplementedError
+
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
+        """Returns the likelihood with these parameters, [..., Q] -> batch shape [...]."""
+        raise NotImplementedError
+
+    def _track_accuracy(self):
+        if self.task == "classification":
+            self.accuracy_tracker = keras.metrics.Mean("accuracy")
+
+    def terms(self, x, y, outputs, sample_weight=None):
+        """Returns the `Terms` of targets `y` [B]."""
+        del x
+        log_likelihood = outputs.log_prob(tf.cast(y, outputs.dtype))
+        none = tf.zeros_like(log_likelihood)
+        return Terms(
+            log_likelihood,
+            none,
+            none,
+            none[0],
+            sample_weight=sample_weight,
+            **self.global_terms(),
+        )
+
+    def update_metrics(self, terms, outputs, y=None):
+        """Updates elbo, log_likelihood, kl (per example: KL / N) and, for classes, accuracy."""
+        super().update_metrics(terms, outputs)
+        if self.task == "classification":
+            probs = tf.reduce_mean(outputs.probs_parameter(), axis=0)
+            right = tf.argmax(probs, axis=-1, output_type=tf.int32) == tf.cast(y, tf.int32)
+            self.accuracy_tracker.update_state(tf.cast(right, tf.float32), terms.sample_weight)
+
+    def predict_step(self, data):
+        """Returns class probabilities [B, K], or the predictive mean [B]."""
+        x = data[0] if isinstance(data, tuple | list) else data
+        parameters = self.draw_parameters(x, self.num_predictive_samples, self.caller_key(None))
+        each = self.distribution(parameters)
+        if self.task == "classification":
+            return tf.reduce_mean(each.probs_parameter(), axis=0)
+        return tf.reduce_mean(each.mean(), axis=0)
+
+    def _check_inputs(self, split):
+        if not self.built:
+            self.build((None, *split.shape))
+        if split.shape != tuple(self.event_shape):
+            raise ValueError(
+                f"The {split.name} examples have a wrong shape. Expected "
+                f"{tuple(self.event_shape)}, as the network was built for. Received {split.shape}."
+            )
+
+    def as_inputs(self, x, name="given"):
+        """Returns `x`, a `Split` or an array [N, ...], as a `Split` to predict from."""
+        split = x if isinstance(x, Split) else self._array_split(x, name)
+        self._check_inputs(split)
+        return split.frozen()
+
+    def as_split(self, x, name="given", y=None):
+        """Returns `x`, a `Split` or an array with targets `y`, as a checked `Split`.
+
+        Raises:
+            ValueError: if shapes do not fit or the targets have no probability.
+        """
+        split = x if isinstance(x, Split) else self._array_split(x, name, y)
+        self.check_split(split)
+        return split
+
+    def _array_split(self, x, name, y=None):
+        if not isinstance(x, np.ndarray | tf.Tensor):
+            raise ValueError(
+                f"The {name} data cannot be used. Expected a Split or an array (N, ...). Received "
+                f"{type(x).__name__}."
+            )
+        x = np.asarray(x)
+        x = x if x.dtype == np.uint8 else x.astype(np.float32)
+        key = "labels" if self.task == "classification" else "targets"
+        return Split(x, kinds.infer(x), name=name, **({} if y is None else {key: np.asarray(y)}))

@@ -17,6 +17,7 @@ ROOMS = [
     "layers",
     "objectives",
     "models",
+    "methods",
     "training",
     "evaluation",
     "report",

@@ -7,16 +7,19 @@
 in nats per example, up is better. See README.md for a tour and BUILD.md for the architecture.
 """
 
-from tfp_vae import data, evaluation, export, layers, networks, objectives, training
+from tfp_vae import data, evaluation, export, layers, methods, networks, objectives, training
 from tfp_vae.distributions import decoders, encoders, likelihoods, priors
 from tfp_vae.export import load
-from tfp_vae.models import VAE, BayesianNetwork, Ensemble
+from tfp_vae.models import NUTS, SWAG, VAE, BayesianNetwork, Ensemble, Laplace
 from tfp_vae.version import __version__
 
 __all__ = [
+    "NUTS",
+    "SWAG",
     "VAE",
     "BayesianNetwork",
     "Ensemble",
+    "Laplace",
     "__version__",
     "data",
     "decoders",
@@ -26,6 +29,7 @@ __all__ = [
     "layers",
     "likelihoods",
     "load",
+    "methods",
     "networks",
     "objectives",
     "priors",

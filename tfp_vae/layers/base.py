@@ -141,12 +141,21 @@ class BayesianLayer(keras.Layer):
             return keras.ops.concatenate([kernel, bias], axis=0)
 
         initial = self.initial_scale / math.sqrt(self.fan_in)
+        if isinstance(self.covariance, int):
+            initial /= math.sqrt(2)  # half of the variance is the diagonal's, half the factor's
+        if initial <= WEIGHT_SCALE_FLOOR:
+            raise ValueError(
+                f"The initial_scale of {self.name} is too small for its {self.fan_in} inputs per "
+                f"unit. Expected more than {WEIGHT_SCALE_FLOOR * self.initial_scale / initial:g}. "
+                f"Received {self.initial_scale:g}."
+            )
         raw = inverse_positive(initial, WEIGHT_SCALE_FLOOR)
         self.loc = self._parameter("loc", (rows, self.units), initial_loc)
         self.factor = None
         if self.covariance == "full":
             # FillScaleTriL wants the entries of the triangle in an order of its own.
-            start = self._triangular.inverse(initial * tf.eye(count)).numpy()
+            with tf.init_scope():  # Keras may build layers inside a graph
+                start = self._triangular.inverse(initial * tf.eye(count)).numpy()
             self.raw_scale = self._parameter("raw_scale", start.shape, lambda *_, **__: start)
         else:
             self.raw_scale = self._parameter(

@@ -54,6 +54,11 @@ class _Convolution(BayesianLayer):
             )
         return (*self.kernel_size, input_shape[-1], self.units)
 
+    def compute_output_shape(self, input_shape):
+        """Returns the shape of the outputs."""
+        kernel = keras.KerasTensor(self.kernel_shape(input_shape))
+        return self.linear(keras.KerasTensor(input_shape), kernel).shape
+
     def linear(self, inputs, kernel):
         """Returns the convolution."""
         return keras.ops.conv(

@@ -19,14 +19,14 @@ class Predictive(tfd.MixtureSameFamily):
     mutual information (Houlsby et al., 2011, eq. 2), in nats; for numbers Var(y) = E Var(y|w) +
     Var E(y|w), in squared units of the target.
 
-    Args:
-        components: the likelihoods, batch shape [B, S].
+    `Predictive.of(components)` makes one.
     """
 
-    def __init__(self, components: tfd.Distribution, name: str = "Predictive"):
+    @classmethod
+    def of(cls, components: tfd.Distribution) -> "Predictive":
+        """Returns the mixture with equal weights of likelihoods with batch shape [B, S]."""
         uniform = tfd.Categorical(logits=tf.zeros([components.batch_shape[-1]]))
-        super().__init__(uniform, components, name=name)
-        self._parameters = {"components": components, "name": name}  # what `copy` starts from
+        return cls(uniform, components, name="Predictive")
 
     @property
     def is_categorical(self) -> bool:
@@ -132,7 +132,7 @@ class Predictor:
             if progress is not None:
                 progress(start + size, len(split))
         parameters = tf.concat(parts, axis=1)
-        return Predictive(model.distribution(_draws_last(parameters)))
+        return Predictive.of(model.distribution(_draws_last(parameters)))
 
     def _drawing_function(self, num_samples: int):
         functions = self.__dict__.setdefault("_drawing_functions", {})

@@ -1,0 +1,141 @@
+"""Hamiltonian Monte Carlo over the weights of small networks: what the others are judged by."""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfp_vae.data import Split
+from tfp_vae.models.bayesian import BayesianNetwork
+from tfp_vae.models.variational import fold_in
+from tfp_vae.models.weights import WeightPosterior, WeightSamples
+
+MAX_RHAT = 1.05
+
+
+class Chains(NamedTuple):
+    """What a run of MCMC found.
+
+    Attributes:
+        samples: weights, [C, S, P].
+        rhat: potential scale reduction of the predicted parameters, [n]; 1 is converged. Weights
+            themselves have symmetries, so that chains need not agree on them.
+        effective_sample_size: of the predicted parameters, all chains together, [n].
+        acceptance: mean acceptance probability.
+        divergences: share of transitions whose energy error was above 1,000.
+    """
+
+    samples: np.ndarray
+    rhat: np.ndarray
+    effective_sample_size: np.ndarray
+    acceptance: float
+    divergences: float
+
+
+class NUTS(WeightPosterior):
+    """The posterior by the No-U-Turn sampler of `tfp.mcmc` (Hoffman & Gelman, 2014).
+
+    Full batches, all chains in one vectorised program, step size by dual averaging.
+
+    Args:
+        model: a `BayesianNetwork` of ordinary layers with a `weight_prior`; trained or not, only
+            its structure, prior and the units of its data are used.
+        num_chains: C, each from its own draw of the prior.
+        num_samples: kept per chain.
+        num_burnin: steps of adaptation, thrown away.
+        max_tree_depth: at most 2^depth - 1 leapfrog steps per sample.
+    """
+
+    def __init__(
+        self,
+        model: BayesianNetwork,
+        num_chains: int = 4,
+        num_samples: int = 500,
+        num_burnin: int = 500,
+        max_tree_depth: int = 8,
+    ):
+        super().__init__(model)
+        for name, value in (("num_chains", num_chains), ("num_samples", num_samples)):
+            if int(value) != value or value < 1:
+                raise ValueError(f"Impossible {name}. Expected an integer >= 1. Received {value}.")
+        self.num_chains, self.num_samples = num_chains, num_samples
+        self.num_burnin, self.max_tree_depth = num_burnin, max_tree_depth
+        self.chains: Chains | None = None
+        self._samples: WeightSamples | None = None
+
+    def fit(self, split: Split, seed: int = 0) -> "NUTS":
+        """Runs the chains on all of `split` at once."""
+        split = self.network_model.as_split(split)
+        x, y = tf.constant(split.values()), tf.constant(split.y)
+        key = fold_in(seed, 77)
+        start = self.point() + 0.1 * tf.random.stateless_normal(
+            [self.num_chains, self.num_weights], fold_in(key, 0)
+        )
+
+        def log_prob(weights):  # [C, P] -> [C]
+            return tf.vectorized_map(
+                lambda w: self.log_joint(w, x, y), weights, fallback_to_while_loop=False
+            )
+
+        @tf.function(autograph=False)
+        def run(start):
+            kernel = tfp.mcmc.NoUTurnSampler(
+                log_prob, step_size=0.01, max_tree_depth=self.max_tree_depth
+            )
+            kernel = tfp.mcmc.DualAveragingStepSizeAdaptation(
+                kernel, num_adaptation_steps=int(0.8 * self.num_burnin), target_accept_prob=0.8
+            )
+            return tfp.mcmc.sample_chain(
+                self.num_samples,
+                start,
+                num_burnin_steps=self.num_burnin,
+                kernel=kernel,
+                trace_fn=lambda _, results: (
+                    results.inner_results.log_accept_ratio,
+                    results.inner_results.has_divergence,
+                ),
+                seed=fold_in(key, 1),
+            )
+
+        draws, (log_accept, diverged) = run(start)  # [S, C, P]
+        samples = np.swapaxes(draws.numpy(), 0, 1)
+        self._samples = WeightSamples(
+            self.network_model, np.swapaxes(samples, 0, 1).reshape(-1, self.num_weights)
+        )
+        # Mixing is measured on what is predicted, at a few of the training inputs.
+        few = x[:: max(1, len(split) // 20)][:20]
+        predicted = self.parameters_of(self._samples.samples, few).numpy()
+        predicted = predicted.reshape(self.num_samples, self.num_chains, -1)
+        predicted = predicted[..., predicted.std(axis=(0, 1)) > 0]  # a fixed scale does not mix
+        rhat = np.ones(predicted.shape[-1])
+        if self.num_chains > 1:
+            rhat = tfp.mcmc.potential_scale_reduction(predicted, split_chains=True).numpy()
+        size = _effective_sample_size(predicted)
+        self.chains = Chains(
+            samples,
+            rhat,
+            size,
+            float(np.mean(np.minimum(np.exp(log_accept), 1.0))),
+            float(np.mean(diverged)),
+        )
+        return self
+
+    def draw(self, num_samples, key):
+        """Returns `num_samples` of the samples, evenly spaced over all chains."""
+        if self._samples is None:
+            raise ValueError(
+                "There are no samples yet. Expected fit(training split) before. Received no call "
+                "of fit."
+            )
+        return self._samples.draw(num_samples, key)
+
+
+def _effective_sample_size(draws: np.ndarray) -> np.ndarray:
+    """Returns the effective sample size of all chains together, [S, C, n] -> [n]."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TFP takes the real part of a transform by a cast
+        cross = 1 if draws.shape[1] > 1 else None
+        size = tfp.mcmc.effective_sample_size(draws, cross_chain_dims=cross).numpy()
+    return size if cross else size.sum(axis=0)

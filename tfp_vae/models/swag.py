@@ -1,0 +1,97 @@
+"""SWAG: a normal fitted to the path of stochastic gradient descent (Maddox et al., 2019)."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfp_vae.data import Split
+from tfp_vae.models.bayesian import BayesianNetwork
+from tfp_vae.models.variational import fold_in
+from tfp_vae.models.weights import WeightPosterior
+
+
+class SWAG(WeightPosterior):
+    """N(mean of the path, (diagonal + low rank) / 2) of the weights.
+
+    Starts from a trained network and goes on with SGD at a constant rate; after each epoch the
+    weights enter the first two moments and, for the last `rank` epochs, the low-rank part (eq. 1
+    and algorithm 1 of the paper).
+
+    Args:
+        model: a `BayesianNetwork` of ordinary layers with a `weight_prior`, trained. A copy of it
+            walks.
+        rank: K, columns of the low-rank part, at least 2.
+    """
+
+    def __init__(self, model: BayesianNetwork, rank: int = 20):
+        super().__init__(model)
+        if int(rank) != rank or rank < 2:
+            raise ValueError(f"Impossible rank. Expected an integer >= 2. Received {rank}.")
+        self.rank = int(rank)
+        self.mean = self.scale = self.deviations = None
+
+    def fit(
+        self,
+        split: Split,
+        epochs: int = 50,
+        learning_rate: float = 1e-2,
+        batch_size: int = 32,
+        callbacks=None,
+    ) -> "SWAG":
+        """Walks and collects.
+
+        Args:
+            split: the training data.
+            epochs: weights collected.
+            learning_rate: of SGD with momentum 0.9, constant.
+            batch_size: examples per step.
+            callbacks: of Keras.
+        """
+        model = self.network_model
+        walk = type(model).from_config(model.get_config())
+        walk.build((None, *model.event_shape))
+        for new, old in zip(walk.weights, model.weights, strict=True):
+            new.assign(old)
+        walk.compile(
+            optimizer=keras.optimizers.SGD(learning_rate, momentum=0.9, clipnorm=1.0),
+            steps_per_execution=split.num_batches(batch_size),
+            jit_compile=False,
+        )
+        path = []
+
+        def collect(*_):
+            flat = [np.ravel(v) for v in walk.trainable_variables]
+            path.append(np.concatenate(flat).astype(np.float64))
+
+        collector = keras.callbacks.LambdaCallback(on_epoch_end=collect)
+        walk.fit(
+            split,
+            batch_size=min(batch_size, len(split)),
+            epochs=epochs,
+            verbose=0,
+            callbacks=[collector, *(callbacks or [])],
+        )
+        path = np.stack(path)
+        if not np.isfinite(path).all():
+            raise FloatingPointError(
+                "SWAG's walk broke down. Expected finite weights. Received NaN or infinity; a "
+                f"learning rate below {learning_rate} is the likely cure."
+            )
+        self.mean = tf.constant(path.mean(axis=0), tf.float32)
+        self.scale = tf.constant(path.std(axis=0), tf.float32)
+        running = np.cumsum(path, axis=0) / np.arange(1, len(path) + 1)[:, np.newaxis]
+        self.deviations = tf.constant((path - running)[-self.rank :], tf.float32)  # [K, P]
+        return self
+
+    def draw(self, num_samples, key):
+        """Returns draws of the weights, [S, P]."""
+        if self.mean is None:
+            raise ValueError(
+                "The path is not known yet. Expected fit(training split) before. Received no call "
+                "of fit."
+            )
+        rank = self.deviations.shape[0]
+        diagonal = tf.random.stateless_normal([num_samples, self.num_weights], fold_in(key, 1))
+        low = tf.random.stateless_normal([num_samples, rank], fold_in(key, 2))
+        low = tf.matmul(low, self.deviations) / np.sqrt(2 * max(rank - 1, 1))
+        return self.mean + diagonal * self.scale / np.sqrt(2) + low

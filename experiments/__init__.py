@@ -1,11 +1,13 @@
 """Programs: read flags, call the library. Run one as `python -m experiments.NAME --helpshort`."""
 
+import logging
 import os
 import sys
 
 # TensorFlow writes pages about its build before the first line of ours; errors still come through.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TFDS_LOG_LEVEL", "error")
+logging.getLogger("tensorflow").setLevel("ERROR")  # that a model is traced once is no news
 
 
 def _import_tensorflow() -> None:

@@ -143,3 +143,19 @@ def read_json(path: "str | pathlib.Path") -> dict:
     if not isinstance(values, dict):
         raise ValueError(f"{path} is damaged. Expected a JSON object. Received {type(values)}.")
     return values
+
+
+def method_table(table: Mapping, keys: "tuple[str, ...]") -> str:
+    """Returns {set: {method: {key, key_se}}} as Markdown tables, one per key, sets in rows."""
+    methods = list(dict.fromkeys(m for row in table.values() for m in row))
+    parts = []
+    for key in keys:
+        lines = [f"| {key} | " + " | ".join(methods) + " |", "| --- |" + " --- |" * len(methods)]
+        for name, row in table.items():
+            cells = [
+                f"{row[m][key]:.4g} +- {row[m][f'{key}_se']:.2g}" if m in row else ""
+                for m in methods
+            ]
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)

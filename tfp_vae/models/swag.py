@@ -53,30 +53,25 @@ class SWAG(WeightPosterior):
         for new, old in zip(walk.weights, model.weights, strict=True):
             new.assign(old)
         walk.compile(
-            optimizer=keras.optimizers.SGD(learning_rate, momentum=0.9, clipnorm=1.0),
+            optimizer=walker(learning_rate),
             steps_per_execution=split.num_batches(batch_size),
             jit_compile=False,
         )
-        path = []
+        path = collect_path(walk, split, epochs, batch_size, callbacks)
+        return self.take(np.stack([np.concatenate([np.ravel(v) for v in step]) for step in path]))
 
-        def collect(*_):
-            flat = [np.ravel(v) for v in walk.trainable_variables]
-            path.append(np.concatenate(flat).astype(np.float64))
+    def take(self, path: np.ndarray) -> "SWAG":
+        """Takes the moments of a path of weights, [T, P].
 
-        collector = keras.callbacks.LambdaCallback(on_epoch_end=collect)
-        walk.fit(
-            split,
-            batch_size=min(batch_size, len(split)),
-            epochs=epochs,
-            verbose=0,
-            callbacks=[collector, *(callbacks or [])],
-        )
-        path = np.stack(path)
+        Raises:
+            FloatingPointError: if the path left the finite numbers.
+        """
         if not np.isfinite(path).all():
             raise FloatingPointError(
                 "SWAG's walk broke down. Expected finite weights. Received NaN or infinity; a "
-                f"learning rate below {learning_rate} is the likely cure."
+                "lower learning rate is the likely cure."
             )
+        path = path.astype(np.float64)
         self.mean = tf.constant(path.mean(axis=0), tf.float32)
         self.scale = tf.constant(path.std(axis=0), tf.float32)
         running = np.cumsum(path, axis=0) / np.arange(1, len(path) + 1)[:, np.newaxis]
@@ -95,3 +90,25 @@ class SWAG(WeightPosterior):
         low = tf.random.stateless_normal([num_samples, rank], fold_in(key, 2))
         low = tf.matmul(low, self.deviations) / np.sqrt(2 * max(rank - 1, 1))
         return self.mean + diagonal * self.scale / np.sqrt(2) + low
+
+
+def walker(learning_rate: float) -> keras.optimizers.Optimizer:
+    """Returns the optimizer that SWAG walks with."""
+    return keras.optimizers.SGD(learning_rate, momentum=0.9, clipnorm=1.0)
+
+
+def collect_path(walk, split: Split, epochs: int, batch_size: int, callbacks=None) -> list:
+    """Trains `walk`, a compiled model, and returns its trainable weights after every epoch."""
+    path = []
+
+    def collect(*_):
+        path.append([np.array(v) for v in walk.trainable_variables])
+
+    walk.fit(
+        split,
+        batch_size=min(batch_size, len(split)),
+        epochs=epochs,
+        verbose=0,
+        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=collect), *(callbacks or [])],
+    )
+    return path

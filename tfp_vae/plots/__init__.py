@@ -6,6 +6,7 @@ from tfp_vae.plots.calibration import (
     risk_coverage,
     signal_to_noise,
 )
+from tfp_vae.plots.methods import method_comparison
 from tfp_vae.plots.vae import (
     bound_against_examples,
     images,
@@ -24,6 +25,7 @@ __all__ = [
     "interval_coverage",
     "latent_scatter",
     "manifold",
+    "method_comparison",
     "prior_samples",
     "reconstructions",
     "reliability_diagram",

@@ -1,0 +1,91 @@
+"""The UCI regression table: every method on the standard splits of eight sets.
+
+    python -m experiments.uci --data_dir=../shared/uci --run_dir=runs/uci
+
+writes results.json (every split), metrics.json (means and standard errors), table.md and a picture.
+A set that is in results.json already is not run again. Units: those of the target; nats.
+"""
+
+import keras
+from absl import flags
+
+import tfp_vae as tv
+from experiments import cli
+from tfp_vae import plots, report, training
+from tfp_vae.evaluation import uci
+
+flags.adopt_module_key_flags(cli)
+_SETS = flags.DEFINE_list(
+    "sets", [name.removeprefix("uci/") for name in tv.data.UCI_NAMES], "Which sets."
+)
+_METHODS = flags.DEFINE_list("methods", [*uci.METHODS], "Which methods.")
+_STEPS = flags.DEFINE_integer("steps", 10_000, "Training steps per network.", lower_bound=1)
+_RATE = flags.DEFINE_float("learning_rate", 1e-2, "Of Adam, at step 0.", lower_bound=0)
+_HIDDEN = flags.DEFINE_list("hidden", [], "Widths; empty: one layer of 50, protein 100.")
+_SCALE = flags.DEFINE_enum("scale", "shared", ["shared", "per_example"], "Of the target.")
+_MEMBERS = flags.DEFINE_integer("members", 5, "Networks per ensemble.", lower_bound=1)
+_DROPOUT = flags.DEFINE_float("dropout", 0.05, "Rate of Monte Carlo dropout.", 0, 0.99)
+_SEED = flags.DEFINE_integer("seed", 0, "Fixes weights, order and noise.", 0, 2**31 - 1)
+
+
+def main():
+    """Runs what is missing, set by set, and writes the table."""
+    names = [f"uci/{name}" for name in _SETS.value]
+    for what, given, known in (
+        ("sets", names, tv.data.UCI_NAMES),
+        ("methods", _METHODS.value, uci.METHODS),
+    ):
+        unknown = [name for name in given if name not in known]
+        if unknown or not given:
+            raise ValueError(f"--{what} does not fit. Expected some of {known}. Received {given}.")
+    settings = uci.Settings(
+        steps=_STEPS.value,
+        learning_rate=_RATE.value,
+        members=_MEMBERS.value,
+        hidden=tuple(cli.integers(_HIDDEN)) or None,
+        scale=_SCALE.value,
+        dropout=_DROPOUT.value,
+    )
+    run = report.RunFolder(cli.RUN_DIR.value, overwrite=True)
+    for name in names:
+        tv.data.uci(name, cli.DATA_DIR.value)  # all there before any of them is trained on
+    run.path.mkdir(parents=True, exist_ok=True)
+    resumed = run / "results.json"
+    results = report.read_json(resumed) if resumed.exists() else {}
+    progress = training.Progress("set", seconds=0)
+    for done, name in enumerate(names, 1):
+        keras.utils.set_random_seed(_SEED.value)
+        missing = [m for m in _METHODS.value if m not in results.get(name, {})]
+        found = uci.evaluate(
+            name, missing, settings, cli.DATA_DIR.value, _SEED.value, report=show(name)
+        )
+        results[name] = results.get(name, {}) | found
+        run.write_json("results.json", results)
+        progress(done, len(names))
+    table = uci.summary(results)
+    run.write_text("flags.txt", cli.flag_lines())
+    run.write_json("metrics.json", {"table": table, "versions": report.versions()})
+    text = report.method_table(table, ("rmse", "log_likelihood"))
+    run.write_text("table.md", text)
+    run.write_figure("table.png", plots.method_comparison(table, "log_likelihood"))
+    print(text)
+    print(f"results: {run.path.resolve()}")
+
+
+def show(name: str):
+    """Returns a function that prints the score of a method when it is done."""
+
+    def line(method, found):
+        row = uci.summary({name: {method: found}})[name][method]
+        print(
+            f"{name} {method}: RMSE {row['rmse']:.4g} +- {row['rmse_se']:.2g}, log-likelihood "
+            f"{row['log_likelihood']:.3f} +- {row['log_likelihood_se']:.3f} "
+            f"({training.duration(row['seconds'])})",
+            flush=True,
+        )
+
+    return line
+
+
+if __name__ == "__main__":
+    cli.run(main)

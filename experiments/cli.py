@@ -13,11 +13,18 @@ import tfp_vae as tv
 DATASET = flags.DEFINE_string(
     "dataset",
     "digits",
-    "digits, mnist, fashion_mnist, binarized_mnist, a folder of images, or an .npz file.",
+    f"{', '.join(tv.data.NAMES)}, a folder of images, an .npz or a .csv file.",
 )
 DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of prepared tensorflow-datasets; the TFDS default without it."
+    "data_dir",
+    None,
+    "Folder of prepared TFDS or UCI sets; without it they are downloaded.",
 )
+_TARGET = flags.DEFINE_string("target", None, "Target column of a .csv; the last one without it.")
+_TASK = flags.DEFINE_enum(
+    "task", None, ["classification", "regression"], "What the target of an .npz or .csv is."
+)
+_UCI_SPLIT = flags.DEFINE_integer("uci_split", None, "Which standard split of a UCI set.", 0)
 RUN_DIR = flags.DEFINE_string("run_dir", "runs/vae", "Folder that receives everything of the run.")
 
 
@@ -76,7 +83,7 @@ def refuse_unused(applies: bool, where: str, *unused: flags.FlagHolder) -> None:
             )
 
 
-def source() -> dict[str, str | None]:
+def source() -> dict[str, "str | int | None"]:
     """Returns the flags that say which data, as a run remembers them: paths absolute."""
     path = pathlib.Path(DATASET.value)
     named = DATASET.value in tv.data.NAMES
@@ -84,7 +91,22 @@ def source() -> dict[str, str | None]:
     return {
         "dataset": DATASET.value if named else str(path.absolute()),
         "data_dir": data_dir,
+        "target": _TARGET.value,
+        "task": _TASK.value,
+        "uci_split": _UCI_SPLIT.value,
     }
+
+
+def load(source: dict, kind=None) -> tv.data.Data:
+    """Returns the data that a `source` describes."""
+    return tv.data.load(
+        source["dataset"],
+        data_dir=source["data_dir"],
+        kind=kind,
+        target=source.get("target"),
+        task=source.get("task"),
+        split=source.get("uci_split"),
+    )
 
 
 def flag_lines() -> str:

@@ -2,7 +2,8 @@
 
     python -m experiments.evaluate --run_dir=runs/digits --num_importance_samples=5000
 
-writes evaluation.json into the run folder and prints it. All numbers are nats per example.
+writes evaluation.json into the run folder and prints it. Bounds and log-likelihoods are in nats per
+example.
 """
 
 from absl import flags
@@ -17,32 +18,43 @@ _NUM_SAMPLES = flags.DEFINE_integer("num_elbo_samples", 64, "S of the ELBO.", lo
 _IMPORTANCE_SAMPLES = flags.DEFINE_integer(
     "num_importance_samples", 5000, "S of log p(x).", lower_bound=1
 )
+_PREDICTIVE_SAMPLES = flags.DEFINE_integer(
+    "num_predictive_samples", 100, "S of a Bayesian network's predictions.", lower_bound=1
+)
+_MOVABLE = ("data_dir",)  # what may lie elsewhere now
 
 
 def main():
     """Loads model and data, evaluates and writes."""
     run = report.RunFolder(cli.RUN_DIR.value, overwrite=True)
-    vae = tv.load(run / "model.keras")
+    model = tv.load(run / "model.keras")
     source = cli.source()
     if not cli.DATASET.present:  # what the model was trained on
         trained = report.read_json(run / "metrics.json")
-        source = {"dataset": trained["dataset"], "data_dir": source["data_dir"]}
-        source["data_dir"] = source["data_dir"] or trained["data_dir"]
-    data = tv.data.load(source["dataset"], data_dir=source["data_dir"], kind=vae.data_kind)
+        known = {key: trained.get(key) for key in source}
+        source = known | {key: value for key, value in source.items() if value and key in _MOVABLE}
+    data = cli.load(source, model.data_kind)
     split = getattr(data, _SPLIT.value)
+    prefix = f"{_SPLIT.value}_"
+    if isinstance(model, tv.VAE):
+        found = evaluation.test_metrics(
+            model,
+            split,
+            _IMPORTANCE_SAMPLES.value,
+            _NUM_SAMPLES.value,
+            prefix=prefix,
+            verbose=True,
+        )
+    else:
+        found = evaluation.predictive_metrics(
+            model, split, _PREDICTIVE_SAMPLES.value, prefix=prefix, verbose=True
+        )
     metrics = {
         **source,
         "kind": data.kind,
         "split": _SPLIT.value,
         "digest": split.digest,
-        **evaluation.test_metrics(
-            vae,
-            split,
-            _IMPORTANCE_SAMPLES.value,
-            _NUM_SAMPLES.value,
-            prefix=f"{_SPLIT.value}_",
-            verbose=True,
-        ),
+        **found,
         "versions": report.versions(),
     }
     run.write_json("evaluation.json", metrics)

@@ -12,7 +12,7 @@ import keras
 from absl import flags
 
 import tfp_vae as tv
-from experiments import cli, vae_flags
+from experiments import cli, training_flags, vae_flags
 from tfp_vae import evaluation, plots, report, training
 
 flags.adopt_module_key_flags(vae_flags)
@@ -22,14 +22,14 @@ _LATENT_DIMS = flags.DEFINE_list("latent_dims", ["3", "5", "10", "20", "200"], "
 def learn(data: tv.data.Data, latent_dim: int) -> dict:
     """Trains one model and returns its curve and its test ELBO."""
     print(f"latent size {latent_dim}", flush=True)
-    keras.utils.set_random_seed(vae_flags.SEED.value)
+    keras.utils.set_random_seed(training_flags.SEED.value)
     vae = vae_flags.build(data, latent_dim)
     started = time.monotonic()
     history = vae.fit(
         data.train,
-        batch_size=vae_flags.BATCH_SIZE.value,
+        batch_size=training_flags.BATCH_SIZE.value,
         validation_data=data.test,
-        epochs=vae_flags.EPOCHS.value,
+        epochs=training_flags.EPOCHS.value,
         callbacks=[training.ShowProgress()],
         verbose=0,
     )
@@ -45,6 +45,8 @@ def learn(data: tv.data.Data, latent_dim: int) -> dict:
 def main():
     """Trains a model per size and draws them together."""
     sizes = cli.integers(_LATENT_DIMS)
+    unused = training_flags.PATIENCE, training_flags.TENSORBOARD
+    cli.refuse_unused(False, "train_vae", *unused)
     run, data = vae_flags.prepare()
     for size in sizes:  # a size that cannot be is found before the first is trained
         tv.priors.StandardNormal(size)
@@ -54,7 +56,7 @@ def main():
         **cli.source(),
         "kind": data.kind,
         "digests": data.digests,
-        "seed": vae_flags.SEED.value,
+        "seed": training_flags.SEED.value,
         "latent_dims": {},
         "versions": report.versions(),
     }

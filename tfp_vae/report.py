@@ -14,7 +14,8 @@ import numpy as np
 from tfp_vae.version import __version__
 
 _ARTEFACTS = frozenset(
-    "flags.txt history.csv metrics.json evaluation.json model.keras generated.npz".split()
+    "flags.txt history.csv metrics.json evaluation.json".split()
+    + "pruning.json model.keras generated.npz".split()
 )
 _PACKAGES = ("tensorflow", "tensorflow-probability", "keras", "tensorflow-datasets", "numpy")
 

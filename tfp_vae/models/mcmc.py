@@ -12,8 +12,6 @@ from tfp_vae.models.bayesian import BayesianNetwork
 from tfp_vae.models.variational import fold_in
 from tfp_vae.models.weights import WeightPosterior, WeightSamples
 
-MAX_RHAT = 1.05
-
 
 class Chains(NamedTuple):
     """What a run of MCMC found.
@@ -32,6 +30,15 @@ class Chains(NamedTuple):
     effective_sample_size: np.ndarray
     acceptance: float
     divergences: float
+
+    def summary(self) -> dict:
+        """Returns the worst R-hat and effective sample size and the rates, JSON-ready."""
+        return {
+            "rhat_max": float(self.rhat.max()),
+            "effective_sample_size_min": float(self.effective_sample_size.min()),
+            "acceptance": self.acceptance,
+            "divergences": self.divergences,
+        }
 
 
 class NUTS(WeightPosterior):

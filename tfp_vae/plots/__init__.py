@@ -7,6 +7,13 @@ from tfp_vae.plots.calibration import (
     signal_to_noise,
 )
 from tfp_vae.plots.methods import method_comparison
+from tfp_vae.plots.predictive import (
+    classification_maps,
+    pruning,
+    regression_curves,
+    uncertainty_histogram,
+    write_predictive,
+)
 from tfp_vae.plots.vae import (
     bound_against_examples,
     images,
@@ -21,17 +28,22 @@ from tfp_vae.plots.vae import (
 
 __all__ = [
     "bound_against_examples",
+    "classification_maps",
     "images",
     "interval_coverage",
     "latent_scatter",
     "manifold",
     "method_comparison",
     "prior_samples",
+    "pruning",
     "reconstructions",
+    "regression_curves",
     "reliability_diagram",
     "risk_coverage",
     "signal_to_noise",
     "tile",
     "training_curve",
+    "uncertainty_histogram",
     "write_all",
+    "write_predictive",
 ]

@@ -124,16 +124,19 @@ def latent_scatter(model: VAE, split: Split, most: int = 5000) -> Figure:
     return figure
 
 
-def training_curve(history: "dict[str, list[float]]") -> Figure:
+def training_curve(
+    history: "dict[str, list[float]]", kl_name: str = "KL(q(z|x) || p(z))"
+) -> Figure:
     """Returns the bound, and the KL beside it, by epoch.
 
     Args:
         history: what `fit` returned, `History.history`.
+        kl_name: what the KL is of.
     """
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     epochs = np.arange(1, len(history["elbo"]) + 1)
-    for key, axis, name in (("elbo", left, "ELBO"), ("kl", right, "KL(q(z|x) || p(z))")):
+    for key, axis, name in (("elbo", left, "ELBO"), ("kl", right, kl_name)):
         axis.plot(epochs, history[key], color=TRAIN, label="training")
         if f"val_{key}" in history:
             axis.plot(epochs, history[f"val_{key}"], color=VALIDATION, label="validation")

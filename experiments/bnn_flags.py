@@ -1,0 +1,79 @@
+"""The flags that describe a network, its likelihood and what is done about its weights."""
+
+from absl import flags
+
+import tfp_vae as tv
+from experiments import cli, training_flags
+from tfp_vae import methods
+
+flags.adopt_module_key_flags(training_flags)
+_METHOD = flags.DEFINE_enum("method", "vi", [*methods.METHODS], "What is done about the weights.")
+_ESTIMATOR = flags.DEFINE_enum(
+    "estimator", "local", [*methods.ESTIMATORS], "Gradient estimator of --method=vi."
+)
+_NETWORK = flags.DEFINE_enum("network", "mlp", methods.NETWORKS, "Which network.")
+_SCALE = flags.DEFINE_string(
+    "scale", "shared", "Of a real target: shared, per_example, a number > 0; poisson for counts."
+)
+_PRIOR = flags.DEFINE_enum("prior", "normal", [*tv.layers.priors.BY_NAME], "Of the weights (vi).")
+_PRIOR_SCALE = flags.DEFINE_string("prior_scale", "1.0", "A number > 0, or fan_in.")
+_LEARNED_PRIOR = flags.DEFINE_bool("learned_prior", True, "Learn a factor on the scale (vi).")
+_INITIAL_SCALE = flags.DEFINE_float(
+    "initial_scale", 0.1, "Posterior scale at step 0, times the root of the fan-in (vi).", 0
+)
+_DROPOUT = flags.DEFINE_float("dropout", 0.05, "Rate of --method=mc_dropout.", 0, 0.99)
+_MEMBERS = flags.DEFINE_integer("members", 5, "Networks of --method=ensemble.", lower_bound=1)
+_POSTERIOR_STEPS = flags.DEFINE_integer(
+    "posterior_steps", 200, "Epochs of swag; samples per chain of nuts.", lower_bound=2
+)
+_POSTERIOR_RATE = flags.DEFINE_float("posterior_rate", 1e-3, "Learning rate of swag.", 0)
+_IMAGES = ("digits", "mnist", "fashion_mnist")
+
+
+def prepare():
+    """Returns the run folder and the data; images keep their grey values."""
+    images = cli.DATASET.value in _IMAGES
+    return training_flags.prepare(tv.data.Kind.UNIT_INTERVAL if images else None)
+
+
+def recipe() -> methods.Recipe:
+    """Returns the recipe that the flags describe.
+
+    Raises:
+        ValueError: for flags that do not go together.
+    """
+    method, mlp = _METHOD.value, _NETWORK.value == "mlp"
+    vi = method == "vi"
+    cli.refuse_unused(vi, "--method=vi", _ESTIMATOR, _PRIOR, _LEARNED_PRIOR, _INITIAL_SCALE)
+    cli.refuse_unused(method != "ml", "a prior", _PRIOR_SCALE)
+    cli.refuse_unused(method == "mc_dropout", "--method=mc_dropout", _DROPOUT)
+    cli.refuse_unused(method == "ensemble", "--method=ensemble", _MEMBERS)
+    cli.refuse_unused(method in ("swag", "nuts"), "--method=swag or nuts", _POSTERIOR_STEPS)
+    cli.refuse_unused(method == "swag", "--method=swag", _POSTERIOR_RATE)
+    cli.refuse_unused(mlp, "--network=mlp", training_flags.HIDDEN)
+    return methods.Recipe(
+        method=method,
+        network=_NETWORK.value,
+        hidden=tuple(cli.integers(training_flags.HIDDEN)),
+        activation=training_flags.ACTIVATION.value,
+        scale=cli.number_or_name(_SCALE),
+        estimator=_ESTIMATOR.value,
+        prior=_PRIOR.value,
+        prior_scale=cli.number_or_name(_PRIOR_SCALE),
+        learned_prior=_LEARNED_PRIOR.value,
+        initial_scale=_INITIAL_SCALE.value,
+        dropout=_DROPOUT.value,
+        members=_MEMBERS.value,
+        samples=training_flags.NUM_SAMPLES.value,
+        posterior_steps=_POSTERIOR_STEPS.value,
+        posterior_rate=_POSTERIOR_RATE.value,
+    )
+
+
+def build(chosen: methods.Recipe, data: tv.data.Data):
+    """Returns the compiled model of a recipe, for data that it can be a model of."""
+    if data.task == "classification":
+        cli.refuse_unused(False, "real targets", _SCALE)
+    objective = tv.objectives.ELBO(training_flags.beta(data))
+    model = methods.build(chosen, data, objective, training_flags.SEED.value)
+    return training_flags.compiled(model, data)

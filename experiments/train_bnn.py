@@ -1,0 +1,45 @@
+"""Trains a Bayesian neural network (or a neighbour of it) and reports how far to trust it.
+
+    python -m experiments.train_bnn --dataset=digits --run_dir=runs/bnn
+    python -m experiments.train_bnn --dataset=diabetes --hidden=50 --run_dir=runs/diabetes
+
+The run folder receives flags.txt (replays the run with --flagfile), history.csv, model.keras,
+metrics.json and pictures. Log-likelihoods, entropies and KL are in nats; errors and scales of real
+targets in their own units.
+"""
+
+from absl import flags
+
+from experiments import bnn_flags, cli, training_flags
+from tfp_vae import evaluation, methods, plots, report
+
+flags.adopt_module_key_flags(bnn_flags)
+_PREDICTIVE_SAMPLES = flags.DEFINE_integer(
+    "num_predictive_samples", 100, "S, draws of the weights behind each prediction.", lower_bound=1
+)
+
+
+def main():
+    """Loads, builds, fits, evaluates, saves and draws."""
+    chosen = bnn_flags.recipe()
+    run, data = bnn_flags.prepare()
+    model = bnn_flags.build(chosen, data)
+    num_samples = _PREDICTIVE_SAMPLES.value
+    history, metrics = training_flags.fit(model, data, run)
+    predictor = methods.finish(chosen, model, data.train, training_flags.SEED.value)
+    metrics |= {"method": chosen.method, "kl": None}
+    metrics |= evaluation.predictive_metrics(predictor, data.test, num_samples, verbose=True)
+    metrics |= evaluation.temperature_metrics(predictor, data, num_samples)
+    if chosen.method == "vi":
+        metrics |= evaluation.weight_metrics(model)
+    if chosen.method == "nuts":
+        metrics |= predictor.chains.summary()
+    run.write_json("metrics.json", metrics)
+    plots.write_predictive(run, predictor, data, history, num_samples)
+    print(report.summary(metrics))
+    print(f"again:   {cli.command('experiments.train_bnn', run.path)}")
+    print(f"results: {run.path.resolve()}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

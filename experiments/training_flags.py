@@ -1,0 +1,118 @@
+"""The flags of every training: data and run folder, passes, optimizer, weight of the KL."""
+
+import time
+
+import keras
+from absl import flags
+
+import tfp_vae as tv
+from experiments import cli
+from tfp_vae import report, training
+
+flags.adopt_module_key_flags(cli)
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Write into a run folder that is not empty.")
+_KIND = flags.DEFINE_enum(
+    "kind", None, [*tv.data.Kind], "Kind of the values; without it, what the model prefers."
+)
+EPOCHS = flags.DEFINE_integer("epochs", 100, "Passes over the training data.", lower_bound=1)
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "Examples per step.", lower_bound=1)
+SEED = flags.DEFINE_integer("seed", 0, "Fixes weights, order, binarisation, noise.", 0, 2**31 - 1)
+HIDDEN = flags.DEFINE_list("hidden", ["400"], "Widths of the dense layers; one for conv.")
+ACTIVATION = flags.DEFINE_enum("activation", "relu", tv.networks.ACTIVATIONS, "Of hidden layers.")
+NUM_SAMPLES = flags.DEFINE_integer("num_samples", 1, "Draws per example and step.", lower_bound=1)
+_BETA = flags.DEFINE_float("beta", 1.0, "Weight of the KL in the loss.", lower_bound=0)
+_WARM_UP = flags.DEFINE_enum(
+    "warm_up", None, [*tv.objectives.WARM_UPS], "Shape of a KL weight that rises from 0 to --beta."
+)
+_WARM_UP_EPOCHS = flags.DEFINE_integer("warm_up_epochs", 10, "Rise, or cycle.", lower_bound=1)
+_LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-3, "Of Adam, at step 0.", lower_bound=0)
+_SCHEDULE = flags.DEFINE_enum("schedule", "cosine", training.SCHEDULES, "Of the learning rate.")
+_PRECISION = flags.DEFINE_enum(
+    "precision", "float32", ["float32", "mixed_bfloat16"], "Of products."
+)
+_JIT = flags.DEFINE_bool("jit", True, "Compile the training step with XLA.")
+PATIENCE = flags.DEFINE_integer(
+    "patience", 0, "Stop after so many epochs without a better validation ELBO; 0: never.", 0
+)
+TENSORBOARD = flags.DEFINE_bool("tensorboard", False, "Write TensorBoard logs.")
+
+
+def prepare(preferred_kind=None) -> tuple[report.RunFolder, tv.data.Data]:
+    """Returns the run folder, checked but not made, and the data that the flags describe."""
+    keras.utils.set_random_seed(SEED.value)
+    keras.config.set_dtype_policy(_PRECISION.value)
+    run = report.RunFolder(cli.RUN_DIR.value, _OVERWRITE.value)
+    return run, cli.load(cli.source(), _KIND.value or preferred_kind)
+
+
+def beta(data: tv.data.Data):
+    """Returns the weight of the KL in the loss: a number or a schedule."""
+    cli.refuse_unused(bool(_WARM_UP.value), "--warm_up", _WARM_UP_EPOCHS)
+    if not _WARM_UP.value:
+        return _BETA.value
+    steps = _WARM_UP_EPOCHS.value * data.train.num_batches(BATCH_SIZE.value)
+    if _WARM_UP.value == "linear":
+        return tv.objectives.linear(steps, end=_BETA.value)
+    if _BETA.value != 1:
+        raise ValueError(
+            f"--warm_up={_WARM_UP.value} ends at 1. Expected --beta=1 with it. Received "
+            f"{_BETA.value}."
+        )
+    return tv.objectives.WARM_UPS[_WARM_UP.value](steps)
+
+
+def compiled(model: keras.Model, data: tv.data.Data) -> keras.Model:
+    """Returns the model with its optimizer, after a look at whether it can learn these data."""
+    steps = data.train.num_batches(BATCH_SIZE.value) * EPOCHS.value
+    rate = training.learning_rate(_SCHEDULE.value, _LEARNING_RATE.value, steps)
+    model.compile(
+        optimizer=keras.optimizers.Adam(rate),
+        jit_compile=_JIT.value and model.supports_jit,
+        steps_per_execution=training.steps_per_execution(data.train, BATCH_SIZE.value),
+    )
+    model.check_training(data.train, BATCH_SIZE.value)
+    return model
+
+
+def fit(model: keras.Model, data: tv.data.Data, run: report.RunFolder) -> tuple[dict, dict]:
+    """Makes the run folder, trains, saves; returns the history and what is known of the run."""
+    chosen = [
+        training.ShowProgress(),
+        keras.callbacks.CSVLogger(run / "history.csv"),
+        keras.callbacks.TerminateOnNaN(),
+    ]
+    if PATIENCE.value:
+        chosen.append(training.early_stopping(PATIENCE.value))
+    if TENSORBOARD.value:
+        chosen.append(training.tensorboard(run / "tensorboard"))
+    print(f"{data}\n{model.count_params():,} parameters, run folder {run.path}", flush=True)
+    run.create()
+    run.write_text("flags.txt", cli.flag_lines())
+    started = time.monotonic()
+    history = model.fit(
+        data.train,
+        batch_size=BATCH_SIZE.value,
+        validation_data=data.validation,
+        epochs=EPOCHS.value,
+        callbacks=chosen,
+        verbose=0,
+    )
+    seconds = time.monotonic() - started
+    training.check_finished(history)
+    model.save(run / "model.keras")
+    epochs = len(history.epoch)
+    metrics = {
+        **cli.source(),
+        "kind": data.kind,
+        "digests": data.digests,
+        "seed": SEED.value,
+        "num_parameters": model.count_params(),
+        "num_train": len(data.train),
+        "epochs": epochs,
+        "train_seconds": seconds,
+        "examples_per_second": epochs * len(data.train) / seconds,
+        "versions": report.versions(),
+    }
+    # Now, and again with the results: an evaluation may take long, and training is done.
+    run.write_json("metrics.json", metrics)
+    return history.history, metrics

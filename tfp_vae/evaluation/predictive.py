@@ -1,0 +1,185 @@
+"""What is reported of a predictive distribution on a split, the same for every method."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_vae.data import Data, Split
+from tfp_vae.evaluation.calibration import (
+    apply_temperature,
+    classification_metrics,
+    expected_calibration_error,
+    nll,
+    temperature_scaling,
+)
+from tfp_vae.evaluation.regression import regression_metrics
+from tfp_vae.models import BayesianNetwork, Predictive, Predictor
+from tfp_vae.training import Progress
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+def predict(
+    predictor: Predictor, split: Split, num_samples: int, seed=None, verbose: bool = False
+) -> Predictive:
+    """Returns the predictive distribution of a split, with progress if `verbose`."""
+    progress = Progress("prediction, example") if verbose else None
+    return predictor.predictive(split, num_samples, seed=seed, progress=progress)
+
+
+def probability_transform(predictive: Predictive, targets: np.ndarray) -> np.ndarray:
+    """Returns P(y <= target), [N]; for counts the middle of the step there."""
+    cdf = predictive.cdf(targets)
+    if predictive.components_distribution.name == "Poisson":
+        cdf -= 0.5 * predictive.prob(targets)
+    return cdf.numpy()
+
+
+def predictive_metrics(
+    predictor: Predictor,
+    split: Split,
+    num_samples: int,
+    prefix: str = "test_",
+    seed: int | None = None,
+    verbose: bool = False,
+) -> dict:
+    """Returns everything that is reported of a method on `split`, JSON-ready.
+
+    Args:
+        predictor: a trained model or a posterior over its weights.
+        split: with labels or targets.
+        num_samples: S, draws of the weights.
+        prefix: of the keys.
+        seed: fixes the draws; the model's seed by default.
+        verbose: show progress.
+
+    Returns:
+        What `classification_metrics` or `regression_metrics` report, and the mean uncertainties of
+        `Predictive`: nats, or squared units of the target.
+
+    Raises:
+        ValueError: if the model is none for the split.
+    """
+    split = predictor.trained_model().as_split(split)
+    predictive = predict(predictor, split, num_samples, seed, verbose)
+    return distribution_metrics(predictive, split.y, prefix) | {
+        "num_predictive_samples": int(predictive.components_distribution.batch_shape[-1])
+    }
+
+
+def distribution_metrics(predictive: Predictive, y: np.ndarray, prefix: str = "test_") -> dict:
+    """Returns the metrics of a predictive distribution with batch shape [N] at targets [N]."""
+    if predictive.is_categorical:
+        found = classification_metrics(predictive.log_probs.numpy(), y, prefix)
+    else:
+        found = regression_metrics(
+            predictive.mean().numpy(),
+            predictive.log_prob(y).numpy(),
+            probability_transform(predictive, y),
+            y,
+            prefix,
+        )
+    for name in ("total", "aleatoric", "epistemic"):
+        found[f"{prefix}{name}_uncertainty"] = float(tf.reduce_mean(getattr(predictive, name)))
+    return found
+
+
+def temperature_metrics(
+    predictor: Predictor, data: Data, num_samples: int, prefix: str = "test_"
+) -> dict:
+    """Returns the temperature that validation data ask for, and NLL and ECE on test data with it.
+
+    Empty for regression.
+    """
+    validation = predictor.predictive(data.validation, num_samples)
+    if not validation.is_categorical:
+        return {}
+    test = predictor.predictive(data.test, num_samples)
+    temperature = temperature_scaling(validation.log_probs.numpy(), data.validation.labels)
+    scaled = apply_temperature(test.log_probs.numpy(), temperature)
+    return {
+        "temperature": temperature,
+        f"{prefix}nll_scaled": nll(scaled, data.test.labels),
+        f"{prefix}ece_scaled": expected_calibration_error(scaled, data.test.labels),
+    }
+
+
+def signal_to_noise(model: BayesianNetwork) -> "dict[str, np.ndarray]":
+    """Returns |loc| / scale of every weight with a normal posterior, by layer.
+
+    Raises:
+        ValueError: if no layer has a mean-field posterior.
+    """
+    ratios = {}
+    for layer in model.bayesian_layers():
+        if layer.covariance == "diagonal":
+            normal = layer.posterior.distribution
+            ratios[layer.name] = np.ravel(np.abs(normal.loc) / normal.scale.numpy())
+    if not ratios:
+        raise ValueError(
+            "There is no signal-to-noise ratio. Expected layers with a mean-field posterior. "
+            f"Received {model.name}, which has none."
+        )
+    return ratios
+
+
+def weight_metrics(model: BayesianNetwork) -> dict:
+    """Returns the KL of the weights in nats and quantiles of |loc| / scale and of the scales."""
+    found = {"kl": float(model.kl_divergence()), "signal_to_noise": {}, "posterior_scale": {}}
+    layers = {layer.name: layer for layer in model.bayesian_layers()}
+    for name, ratio in signal_to_noise(model).items():
+        scale = np.ravel(layers[name].posterior.distribution.scale)
+        for key, values in (("signal_to_noise", ratio), ("posterior_scale", scale)):
+            quantiles = np.quantile(values, QUANTILES)
+            found[key][name] = dict(zip(map(str, QUANTILES), quantiles.tolist(), strict=True))
+    return found
+
+
+def prune(model: BayesianNetwork, share: float) -> BayesianNetwork:
+    """Returns a copy without the `share` of weights with the lowest |loc| / scale.
+
+    Blundell et al., 2015, sec. 5.4. A weight that is removed is 0 for certain. The threshold is one
+    for all layers; the weights of Bayesian biases are among them.
+
+    Args:
+        model: with mean-field posteriors.
+        share: of all weights, in [0, 1).
+    """
+    if not 0 <= share < 1:
+        raise ValueError(f"Impossible share. Expected 0 <= share < 1. Received {share}.")
+    threshold = np.quantile(np.concatenate(list(signal_to_noise(model).values())), share)
+    pruned = type(model).from_config(model.get_config())
+    pruned.build((None, *model.event_shape))
+    for new, old in zip(pruned.weights, model.weights, strict=True):
+        new.assign(old)
+    for layer in pruned.bayesian_layers():
+        if layer.covariance == "diagonal":
+            normal = layer.posterior.distribution
+            kept = np.abs(normal.loc) / normal.scale.numpy() >= threshold
+            layer.loc.assign(np.where(kept, layer.loc, 0))
+            layer.raw_scale.assign(np.where(kept, layer.raw_scale, -100.0))
+    return pruned
+
+
+def pruning_curve(
+    model: BayesianNetwork, split: Split, shares, num_samples: int = 30, verbose: bool = False
+) -> dict:
+    """Returns accuracy (or RMSE) and log-likelihood without the least certain weights.
+
+    Returns:
+        {"share": [...], "accuracy" or "rmse": [...], "log_likelihood": [...]}.
+    """
+    progress = Progress("pruned") if verbose else None
+    found = {"share": [float(share) for share in shares]}
+    for done, share in enumerate(shares, 1):
+        predictive = prune(model, share).predictive(split, num_samples)
+        log_prob = float(tf.reduce_mean(predictive.log_prob(split.y)))
+        if predictive.is_categorical:
+            right = np.argmax(predictive.log_probs, axis=-1) == split.y
+            found.setdefault("accuracy", []).append(float(right.mean()))
+        else:
+            errors = predictive.mean().numpy() - split.y
+            found.setdefault("rmse", []).append(float(np.sqrt(np.mean(errors**2))))
+        found.setdefault("log_likelihood", []).append(log_prob)
+        if progress is not None:
+            progress(done, len(found["share"]))
+    return found

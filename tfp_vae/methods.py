@@ -213,7 +213,6 @@ def finish(recipe: Recipe, model, train: Split, seed: int = 0) -> Predictor:
     if recipe.method == "swag":
         return SWAG(model).fit(train, recipe.posterior_steps, recipe.posterior_rate)
     if recipe.method == "nuts":
-        return NUTS(
-            model, num_samples=recipe.posterior_steps, num_burnin=recipe.posterior_steps
-        ).fit(train, seed)
+        steps = recipe.posterior_steps
+        return NUTS(model, num_samples=steps, num_burnin=steps).fit(train, seed)
     return model

@@ -11,7 +11,10 @@ from absl.testing import flagsaver
 
 import experiments.cli  # its flags stay; those of the programs go with them
 
-PROGRAMS = ("train_vae", "evaluate", "generate", "latent_sizes", "vae_flags")
+PROGRAMS = (
+    *("train_vae", "train_bnn", "evaluate", "generate", "latent_sizes", "uci", "toys"),
+    *("vae_flags", "bnn_flags", "training_flags"),
+)
 
 
 @pytest.fixture(autouse=True)

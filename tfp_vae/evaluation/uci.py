@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae import data, methods
+from tfp_vae import data, methods, objectives
 from tfp_vae.data import Kind, Split
 from tfp_vae.methods import Recipe
 from tfp_vae.models import SWAG, Ensemble, Predictive, swag
@@ -37,6 +37,8 @@ class Settings:
         hidden: widths; None: one layer of 50, for protein of 100.
         scale: of the target, "shared" or "per_example".
         dropout: rate of Monte Carlo dropout.
+        warm_up: share of the steps in which the KL weight of variational inference rises to 1.
+            Without it units are switched off before they have learned anything.
         swag_epochs: networks on SWAG's path.
         swag_rate: learning rate of the path, times the noise variance in units of the target.
     """
@@ -49,8 +51,9 @@ class Settings:
     hidden: "tuple[int, ...] | None" = None
     scale: str = "shared"
     dropout: float = 0.05
+    warm_up: float = 0.5
     swag_epochs: int = 50
-    swag_rate: float = 1e-2
+    swag_rate: float = 3e-2
 
     def recipe(self, method: str, name: str) -> Recipe:
         """Returns the recipe of `method` for the set `name`."""
@@ -61,6 +64,7 @@ class Settings:
             scale=self.scale,
             dropout=self.dropout,
             members=self.members,
+            learned_prior=False,
         )
 
     def batch(self, count: int) -> int:
@@ -84,12 +88,16 @@ def load_splits(name: str, data_dir=None) -> "tuple[Split, Split]":
 def fit(recipe: Recipe, train: Split, settings: Settings, seed: int, callbacks=()) -> Ensemble:
     """Returns the trained networks of all splits."""
     groups, features = train.shape
-    member = methods.make_member(recipe, (features,), None, seed=seed)
-    size = recipe.members if recipe.method == "ensemble" else 1
-    model = Ensemble(member, size, groups=groups, seed=seed)
     batch_size = settings.batch(len(train))
     per_epoch = train.num_batches(batch_size)
     epochs = math.ceil(settings.steps / per_epoch)
+    objective = None
+    if recipe.method == "vi" and settings.warm_up:
+        rise = math.ceil(settings.warm_up * epochs * per_epoch)
+        objective = objectives.ELBO(objectives.linear(rise))
+    member = methods.make_member(recipe, (features,), None, objective, seed)
+    size = recipe.members if recipe.method == "ensemble" else 1
+    model = Ensemble(member, size, groups=groups, seed=seed)
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, epochs * per_epoch)
     model.compile(
         optimizer=keras.optimizers.Adam(rate), steps_per_execution=per_epoch, jit_compile=False

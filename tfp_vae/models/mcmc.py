@@ -61,7 +61,7 @@ class NUTS(WeightPosterior):
         num_chains: int = 4,
         num_samples: int = 500,
         num_burnin: int = 500,
-        max_tree_depth: int = 8,
+        max_tree_depth: int = 7,
     ):
         super().__init__(model)
         for name, value in (("num_chains", num_chains), ("num_samples", num_samples)):

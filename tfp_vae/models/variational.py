@@ -91,9 +91,14 @@ class VariationalModel(Intake, keras.Model):
     # The weights, where they are Bayesian.
 
     def bayesian_layers(self) -> "list[BayesianLayer]":
-        """Returns the layers with a posterior over their weights, each once."""
-        layers = self._flatten_layers(include_self=False)
-        return list({id(x): x for x in layers if isinstance(x, BayesianLayer)}.values())
+        """Returns the layers with a posterior over their weights, each once, first layer first."""
+
+        def inside(layer):
+            for part in layer._layers:
+                yield part
+                yield from inside(part)
+
+        return list({id(x): x for x in inside(self) if isinstance(x, BayesianLayer)}.values())
 
     def kl_divergence(self) -> "tf.Tensor | float":
         """Returns KL(q(w) || p(w)) in nats, summed over all Bayesian weights; 0.0 without any.
@@ -208,6 +213,7 @@ class VariationalModel(Intake, keras.Model):
         Raises:
             ValueError: before training, for data that the model is no model of.
         """
+        self._check_compiled()
         weighted = kwargs.get("sample_weight") is not None
         cut = bool(kwargs.get("validation_split"))
         is_array = isinstance(x, np.ndarray | tf.Tensor)
@@ -242,6 +248,15 @@ class VariationalModel(Intake, keras.Model):
         return super().fit(
             x, y, batch_size, epochs, verbose, callbacks, validation_data=validation_data, **kwargs
         )
+
+    def _check_compiled(self):
+        for name, given in (("loss", self._compile_loss), ("metrics", self._compile_metrics)):
+            if self.compiled and given is not None:
+                raise ValueError(
+                    f"compile got {name} that would not be used. Expected compile(optimizer=...) "
+                    "alone: the objective of the model is the loss, and calling it gives "
+                    f"distributions. Received {name}."
+                )
 
     def evaluate(self, x=None, y=None, batch_size=None, *args, **kwargs):
         """Evaluates as `keras.Model.evaluate` does; `x` may also be a `Split`."""

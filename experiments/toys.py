@@ -1,0 +1,58 @@
+"""Every method beside Hamiltonian Monte Carlo on two problems that can be looked at.
+
+    python -m experiments.toys --run_dir=runs/toys
+
+A regression with a gap and two moons; the same small network for all. Draws the predictive
+distributions and reports their total-variation distance to that of NUTS, which is the reference.
+"""
+
+from absl import flags
+
+import tfp_vae as tv
+from experiments import cli
+from tfp_vae import plots, report, training
+from tfp_vae.evaluation import toys
+
+flags.declare_key_flag("run_dir")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Write into a run folder that is not empty.")
+_METHODS = flags.DEFINE_list("methods", [*toys.METHODS], "Which methods, beside nuts.")
+_HIDDEN = flags.DEFINE_integer("hidden", 20, "Width of the one hidden layer.", lower_bound=1)
+_STEPS = flags.DEFINE_integer("steps", 3000, "Training steps.", lower_bound=1)
+_CHAIN = flags.DEFINE_integer("chain", 200, "Samples of NUTS per chain.", lower_bound=10)
+_SEED = flags.DEFINE_integer("seed", 0, "Fixes data, weights and noise.", 0, 2**31 - 1)
+
+
+def main():
+    """Runs all methods on both problems, and draws."""
+    cli.refuse_unused(False, "programs that load data", cli.DATASET, cli.DATA_DIR)
+    unknown = [name for name in _METHODS.value if name not in tv.methods.METHODS]
+    if unknown:
+        raise ValueError(
+            f"--methods does not fit. Expected some of {', '.join(tv.methods.METHODS)}. Received "
+            f"{unknown}."
+        )
+    run = report.RunFolder(cli.RUN_DIR.value, _OVERWRITE.value)
+    chosen = ["nuts", *(name for name in _METHODS.value if name != "nuts")]
+    metrics = {"seed": _SEED.value, "versions": report.versions()}
+    run.create()
+    for problem, draw in (
+        ("regression", plots.regression_curves),
+        ("two_moons", plots.classification_maps),
+    ):
+        progress = training.Progress(problem, seconds=0)
+        result = toys.compare(
+            problem, chosen, _HIDDEN.value, _STEPS.value, _CHAIN.value, _SEED.value, progress
+        )
+        metrics[problem] = result.metrics
+        run.write_json("metrics.json", metrics)
+        run.write_figure(f"{problem}.png", draw(result.train, result.grid, result.predictives))
+        if problem == "two_moons":
+            figure = draw(result.train, result.grid, result.predictives, "epistemic")
+            run.write_figure(f"{problem}_epistemic.png", figure)
+        for name, row in result.metrics["methods"].items():
+            print(f"{problem:<12}{name:<20}total variation to nuts {row['total_variation']:.3f}")
+    print(f"results: {run.path.resolve()}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

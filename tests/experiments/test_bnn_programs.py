@@ -1,0 +1,197 @@
+"""train_bnn, uci, toys: end to end on small work, what they promise, and what they refuse."""
+
+import json
+import os
+import pathlib
+
+import numpy as np
+import pytest
+
+from tfp_vae import methods
+
+UCI_VARIABLE = "TFP_VAE_UCI_DIR"
+UCI_DIR = pathlib.Path(
+    os.environ.get(UCI_VARIABLE) or pathlib.Path(__file__).parents[3] / "shared" / "uci"
+)
+
+TINY = ("--epochs=2", "--num_predictive_samples=3", "--jit=false")
+NETWORK = ("--hidden=8", *TINY)
+
+
+@pytest.fixture
+def succeeds(program):
+    """Returns a function that runs a program, checks that it succeeds, and returns its output."""
+
+    def run(name, *arguments):
+        status, out, err = program(name, *arguments)
+        assert status == 0, err
+        return out
+
+    return run
+
+
+@pytest.fixture
+def refused(program):
+    """Returns a function that runs a program that has to refuse, and returns the line it says."""
+
+    def run(name, *arguments):
+        status, _, err = program(name, *arguments)
+        assert status == 2
+        lines = [line for line in err.splitlines() if line.startswith("error:")]
+        assert len(lines) == 1, err
+        return lines[0]
+
+    return run
+
+
+def _metrics(folder):
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def _table(tmp_path, name="table.csv", target=lambda i: f"{i % 3}.5", rows=40):
+    lines = ["a,b,target", *(f"{i},{(i * 7) % 11}.25,{target(i)}" for i in range(rows))]
+    (tmp_path / name).write_text("\n".join(lines) + "\n")
+    return name
+
+
+@pytest.mark.parametrize("estimator", methods.ESTIMATORS)
+def test_train_bnn_leaves_what_it_promises_for_classes(succeeds, tmp_path, estimator):
+    succeeds("train_bnn", "--run_dir=run", f"--estimator={estimator}", *NETWORK)
+    run = tmp_path / "run"
+    names = {path.name for path in run.iterdir()}
+    assert names == {
+        *("flags.txt", "history.csv", "metrics.json", "model.keras", "pruning.json"),
+        *("training_curve.png", "reliability.png", "risk_coverage.png", "uncertainty.png"),
+        *("signal_to_noise.png", "pruning.png"),
+    }
+    metrics = _metrics(run)
+    assert {"test_accuracy", "test_nll", "test_brier", "test_ece", "kl", "temperature"} <= {
+        *metrics
+    }
+    assert metrics["kl"] > 0 and metrics["num_train"] == 1294
+    assert metrics["test_accuracy"] == pytest.approx(1 - metrics["test_error"] / 100)
+
+
+def test_train_bnn_leaves_what_it_promises_for_numbers(succeeds, tmp_path):
+    succeeds("train_bnn", "--dataset=diabetes", "--run_dir=run", *NETWORK)
+    metrics = _metrics(tmp_path / "run")
+    assert {"test_rmse", "test_log_likelihood", "test_coverage_90", "kl"} <= {*metrics}
+    # In the units of the target, whose standard deviation is 77.
+    assert 20 < metrics["test_rmse"] < 300
+    assert (tmp_path / "run" / "interval_coverage.png").exists()
+
+
+@pytest.mark.parametrize("method", [name for name in methods.METHODS if name != "vi"])
+def test_every_method_is_a_flag(succeeds, tmp_path, method):
+    steps = ["--posterior_steps=2"] if method in ("swag", "nuts") else []
+    name = _table(tmp_path)
+    succeeds(
+        "train_bnn", f"--dataset={name}", f"--method={method}", "--run_dir=run", *steps,
+        "--batch_size=8", *NETWORK,
+    )  # fmt: skip
+    metrics = _metrics(tmp_path / "run")
+    assert metrics["method"] == method and metrics["kl"] is None
+    assert np.isfinite(metrics["test_rmse"])
+    assert ("rhat_max" in metrics) == (method == "nuts")
+
+
+def test_a_table_of_classes_and_counts_can_be_learned(succeeds, tmp_path):
+    name = _table(tmp_path, target=lambda i: "abc"[i % 3])
+    succeeds("train_bnn", f"--dataset={name}", "--run_dir=a", "--batch_size=8", *NETWORK)
+    assert 0 <= _metrics(tmp_path / "a")["test_accuracy"] <= 1
+    name = _table(tmp_path, "counts.csv", target=lambda i: i % 4)
+    succeeds(
+        "train_bnn", f"--dataset={name}", "--task=regression", "--scale=poisson", "--run_dir=b",
+        "--batch_size=8", *NETWORK,
+    )  # fmt: skip
+    assert _metrics(tmp_path / "b")["test_log_likelihood"] < 0
+
+
+def test_a_run_repeats_and_can_be_evaluated_again(succeeds, tmp_path):
+    succeeds("train_bnn", "--dataset=wine", "--run_dir=first", "--seed=3", *NETWORK)
+    succeeds("train_bnn", "--flagfile=first/flags.txt", "--run_dir=second")
+    first, second = _metrics(tmp_path / "first"), _metrics(tmp_path / "second")
+    for key in ("test_nll", "test_accuracy", "kl", "digests"):
+        assert first[key] == second[key]
+    succeeds("evaluate", "--run_dir=first", "--num_predictive_samples=3")
+    again = json.loads((tmp_path / "first" / "evaluation.json").read_text())
+    assert again["test_nll"] == pytest.approx(first["test_nll"], abs=1e-6)
+
+
+def test_lenet_learns_images(succeeds, tmp_path):
+    x = np.random.default_rng(0).random((40, 14, 14)).astype(np.float32)
+    np.savez(tmp_path / "images.npz", x=x, y=np.arange(40) % 2)
+    succeeds(
+        "train_bnn", "--dataset=images.npz", "--network=lenet", "--estimator=flipout",
+        "--run_dir=run", "--batch_size=16", *TINY,
+    )  # fmt: skip
+    assert _metrics(tmp_path / "run")["kl"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--method=map --estimator=flipout", "--estimator has no effect"),
+        ("--method=ml --prior_scale=2", "--prior_scale has no effect"),
+        ("--members=3", "--members has no effect"),
+        ("--dropout=0.5", "--dropout has no effect"),
+        ("--scale=per_example", "--scale has no effect"),
+        ("--network=lenet --hidden=3", "--hidden has no effect"),
+        ("--network=lenet --dataset=wine", "LeNet is a network of images"),
+        ("--prior_scale=-1", "Impossible prior scale"),
+        ("--batch_size=5000", "batch_size does not fit"),
+        ("--uci_split=1", "split"),
+        ("--warm_up=cyclical --beta=0.5", "ends at 1"),
+    ],
+)
+def test_flags_that_do_not_fit_are_refused_before_work_starts(refused, tmp_path, arguments, words):
+    assert words in refused("train_bnn", "--run_dir=run", *arguments.split())
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [
+        (np.where(np.arange(40) == 7, np.nan, 1.5), "not finite"),
+        (np.zeros(40, int), "nothing to tell apart"),
+        (np.full(40, 2.5), "do not vary"),
+    ],
+    ids=["nan", "one_class", "constant"],
+)
+def test_targets_that_teach_nothing_are_refused(refused, tmp_path, y, words):
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    np.savez(tmp_path / "bad.npz", x=x, y=y)
+    assert words in refused("train_bnn", "--dataset=bad.npz", "--run_dir=run", "--batch_size=8")
+    assert not (tmp_path / "run").exists()
+
+
+def test_data_without_targets_are_refused(refused, tmp_path):
+    np.savez(tmp_path / "plain.npz", x=np.random.default_rng(0).normal(size=(40, 3)))
+    assert "nothing to predict" in refused("train_bnn", "--dataset=plain.npz", "--run_dir=run")
+
+
+def test_the_uci_table_runs_and_goes_on_where_it_was(succeeds, tmp_path):
+    if not (UCI_DIR / "yacht.npz").is_file():
+        pytest.skip(f"yacht.npz is not in {UCI_DIR}; {UCI_VARIABLE} says where it is")
+    arguments = ("--sets=yacht", f"--data_dir={UCI_DIR}", "--steps=9", "--members=2")
+    succeeds("uci", "--run_dir=run", "--methods=map,ensemble", *arguments)
+    before = json.loads((tmp_path / "run" / "results.json").read_text())["uci/yacht"]
+    assert len(before["map"]["rmse"]) == 20
+    succeeds("uci", "--run_dir=run", "--methods=map,vi", *arguments)
+    after = json.loads((tmp_path / "run" / "results.json").read_text())["uci/yacht"]
+    assert after["map"] == before["map"] and {*after} == {"map", "ensemble", "vi"}
+    assert "| uci/yacht |" in (tmp_path / "run" / "table.md").read_text()
+
+
+def test_the_toys_are_compared_with_nuts(succeeds, tmp_path):
+    succeeds(
+        "toys", "--run_dir=run", "--methods=map,laplace", "--steps=20", "--chain=10", "--hidden=2"
+    )
+    metrics = _metrics(tmp_path / "run")
+    for problem in ("regression", "two_moons"):
+        for row in metrics[problem]["methods"].values():
+            assert 0 <= row["total_variation"] <= 1
+        assert metrics[problem]["reference"]["rhat_max"] > 0
+    assert {p.name for p in (tmp_path / "run").glob("*.png")} == {
+        *("regression.png", "two_moons.png", "two_moons_epistemic.png"),
+    }

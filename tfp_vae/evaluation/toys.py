@@ -1,0 +1,112 @@
+"""All methods against Hamiltonian Monte Carlo on problems small enough for it."""
+
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from tfp_vae import methods
+from tfp_vae.data import Split, toys
+from tfp_vae.evaluation.divergence import total_variation
+from tfp_vae.models import Ensemble, Predictive
+
+METHODS = (
+    *("vi", "map", "mc_dropout", "ensemble"),
+    *("laplace", "laplace_last_layer", "swag"),
+)
+_NOISE = 0.15
+
+
+class Comparison(NamedTuple):
+    """What `compare` found.
+
+    Attributes:
+        train: the data.
+        grid: inputs [n, D] of the predictives.
+        predictives: {method: batch shape [n]}.
+        metrics: JSON-ready.
+    """
+
+    train: Split
+    grid: np.ndarray
+    predictives: "dict[str, Predictive]"
+    metrics: dict
+
+
+def problem_data(problem: str, seed: int) -> "tuple[Split, np.ndarray]":
+    """Returns the training data of "regression" or "two_moons" and the inputs to predict at."""
+    if problem == "regression":
+        return toys.gap(seed=seed), np.linspace(-4, 4, 161, dtype=np.float32)[:, np.newaxis]
+    if problem == "two_moons":
+        across = np.linspace(-3, 4, 50, dtype=np.float32)
+        down = np.linspace(-2.5, 3, 50, dtype=np.float32)
+        return toys.two_moons(seed=seed), np.stack(np.meshgrid(across, down), -1).reshape(-1, 2)
+    raise ValueError(f"Unknown problem. Expected regression or two_moons. Received {problem!r}.")
+
+
+def compare(
+    problem: str, chosen, hidden: int, steps: int, chain: int, seed: int, progress=None
+) -> Comparison:
+    """Returns the predictive distributions of the chosen methods on one problem.
+
+    Same network (one hidden layer, tanh), same prior N(0, 1) on standardized inputs, same
+    likelihood with the true noise; only variational inference keeps its own weights' prior fixed to
+    the same N(0, 1).
+
+    Args:
+        problem: "regression" or "two_moons".
+        chosen: names in `methods.METHODS`; "nuts" first, as the reference.
+        hidden: width.
+        steps: full-batch training steps.
+        chain: samples of NUTS per chain.
+        seed: fixes data, weights and noise.
+        progress: called with (methods done, methods in all).
+    """
+    train, grid = problem_data(problem, seed)
+    predictives, found = {}, {}
+    for done, name in enumerate(chosen, 1):
+        keras.utils.set_random_seed(seed)
+        recipe = methods.Recipe(
+            name,
+            hidden=(hidden,),
+            activation="tanh",
+            scale=_NOISE,
+            learned_prior=False,
+            samples=8 if name == "vi" else 1,
+            members=10,
+            posterior_steps=chain,
+            posterior_rate=1e-3,
+        )
+        model = methods.make_member(recipe, train.shape, _classes(train), seed=seed)
+        if recipe.method == "ensemble":
+            model = Ensemble(model, recipe.members, seed=seed)
+        rate = keras.optimizers.schedules.CosineDecay(1e-2, steps)
+        at_once = min(100, steps)
+        model.compile(
+            optimizer=keras.optimizers.Adam(rate), steps_per_execution=at_once, jit_compile=False
+        )
+        model.fit(
+            train,
+            batch_size=len(train),
+            steps_per_epoch=at_once,
+            # NUTS only needs a place to start.
+            epochs=1 if name == "nuts" else max(1, steps // at_once),
+            verbose=0,
+        )
+        predictor = methods.finish(recipe, model, train, seed)
+        predictives[name] = predictor.predictive(grid, 400)
+        if name == "nuts":
+            found["reference"] = predictor.chains.summary()
+        if progress is not None:
+            progress(done, len(chosen))
+    reference = predictives["nuts"]
+    found["methods"] = {
+        name: {"total_variation": float(total_variation(p, reference).mean())}
+        for name, p in predictives.items()
+        if name != "nuts"
+    }
+    return Comparison(train, grid, predictives, found)
+
+
+def _classes(train: Split) -> "int | None":
+    return None if train.labels is None else int(train.labels.max()) + 1

@@ -73,7 +73,9 @@ def batch_mean(values: tf.Tensor, sample_weight: tf.Tensor | None = None) -> tf.
     if sample_weight is not None:
         weight = tf.cast(sample_weight, values.dtype)
         values = values * tf.reshape(weight, [-1] + [1] * (values.shape.rank - 1))
-    return tf.reduce_mean(values, axis=0)
+    # A replica may be left without rows by a short last batch: its part is 0, not 0 / 0.
+    count = tf.cast(tf.shape(values)[0], values.dtype)
+    return tf.math.divide_no_nan(tf.reduce_sum(values, axis=0), count)
 
 
 def elbo(terms: Terms) -> tf.Tensor:

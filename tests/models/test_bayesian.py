@@ -228,7 +228,6 @@ def test_data_without_a_size_need_n_to_be_given(make):
 
 
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed:UserWarning")
-@pytest.mark.xfail(strict=True, reason="fit looks for the KL before a network has weights")
 def test_a_generator_builds_a_network_that_is_told_n():
     bnn = tv.BayesianNetwork(tv.layers.DenseFlipout(1), tv.likelihoods.Normal(), num_data=24)
     bnn.compile(optimizer="adam")

@@ -80,7 +80,6 @@ def test_a_vae_with_bayesian_weights_trains_and_comes_back_from_a_file(
     assert histories[0]["elbo"] == pytest.approx(histories[1]["elbo"], rel=1e-5)
 
 
-@pytest.mark.xfail(strict=True, reason="the graph of `bounds` keeps the first N")
 def test_bounds_have_the_global_kl_of_the_n_that_was_trained_on(make_bayesian_vae, binary_images):
     vae, x = make_bayesian_vae(num_data=10), binary_images(40)
     vae.compile(optimizer=keras.optimizers.SGD(0.0))

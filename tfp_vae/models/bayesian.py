@@ -148,6 +148,11 @@ class BayesianNetwork(SupervisedModel):
             total -= priors.log_prob(self.weight_prior, self.point_weights())
         return total
 
+    @property
+    def has_weight_kl(self):
+        """Whether weights have a posterior or a prior."""
+        return self.weight_prior is not None or super().has_weight_kl
+
     def point_weights(self) -> list:
         """Returns the trainable weights of the network that have no posterior."""
         owned = [w for layer in self.bayesian_layers() for w in layer.weights]

@@ -204,10 +204,15 @@ class Ensemble(SupervisedModel):
         key = self.noise_key(training) if seed is None else self.caller_key(seed)
         return self.distribution(self._parameters(x, key, ESTIMATOR, training))
 
+    @property
+    def has_weight_kl(self):
+        """Whether the members' weights have a posterior or a prior."""
+        return self._hidden.member.has_weight_kl
+
     def kl_divergence(self):
         """Returns the mean over members of KL(q(w) || p(w)) in nats; 0.0 where there is none."""
         member = self._hidden.member
-        if member.weight_prior is None and not member.bayesian_layers():
+        if not member.has_weight_kl:
             return 0.0
         key = self.caller_key(None)
 

@@ -112,7 +112,7 @@ class Intake:
         if "initial_epoch" in kwargs:
             before = 0
         else:
-            before = int(self.training_step) // split.num_batches(batch_size)
+            before = int(tf.convert_to_tensor(self.training_step)) // split.num_batches(batch_size)
         first = before + kwargs.get("initial_epoch", 0)
         epoch = tf.Variable(first, trainable=False, dtype=tf.int64)
         set_epoch = keras.callbacks.LambdaCallback(

@@ -122,6 +122,11 @@ class VAE(VariationalModel):
         self.build((None, *decoder.event_shape))
         self._bounds_function = None
 
+    def take_size(self, split):
+        """Takes N, which is a constant in the graph of `bounds` too."""
+        super().take_size(split)
+        self._bounds_function = None
+
     def build(self, input_shape):
         """Builds prior, encoder and decoder."""
         if not self.prior.built:

@@ -84,6 +84,10 @@ class VariationalModel(Intake, keras.Model):
 
     def adapt(self, split: Split) -> None:
         """Takes from the training data what the model has to know beforehand; N, in any case."""
+        self.take_size(split)
+
+    def take_size(self, split: Split) -> None:
+        """Takes N, the number of examples of the training data."""
         if self.num_data != len(split):
             self.num_data = len(split)
             self.train_function = self.test_function = None  # N is a constant in their graphs
@@ -116,23 +120,31 @@ class VariationalModel(Intake, keras.Model):
             total += layer.kl_divergence()
         return total
 
-    def global_terms(self) -> dict:
-        """Returns `kl_global` and `num_data` for `Terms`.
+    @property
+    def has_weight_kl(self) -> bool:
+        """Whether the bound has a KL of weights, so that N matters."""
+        return bool(self.bayesian_layers())
 
-        Raises:
-            ValueError: if there is a KL of weights and N is not known.
-        """
-        kl = self.kl_divergence()
-        if isinstance(kl, float):
-            return {}
-        if self.num_data is None:
+    def check_size(self) -> None:
+        """Raises `ValueError` if there is a KL of weights and N is not known."""
+        if self.has_weight_kl and self.num_data is None:
             raise ValueError(
                 "N is not known: the KL of the weights has to be divided by the size of the "
                 "training set. Expected fit(Split or arrays), or num_data=N given to "
                 f"{type(self).__name__} where the data are a dataset or a generator. Received "
                 "neither."
             )
-        return {"kl_global": kl, "num_data": float(self.num_data)}
+
+    def global_terms(self) -> dict:
+        """Returns `kl_global` and `num_data` for `Terms`.
+
+        Raises:
+            ValueError: if there is a KL of weights and N is not known.
+        """
+        self.check_size()
+        if not self.has_weight_kl:
+            return {}
+        return {"kl_global": self.kl_divergence(), "num_data": float(self.num_data)}
 
     def weight_noise(self, key: tf.Tensor, mode: str = ESTIMATOR):
         """Returns a context in which Bayesian layers draw from `key`; see `layers.noise`."""
@@ -189,7 +201,7 @@ class VariationalModel(Intake, keras.Model):
         if self.data_kind is None:
             self.adapt(split)
         else:  # trained before: its units stay, N is that of the data at hand
-            VariationalModel.adapt(self, split)
+            self.take_size(split)
 
     def fit(
         self,
@@ -242,7 +254,7 @@ class VariationalModel(Intake, keras.Model):
         else:
             x, y = self._checked(x, y, "training")
             y = x if y is None and weighted else y  # Keras drops weights without targets
-            self.global_terms()  # which says how to give N, if it is needed and missing
+            self.check_size()
         if isinstance(x, tf.data.Dataset):
             kwargs["shuffle"] = False  # a dataset brings its order
         return super().fit(

@@ -28,14 +28,16 @@ def main():
     history, metrics = training_flags.fit(model, data, run)
     predictor = methods.finish(chosen, model, data.train, training_flags.SEED.value)
     metrics |= {"method": chosen.method, "kl": None}
-    metrics |= evaluation.predictive_metrics(predictor, data.test, num_samples, verbose=True)
-    metrics |= evaluation.temperature_metrics(predictor, data, num_samples)
+    test = evaluation.predict(predictor, data.test, num_samples, verbose=True)
+    validation = evaluation.predict(predictor, data.validation, num_samples)
+    metrics |= evaluation.distribution_metrics(test, data.test.y)
+    metrics |= evaluation.temperature_metrics(validation, data.validation.y, test, data.test.y)
     if chosen.method == "vi":
         metrics |= evaluation.weight_metrics(model)
     if chosen.method == "nuts":
         metrics |= predictor.chains.summary()
     run.write_json("metrics.json", metrics)
-    plots.write_predictive(run, predictor, data, history, num_samples)
+    plots.write_predictive(run, predictor, data.test, test, history)
     print(report.summary(metrics))
     print(f"again:   {cli.command('experiments.train_bnn', run.path)}")
     print(f"results: {run.path.resolve()}")

@@ -6,6 +6,7 @@ from tfp_vae.evaluation.latent import active_units, posterior_means
 from tfp_vae.evaluation.likelihood import elbo, log_likelihood, test_metrics
 from tfp_vae.evaluation.predictive import (
     distribution_metrics,
+    predict,
     predictive_metrics,
     prune,
     pruning_curve,
@@ -23,6 +24,7 @@ __all__ = [
     "elbo",
     "log_likelihood",
     "posterior_means",
+    "predict",
     "predictive_metrics",
     "prune",
     "pruning_curve",

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.data import Data, Split
+from tfp_vae.data import Split
 from tfp_vae.evaluation.calibration import (
     apply_temperature,
     classification_metrics,
@@ -61,9 +61,7 @@ def predictive_metrics(
     """
     split = predictor.trained_model().as_split(split)
     predictive = predict(predictor, split, num_samples, seed, verbose)
-    return distribution_metrics(predictive, split.y, prefix) | {
-        "num_predictive_samples": int(predictive.components_distribution.batch_shape[-1])
-    }
+    return distribution_metrics(predictive, split.y, prefix)
 
 
 def distribution_metrics(predictive: Predictive, y: np.ndarray, prefix: str = "test_") -> dict:
@@ -80,26 +78,29 @@ def distribution_metrics(predictive: Predictive, y: np.ndarray, prefix: str = "t
         )
     for name in ("total", "aleatoric", "epistemic"):
         found[f"{prefix}{name}_uncertainty"] = float(tf.reduce_mean(getattr(predictive, name)))
+    found["num_predictive_samples"] = int(predictive.components_distribution.batch_shape[-1])
     return found
 
 
 def temperature_metrics(
-    predictor: Predictor, data: Data, num_samples: int, prefix: str = "test_"
+    validation: Predictive,
+    validation_labels: np.ndarray,
+    test: Predictive,
+    test_labels: np.ndarray,
+    prefix: str = "test_",
 ) -> dict:
     """Returns the temperature that validation data ask for, and NLL and ECE on test data with it.
 
-    Empty for regression.
+    Guo et al., 2017, sec. 4.2, on the logs of averaged probabilities. Empty for regression.
     """
-    validation = predictor.predictive(data.validation, num_samples)
     if not validation.is_categorical:
         return {}
-    test = predictor.predictive(data.test, num_samples)
-    temperature = temperature_scaling(validation.log_probs.numpy(), data.validation.labels)
+    temperature = temperature_scaling(validation.log_probs.numpy(), validation_labels)
     scaled = apply_temperature(test.log_probs.numpy(), temperature)
     return {
         "temperature": temperature,
-        f"{prefix}nll_scaled": nll(scaled, data.test.labels),
-        f"{prefix}ece_scaled": expected_calibration_error(scaled, data.test.labels),
+        f"{prefix}nll_scaled": nll(scaled, test_labels),
+        f"{prefix}ece_scaled": expected_calibration_error(scaled, test_labels),
     }
 
 

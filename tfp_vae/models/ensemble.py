@@ -10,7 +10,9 @@ import tensorflow as tf
 
 from tfp_vae.data import Split
 from tfp_vae.distributions.base import registered
+from tfp_vae.layers import BayesianLayer, MonteCarloDropout
 from tfp_vae.layers.noise import ESTIMATOR, SHARED, Noise, use
+from tfp_vae.layers.noise import of as noise_of
 from tfp_vae.models.bayesian import BayesianNetwork
 from tfp_vae.models.predictive import DEFAULT_PREDICTIVE_SAMPLES
 from tfp_vae.models.supervised import SupervisedModel
@@ -36,7 +38,7 @@ class Ensemble(SupervisedModel):
     """`size` networks trained independently, in one pass (Lakshminarayanan et al., 2017).
 
     The loss is the sum over members, so that each has the gradient that it would have alone; the
-    metrics are means over members.
+    metrics are means over members; accuracy is that of their mean probabilities.
 
     Args:
         member: a `BayesianNetwork` of any method that says what a member is; its own weights are
@@ -77,6 +79,12 @@ class Ensemble(SupervisedModel):
                     "Moving averages are not kept per member. Expected a network without "
                     f"BatchNormalization. Received {layer.name}."
                 )
+            ours = isinstance(layer, BayesianLayer | MonteCarloDropout)
+            if getattr(layer, "seed_generator", None) is not None and not ours:
+                raise ValueError(
+                    "The noise of Keras' own layers stands still in an ensemble. Expected "
+                    f"tfp_vae.layers.MonteCarloDropout or none. Received {layer.name}."
+                )
         if not member.built and input_shape is None:
             raise ValueError(
                 "The member is not built. Expected input_shape, the shape of one example. Received "
@@ -86,6 +94,11 @@ class Ensemble(SupervisedModel):
         self.input_shape_of_member = tuple(input_shape or member.event_shape)
         if not member.built:
             member.build((None, *self.input_shape_of_member))
+        if any(w.regularizer is not None for w in member.trainable_variables):
+            raise ValueError(
+                "Regularizers would be lost in an ensemble. Expected weight_prior in their place. "
+                f"Received a regularizer in {member.name}."
+            )
         self._hidden = _Hidden(member)
         self.event_shape = (
             self.input_shape_of_member
@@ -214,7 +227,9 @@ class Ensemble(SupervisedModel):
         member = self._hidden.member
         if not member.has_weight_kl:
             return 0.0
-        key = self.caller_key(None)
+        key, layers = self.caller_key(None), member.bayesian_layers()
+        if layers:  # a KL without closed form has the noise of the step, as in a member alone
+            key = noise_of(layers[0].seed_generator).key
 
         def kl(index):
             with use(self._noise(key, index, ESTIMATOR)):

@@ -62,6 +62,7 @@ class Laplace(WeightPosterior):
             ValueError: if the model is no model of `split`.
         """
         split = self.network_model.as_split(split)
+        self._forget()
         accumulate = tf.function(self._curvature, autograph=False, reduce_retracing=True)
         total = 0.0
         for x, y in split.dataset(min(self.batch_size, len(split)), with_y=True):
@@ -79,14 +80,16 @@ class Laplace(WeightPosterior):
     def _prior_precision(self) -> np.ndarray:
         # By differentiation, so that any normal prior has it right.
         with tf.GradientTape() as outer:
-            at = tf.zeros_like(self.loc)
+            at = tf.zeros([len(self.index)])
             outer.watch(at)
             with tf.GradientTape() as inner:
                 inner.watch(at)
-                log_prior = self.with_weights(at, lambda: -self.network_model.kl_divergence())
+                # The others stay: a learned scale of the prior is among them.
+                whole = tf.tensor_scatter_nd_update(self.loc, self.index[:, np.newaxis], at)
+                log_prior = self.with_weights(whole, lambda: -self.network_model.kl_divergence())
             slope = inner.gradient(log_prior, at)
         curvature = outer.gradient(slope, at, unconnected_gradients="zero")
-        return np.maximum(-curvature.numpy()[self.index].astype(np.float64), 1e-8)
+        return np.maximum(-curvature.numpy().astype(np.float64), 1e-8)
 
     def _curvature(self, x):
         """Returns the sum over a batch of J' H J, or of its diagonal."""
@@ -119,8 +122,8 @@ class Laplace(WeightPosterior):
             return tf.stack(
                 [distribution.loc / scale, np.sqrt(2) * distribution.scale / scale], axis=-1
             )
-        rate = tf.stop_gradient(distribution.rate)
-        return (tf.sqrt(rate) * tf.math.log(distribution.rate))[:, tf.newaxis]
+        log_rate = distribution.log_rate
+        return (tf.exp(0.5 * tf.stop_gradient(log_rate)) * log_rate)[:, tf.newaxis]
 
     def draw(self, num_samples, key):
         """Returns draws of the weights, [S, P]."""

@@ -47,9 +47,9 @@ class NUTS(WeightPosterior):
     Full batches, all chains in one vectorised program, step size by dual averaging.
 
     Args:
-        model: a `BayesianNetwork` of ordinary layers with a `weight_prior`; trained or not, only
-            its structure, prior and the units of its data are used.
-        num_chains: C, each from its own draw of the prior.
+        model: a `BayesianNetwork` of ordinary layers with a `weight_prior`; the chains start
+            around the weights that it has.
+        num_chains: C.
         num_samples: kept per chain.
         num_burnin: steps of adaptation, thrown away.
         max_tree_depth: at most 2^depth - 1 leapfrog steps per sample.
@@ -75,6 +75,7 @@ class NUTS(WeightPosterior):
     def fit(self, split: Split, seed: int = 0) -> "NUTS":
         """Runs the chains on all of `split` at once."""
         split = self.network_model.as_split(split)
+        self._forget()
         x, y = tf.constant(split.values()), tf.constant(split.y)
         key = fold_in(seed, 77)
         start = self.point() + 0.1 * tf.random.stateless_normal(
@@ -115,7 +116,7 @@ class NUTS(WeightPosterior):
         few = x[:: max(1, len(split) // 20)][:20]
         predicted = self.parameters_of(self._samples.samples, few).numpy()
         predicted = predicted.reshape(self.num_samples, self.num_chains, -1)
-        predicted = predicted[..., predicted.std(axis=(0, 1)) > 0]  # a fixed scale does not mix
+        predicted = predicted[..., np.ptp(predicted, axis=(0, 1)) > 0]  # a fixed scale does not mix
         rhat = np.ones(predicted.shape[-1])
         if self.num_chains > 1:
             rhat = tfp.mcmc.potential_scale_reduction(predicted, split_chains=True).numpy()

@@ -52,6 +52,7 @@ class SWAG(WeightPosterior):
         walk.build((None, *model.event_shape))
         for new, old in zip(walk.weights, model.weights, strict=True):
             new.assign(old)
+        walk.data_kind = model.data_kind or split.kind  # or the walk would take units of its own
         walk.compile(
             optimizer=walker(learning_rate),
             steps_per_execution=split.num_batches(batch_size),
@@ -64,13 +65,20 @@ class SWAG(WeightPosterior):
         """Takes the moments of a path of weights, [T, P].
 
         Raises:
+            ValueError: if these are no weights of the model.
             FloatingPointError: if the path left the finite numbers.
         """
+        if path.ndim != 2 or path.shape[1] != self.num_weights:
+            raise ValueError(
+                f"The path does not fit the model. Expected shape (T, {self.num_weights}). "
+                f"Received {path.shape}."
+            )
         if not np.isfinite(path).all():
             raise FloatingPointError(
                 "SWAG's walk broke down. Expected finite weights. Received NaN or infinity; a "
                 "lower learning rate is the likely cure."
             )
+        self._forget()
         path = path.astype(np.float64)
         self.mean = tf.constant(path.mean(axis=0), tf.float32)
         self.scale = tf.constant(path.std(axis=0), tf.float32)

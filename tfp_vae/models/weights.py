@@ -78,6 +78,10 @@ class WeightPosterior(Predictor):
         model = self.network_model
         return model.likelihood(model.network(x, training=False))
 
+    def _forget(self):
+        # Compiled draws have what they drew from in them as constants.
+        self.__dict__.pop("_drawing_functions", None)
+
     def log_likelihood(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         """Returns log p(y|x, w) of each example, [B], with the weights in force."""
         likelihood = self.network_model.distribution(self.parameters(x))

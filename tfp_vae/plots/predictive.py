@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tfp_vae import evaluation
-from tfp_vae.data import Data, Split
+from tfp_vae.data import Split
 from tfp_vae.evaluation import calibration
 from tfp_vae.evaluation.predictive import probability_transform
 from tfp_vae.models import BayesianNetwork, Predictive, Predictor
@@ -139,24 +139,23 @@ def uncertainty_histogram(predictive: Predictive, labels: np.ndarray) -> Figure:
 
 
 def write_predictive(
-    run: RunFolder, predictor: Predictor, data: Data, history: dict, num_samples: int
+    run: RunFolder, predictor: Predictor, split: Split, predictive: Predictive, history: dict
 ) -> None:
-    """Writes every picture that fits a supervised model and its data into a run folder."""
+    """Writes every picture of a method and its predictive on `split` into a run folder."""
     run.write_figure("training_curve.png", training_curve(history, "KL(q(w) || p(w)) / N"))
-    predictive = predictor.predictive(data.test, num_samples)
     if predictive.is_categorical:
-        log_probs, labels = predictive.log_probs.numpy(), data.test.labels
+        log_probs, labels = predictive.log_probs.numpy(), split.labels
         run.write_figure("reliability.png", reliability_diagram(log_probs, labels, "test"))
         curve = calibration.risk_coverage(log_probs, labels)
         run.write_figure("risk_coverage.png", risk_coverage({"test": curve[:2]}))
         run.write_figure("uncertainty.png", uncertainty_histogram(predictive, labels))
     else:
-        cdf = probability_transform(predictive, data.test.targets)
+        cdf = probability_transform(predictive, split.targets)
         run.write_figure("interval_coverage.png", interval_coverage({"test": cdf}))
     if isinstance(predictor, BayesianNetwork) and predictor.bayesian_layers():
         ratios = evaluation.signal_to_noise(predictor)
         run.write_figure("signal_to_noise.png", signal_to_noise(ratios))
-        curve = evaluation.pruning_curve(predictor, data.test, PRUNED, min(num_samples, 30))
+        curve = evaluation.pruning_curve(predictor, split, PRUNED, num_samples=10, verbose=True)
         chosen = "accuracy" if predictive.is_categorical else "rmse"
         run.write_figure("pruning.png", pruning(curve, chosen))
         run.write_json("pruning.json", curve)

@@ -10,7 +10,7 @@ from absl import flags
 
 import tfp_vae as tv
 from experiments import cli
-from tfp_vae import evaluation, report
+from tfp_vae import evaluation, methods, report
 
 flags.adopt_module_key_flags(cli)
 _SPLIT = flags.DEFINE_enum("split", "test", ["train", "validation", "test"], "Which examples.")
@@ -29,8 +29,15 @@ def main():
     run = report.RunFolder(cli.RUN_DIR.value, overwrite=True)
     model = tv.load(run / "model.keras")
     source = cli.source()
+    known_run = (run / "metrics.json").exists() or not cli.DATASET.present
+    trained = report.read_json(run / "metrics.json") if known_run else {}
+    if trained.get("method") in methods.AFTERWARDS:
+        raise ValueError(
+            f"The posterior of {trained['method']} is not in model.keras, which holds the point it "
+            "started from. Expected a run of another method. Received this one; train_bnn with its "
+            "flags.txt makes the posterior again."
+        )
     if not cli.DATASET.present:  # what the model was trained on
-        trained = report.read_json(run / "metrics.json")
         known = {key: trained.get(key) for key in source}
         source = known | {key: value for key, value in source.items() if value and key in _MOVABLE}
     data = cli.load(source, model.data_kind)

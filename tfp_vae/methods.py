@@ -30,6 +30,8 @@ METHODS = {
     "swag": "SWAG",
     "nuts": "Hamiltonian Monte Carlo (NUTS)",
 }
+# Methods whose posterior starts from the trained point and is no part of the Keras model.
+AFTERWARDS = ("laplace", "laplace_last_layer", "swag", "nuts")
 ESTIMATORS = {
     "reparameterization": (layers.DenseReparameterization, layers.Conv2DReparameterization),
     "local": (layers.DenseLocalReparameterization, layers.Conv2DLocalReparameterization),

@@ -8,6 +8,7 @@ from tfp_vae.evaluation import calibration, regression
 from tfp_vae.plots.style import INK, TRAIN, VALIDATION
 
 _GREY, _PALE = "#8d99ae", "#a9cce3"
+_WIDEST = 60.0  # decibels on the axis of signal-to-noise ratios
 
 
 def _check_curves(curves: dict, what: str) -> None:
@@ -121,7 +122,8 @@ def signal_to_noise(ratios: "dict[str, np.ndarray]", bins: int = 60) -> Figure:
 
     Args:
         ratios: {layer name: |loc| / scale, any shape}. The lowest bin holds everything below
-            it too, zeros among them, so that the thousandth in the tail does not set the axis.
+            it too, zeros among them, so that neither the thousandth in the tail nor weights that
+            training has let go to nothing set the axis.
         bins: of all rows together.
 
     Raises:
@@ -141,6 +143,7 @@ def signal_to_noise(ratios: "dict[str, np.ndarray]", bins: int = 60) -> Figure:
             decibels[name] = 10 * np.log10(values)
     finite = np.concatenate([values[np.isfinite(values)] for values in decibels.values()])
     low, high = np.quantile(finite, [0.001, 1.0]) if finite.size else (-1.0, 1.0)
+    low = max(low, high - _WIDEST)
     edges = np.linspace(low, max(high, low + 1), bins + 1)
     figure = Figure(figsize=(7, 0.8 + 1.4 * len(ratios)), layout="constrained")
     axes = figure.subplots(len(ratios), 1, sharex=True, squeeze=False)[:, 0]

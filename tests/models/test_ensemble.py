@@ -89,19 +89,19 @@ def test_groups_learn_each_its_own_data_in_its_own_units(base_seed):
     tables[1] = (tables[1][0] * 5 + 20, tables[1][1] / 10 - 7)
     x, y = (np.stack(parts, axis=1) for parts in zip(*tables, strict=True))
     ensemble = _ensemble(2, _member(weight_prior=1.0), groups=2)
-    alone = [ensemble.member(i) for i in range(4)]
-    history = _train(ensemble, x, y)
-    losses = [_train(model, *tables[i // 2])["loss"] for i, model in enumerate(alone)]
-    np.testing.assert_allclose(history["loss"], np.sum(losses, axis=0), rtol=1e-4)
+    alone = {i: ensemble.member(i) for i in (1, 2)}  # the last of one group, the first of the next
+    _train(ensemble, x, y)
+    for i, model in alone.items():
+        _train(model, *tables[i // 2])
     predictive = ensemble.predictive(x[:5], 10)
     assert (x.shape, y.shape, predictive.batch_shape) == ((16, 2, 3), (16, 2), (5, 2))
     parts = predictive.components_distribution
     assert parts.batch_shape == (5, 2, 2)
     assert ensemble.predict(x[:5], verbose=0).shape == (5, 2)
     assert predictive.log_prob(y[:5]).shape == (5, 2)
-    for i in range(4):
+    for i, model in alone.items():
         group, member = i // 2, ensemble.member(i)
-        _assert_same_weights(member, alone[i])
+        _assert_same_weights(member, model)
         own_x, own_y = tables[group]
         assert float(member.likelihood.target_mean) == pytest.approx(own_y.mean(), rel=1e-4)
         np.testing.assert_allclose(member.network.layers[0].scale, own_x.std(0), rtol=1e-4)
@@ -178,17 +178,14 @@ def test_predictive_is_the_mixture_of_the_members_probabilities(base_seed):
     assert found["accuracy"] == pytest.approx(np.mean(each.mean(0).argmax(1) == y))
 
 
-@pytest.mark.parametrize("groups", [None, 2])
-def test_a_loaded_ensemble_predicts_and_trains_on_as_the_saved_one(groups, tmp_path, base_seed):
+def test_a_loaded_ensemble_predicts_and_trains_on_as_the_saved_one(tmp_path, base_seed):
     x, y = _table(seed=base_seed)
-    if groups:
-        x, y = np.stack([x, 2 * x], axis=1), np.stack([y, -y], axis=1)
-    member = _member(layer="DenseFlipout")
-    ensemble = _ensemble(2, member, groups=groups, seed=5)
+    x, y = np.stack([x, 2 * x], axis=1), np.stack([y, -y], axis=1)
+    ensemble = _ensemble(2, _member(layer="DenseFlipout"), groups=2, seed=5)
     _train(ensemble, x, y)
     ensemble.save(tmp_path / "model.keras")
     again = tv.load(tmp_path / "model.keras")
-    assert (again.size, again.groups, again.num_data) == (2, groups, 16)
+    assert (again.size, again.groups, again.num_data) == (2, 2, 16)
     for one, other in zip(again.stacks, ensemble.stacks, strict=True):
         np.testing.assert_array_equal(one, other)
     means = [model.predictive(x, 6).mean() for model in (again, ensemble)]

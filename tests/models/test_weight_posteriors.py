@@ -329,7 +329,7 @@ def test_models_without_a_posterior_to_approximate_are_refused(kind, linear):
         (lambda model: tv.Laplace(model, "full"), r"Unknown structure.*diagonal.*Received 'full'"),
         (lambda model: tv.SWAG(model, rank=1), r"Impossible rank.*>= 2.*Received 1"),
         (lambda model: tv.NUTS(model, num_chains=0), r"Impossible num_chains.*Received 0"),
-        (lambda model: tv.NUTS(model, num_samples=1.5), r"Impossible num_samples.*Received 1.5"),
+        (lambda model: tv.NUTS(model, num_samples=1), r"Impossible num_samples.*>= 2.*Received 1"),
         (lambda model: WeightSamples(model, np.zeros((5, 4))), r"\(S, 3\).*Received \(5, 4\)"),
         (lambda model: WeightSamples(model, np.zeros(3)), r"\(S, 3\).*Received \(3,\)"),
         (lambda model: tv.SWAG(model).take(np.zeros((5, 4))), r"\(T, 3\).*Received \(5, 4\)"),

@@ -50,7 +50,7 @@ class NUTS(WeightPosterior):
         model: a `BayesianNetwork` of ordinary layers with a `weight_prior`; the chains start
             around the weights that it has.
         num_chains: C.
-        num_samples: kept per chain.
+        num_samples: kept per chain, at least 2.
         num_burnin: steps of adaptation, thrown away.
         max_tree_depth: at most 2^depth - 1 leapfrog steps per sample.
     """
@@ -64,9 +64,12 @@ class NUTS(WeightPosterior):
         max_tree_depth: int = 7,
     ):
         super().__init__(model)
-        for name, value in (("num_chains", num_chains), ("num_samples", num_samples)):
-            if int(value) != value or value < 1:
-                raise ValueError(f"Impossible {name}. Expected an integer >= 1. Received {value}.")
+        # A chain of one sample has no variance, which R-hat is made of.
+        for name, value, least in (("num_chains", num_chains, 1), ("num_samples", num_samples, 2)):
+            if int(value) != value or value < least:
+                raise ValueError(
+                    f"Impossible {name}. Expected an integer >= {least}. Received {value}."
+                )
         self.num_chains, self.num_samples = num_chains, num_samples
         self.num_burnin, self.max_tree_depth = num_burnin, max_tree_depth
         self.chains: Chains | None = None
@@ -119,7 +122,8 @@ class NUTS(WeightPosterior):
         predicted = predicted[..., np.ptp(predicted, axis=(0, 1)) > 0]  # a fixed scale does not mix
         rhat = np.ones(predicted.shape[-1])
         if self.num_chains > 1:
-            rhat = tfp.mcmc.potential_scale_reduction(predicted, split_chains=True).numpy()
+            halves = self.num_samples >= 4
+            rhat = tfp.mcmc.potential_scale_reduction(predicted, split_chains=halves).numpy()
         size = _effective_sample_size(predicted)
         self.chains = Chains(
             samples,

@@ -1,0 +1,134 @@
+"""Recipes: every method builds, trains and predicts on tables; what no recipe can be."""
+
+import keras
+import numpy as np
+import pytest
+
+import tfp_vae as tv
+from tfp_vae import methods
+from tfp_vae.data import Data, Kind, Split
+from tfp_vae.methods import Recipe
+
+COUNT, DRAWS, STEPS = 40, 7, 2
+COMPONENTS = {"map": 1, "ml": 1, "ensemble": 2}
+
+
+def _data(task, seed=0):
+    """Returns three splits of a table with three features."""
+    rng = np.random.default_rng([seed, 71])
+    x = rng.normal(5.0, 2.0, (COUNT + 20, 3))
+    signal = x @ [1.0, -1.0, 0.5] + 0.3 * rng.normal(size=len(x))
+    y = {"targets": 100 * signal}
+    if task == "classification":
+        y = {"labels": np.digitize(signal, np.quantile(signal, [1 / 3, 2 / 3]))}
+    elif task == "counts":
+        y = {"targets": rng.poisson(np.exp(0.2 * signal))}
+    elif task is None:
+        y = {}
+    whole = Split(x, Kind.REAL, **y)
+    parts = {"train": slice(COUNT), "validation": slice(COUNT, 50), "test": slice(50, None)}
+    return Data("table", **{name: whole.select(index, name) for name, index in parts.items()})
+
+
+def _predictor(recipe, data):
+    model = methods.build(recipe, data, seed=3)
+    # Two steps: tracing them takes longer than doing them.
+    model.compile(optimizer=keras.optimizers.Adam(0.05), run_eagerly=True)
+    history = model.fit(data.train, batch_size=COUNT, epochs=2, verbose=0).history
+    assert np.all(np.isfinite(history["loss"]))
+    assert model.seed == 3
+    return methods.finish(recipe, model, data.train)
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param(m, marks=pytest.mark.slow if m == "nuts" else ()) for m in methods.METHODS],
+)
+def test_every_method_trains_on_a_table_and_predicts(method, task, base_seed):
+    data = _data(task, base_seed)
+    walk = {"posterior_steps": STEPS, "posterior_rate": 0.1}
+    recipe = Recipe(method, hidden=(8,), members=2, dropout=0.5, **walk)
+    predictor = _predictor(recipe, data)
+    predictive = predictor.predictive(data.test, DRAWS)
+    assert predictive.batch_shape == (10,)
+    parts = predictive.components_distribution
+    assert parts.batch_shape == (10, COMPONENTS.get(method, DRAWS))
+    assert np.all(np.isfinite(predictive.log_prob(data.test.y)))
+    assert np.all(np.isfinite(predictive.total))
+    assert predictive.is_categorical == (task == "classification")
+    if predictive.is_categorical:
+        assert predictive.probs.shape == (10, 3)
+        np.testing.assert_allclose(np.sum(predictive.probs, axis=1), 1, rtol=1e-5)
+    else:  # in the units of the target
+        assert abs(np.mean(predictive.mean()) - data.train.targets.mean()) < 500
+        assert np.all(predictive.stddev() > 1)
+    if COMPONENTS.get(method) == 1:
+        np.testing.assert_allclose(predictive.epistemic, 0, atol=1e-5)
+    else:
+        assert np.all(predictive.epistemic > 0)
+    again = predictor.predictive(data.test, DRAWS)
+    np.testing.assert_array_equal(again.log_prob(data.test.y), predictive.log_prob(data.test.y))
+
+
+@pytest.mark.parametrize("method", ["vi", "laplace"])
+def test_counts_have_a_rate(method, base_seed):
+    data = _data("counts", base_seed)
+    recipe = Recipe(method, hidden=(2,), scale="poisson")
+    predictive = _predictor(recipe, data).predictive(data.test, DRAWS)
+    assert predictive.components_distribution.name == "Poisson"
+    assert np.all(predictive.mean() > 0)
+    assert np.all(predictive.epistemic > 0)
+
+
+def test_a_recipe_says_what_the_layers_are():
+    def made(method, **options):
+        shape = (3,) if options.get("network") != "lenet" else (28, 28, 1)
+        return methods.make_member(Recipe(method, **options), shape, 10)
+
+    def names(model):
+        return [type(layer).__name__ for layer in model.network.layers]
+
+    tail = ["Standardize", "Flatten"]
+    assert names(made("map", hidden=(4, 4))) == [*tail, "Dense", "Dense", "Dense"]
+    dropped = [*tail, "Dense", "MonteCarloDropout", "Dense", "MonteCarloDropout", "Dense"]
+    assert names(made("mc_dropout", hidden=(4, 4))) == dropped
+    for estimator, (dense, _) in methods.ESTIMATORS.items():
+        assert names(made("vi", estimator=estimator)) == [*tail, *[dense.__name__] * 2]
+    assert made("ml").weight_prior is None
+    assert made("map", prior_scale=0.5).weight_prior.scale == 0.5
+    vi = made("vi", prior="student_t", prior_scale="fan_in", learned_prior=False)
+    assert vi.weight_prior is None
+    for layer in vi.bayesian_layers():
+        prior = layer.weight_prior
+        assert (type(prior).__name__, prior.scale, prior.learned) == ("StudentT", "fan_in", False)
+    # LeCun et al., 1998, as it is used today: 61,706 weights for 28x28 images and 10 classes.
+    lenet = made("map", network="lenet")
+    assert sum(int(np.prod(w.shape)) for w in lenet.trainable_variables) == 61_706
+    bayesian = made("vi", network="lenet", learned_prior=False)
+    assert sum(int(np.prod(w.shape)) for w in bayesian.trainable_variables) == 2 * 61_706
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "hmc"}, r"Unknown method.*vi, map.*nuts.*Received 'hmc'"),
+        ({"network": "resnet"}, r"Unknown network.*mlp, lenet.*Received 'resnet'"),
+        ({"estimator": "score"}, r"Unknown estimator.*local.*Received 'score'"),
+        ({"prior": "flat"}, r"Unknown prior.*normal.*Received 'flat'"),
+        ({"activation": "sine"}, r"Unknown activation.*relu.*Received 'sine'"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_unknown_names_are_errors(options, message):
+    with pytest.raises(ValueError, match=message):
+        Recipe(**options)
+
+
+def test_data_that_do_not_fit_a_recipe_are_refused():
+    with pytest.raises(ValueError, match=r"LeNet.*images.*\(H, W, C\).*Received \(3,\)"):
+        methods.build(Recipe("map", network="lenet"), _data("classification"))
+    with pytest.raises(ValueError, match=r"nothing to predict.*labels or targets.*neither"):
+        methods.build(Recipe("map"), _data(None))
+    with pytest.raises(ValueError, match=r"needs a prior.*Received one without"):
+        tv.Laplace(methods.build(Recipe("ml"), _data("regression")))

@@ -51,6 +51,10 @@ def recipe() -> methods.Recipe:
     cli.refuse_unused(method in ("swag", "nuts"), "--method=swag or nuts", _POSTERIOR_STEPS)
     cli.refuse_unused(method == "swag", "--method=swag", _POSTERIOR_RATE)
     cli.refuse_unused(mlp, "--network=mlp", training_flags.HIDDEN)
+    random = method in ("vi", "mc_dropout")
+    cli.refuse_unused(random, "--method=vi or mc_dropout", training_flags.NUM_SAMPLES)
+    weight = training_flags.BETA, training_flags.WARM_UP
+    cli.refuse_unused(method in ("vi", "map", "mc_dropout", "ensemble"), "such methods", *weight)
     return methods.Recipe(
         method=method,
         network=_NETWORK.value,

@@ -20,11 +20,11 @@ DATA_DIR = flags.DEFINE_string(
     None,
     "Folder of prepared TFDS or UCI sets; without it they are downloaded.",
 )
-_TARGET = flags.DEFINE_string("target", None, "Target column of a .csv; the last one without it.")
-_TASK = flags.DEFINE_enum(
+TARGET = flags.DEFINE_string("target", None, "Target column of a .csv; the last one without it.")
+TASK = flags.DEFINE_enum(
     "task", None, ["classification", "regression"], "What the target of an .npz or .csv is."
 )
-_UCI_SPLIT = flags.DEFINE_integer("uci_split", None, "Which standard split of a UCI set.", 0)
+UCI_SPLIT = flags.DEFINE_integer("uci_split", None, "Which standard split of a UCI set.", 0)
 RUN_DIR = flags.DEFINE_string("run_dir", "runs/vae", "Folder that receives everything of the run.")
 
 
@@ -91,9 +91,9 @@ def source() -> dict[str, "str | int | None"]:
     return {
         "dataset": DATASET.value if named else str(path.absolute()),
         "data_dir": data_dir,
-        "target": _TARGET.value,
-        "task": _TASK.value,
-        "uci_split": _UCI_SPLIT.value,
+        "target": TARGET.value,
+        "task": TASK.value,
+        "uci_split": UCI_SPLIT.value,
     }
 
 

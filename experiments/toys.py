@@ -24,7 +24,8 @@ _SEED = flags.DEFINE_integer("seed", 0, "Fixes data, weights and noise.", 0, 2**
 
 def main():
     """Runs all methods on both problems, and draws."""
-    cli.refuse_unused(False, "programs that load data", cli.DATASET, cli.DATA_DIR)
+    unused = cli.DATASET, cli.DATA_DIR, cli.TARGET, cli.TASK, cli.UCI_SPLIT
+    cli.refuse_unused(False, "programs that load data", *unused)
     unknown = [name for name in _METHODS.value if name not in tv.methods.METHODS]
     if unknown:
         raise ValueError(

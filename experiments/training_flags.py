@@ -20,8 +20,8 @@ SEED = flags.DEFINE_integer("seed", 0, "Fixes weights, order, binarisation, nois
 HIDDEN = flags.DEFINE_list("hidden", ["400"], "Widths of the dense layers; one for conv.")
 ACTIVATION = flags.DEFINE_enum("activation", "relu", tv.networks.ACTIVATIONS, "Of hidden layers.")
 NUM_SAMPLES = flags.DEFINE_integer("num_samples", 1, "Draws per example and step.", lower_bound=1)
-_BETA = flags.DEFINE_float("beta", 1.0, "Weight of the KL in the loss.", lower_bound=0)
-_WARM_UP = flags.DEFINE_enum(
+BETA = flags.DEFINE_float("beta", 1.0, "Weight of the KL in the loss.", lower_bound=0)
+WARM_UP = flags.DEFINE_enum(
     "warm_up", None, [*tv.objectives.WARM_UPS], "Shape of a KL weight that rises from 0 to --beta."
 )
 _WARM_UP_EPOCHS = flags.DEFINE_integer("warm_up_epochs", 10, "Rise, or cycle.", lower_bound=1)
@@ -47,18 +47,18 @@ def prepare(preferred_kind=None) -> tuple[report.RunFolder, tv.data.Data]:
 
 def beta(data: tv.data.Data):
     """Returns the weight of the KL in the loss: a number or a schedule."""
-    cli.refuse_unused(bool(_WARM_UP.value), "--warm_up", _WARM_UP_EPOCHS)
-    if not _WARM_UP.value:
-        return _BETA.value
+    cli.refuse_unused(bool(WARM_UP.value), "--warm_up", _WARM_UP_EPOCHS)
+    if not WARM_UP.value:
+        return BETA.value
     steps = _WARM_UP_EPOCHS.value * data.train.num_batches(BATCH_SIZE.value)
-    if _WARM_UP.value == "linear":
-        return tv.objectives.linear(steps, end=_BETA.value)
-    if _BETA.value != 1:
+    if WARM_UP.value == "linear":
+        return tv.objectives.linear(steps, end=BETA.value)
+    if BETA.value != 1:
         raise ValueError(
-            f"--warm_up={_WARM_UP.value} ends at 1. Expected --beta=1 with it. Received "
-            f"{_BETA.value}."
+            f"--warm_up={WARM_UP.value} ends at 1. Expected --beta=1 with it. Received "
+            f"{BETA.value}."
         )
-    return tv.objectives.WARM_UPS[_WARM_UP.value](steps)
+    return tv.objectives.WARM_UPS[WARM_UP.value](steps)
 
 
 def compiled(model: keras.Model, data: tv.data.Data) -> keras.Model:

@@ -3,10 +3,11 @@
     python -m experiments.uci --data_dir=../shared/uci --run_dir=runs/uci
 
 writes results.json (every split), metrics.json (means and standard errors), table.md and a picture.
-A set that is in results.json already is not run again. Units: those of the target; nats.
+What is in results.json already is not run again. Units: those of the target; nats.
 """
 
-import keras
+import dataclasses
+
 from absl import flags
 
 import tfp_vae as tv
@@ -30,6 +31,8 @@ _SEED = flags.DEFINE_integer("seed", 0, "Fixes weights, order and noise.", 0, 2*
 
 def main():
     """Runs what is missing, set by set, and writes the table."""
+    unused = cli.DATASET, cli.TARGET, cli.TASK, cli.UCI_SPLIT
+    cli.refuse_unused(False, "programs that load one data set", *unused)
     names = [f"uci/{name}" for name in _SETS.value]
     for what, given, known in (
         ("sets", names, tv.data.UCI_NAMES),
@@ -46,21 +49,21 @@ def main():
         scale=_SCALE.value,
         dropout=_DROPOUT.value,
     )
-    run = report.RunFolder(cli.RUN_DIR.value, overwrite=True)
+    plan = dataclasses.asdict(settings) | {"seed": _SEED.value}
+    run, results = report.resume_table(cli.RUN_DIR.value, plan)
     for name in names:
         tv.data.uci(name, cli.DATA_DIR.value)  # all there before any of them is trained on
     run.path.mkdir(parents=True, exist_ok=True)
-    resumed = run / "results.json"
-    results = report.read_json(resumed) if resumed.exists() else {}
     progress = training.Progress("set", seconds=0)
     for done, name in enumerate(names, 1):
-        keras.utils.set_random_seed(_SEED.value)
         missing = [m for m in _METHODS.value if m not in results.get(name, {})]
-        found = uci.evaluate(
-            name, missing, settings, cli.DATA_DIR.value, _SEED.value, report=show(name)
-        )
-        results[name] = results.get(name, {}) | found
-        run.write_json("results.json", results)
+
+        def keep(method, found, name=name):
+            results.setdefault(name, {})[method] = found
+            run.write_json("results.json", {"settings": plan, "sets": results})
+            show(name, method, found)
+
+        uci.evaluate(name, missing, settings, cli.DATA_DIR.value, _SEED.value, keep)
         progress(done, len(names))
     table = uci.summary(results)
     run.write_text("flags.txt", cli.flag_lines())
@@ -72,19 +75,15 @@ def main():
     print(f"results: {run.path.resolve()}")
 
 
-def show(name: str):
-    """Returns a function that prints the score of a method when it is done."""
-
-    def line(method, found):
-        row = uci.summary({name: {method: found}})[name][method]
-        print(
-            f"{name} {method}: RMSE {row['rmse']:.4g} +- {row['rmse_se']:.2g}, log-likelihood "
-            f"{row['log_likelihood']:.3f} +- {row['log_likelihood_se']:.3f} "
-            f"({training.duration(row['seconds'])})",
-            flush=True,
-        )
-
-    return line
+def show(name: str, method: str, found: dict) -> None:
+    """Prints the score of a method."""
+    row = uci.summary({name: {method: found}})[name][method]
+    print(
+        f"{name} {method}: RMSE {row['rmse']:.4g} +- {row['rmse_se']:.2g}, log-likelihood "
+        f"{row['log_likelihood']:.3f} +- {row['log_likelihood_se']:.3f} "
+        f"({training.duration(row['seconds'])})",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -171,9 +171,10 @@ def make_member(
     """Returns the one network of a recipe for examples of a shape, built."""
     likelihood = make_likelihood(recipe, num_classes)
     standardize = len(shape) == 1  # a table has units; images are in [0, 1]
-    if recipe.network == "lenet" and len(shape) != 3:
+    if recipe.network == "lenet" and (len(shape) != 3 or min(shape[:2]) < 12):
         raise ValueError(
-            f"LeNet is a network of images. Expected examples of shape (H, W, C). Received {shape}."
+            "LeNet is a network of images. Expected examples of shape (H, W, C) with H and W of at "
+            f"least 12. Received {shape}."
         )
     with_prior = recipe.has_point_weights and recipe.method != "ml"
     prior = layers.priors.Normal(recipe.prior_scale) if with_prior else None
@@ -201,6 +202,14 @@ def build(recipe: Recipe, data: Data, objective=None, seed: int = 0):
         )
     classes = data.num_classes if data.task == "classification" else None
     member = make_member(recipe, data.shape, classes, objective, seed)
+    if recipe.method == "nuts" and recipe.posterior_steps < 4:
+        raise ValueError(
+            f"Too few samples for NUTS. Expected at least 4. Received {recipe.posterior_steps}."
+        )
+    if recipe.method in ("laplace", "laplace_last_layer"):
+        structure = "diagonal" if recipe.method == "laplace" else "last_layer"
+        member.num_data = len(data.train)
+        Laplace(member, structure)  # which says now, not after the training, that it is too large
     if recipe.method == "ensemble":
         return Ensemble(member, recipe.members, seed=seed)
     return member

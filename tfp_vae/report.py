@@ -15,7 +15,7 @@ from tfp_vae.version import __version__
 
 _ARTEFACTS = frozenset(
     "flags.txt history.csv metrics.json evaluation.json".split()
-    + "pruning.json model.keras generated.npz".split()
+    + "pruning.json results.json table.md model.keras generated.npz".split()
 )
 _PACKAGES = ("tensorflow", "tensorflow-probability", "keras", "tensorflow-datasets", "numpy")
 
@@ -144,6 +144,34 @@ def read_json(path: "str | pathlib.Path") -> dict:
     if not isinstance(values, dict):
         raise ValueError(f"{path} is damaged. Expected a JSON object. Received {type(values)}.")
     return values
+
+
+def resume_table(path, plan: dict) -> "tuple[RunFolder, dict]":
+    """Returns the run folder of a table and what of it was done before, {set: {method: scores}}.
+
+    Args:
+        path: the folder.
+        plan: settings and seed, JSON-ready but for tuples.
+
+    Raises:
+        ValueError: if the folder holds a table of other settings.
+        FileExistsError: if it holds something else.
+    """
+    file = pathlib.Path(path) / "results.json"
+    run = RunFolder(path, overwrite=file.exists())
+    if not file.exists():
+        return run, {}
+    before = read_json(file)
+    wanted = json.loads(json.dumps(plan))
+    if before.get("settings") != wanted:
+        known = before.get("settings") or {}
+        differing = [key for key in wanted if known.get(key) != wanted[key]]
+        here, there = ({k: d.get(k) for k in differing} for d in (wanted, known))
+        raise ValueError(
+            f"{path} holds a table of other settings. Expected another run_dir, or {there}. "
+            f"Received {here}."
+        )
+    return run, before["sets"]
 
 
 def method_table(table: Mapping, keys: "tuple[str, ...]") -> str:

@@ -83,7 +83,7 @@ def test_train_bnn_leaves_what_it_promises_for_numbers(succeeds, tmp_path):
 
 @pytest.mark.parametrize("method", [name for name in methods.METHODS if name != "vi"])
 def test_every_method_is_a_flag(succeeds, tmp_path, method):
-    steps = ["--posterior_steps=2"] if method in ("swag", "nuts") else []
+    steps = ["--posterior_steps=4"] if method in ("swag", "nuts") else []
     name = _table(tmp_path)
     succeeds(
         "train_bnn", f"--dataset={name}", f"--method={method}", "--run_dir=run", *steps,
@@ -138,6 +138,11 @@ def test_lenet_learns_images(succeeds, tmp_path):
         ("--scale=per_example", "--scale has no effect"),
         ("--network=lenet --hidden=3", "--hidden has no effect"),
         ("--network=lenet --dataset=wine", "LeNet is a network of images"),
+        ("--network=lenet", "at least 12"),
+        ("--method=laplace_last_layer --hidden=500", "last layer is too large"),
+        ("--method=nuts --posterior_steps=3", "Too few samples"),
+        ("--method=map --num_samples=2", "--num_samples has no effect"),
+        ("--method=ml --beta=0.5", "--beta has no effect"),
         ("--prior_scale=-1", "Impossible prior scale"),
         ("--batch_size=5000", "batch_size does not fit"),
         ("--uci_split=1", "split"),
@@ -181,6 +186,14 @@ def test_the_uci_table_runs_and_goes_on_where_it_was(succeeds, tmp_path):
     after = json.loads((tmp_path / "run" / "results.json").read_text())["uci/yacht"]
     assert after["map"] == before["map"] and {*after} == {"map", "ensemble", "vi"}
     assert "| uci/yacht |" in (tmp_path / "run" / "table.md").read_text()
+
+
+def test_a_table_of_other_settings_is_not_mixed_with_this_one(succeeds, refused, tmp_path):
+    if not (UCI_DIR / "yacht.npz").is_file():
+        pytest.skip(f"yacht.npz is not in {UCI_DIR}; {UCI_VARIABLE} says where it is")
+    arguments = ("--sets=yacht", f"--data_dir={UCI_DIR}", "--methods=map", "--run_dir=run")
+    succeeds("uci", "--steps=9", *arguments)
+    assert "other settings" in refused("uci", "--steps=10", *arguments)
 
 
 def test_the_toys_are_compared_with_nuts(succeeds, tmp_path):

@@ -148,14 +148,14 @@ def test_members_have_independent_noise(kind, vectorized, base_seed):
 
 def test_a_kl_without_closed_form_is_drawn_anew_at_every_step(base_seed):
     member = tv.BayesianNetwork(
-        keras.Sequential([tv.layers.DenseFlipout(2, prior="scale_mixture")]),
-        tv.likelihoods.Normal("per_example"),
+        keras.Sequential([tv.layers.DenseFlipout(1, prior="scale_mixture")]),
+        tv.likelihoods.Normal(100.0),
     )
     ensemble = _ensemble(2, member, seed=base_seed)
     x, y = _table(seed=base_seed)
     ensemble.compile(optimizer=keras.optimizers.SGD(0.0), jit_compile=False)
     history = ensemble.fit(x, y, epochs=4, verbose=0).history
-    assert len(np.unique(history["kl"])) == 4
+    assert np.min(np.diff(np.sort(history["kl"]))) > 1e-4  # more than rounding
     measured = [ensemble.evaluate(x, y, verbose=0, return_dict=True)["kl"] for _ in range(2)]
     assert measured[0] == measured[1]
 

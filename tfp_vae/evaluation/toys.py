@@ -49,15 +49,14 @@ def compare(
 ) -> Comparison:
     """Returns the predictive distributions of the chosen methods on one problem.
 
-    Same network (one hidden layer, tanh), same prior N(0, 1) on standardized inputs, same
-    likelihood with the true noise; only variational inference keeps its own weights' prior fixed to
-    the same N(0, 1).
+    Same network (one hidden layer, tanh), same prior N(0, 1), standardized inputs, and for the
+    regression the true noise in the likelihood.
 
     Args:
         problem: "regression" or "two_moons".
-        chosen: names in `methods.METHODS`; "nuts" first, as the reference.
+        chosen: names in `methods.METHODS`, "nuts" among them, as the reference.
         hidden: width.
-        steps: full-batch training steps.
+        steps: full-batch training steps, rounded down to hundreds if there are more.
         chain: samples of NUTS per chain.
         seed: fixes data, weights and noise.
         progress: called with (methods done, methods in all).
@@ -80,8 +79,8 @@ def compare(
         model = methods.make_member(recipe, train.shape, _classes(train), seed=seed)
         if recipe.method == "ensemble":
             model = Ensemble(model, recipe.members, seed=seed)
-        rate = keras.optimizers.schedules.CosineDecay(1e-2, steps)
         at_once = min(100, steps)
+        rate = keras.optimizers.schedules.CosineDecay(1e-2, steps // at_once * at_once)
         model.compile(
             optimizer=keras.optimizers.Adam(rate), steps_per_execution=at_once, jit_compile=False
         )

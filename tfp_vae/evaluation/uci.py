@@ -87,6 +87,7 @@ def load_splits(name: str, data_dir=None) -> "tuple[Split, Split]":
 
 def fit(recipe: Recipe, train: Split, settings: Settings, seed: int, callbacks=()) -> Ensemble:
     """Returns the trained networks of all splits."""
+    keras.utils.set_random_seed(seed)  # initial weights, whatever was trained before
     groups, features = train.shape
     batch_size = settings.batch(len(train))
     per_epoch = train.num_batches(batch_size)

@@ -18,7 +18,8 @@ class BayesianNetwork(SupervisedModel):
     What the layers are decides which method it is: layers of `tfp_vae.layers` are variational
     inference, `MonteCarloDropout` is Monte Carlo dropout, ordinary Keras layers are maximum
     likelihood or, with `weight_prior`, maximum a posteriori: the limit of a posterior that is a
-    point, whose KL is -log p(w) and a constant.
+    point, whose KL is -log p(w) and a constant. (The KL of dropout at rate r divides the squares of
+    the kernels behind it by 1 - r; here it does not.)
 
     Args:
         network: a Keras layer or model, [B, ...] -> [B, likelihood.num_features].
@@ -74,6 +75,11 @@ class BayesianNetwork(SupervisedModel):
         ):
             if int(value) != value or value < 1:
                 raise ValueError(f"{name} must be positive. Expected >= 1. Received {value}.")
+        if isinstance(weight_prior, priors.Horseshoe) or weight_prior == "horseshoe":
+            raise ValueError(
+                "The horseshoe has a pole at 0, so that there is no maximum a posteriori. Expected "
+                "another weight_prior. Received a Horseshoe."
+            )
         self.network, self.likelihood = network, likelihood
         self.weight_prior = None if weight_prior is None else priors.get(weight_prior)
         self.num_samples = int(num_samples)
@@ -141,9 +147,9 @@ class BayesianNetwork(SupervisedModel):
         with self.weight_noise(self.caller_key(None), MEAN):
             return self.likelihood(self.network(x, training=False))
 
-    def kl_divergence(self):
+    def kl_divergence(self, num_samples=1):
         """Returns KL(q(w) || p(w)) in nats, summed; -log p(w) for weights that are points."""
-        total = super().kl_divergence()
+        total = super().kl_divergence(num_samples)
         if self.weight_prior is not None:
             total -= priors.log_prob(self.weight_prior, self.point_weights())
         return total

@@ -253,15 +253,25 @@ class Ensemble(SupervisedModel):
         """Returns parameters [S, B, Q], or [S, B, G, Q] with groups, where S = draws x members."""
         member = self._hidden.member
         draws = -(-num_samples // self.size) if member.is_random else 1
-        found = []
-        for i in range(draws):
-            parameters = self._parameters(x, fold_in(key, i), SHARED, False)
+
+        def one(index):
+            parameters = self._parameters(x, fold_in(key, index), SHARED, False)
             if self.groups is not None:
                 shape = tf.shape(parameters)
                 shape = tf.concat([[self.groups, self.size], shape[1:]], 0)
                 parameters = tf.transpose(tf.reshape(parameters, shape), [1, 2, 0, 3])
-            found.append(parameters)
-        return tf.concat(found, axis=0)
+            return parameters
+
+        if draws == 1:
+            return one(0)
+        axes = [self.size, x.shape[0], *([] if self.groups is None else [self.groups]), None]
+        found = tf.map_fn(
+            one,
+            tf.range(draws),
+            fn_output_signature=tf.TensorSpec(axes, tf.float32),
+            parallel_iterations=1,
+        )
+        return tf.reshape(found, tf.concat([[-1], tf.shape(found)[2:]], 0))
 
     def predictive(self, x, num_samples: int = DEFAULT_PREDICTIVE_SAMPLES, **kwargs):
         """Returns the mixture over members, and over draws where members are random.

@@ -11,11 +11,13 @@ import tensorflow as tf
 
 from tfp_vae.data import Split
 from tfp_vae.distributions.base import tfd
+from tfp_vae.layers import priors
 from tfp_vae.models.bayesian import BayesianNetwork
 from tfp_vae.models.weights import WeightPosterior
 
 STRUCTURES = ("diagonal", "last_layer")
 MAX_LAST_LAYER = 4096
+_JACOBIAN = 2**26  # numbers in memory
 
 
 class Laplace(WeightPosterior):
@@ -36,6 +38,11 @@ class Laplace(WeightPosterior):
             raise ValueError(
                 f"Unknown structure. Expected one of {', '.join(STRUCTURES)}. Received "
                 f"{structure!r}."
+            )
+        if not isinstance(model.weight_prior, priors.Normal):
+            raise ValueError(
+                "Laplace needs a prior with a constant precision. Expected a normal weight_prior. "
+                f"Received {type(model.weight_prior).__name__}."
             )
         self.structure, self.batch_size = structure, batch_size
         owned = model.network.trainable_variables
@@ -63,10 +70,13 @@ class Laplace(WeightPosterior):
         """
         split = self.network_model.as_split(split)
         self._forget()
+        self.loc = self.point()
         accumulate = tf.function(self._curvature, autograph=False, reduce_retracing=True)
+        outputs = self.network_model.likelihood.num_features
+        most = max(1, _JACOBIAN // (outputs * len(self.index)))
         total = 0.0
-        for x, y in split.dataset(min(self.batch_size, len(split)), with_y=True):
-            del y  # the Gauss-Newton matrix does not depend on it
+        # The Gauss-Newton matrix does not depend on the targets.
+        for x in split.dataset(min(self.batch_size, most, len(split))):
             total += accumulate(x).numpy().astype(np.float64)
         precision = self._prior_precision()
         if self.structure == "diagonal":
@@ -101,9 +111,9 @@ class Laplace(WeightPosterior):
             tf.reshape(j, [-1, int(np.prod(v.shape))])
             for j, v in zip(jacobians, self.chosen, strict=True)
         ]
-        rows = tf.concat(flat, axis=-1)  # [B Q, P]
         if self.structure == "diagonal":
-            return tf.reduce_sum(rows**2, axis=0)
+            return tf.concat([tf.reduce_sum(j**2, axis=0) for j in flat], axis=0)
+        rows = tf.concat(flat, axis=-1)  # [B Q, P]
         return tf.matmul(rows, rows, transpose_a=True)
 
     def _whitened(self, parameters):

@@ -117,7 +117,8 @@ class NUTS(WeightPosterior):
         )
         # Mixing is measured on what is predicted, at a few of the training inputs.
         few = x[:: max(1, len(split) // 20)][:20]
-        predicted = self.parameters_of(self._samples.samples, few).numpy()
+        predict = tf.function(self.parameters_of, autograph=False)
+        predicted = predict(self._samples.samples, few).numpy()
         predicted = predicted.reshape(self.num_samples, self.num_chains, -1)
         predicted = predicted[..., np.ptp(predicted, axis=(0, 1)) > 0]  # a fixed scale does not mix
         rhat = np.ones(predicted.shape[-1])

@@ -58,7 +58,8 @@ class Predictive(tfd.MixtureSameFamily):
     def total(self) -> tf.Tensor:
         """Total uncertainty [B]: predictive entropy (nats) or variance."""
         if self.is_categorical:
-            return -tf.reduce_sum(tf.math.xlogy(self.probs, self.probs), axis=-1)
+            log_probs = self.log_probs
+            return -tf.reduce_sum(tf.math.multiply_no_nan(log_probs, tf.exp(log_probs)), axis=-1)
         return self.aleatoric + self.epistemic
 
     @property
@@ -103,6 +104,8 @@ class Predictor:
         progress: Callable[[int, int], None] | None = None,
     ) -> Predictive:
         """Returns the posterior predictive distribution of the targets of `x`.
+
+        Holds N x S parameter vectors in memory.
 
         Args:
             x: a `Split` or an array [N, ...].

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.data import Split, kinds
+from tfp_vae.data import Kind, Split, kinds
 from tfp_vae.distributions.base import tfd
 from tfp_vae.models.predictive import Predictor
 from tfp_vae.models.variational import VariationalModel
@@ -19,6 +19,7 @@ class SupervisedModel(Predictor, VariationalModel):
     """
 
     supervised = True
+    own_axes = 1  # axes of draws or members that targets do not have
 
     @property
     def task(self) -> str:
@@ -36,6 +37,11 @@ class SupervisedModel(Predictor, VariationalModel):
     def terms(self, x, y, outputs, sample_weight=None):
         """Returns the `Terms` of targets `y` [B]."""
         del x
+        if y.shape.rank is not None and y.shape.rank != outputs.batch_shape.rank - self.own_axes:
+            raise ValueError(
+                "The targets have a wrong shape: they would be spread over the batch. Expected "
+                f"{outputs.batch_shape.rank - self.own_axes} axes. Received shape {y.shape}."
+            )
         log_likelihood = outputs.log_prob(tf.cast(y, outputs.dtype))
         none = tf.zeros_like(log_likelihood)
         return Terms(
@@ -96,6 +102,9 @@ class SupervisedModel(Predictor, VariationalModel):
                 f"{type(x).__name__}."
             )
         x = np.asarray(x)
-        x = x if x.dtype == np.uint8 else x.astype(np.float32)
+        integers = x.dtype.kind in "iu" and x.size and 0 <= x.min() and x.max() <= 255
+        # Bytes, as in `data.load`; not for a model of a table, whose integers are numbers.
+        is_bytes = x.dtype == np.uint8 or (integers and self.data_kind not in (None, Kind.REAL))
+        x = x.astype(np.uint8 if is_bytes else np.float32)
         key = "labels" if self.task == "classification" else "targets"
         return Split(x, kinds.infer(x), name=name, **({} if y is None else {key: np.asarray(y)}))

@@ -58,6 +58,9 @@ class SWAG(WeightPosterior):
             steps_per_execution=split.num_batches(batch_size),
             jit_compile=False,
         )
+        walk.optimizer.build(walk.trainable_variables)
+        if model.optimizer is not None:  # a schedule of the KL weight goes on where it was
+            walk.optimizer._iterations.assign(tf.convert_to_tensor(model.training_step))
         path = collect_path(walk, split, epochs, batch_size, callbacks)
         return self.take(np.stack([np.concatenate([np.ravel(v) for v in step]) for step in path]))
 

@@ -104,8 +104,10 @@ class VariationalModel(Intake, keras.Model):
 
         return list({id(x): x for x in inside(self) if isinstance(x, BayesianLayer)}.values())
 
-    def kl_divergence(self) -> "tf.Tensor | float":
+    def kl_divergence(self, num_samples: int = 1) -> "tf.Tensor | float":
         """Returns KL(q(w) || p(w)) in nats, summed over all Bayesian weights; 0.0 without any.
+
+        `num_samples` draws stand for the expectation where TFP has no closed form.
 
         Raises:
             ValueError: if a layer adds its KL to the loss itself, so that it would count twice.
@@ -117,7 +119,7 @@ class VariationalModel(Intake, keras.Model):
                     f"The KL of {layer.name} would be counted twice. Expected kl_weight=None "
                     f"inside a {type(self).__name__}, which counts it. Received {layer.kl_weight}."
                 )
-            total += layer.kl_divergence()
+            total += layer.kl_divergence(num_samples)
         return total
 
     @property
@@ -198,7 +200,7 @@ class VariationalModel(Intake, keras.Model):
         self.reset_metrics()
 
     def _adapt_once(self, split: Split) -> None:
-        if self.data_kind is None:
+        if self.data_kind is None and int(tf.convert_to_tensor(self.training_step)) == 0:
             self.adapt(split)
         else:  # trained before: its units stay, N is that of the data at hand
             self.take_size(split)
@@ -236,10 +238,10 @@ class VariationalModel(Intake, keras.Model):
             )
         if isinstance(x, Split) or (is_array and (y is None or self.supervised)):
             split = self.as_split(x, "training", y)
-            if cut and self.bayesian_layers():
+            if cut and self.has_weight_kl:
                 raise ValueError(
-                    "validation_split leaves N unclear. Expected validation_data with Bayesian "
-                    f"layers. Received validation_split={kwargs['validation_split']}."
+                    "validation_split leaves N unclear. Expected validation_data with a KL of "
+                    f"weights. Received validation_split={kwargs['validation_split']}."
                 )
             self._adapt_once(split)
             self.data_kind = split.kind

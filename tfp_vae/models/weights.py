@@ -29,10 +29,10 @@ class WeightPosterior(Predictor):
 
     def __init__(self, model: BayesianNetwork):
         name = type(self).__name__
-        if not isinstance(model, BayesianNetwork) or model.bayesian_layers():
+        if not isinstance(model, BayesianNetwork) or model.is_random:
             raise ValueError(
                 f"{name} is a posterior over ordinary weights. Expected a BayesianNetwork without "
-                f"Bayesian layers. Received {model!r}."
+                f"Bayesian layers or Monte Carlo dropout. Received {model!r}."
             )
         if model.weight_prior is None:
             raise ValueError(
@@ -100,8 +100,16 @@ class WeightPosterior(Predictor):
 
     def draw_parameters(self, x, num_samples, key):
         """Returns parameters of the likelihood under draws of the weights, [S, B, Q]."""
-        draws = self.draw(num_samples, fold_in(key, 0))
-        return self.parameters_of(draws, x)
+
+        def one(index):  # one set of weights in memory at a time, whatever S is
+            return self.parameters_of(self.draw(1, fold_in(key, index)), x)[0]
+
+        return tf.map_fn(
+            one,
+            tf.range(num_samples),
+            fn_output_signature=tf.TensorSpec([x.shape[0], None], tf.float32),
+            parallel_iterations=1,
+        )
 
     def parameters_of(self, draws: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Returns parameters of the likelihood for weights [S, P], [S, B, Q]."""
@@ -133,6 +141,10 @@ class WeightSamples(WeightPosterior):
                 f"The samples do not fit the model. Expected shape (S, {self.num_weights}). "
                 f"Received {tuple(self.samples.shape)}."
             )
+
+    def draw_parameters(self, x, num_samples, key):
+        """Returns parameters of the likelihood under the samples, [S, B, Q]."""
+        return self.parameters_of(self.draw(num_samples, key), x)
 
     def draw(self, num_samples, key):
         """Returns `num_samples` of the samples, evenly spaced; all of them if there are fewer."""

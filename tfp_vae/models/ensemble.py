@@ -91,6 +91,7 @@ class Ensemble(SupervisedModel):
                 "None."
             )
         self.size, self.groups = int(size), groups
+        self.own_axes = 1 if groups is None else 0  # targets of groups are given to their members
         self.input_shape_of_member = tuple(input_shape or member.event_shape)
         if not member.built:
             member.build((None, *self.input_shape_of_member))

@@ -9,7 +9,7 @@ from tfp_vae import methods
 from tfp_vae.data import Data, Kind, Split
 from tfp_vae.methods import Recipe
 
-COUNT, DRAWS, STEPS = 40, 7, 2
+COUNT, DRAWS, STEPS = 40, 7, 4
 COMPONENTS = {"map": 1, "ml": 1, "ensemble": 2}
 
 
@@ -130,5 +130,7 @@ def test_data_that_do_not_fit_a_recipe_are_refused():
         methods.build(Recipe("map", network="lenet"), _data("classification"))
     with pytest.raises(ValueError, match=r"nothing to predict.*labels or targets.*neither"):
         methods.build(Recipe("map"), _data(None))
+    with pytest.raises(ValueError, match=r"Too few samples.*at least 4.*Received 3"):
+        methods.build(Recipe("nuts", posterior_steps=3), _data("regression"))
     with pytest.raises(ValueError, match=r"needs a prior.*Received one without"):
         tv.Laplace(methods.build(Recipe("ml"), _data("regression")))

@@ -135,6 +135,10 @@ class NUTS(WeightPosterior):
         )
         return self
 
+    def draw_parameters(self, x, num_samples, key):
+        """Returns parameters of the likelihood under the samples, [S, B, Q]."""
+        return self.parameters_of(self.draw(num_samples, key), x)
+
     def draw(self, num_samples, key):
         """Returns `num_samples` of the samples, evenly spaced over all chains."""
         if self._samples is None:

@@ -59,7 +59,7 @@ class SWAG(WeightPosterior):
             jit_compile=False,
         )
         walk.optimizer.build(walk.trainable_variables)
-        if model.optimizer is not None:  # a schedule of the KL weight goes on where it was
+        if getattr(model, "optimizer", None) is not None:  # a schedule of the KL weight goes on
             walk.optimizer._iterations.assign(tf.convert_to_tensor(model.training_step))
         path = collect_path(walk, split, epochs, batch_size, callbacks)
         return self.take(np.stack([np.concatenate([np.ravel(v) for v in step]) for step in path]))

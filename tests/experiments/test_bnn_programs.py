@@ -180,10 +180,11 @@ def test_the_uci_table_runs_and_goes_on_where_it_was(succeeds, tmp_path):
         pytest.skip(f"yacht.npz is not in {UCI_DIR}; {UCI_VARIABLE} says where it is")
     arguments = ("--sets=yacht", f"--data_dir={UCI_DIR}", "--steps=9", "--members=2")
     succeeds("uci", "--run_dir=run", "--methods=map,ensemble", *arguments)
-    before = json.loads((tmp_path / "run" / "results.json").read_text())["uci/yacht"]
+    results = tmp_path / "run" / "results.json"
+    before = json.loads(results.read_text())["sets"]["uci/yacht"]
     assert len(before["map"]["rmse"]) == 20
     succeeds("uci", "--run_dir=run", "--methods=map,vi", *arguments)
-    after = json.loads((tmp_path / "run" / "results.json").read_text())["uci/yacht"]
+    after = json.loads(results.read_text())["sets"]["uci/yacht"]
     assert after["map"] == before["map"] and {*after} == {"map", "ensemble", "vi"}
     assert "| uci/yacht |" in (tmp_path / "run" / "table.md").read_text()
 

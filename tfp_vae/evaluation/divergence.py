@@ -6,7 +6,7 @@ import tensorflow as tf
 from tfp_vae.models import Predictive
 
 
-def total_variation(first: Predictive, second: Predictive, points: int = 2001) -> np.ndarray:
+def total_variation(first: Predictive, second: Predictive, points: int = 801) -> np.ndarray:
     """Returns the total-variation distance of two predictive distributions, [B], in [0, 1].
 
     1/2 sum |p - q| over classes; for real targets 1/2 integral |p - q| by the trapezoidal rule over

@@ -147,20 +147,29 @@ def prune(model: BayesianNetwork, share: float) -> BayesianNetwork:
         model: with mean-field posteriors.
         share: of all weights, in [0, 1).
     """
+    pruned = _copy(model)
+    _prune_into(pruned, model, share)
+    return pruned
+
+
+def _copy(model: BayesianNetwork) -> BayesianNetwork:
+    copy = type(model).from_config(model.get_config())
+    copy.build((None, *model.event_shape))
+    for new, old in zip(copy.weights, model.weights, strict=True):
+        new.assign(old)
+    return copy
+
+
+def _prune_into(pruned: BayesianNetwork, model: BayesianNetwork, share: float) -> None:
     if not 0 <= share < 1:
         raise ValueError(f"Impossible share. Expected 0 <= share < 1. Received {share}.")
     threshold = np.quantile(np.concatenate(list(signal_to_noise(model).values())), share)
-    pruned = type(model).from_config(model.get_config())
-    pruned.build((None, *model.event_shape))
-    for new, old in zip(pruned.weights, model.weights, strict=True):
-        new.assign(old)
-    for layer in pruned.bayesian_layers():
-        if layer.covariance == "diagonal":
-            normal = layer.posterior.distribution
+    for new, old in zip(pruned.bayesian_layers(), model.bayesian_layers(), strict=True):
+        if old.covariance == "diagonal":
+            normal = old.posterior.distribution
             kept = np.abs(normal.loc) / normal.scale.numpy() >= threshold
-            layer.loc.assign(np.where(kept, layer.loc, 0))
-            layer.raw_scale.assign(np.where(kept, layer.raw_scale, -100.0))
-    return pruned
+            new.loc.assign(np.where(kept, old.loc, 0))
+            new.raw_scale.assign(np.where(kept, old.raw_scale, -100.0))
 
 
 def pruning_curve(
@@ -173,8 +182,10 @@ def pruning_curve(
     """
     progress = Progress("pruned") if verbose else None
     found = {"share": [float(share) for share in shares]}
+    pruned = _copy(model)  # one, so that its graph is traced once
     for done, share in enumerate(shares, 1):
-        predictive = prune(model, share).predictive(split, num_samples)
+        _prune_into(pruned, model, share)
+        predictive = pruned.predictive(split, num_samples)
         log_prob = float(tf.reduce_mean(predictive.log_prob(split.y)))
         if predictive.is_categorical:
             right = np.argmax(predictive.log_probs, axis=-1) == split.y

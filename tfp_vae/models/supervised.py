@@ -37,6 +37,7 @@ class SupervisedModel(Predictor, VariationalModel):
     def terms(self, x, y, outputs, sample_weight=None):
         """Returns the `Terms` of targets `y` [B]."""
         del x
+        y = tf.convert_to_tensor(y)
         if y.shape.rank is not None and y.shape.rank != outputs.batch_shape.rank - self.own_axes:
             raise ValueError(
                 "The targets have a wrong shape: they would be spread over the batch. Expected "

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 PRESETS = pathlib.Path(__file__).parents[2] / "experiments" / "flags"
+# The program of a preset, by the first word of its name; of all others, train_vae.
+PROGRAMS = {"latent": "latent_sizes", "bnn": "train_bnn", "ensemble": "train_bnn"}
 TINY = ("--hidden=8", "--latent_dim=2", "--epochs=2", "--num_importance_samples=20", "--jit=false")
 PROMISED = {
     "dataset",
@@ -178,7 +180,7 @@ def test_latent_sizes_draws_a_curve_per_size(succeeds, tmp_path):
 def test_presets_name_flags_that_exist(program, monkeypatch, name):
     # From the project's folder, because presets name each other from there; no data set is there.
     monkeypatch.chdir(PRESETS.parents[1])
-    which = "latent_sizes" if name == "latent_sizes.flags" else "train_vae"
+    which = PROGRAMS.get(name.removesuffix(".flags").split("_")[0], "train_vae")
     _, _, err = program(
         which, f"--flagfile=experiments/flags/{name}", "--dataset=nowhere", "--run_dir=/dev/null/x"
     )

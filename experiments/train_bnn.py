@@ -11,7 +11,7 @@ targets in their own units.
 from absl import flags
 
 from experiments import bnn_flags, cli, training_flags
-from tfp_vae import evaluation, methods, plots, report
+from tfp_vae import evaluation, methods, plots, report, training
 
 flags.adopt_module_key_flags(bnn_flags)
 _PREDICTIVE_SAMPLES = flags.DEFINE_integer(
@@ -26,18 +26,30 @@ def main():
     model = bnn_flags.build(chosen, data)
     num_samples = _PREDICTIVE_SAMPLES.value
     history, metrics = training_flags.fit(model, data, run)
-    predictor = methods.finish(chosen, model, data.train, training_flags.SEED.value)
+    predictor = methods.finish(
+        chosen,
+        model,
+        data.train,
+        seed=training_flags.SEED.value,
+        batch_size=training_flags.BATCH_SIZE.value,
+        callbacks=[training.ShowProgress()],
+    )
     metrics |= {"method": chosen.method, "kl": None}
     test = evaluation.predict(predictor, data.test, num_samples, verbose=True)
     validation = evaluation.predict(predictor, data.validation, num_samples)
     metrics |= evaluation.distribution_metrics(test, data.test.y)
     metrics |= evaluation.temperature_metrics(validation, data.validation.y, test, data.test.y)
+    pruned = None
     if chosen.method == "vi":
         metrics |= evaluation.weight_metrics(model)
     if chosen.method == "nuts":
         metrics |= predictor.chains.summary()
     run.write_json("metrics.json", metrics)
-    plots.write_predictive(run, predictor, data.test, test, history)
+    if chosen.method == "vi":
+        draws = min(num_samples, 30)
+        pruned = evaluation.pruning_curve(model, data.test, num_samples=draws, verbose=True)
+        run.write_json("pruning.json", pruned)
+    plots.write_predictive(run, predictor, data.test, test, history, pruned)
     print(report.summary(metrics))
     print(f"again:   {cli.command('experiments.train_bnn', run.path)}")
     print(f"results: {run.path.resolve()}")

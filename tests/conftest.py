@@ -1,6 +1,7 @@
 """What every test starts from: the same seed, float32, and a small trained-nothing VAE to hand."""
 
 import os
+import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -32,6 +33,21 @@ def fresh_state(base_seed):
     yield
     keras.config.set_dtype_policy("float32")
     keras.backend.clear_session(free_memory=False)  # collecting takes longer than most tests
+
+
+@pytest.fixture
+def prepared():
+    """Returns a function that finds the folder of a shared data set, or skips the test by name."""
+
+    def find(kind, name):
+        variable = f"TFP_VAE_{kind.upper()}_DIR"
+        beside = pathlib.Path(__file__).parents[2] / "shared" / kind
+        folder = pathlib.Path(os.environ.get(variable) or beside)
+        if not (folder / name).exists():
+            pytest.skip(f"{name} is not in {folder}; {variable} says where it is")
+        return folder
+
+    return find
 
 
 @pytest.fixture

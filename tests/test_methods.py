@@ -134,3 +134,18 @@ def test_data_that_do_not_fit_a_recipe_are_refused():
         methods.build(Recipe("nuts", posterior_steps=3), _data("regression"))
     with pytest.raises(ValueError, match=r"needs a prior.*Received one without"):
         tv.Laplace(methods.build(Recipe("ml"), _data("regression")))
+
+
+def test_swag_walks_in_the_batches_it_is_given_and_shows_how_far_it_is():
+    data = _data("regression")
+    recipe = Recipe("swag", hidden=(4,), posterior_steps=3)
+    model = methods.build(recipe, data)
+    model.compile(optimizer="adam")
+    model.fit(data.train, verbose=0)
+    epochs, batches = [], []
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: epochs.append(epoch),
+        on_train_begin=lambda logs: batches.append(watch.params["steps"]),
+    )
+    methods.finish(recipe, model, data.train, batch_size=len(data.train), callbacks=[watch])
+    assert (epochs, batches) == ([0, 1, 2], [1])

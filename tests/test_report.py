@@ -185,3 +185,21 @@ def test_versions_name_what_computed():
     for name in ("tensorflow", "tensorflow-probability", "keras", "numpy"):
         assert versions[name] == importlib.metadata.version(name)
     json.dumps(versions)
+
+
+def test_summary_has_the_digits_that_the_errors_leave_and_the_intervals():
+    metrics = {
+        "test_nll": 0.046544,
+        "test_nll_se": 0.003545,
+        "test_ece": 0.003648,
+        "test_ece_low": 0.003259,
+        "test_ece_high": 0.006573,
+        "zero": 0.0,
+        "a_low": 2.5,
+    }
+    assert report.summary(metrics).splitlines() == [
+        "  test_nll  0.0465 +- 0.0035",
+        "  test_ece  0.00365 (0.00326 to 0.00657)",
+        "  zero      0.00",
+        "  a_low     2.50",
+    ]

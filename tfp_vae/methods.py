@@ -99,15 +99,13 @@ class Recipe:
 
 def make_network(recipe: Recipe, num_features: int, standardize: bool) -> keras.Sequential:
     """Returns the network of a recipe, [B, ...] -> [B, num_features]."""
-    rectifier = recipe.activation in ("relu", "leaky_relu", "elu", "gelu", "silu")
-    initial = "he_normal" if rectifier else "glorot_uniform"
 
     def prior():
         return layers.priors.BY_NAME[recipe.prior](recipe.prior_scale, learned=recipe.learned_prior)
 
     def dense(units, activation=None):
         if recipe.has_point_weights:
-            kernel = initial if activation else "glorot_uniform"
+            kernel = networks.initializer(activation)
             return keras.layers.Dense(units, activation, kernel_initializer=kernel)
         return ESTIMATORS[recipe.estimator][0](
             units,
@@ -120,7 +118,8 @@ def make_network(recipe: Recipe, num_features: int, standardize: bool) -> keras.
     def convolution(filters, padding):
         options = {"activation": recipe.activation, "padding": padding}
         if recipe.has_point_weights:
-            return keras.layers.Conv2D(filters, 5, kernel_initializer=initial, **options)
+            kernel = networks.initializer(recipe.activation)
+            return keras.layers.Conv2D(filters, 5, kernel_initializer=kernel, **options)
         return ESTIMATORS[recipe.estimator][1](
             filters,
             5,
@@ -215,14 +214,26 @@ def build(recipe: Recipe, data: Data, objective=None, seed: int = 0):
     return member
 
 
-def finish(recipe: Recipe, model, train: Split, seed: int = 0) -> Predictor:
-    """Returns what predicts: the trained model, or the posterior that starts from it."""
+def finish(
+    recipe: Recipe, model, train: Split, seed: int = 0, batch_size: int = 32, callbacks=()
+) -> Predictor:
+    """Returns what predicts: the trained model, or the posterior that starts from it.
+
+    Args:
+        recipe: the one that the model was built from.
+        model: trained.
+        train: what it was trained on.
+        seed: of the chains of "nuts".
+        batch_size: of the walk of "swag".
+        callbacks: of Keras, for the walk of "swag".
+    """
     if recipe.method == "laplace":
         return Laplace(model, "diagonal").fit(train)
     if recipe.method == "laplace_last_layer":
         return Laplace(model, "last_layer").fit(train)
     if recipe.method == "swag":
-        return SWAG(model).fit(train, recipe.posterior_steps, recipe.posterior_rate)
+        steps, rate = recipe.posterior_steps, recipe.posterior_rate
+        return SWAG(model).fit(train, steps, rate, batch_size, callbacks)
     if recipe.method == "nuts":
         steps = recipe.posterior_steps
         return NUTS(model, num_samples=steps, num_burnin=steps).fit(train, seed)

@@ -12,6 +12,18 @@ import keras
 ACTIVATIONS = ("relu", "tanh", "leaky_relu", "elu", "gelu", "softplus", "silu")
 
 
+_RECTIFIERS = ("relu", "leaky_relu", "elu", "gelu", "silu", "selu", "relu6")
+
+
+def initializer(activation: str | None) -> str:
+    """Returns the name of the Keras initializer for a kernel in front of an activation.
+
+    He et al. (2015) keep the variance of the signal through rectifiers, Glorot & Bengio (2010)
+    through the rest. With the wrong one a deep network starts almost constant in its input.
+    """
+    return "he_normal" if activation in _RECTIFIERS else "glorot_uniform"
+
+
 def mlp(hidden: Sequence[int], activation: str = "relu") -> keras.Sequential:
     """Returns a multilayer perceptron, [B, ...] -> [B, hidden[-1]].
 
@@ -24,7 +36,8 @@ def mlp(hidden: Sequence[int], activation: str = "relu") -> keras.Sequential:
         ValueError: for a width below 1 or an unknown activation.
     """
     _check(hidden, activation, "hidden")
-    dense = [keras.layers.Dense(units, activation, **_initial(activation)) for units in hidden]
+    initial = initializer(activation)
+    dense = [keras.layers.Dense(n, activation, kernel_initializer=initial) for n in hidden]
     return keras.Sequential([keras.layers.Flatten(), *dense], name="mlp")
 
 
@@ -37,7 +50,7 @@ def conv_encoder(
         ValueError: for a number of filters or units below 1 or an unknown activation.
     """
     _check([*filters, units], activation, "filters and units")
-    initial = _initial(activation)
+    initial = {"kernel_initializer": initializer(activation)}
     layers = [
         keras.layers.Conv2D(n, 3, strides=2, padding="same", activation=activation, **initial)
         for n in filters
@@ -70,7 +83,7 @@ def conv_decoder(
             "A convolutional decoder needs filters and images. Expected at least one number of "
             f"filters and a shape (H, W, C). Received {list(filters)} and {tuple(shape)}."
         )
-    initial = _initial(activation)
+    initial = {"kernel_initializer": initializer(activation)}
     height, width = shape[0], shape[1]
     stride = 2 ** len(filters)
     low = (math.ceil(height / stride), math.ceil(width / stride), filters[0])
@@ -89,13 +102,6 @@ def conv_decoder(
     if any(extra):
         layers.append(keras.layers.Cropping2D(((0, extra[0]), (0, extra[1]))))
     return keras.Sequential(layers, name="conv_decoder")
-
-
-def _initial(activation: str) -> dict:
-    # He et al. (2015) keep the variance of the signal through rectifiers, Glorot & Bengio (2010)
-    # through the rest. With the wrong one a deep network starts almost constant in its input.
-    rectifier = activation in ("relu", "leaky_relu", "elu", "gelu", "silu")
-    return {"kernel_initializer": "he_normal" if rectifier else "glorot_uniform"}
 
 
 def _check(sizes: Sequence[int], activation: str, what: str) -> None:

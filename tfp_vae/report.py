@@ -3,6 +3,7 @@
 import contextlib
 import importlib.metadata
 import json
+import math
 import os
 import pathlib
 import platform
@@ -115,16 +116,32 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def summary(metrics: Mapping) -> str:
-    """Returns the results among `metrics` as a table with their standard errors."""
+    """Returns the results among `metrics` as a table with standard errors or intervals."""
     rows = {}
     for key, value in metrics.items():
-        if value is None or isinstance(value, Mapping) or key.endswith("_se"):
+        if value is None or isinstance(value, Mapping) or _belongs_to_another(key, metrics):
             continue
-        text = f"{value:,.2f}" if isinstance(value, float) else str(value)
+        text, digits = str(value), 2
         error = metrics.get(f"{key}_se")
-        rows[key] = text if error is None else f"{text} +- {error:.2f}"
+        low, high = metrics.get(f"{key}_low"), metrics.get(f"{key}_high")
+        if isinstance(value, float):
+            # Two digits of the error, or three of a small number that has none.
+            size = error if error is not None else abs(value) / 10
+            if 0 < size < 0.1:
+                digits = min(1 - math.floor(math.log10(size)), 8)
+            text = f"{value:,.{digits}f}"
+        if error is not None:
+            text += f" +- {error:.{digits}f}"
+        if low is not None and high is not None:
+            text += f" ({low:.{digits}f} to {high:.{digits}f})"
+        rows[key] = text
     width = max(map(len, rows), default=0)
     return "\n".join(f"  {name:<{width}}  {text}" for name, text in rows.items())
+
+
+def _belongs_to_another(key: str, metrics: Mapping) -> bool:
+    base, _, ending = key.rpartition("_")
+    return ending == "se" or (ending in ("low", "high") and base in metrics)
 
 
 def read_json(path: "str | pathlib.Path") -> dict:

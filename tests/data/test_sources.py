@@ -4,33 +4,16 @@ import io
 import os
 import pathlib
 import pickle
-import re
 
 import numpy as np
 import pytest
+from data_cases import SPLITS, refused, sizes, splits_of
 from PIL import Image
 
 from tfp_vae import data
 from tfp_vae.data import Kind
 
 ROOT = pathlib.Path(__file__).parents[2]
-TFDS_VARIABLE = "TFP_VAE_TFDS_DIR"
-TFDS_DIR = pathlib.Path(os.environ.get(TFDS_VARIABLE) or ROOT.parent / "shared" / "tfds")
-SPLITS = ("train", "validation", "test")
-
-
-def refused(*words, error=ValueError):
-    """Expects an error made to the mould, in one line, that says all `words`."""
-    said = "".join(f"(?=.*{re.escape(word)})" for word in words)
-    return pytest.raises(error, match=f"^{said}.*Expected.*Received.*$")
-
-
-def splits_of(loaded):
-    return [getattr(loaded, name) for name in SPLITS]
-
-
-def sizes(loaded):
-    return tuple(len(split) for split in splits_of(loaded))
 
 
 def numbered(count, dtype=np.uint8):
@@ -359,21 +342,15 @@ def test_a_prepared_tfds_folder_of_binary_images_is_static(tiny_tfds):
     assert (sizes(loaded), loaded.kind, loaded.num_classes) == ((9, 5, 4), Kind.STATIC, None)
 
 
-def prepared(name):
-    if not (TFDS_DIR / name).is_dir():
-        pytest.skip(f"{name} is not prepared in {TFDS_DIR}; {TFDS_VARIABLE} says where it is")
-    return data.load(name, data_dir=TFDS_DIR)
-
-
 @pytest.mark.slow
-def test_mnist_is_70000_labelled_digits_binarised_on_the_fly():
-    mnist = prepared("mnist")
+def test_mnist_is_70000_labelled_digits_binarised_on_the_fly(prepared):
+    mnist = data.load("mnist", data_dir=prepared("tfds", "mnist"))
     assert_is_sound(mnist)
     assert (sizes(mnist), mnist.shape, mnist.num_classes) == ((55000, 5000, 10000), (28, 28, 1), 10)
     assert mnist.kind is Kind.DYNAMIC
     counts = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     assert np.bincount(mnist.test.labels).tolist() == counts
-    grey = data.load("mnist", data_dir=TFDS_DIR, kind="eight_bit")
+    grey = data.load("mnist", data_dir=prepared("tfds", "mnist"), kind="eight_bit")
     intensity, drawn = grey.test.intensities(), mnist.test.values()
     error = np.sqrt((intensity * (1 - intensity)).sum()) / intensity.size
     assert abs(drawn.mean() - intensity.mean()) <= 4 * error
@@ -383,8 +360,8 @@ def test_mnist_is_70000_labelled_digits_binarised_on_the_fly():
 
 
 @pytest.mark.slow
-def test_fashion_mnist_is_70000_labelled_clothes():
-    clothes = prepared("fashion_mnist")
+def test_fashion_mnist_is_70000_labelled_clothes(prepared):
+    clothes = data.load("fashion_mnist", data_dir=prepared("tfds", "fashion_mnist"))
     assert_is_sound(clothes)
     assert sizes(clothes) == (55000, 5000, 10000)
     assert (clothes.shape, clothes.kind) == ((28, 28, 1), Kind.DYNAMIC)
@@ -392,8 +369,8 @@ def test_fashion_mnist_is_70000_labelled_clothes():
 
 
 @pytest.mark.slow
-def test_binarized_mnist_has_the_fixed_binarisation_and_its_own_three_splits():
-    binarized = prepared("binarized_mnist")
+def test_binarized_mnist_has_the_fixed_binarisation_and_its_own_three_splits(prepared):
+    binarized = data.load("binarized_mnist", data_dir=prepared("tfds", "binarized_mnist"))
     assert_is_sound(binarized)
     assert sizes(binarized) == (50000, 10000, 10000)
     assert (binarized.shape, binarized.kind) == ((28, 28, 1), Kind.STATIC)

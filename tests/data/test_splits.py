@@ -1,21 +1,14 @@
 """Splits: batches, order and binarisation as pure functions of (seed, epoch, step)."""
 
-import re
-
 import numpy as np
 import pytest
 import tensorflow as tf
+from data_cases import refused
 
 from tfp_vae.data import Data, Kind, Split
 
 N = 97
 BINARY = [Kind.STATIC, Kind.DYNAMIC, Kind.THRESHOLD]
-
-
-def refused(*words):
-    """Expects a `ValueError` made to the mould, in one line, that says all `words`."""
-    said = "".join(f"(?=.*{re.escape(word)})" for word in words)
-    return pytest.raises(ValueError, match=f"^{said}.*Expected.*Received.*$")
 
 
 def numbered(count=N, kind=Kind.EIGHT_BIT):
@@ -426,3 +419,15 @@ def test_data_know_their_task():
 def test_an_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="grayish"):
         Split(np.zeros((3, 4)), "grayish")
+
+
+def test_equal_batches_hold_every_example_once_and_have_one_shape():
+    split = numbered(7)
+    batches = list(split.equal_batches(3))
+    assert [(start, size, len(values)) for start, size, values in batches] == [
+        (0, 3, 3),
+        (3, 3, 3),
+        (6, 1, 3),
+    ]
+    kept = np.concatenate([values[:size] for _, size, values in batches])
+    np.testing.assert_array_equal(kept, split.values())

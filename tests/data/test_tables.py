@@ -2,36 +2,18 @@
 
 import functools
 import http.server
-import os
 import pathlib
-import re
 import threading
 
 import keras
 import numpy as np
 import pytest
+from data_cases import refused, sizes, splits_of
 
 from tfp_vae import data
 from tfp_vae.data import Kind, tables
 
 ROOT = pathlib.Path(__file__).parents[2]
-UCI_VARIABLE = "TFP_VAE_UCI_DIR"
-UCI_DIR = pathlib.Path(os.environ.get(UCI_VARIABLE) or ROOT.parent / "shared" / "uci")
-SPLITS = ("train", "validation", "test")
-
-
-def refused(*words, error=ValueError):
-    """Expects an error made to the mould, in one line, that says all `words`."""
-    said = "".join(f"(?=.*{re.escape(str(word))})" for word in words)
-    return pytest.raises(error, match=f"^{said}.*Expected.*Received.*$")
-
-
-def splits_of(loaded):
-    return [getattr(loaded, name) for name in SPLITS]
-
-
-def sizes(loaded):
-    return tuple(len(split) for split in splits_of(loaded))
 
 
 def rows(x, y):
@@ -115,14 +97,13 @@ def test_uci_gives_all_standard_splits_at_once(tmp_path):
         ("yacht", 308, 6, 20),
     ],
 )
-def test_the_uci_sets_have_their_known_sizes(name, count, features, splits):
-    if not (UCI_DIR / f"{name}.npz").is_file():
-        pytest.skip(f"{name}.npz is not in {UCI_DIR}; {UCI_VARIABLE} says where it is")
-    x, y, test_index = data.uci(f"uci/{name}", UCI_DIR)
+def test_the_uci_sets_have_their_known_sizes(prepared, name, count, features, splits):
+    folder = prepared("uci", f"{name}.npz")
+    x, y, test_index = data.uci(f"uci/{name}", folder)
     assert (x.shape, y.shape) == ((count, features), (count,))
     assert test_index.shape == (splits, round(count / 10))
     assert tables._UCI[f"uci/{name}"][1:] == (count, splits)
-    loaded = data.load(f"uci/{name}", data_dir=UCI_DIR, split=splits - 1)
+    loaded = data.load(f"uci/{name}", data_dir=folder, split=splits - 1)
     assert (len(loaded.test), sum(sizes(loaded))) == (round(count / 10), count)
 
 

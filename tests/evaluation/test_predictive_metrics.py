@@ -92,7 +92,7 @@ def test_metrics_of_a_predictive_are_finite_numbers_under_their_names(kind, base
         split, likelihood = Split(x, Kind.REAL, (y > 0).astype(int)), tv.likelihoods.Categorical(2)
     else:
         split = Split(x, Kind.REAL, targets=np.round(np.abs(y)) if kind == "poisson" else y)
-        likelihood = tv.likelihoods.BY_NAME[kind]()
+        likelihood = getattr(tv.likelihoods, kind.title())()
     model = _network(likelihood)
     found = evaluation.predictive_metrics(model, split, 20)
     assert found["num_predictive_samples"] == 20

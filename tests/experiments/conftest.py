@@ -1,6 +1,7 @@
 """Programs run in this process: a second of work, where a process of its own costs ten."""
 
 import faulthandler
+import re
 import runpy
 import sys
 import warnings
@@ -15,6 +16,14 @@ PROGRAMS = (
     *("train_vae", "train_bnn", "evaluate", "generate", "latent_sizes", "uci", "toys"),
     *("vae_flags", "bnn_flags", "training_flags"),
 )
+
+
+def snapshot(folder):
+    """Returns everything below `folder`: names, contents, times."""
+    return {
+        str(p.relative_to(folder)): (p.stat().st_mtime_ns, p.read_bytes() if p.is_file() else None)
+        for p in sorted(folder.rglob("*"))
+    }
 
 
 @pytest.fixture(autouse=True)
@@ -58,5 +67,33 @@ def program(in_process):
         return in_process(
             lambda: runpy.run_module(module, run_name="__main__", alter_sys=True), *arguments
         )
+
+    return run
+
+
+@pytest.fixture
+def succeeds(program):
+    """Returns a function that runs a program, checks that it succeeds, and returns its output."""
+
+    def run(name, *arguments):
+        status, out, err = program(name, *arguments)
+        assert status == 0, err
+        return out
+
+    return run
+
+
+@pytest.fixture
+def refused(program, tmp_path):
+    """Returns a function that runs a program, checks that it fails well, and returns its line."""
+
+    def run(name, *arguments):
+        before = snapshot(tmp_path)
+        status, out, err = program(name, *arguments)
+        assert status == 2
+        assert re.fullmatch(r"error: [^\n]+\n", err), err
+        assert out == ""
+        assert snapshot(tmp_path) == before
+        return err
 
     return run

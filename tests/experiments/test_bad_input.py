@@ -21,30 +21,6 @@ TINY = ("--hidden=4", "--latent_dim=2", "--epochs=1", "--jit=false")
 OLD = b"the old file"
 
 
-def snapshot(folder):
-    """Returns everything below `folder`: names, contents, times."""
-    return {
-        str(p.relative_to(folder)): (p.stat().st_mtime_ns, p.read_bytes() if p.is_file() else None)
-        for p in sorted(folder.rglob("*"))
-    }
-
-
-@pytest.fixture
-def refused(program, tmp_path):
-    """Returns a function that runs a program, checks that it fails well, and returns its line."""
-
-    def run(name, *arguments):
-        before = snapshot(tmp_path)
-        status, out, err = program(name, *arguments)
-        assert status == 2
-        assert re.fullmatch(r"error: [^\n]+\n", err), err
-        assert out == ""
-        assert snapshot(tmp_path) == before
-        return err
-
-    return run
-
-
 @pytest.fixture
 def model_folder(make_vae, tmp_path):
     """Returns a run folder with a model of the digits, and an older evaluation."""

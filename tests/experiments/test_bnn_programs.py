@@ -1,47 +1,14 @@
 """train_bnn, uci, toys: end to end on small work, what they promise, and what they refuse."""
 
 import json
-import os
-import pathlib
 
 import numpy as np
 import pytest
 
 from tfp_vae import methods
 
-UCI_VARIABLE = "TFP_VAE_UCI_DIR"
-UCI_DIR = pathlib.Path(
-    os.environ.get(UCI_VARIABLE) or pathlib.Path(__file__).parents[3] / "shared" / "uci"
-)
-
 TINY = ("--epochs=2", "--num_predictive_samples=3", "--jit=false")
 NETWORK = ("--hidden=8", *TINY)
-
-
-@pytest.fixture
-def succeeds(program):
-    """Returns a function that runs a program, checks that it succeeds, and returns its output."""
-
-    def run(name, *arguments):
-        status, out, err = program(name, *arguments)
-        assert status == 0, err
-        return out
-
-    return run
-
-
-@pytest.fixture
-def refused(program):
-    """Returns a function that runs a program that has to refuse, and returns the line it says."""
-
-    def run(name, *arguments):
-        status, _, err = program(name, *arguments)
-        assert status == 2
-        lines = [line for line in err.splitlines() if line.startswith("error:")]
-        assert len(lines) == 1, err
-        return lines[0]
-
-    return run
 
 
 def _metrics(folder):
@@ -175,10 +142,13 @@ def test_data_without_targets_are_refused(refused, tmp_path):
     assert "nothing to predict" in refused("train_bnn", "--dataset=plain.npz", "--run_dir=run")
 
 
-def test_the_uci_table_runs_and_goes_on_where_it_was(succeeds, tmp_path):
-    if not (UCI_DIR / "yacht.npz").is_file():
-        pytest.skip(f"yacht.npz is not in {UCI_DIR}; {UCI_VARIABLE} says where it is")
-    arguments = ("--sets=yacht", f"--data_dir={UCI_DIR}", "--steps=9", "--members=2")
+def test_the_uci_table_runs_and_goes_on_where_it_was(succeeds, prepared, tmp_path):
+    arguments = (
+        "--sets=yacht",
+        f"--data_dir={prepared('uci', 'yacht.npz')}",
+        "--steps=9",
+        "--members=2",
+    )
     succeeds("uci", "--run_dir=run", "--methods=map,ensemble", *arguments)
     results = tmp_path / "run" / "results.json"
     before = json.loads(results.read_text())["sets"]["uci/yacht"]
@@ -189,10 +159,13 @@ def test_the_uci_table_runs_and_goes_on_where_it_was(succeeds, tmp_path):
     assert "| uci/yacht |" in (tmp_path / "run" / "table.md").read_text()
 
 
-def test_a_table_of_other_settings_is_not_mixed_with_this_one(succeeds, refused, tmp_path):
-    if not (UCI_DIR / "yacht.npz").is_file():
-        pytest.skip(f"yacht.npz is not in {UCI_DIR}; {UCI_VARIABLE} says where it is")
-    arguments = ("--sets=yacht", f"--data_dir={UCI_DIR}", "--methods=map", "--run_dir=run")
+def test_a_table_of_other_settings_is_not_mixed_with_this_one(succeeds, refused, prepared):
+    arguments = (
+        "--sets=yacht",
+        f"--data_dir={prepared('uci', 'yacht.npz')}",
+        "--methods=map",
+        "--run_dir=run",
+    )
     succeeds("uci", "--steps=9", *arguments)
     assert "other settings" in refused("uci", "--steps=10", *arguments)
 

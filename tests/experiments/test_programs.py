@@ -34,18 +34,6 @@ PICTURES = {
 }
 
 
-@pytest.fixture
-def succeeds(program):
-    """Returns a function that runs a program, checks that it succeeds, and returns its output."""
-
-    def run(name, *arguments):
-        status, out, err = program(name, *arguments)
-        assert status == 0, err
-        return out
-
-    return run
-
-
 def _metrics(folder):
     return json.loads((folder / "metrics.json").read_text())
 

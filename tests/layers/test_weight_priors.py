@@ -173,3 +173,9 @@ def test_priors_are_given_by_number_name_object_or_config(given, kind, scale):
 def test_impossible_priors_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_log_prob_of_a_scalar_is_that_of_one_weight():
+    expected = stats.norm(0, 2).logpdf(0.7)
+    found = priors.log_prob(priors.Normal(2.0), [tf.Variable(0.7)])
+    assert float(found) == pytest.approx(expected, rel=1e-6)

@@ -210,6 +210,7 @@ def _generator(x, y):
 
 # Keras says for every generator that it does not shuffle it.
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed:UserWarning")
+@pytest.mark.filterwarnings("ignore:Units are not known:UserWarning")
 @pytest.mark.parametrize("make", [_batches, _generator], ids=["dataset", "generator"])
 def test_data_without_a_size_need_n_to_be_given(make):
     data = make(*_table(24))
@@ -228,6 +229,7 @@ def test_data_without_a_size_need_n_to_be_given(make):
 
 
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed:UserWarning")
+@pytest.mark.filterwarnings("ignore:Units are not known:UserWarning")
 def test_a_generator_builds_a_network_that_is_told_n():
     bnn = tv.BayesianNetwork(tv.layers.DenseFlipout(1), tv.likelihoods.Normal(), num_data=24)
     bnn.compile(optimizer="adam")

@@ -167,3 +167,35 @@ def test_impossible_numbers_of_draws_are_refused(num_samples):
 def test_probabilities_of_real_targets_are_refused():
     with pytest.raises(ValueError, match=r"Only classes.*Expected.*classifier.*Received.*Normal"):
         _ = _network(REAL()).predictive(X, 2).probs
+
+
+def test_a_dataset_gives_no_units_and_the_model_says_so():
+    x, y = 100 + X, 50 + COUNTS.astype(np.float32)
+    dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(5)
+
+    def network():
+        layers = [tv.layers.Standardize(name="inputs"), keras.layers.Dense(1)]
+        likelihood = tv.likelihoods.Normal(name="targets")
+        bnn = tv.BayesianNetwork(keras.Sequential(layers), likelihood, num_data=10)
+        bnn.compile(optimizer="adam")
+        return bnn
+
+    with pytest.warns(UserWarning, match=r"Units are not known to inputs, targets.*adapt\(Split\)"):
+        network().fit(dataset, verbose=0)
+    split = Split(x, Kind.REAL, targets=y, name="train")
+    bnn = network()
+    bnn.build((None, 3))
+    bnn.adapt(split)
+    bnn.fit(dataset, verbose=0)  # a warning would be an error here
+    assert float(bnn.likelihood.target_mean) == pytest.approx(54.5)
+
+
+def test_values_beyond_those_of_the_training_are_refused():
+    images = np.random.default_rng(0).random((10, 2, 2, 1)).astype(np.float32)
+    layers = [keras.layers.Flatten(), keras.layers.Dense(3)]
+    bnn = tv.BayesianNetwork(keras.Sequential(layers), tv.likelihoods.Categorical(3))
+    bnn.compile(optimizer="adam")
+    bnn.fit(images, LABELS, verbose=0)
+    bnn.predictive(images, 2)
+    with pytest.raises(ValueError, match=r"out of range.*\[0, 1\], as in training.*from .* to "):
+        bnn.predictive(255 * images, 2)

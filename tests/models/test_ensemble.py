@@ -253,3 +253,36 @@ def test_targets_of_a_wrong_shape_are_refused():
         plain.fit(x, np.stack([y, y], axis=1))
     with pytest.raises(ValueError, match=r"wrong shape.*\(3,\).*Received \(2, 3\)"):
         plain.predictive(tf.constant(both))
+
+
+def test_members_that_would_all_start_equal_are_refused():
+    start = keras.initializers.GlorotUniform(seed=3)
+    layers = [keras.layers.Dense(4, "tanh", kernel_initializer=start), keras.layers.Dense(1)]
+    member = tv.BayesianNetwork(keras.Sequential(layers), tv.likelihoods.Normal())
+    tv.Ensemble(member, 2, input_shape=(3,))  # the second layer differs
+    layers[1] = keras.layers.Dense(1, kernel_initializer=start)
+    member = tv.BayesianNetwork(keras.Sequential(layers), tv.likelihoods.Normal())
+    with pytest.raises(ValueError, match=r"all be the same.*random initial values.*with a seed"):
+        tv.Ensemble(member, 2, input_shape=(3,))
+    tv.Ensemble(member, 1, groups=2, input_shape=(3,))  # each has data of its own
+
+
+def test_the_targets_of_every_group_are_looked_at():
+    layers = [keras.layers.Dense(1)]
+    member = tv.BayesianNetwork(keras.Sequential(layers), tv.likelihoods.Poisson())
+    ensemble = tv.Ensemble(member, 1, groups=2, input_shape=(3,))
+    targets = np.ones((6, 2))
+    targets[4, 1] = 0.5
+    split = Split(np.zeros((6, 2, 3), np.float32), Kind.REAL, targets=targets, name="train")
+    with pytest.raises(ValueError, match=r"train targets are no counts.*0.5 at index 4"):
+        ensemble.check_split(split)
+
+
+def test_kl_takes_the_number_of_draws_that_stand_for_the_expectation():
+    layer = tv.layers.DenseReparameterization(1, prior="student_t")
+    member = tv.BayesianNetwork(keras.Sequential([layer]), tv.likelihoods.Normal(), num_data=9)
+    ensemble = tv.Ensemble(member, 2, input_shape=(3,))
+    one, many = (float(ensemble.kl_divergence(n)) for n in (1, 4000))
+    each = [float(ensemble.member(i).kl_divergence(4000)) for i in (0, 1)]
+    assert one != many
+    assert many == pytest.approx(np.mean(each), rel=0.05)

@@ -8,7 +8,7 @@ from scipy import stats
 
 import tfp_vae as tv
 from tfp_vae.data import Kind, Split
-from tfp_vae.models import WeightSamples, laplace
+from tfp_vae.models import WeightSamples, laplace, mcmc
 from tfp_vae.models.mcmc import _effective_sample_size
 from tfp_vae.models.variational import fold_in
 
@@ -345,3 +345,13 @@ def test_a_last_layer_with_too_many_covariances_is_refused(linear, monkeypatch):
     monkeypatch.setattr(laplace, "MAX_LAST_LAYER", 2)
     with pytest.raises(ValueError, match=r"too large.*at most 2 weights.*Received 3"):
         tv.Laplace(linear.model, "last_layer")
+
+
+def test_chains_that_stand_still_are_an_error_and_never_a_number_that_json_lacks(linear):
+    linear.model.network.layers[0].kernel.assign(np.full((3, 1), 1e30))  # no step is accepted
+    nuts = tv.NUTS(linear.model, num_chains=2, num_samples=4, num_burnin=0, max_tree_depth=1)
+    with pytest.raises(FloatingPointError, match=r"NUTS broke down.*Expected.*Received"):
+        nuts.fit(linear.split)
+    stuck = np.array([np.nan, 1.0])
+    summary = mcmc.Chains(np.zeros((2, 4, 3)), stuck, stuck, 0.5, 0.0).summary()
+    assert summary["rhat_max"] is summary["effective_sample_size_min"] is None

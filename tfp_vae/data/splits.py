@@ -193,6 +193,18 @@ class Split:
         pair = self._pairing(with_y)
         return batches.map(lambda i: pair(_to_float(tf.gather(source, i)), i)).prefetch(1)
 
+    def equal_batches(self, batch_size: int):
+        """Yields (start, size, values [batch_size, ...]) of one pass in order.
+
+        The last batch is filled up with its first example, beyond `size`: one shape, one
+        compilation.
+        """
+        for start in range(0, len(self), batch_size):
+            values = self.values(slice(start, start + batch_size))
+            size = len(values)
+            filling = values[:1].repeat(batch_size - size, axis=0)
+            yield start, size, np.concatenate([values, filling])
+
     def _pairing(self, with_y: bool):
         """Returns a function that puts y beside a batch x of the examples at an index, if asked."""
         if not with_y:

@@ -216,6 +216,3 @@ class Poisson(Likelihood):
     def distribution(self, parameters):
         """Returns a `Poisson`."""
         return tfd.Poisson(log_rate=parameters[..., 0])
-
-
-BY_NAME = {"categorical": Categorical, "normal": Normal, "poisson": Poisson}

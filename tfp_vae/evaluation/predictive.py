@@ -16,6 +16,8 @@ from tfp_vae.models import BayesianNetwork, Predictive, Predictor
 from tfp_vae.training import Progress
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+# Shares of the weights removed in a pruning curve.
+PRUNED = (0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99)
 
 
 def predict(
@@ -173,7 +175,11 @@ def _prune_into(pruned: BayesianNetwork, model: BayesianNetwork, share: float) -
 
 
 def pruning_curve(
-    model: BayesianNetwork, split: Split, shares, num_samples: int = 30, verbose: bool = False
+    model: BayesianNetwork,
+    split: Split,
+    shares=PRUNED,
+    num_samples: int = 30,
+    verbose: bool = False,
 ) -> dict:
     """Returns accuracy (or RMSE) and log-likelihood without the least certain weights.
 

@@ -30,8 +30,6 @@ class Settings:
     Attributes:
         steps: of Adam, with a rate that falls along half a cosine.
         learning_rate: at the first step.
-        batch_size: examples per step; None: 32 below 2,000 training examples, else 128, from 20,000
-            on 256.
         members: networks per ensemble.
         num_samples: draws of the weights per prediction.
         hidden: widths; None: one layer of 50, for protein of 100.
@@ -45,7 +43,6 @@ class Settings:
 
     steps: int = 10_000
     learning_rate: float = 1e-2
-    batch_size: int | None = None
     members: int = 5
     num_samples: int = 200
     hidden: "tuple[int, ...] | None" = None
@@ -68,9 +65,8 @@ class Settings:
         )
 
     def batch(self, count: int) -> int:
-        """Returns the batch size for `count` training examples."""
-        wanted = self.batch_size or (32 if count < 2000 else 128 if count < 20_000 else 256)
-        return min(wanted, count)
+        """Returns the batch size for `count` training examples, larger for larger sets."""
+        return min(32 if count < 2000 else 128 if count < 20_000 else 256, count)
 
 
 def load_splits(name: str, data_dir=None) -> "tuple[Split, Split]":
@@ -85,7 +81,7 @@ def load_splits(name: str, data_dir=None) -> "tuple[Split, Split]":
     )
 
 
-def fit(recipe: Recipe, train: Split, settings: Settings, seed: int, callbacks=()) -> Ensemble:
+def fit(recipe: Recipe, train: Split, settings: Settings, seed: int) -> Ensemble:
     """Returns the trained networks of all splits."""
     keras.utils.set_random_seed(seed)  # initial weights, whatever was trained before
     groups, features = train.shape
@@ -103,7 +99,7 @@ def fit(recipe: Recipe, train: Split, settings: Settings, seed: int, callbacks=(
     model.compile(
         optimizer=keras.optimizers.Adam(rate), steps_per_execution=per_epoch, jit_compile=False
     )
-    model.fit(train, epochs=epochs, batch_size=batch_size, verbose=0, callbacks=list(callbacks))
+    model.fit(train, epochs=epochs, batch_size=batch_size, verbose=0)
     return model
 
 

@@ -16,6 +16,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfp_vae import networks
 from tfp_vae.distributions.base import inverse_positive, positive, tfd
 from tfp_vae.layers import noise as noise_sources
 from tfp_vae.layers import priors
@@ -97,10 +98,8 @@ class BayesianLayer(keras.Layer):
         self.weight_prior = priors.get(prior)
         self.covariance = covariance
         self.initial_scale = float(initial_scale)
-        rectifier = keras.activations.serialize(self.activation) in (
-            *("relu", "leaky_relu", "elu", "gelu", "silu", "selu", "relu6"),
-        )
-        default = "he_normal" if rectifier else "glorot_uniform"
+        name = getattr(self.activation, "__name__", None)
+        default = networks.initializer(name)
         self.kernel_initializer = keras.initializers.get(kernel_initializer or default)
         self.kl_weight = kl_weight
         self.seed = seed

@@ -144,12 +144,12 @@ class Horseshoe(WeightPrior):
 
 
 def log_prob(prior: WeightPrior, variables: list) -> tf.Tensor:
-    """Returns log p of kernels [..., U] and biases [U] together, a scalar in nats."""
+    """Returns log p of kernels [..., U], biases [U] and scalars together, a scalar in nats."""
     total = tf.zeros([])
     for variable in variables:
         values = tf.cast(tf.convert_to_tensor(variable), tf.float32)
         fan_in = math.prod(values.shape[:-1]) if values.shape.rank > 1 else 0
-        matrix = tf.reshape(values, [max(fan_in, 1), values.shape[-1]])
+        matrix = tf.reshape(values, [max(fan_in, 1), values.shape[-1] if values.shape.rank else 1])
         total += prior.distribution(tuple(matrix.shape), fan_in).log_prob(matrix)
     return total
 

@@ -46,6 +46,8 @@ class BayesianNetwork(SupervisedModel):
         TensorShape([359, 10])
     """
 
+    parts = ("objective", "network", "likelihood", "weight_prior")
+
     def __init__(
         self,
         network: keras.Layer,
@@ -169,9 +171,17 @@ class BayesianNetwork(SupervisedModel):
         """Takes N, the units of the targets and the means and scales of the inputs."""
         super().adapt(split)
         self.likelihood.adapt(split)
-        for layer in self._flatten_layers(include_self=False):
-            if isinstance(layer, Standardize):
-                layer.adapt(split.values())
+        for layer in self._standardizers():
+            layer.adapt(split.values())
+
+    def _standardizers(self):
+        layers = self._flatten_layers(include_self=False)
+        return [layer for layer in layers if isinstance(layer, Standardize)]
+
+    def units(self):
+        """Returns the names of what takes units or moments from the data in `adapt`."""
+        likelihood = [] if self.task == "classification" else [self.likelihood]
+        return [layer.name for layer in (*self._standardizers(), *likelihood)]
 
     def check_split(self, split):
         """Raises `ValueError` if shapes or targets do not fit; builds a model that is not built."""
@@ -180,20 +190,8 @@ class BayesianNetwork(SupervisedModel):
 
     def get_config(self):
         """Returns the constructor's arguments, as JSON."""
-        serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),
-            "network": serialize(self.network),
-            "likelihood": serialize(self.likelihood),
-            "weight_prior": serialize(self.weight_prior),
             "num_samples": self.num_samples,
             "num_predictive_samples": self.num_predictive_samples,
         }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Returns the model of `get_config`."""
-        config = dict(config)
-        for part in ("network", "likelihood", "weight_prior", "objective"):
-            config[part] = keras.saving.deserialize_keras_object(config[part], custom_objects)
-        return cls(**config)

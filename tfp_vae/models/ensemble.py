@@ -14,16 +14,15 @@ from tfp_vae.layers import BayesianLayer, MonteCarloDropout
 from tfp_vae.layers.noise import ESTIMATOR, SHARED, Noise, use
 from tfp_vae.layers.noise import of as noise_of
 from tfp_vae.models.bayesian import BayesianNetwork
-from tfp_vae.models.predictive import DEFAULT_PREDICTIVE_SAMPLES
 from tfp_vae.models.supervised import SupervisedModel
 from tfp_vae.models.variational import fold_in
 
 
 class _Hidden:
-    """Holds the member where Keras does not look: its weights are those of no member."""
+    """Holds the pattern where Keras does not look: its weights are those of no member."""
 
-    def __init__(self, member):
-        self.member = member
+    def __init__(self, model):
+        self.model = model
 
 
 def run_with(model: BayesianNetwork, values: list, function):
@@ -41,21 +40,23 @@ class Ensemble(SupervisedModel):
     metrics are means over members; accuracy is that of their mean probabilities.
 
     Args:
-        member: a `BayesianNetwork` of any method that says what a member is; its own weights are
-            only a pattern: every member starts from new ones.
+        pattern: a `BayesianNetwork` of any method that says what a member is; every member starts
+            from weights of its own.
         size: members per data set.
         groups: None if all members learn the same data. Otherwise the number G of data sets of
             equal size that are learned side by side, each by `size` members: examples are then
             [N, G, ...] with targets [N, G], one column per data set.
-        input_shape: shape of an example for one member; needed if the member is not built yet.
+        input_shape: shape of an example for one member; needed if `pattern` is not built yet.
         seed: see `VariationalModel`.
         data_kind: see `VariationalModel`.
         num_data: see `VariationalModel`; N of one data set.
     """
 
+    parts = ("pattern",)  # whose objective it has
+
     def __init__(
         self,
-        member: BayesianNetwork,
+        pattern: BayesianNetwork,
         size: int,
         groups: int | None = None,
         input_shape=None,
@@ -64,16 +65,16 @@ class Ensemble(SupervisedModel):
         num_data: int | None = None,
         **kwargs,
     ):
-        super().__init__(member.objective, seed, data_kind, num_data, **kwargs)
+        super().__init__(pattern.objective, seed, data_kind, num_data, **kwargs)
         for name, value in (("size", size), ("groups", 1 if groups is None else groups)):
             if int(value) != value or value < 1:
                 raise ValueError(f"Impossible {name}. Expected an integer >= 1. Received {value}.")
-        if groups is not None and member.likelihood.task == "classification":
+        if groups is not None and pattern.likelihood.task == "classification":
             raise ValueError(
                 "Groups are for real targets. Expected groups=None for classes. Received "
                 f"groups={groups}."
             )
-        for layer in member._flatten_layers(include_self=False):
+        for layer in pattern._flatten_layers(include_self=False):
             if isinstance(layer, keras.layers.BatchNormalization):
                 raise ValueError(
                     "Moving averages are not kept per member. Expected a network without "
@@ -85,38 +86,35 @@ class Ensemble(SupervisedModel):
                     "The noise of Keras' own layers stands still in an ensemble. Expected "
                     f"tfp_vae.layers.MonteCarloDropout or none. Received {layer.name}."
                 )
-        if not member.built and input_shape is None:
+        if not pattern.built and input_shape is None:
             raise ValueError(
-                "The member is not built. Expected input_shape, the shape of one example. Received "
-                "None."
+                "The pattern is not built. Expected input_shape, the shape of one example. "
+                "Received None."
             )
         self.size, self.groups = int(size), groups
         self.own_axes = 1 if groups is None else 0  # targets of groups are given to their members
-        self.input_shape_of_member = tuple(input_shape or member.event_shape)
-        if not member.built:
-            member.build((None, *self.input_shape_of_member))
-        if any(w.regularizer is not None for w in member.trainable_variables):
+        self.input_shape_of_member = tuple(input_shape or pattern.event_shape)
+        if not pattern.built:
+            pattern.build((None, *self.input_shape_of_member))
+        if any(w.regularizer is not None for w in pattern.trainable_variables):
             raise ValueError(
                 "Regularizers would be lost in an ensemble. Expected weight_prior in their place. "
-                f"Received a regularizer in {member.name}."
+                f"Received a regularizer in {pattern.name}."
             )
-        self._hidden = _Hidden(member)
-        self.event_shape = (
-            self.input_shape_of_member
-            if groups is None
-            else (
-                groups,
-                *self.input_shape_of_member,
-            )
-        )
+        self._hidden = _Hidden(pattern)
+        own = () if groups is None else (groups,)
+        self.event_shape = (*own, *self.input_shape_of_member)
         # Stacked convolutions have no fast path: those members run one after the other.
-        self.is_vectorized = all(len(w.shape) <= 2 for w in member.weights)
+        self.is_vectorized = all(len(w.shape) <= 2 for w in pattern.weights)
         # Batched products of small matrices are many times slower in XLA than outside on CPUs.
         self.supports_jit = not self.is_vectorized
         self.stacks = []
+        differ = False
         for i, values in enumerate(zip(*self._initial_values(), strict=True)):
-            like = member.weights[i]
+            like = pattern.weights[i]
             start = np.stack(values)
+            if like.trainable and len(like.shape) > 1:
+                differ |= bool((start != start[:1]).any())
             self.stacks.append(
                 self.add_weight(
                     name=f"stacked_{like.name}_{i}",
@@ -126,8 +124,19 @@ class Ensemble(SupervisedModel):
                     autocast=False,
                 )
             )
+        if self.size > 1 and not differ:
+            raise ValueError(
+                "The members would all be the same. Expected kernels with random initial values of "
+                "their own. Received an initializer that gives every member the same ones, such as "
+                "one with a seed."
+            )
         self._track_accuracy()
         self.built = True
+
+    @property
+    def pattern(self) -> BayesianNetwork:
+        """The model that says what a member is; its weights are those of no member."""
+        return self._hidden.model
 
     @property
     def num_members(self) -> int:
@@ -137,19 +146,19 @@ class Ensemble(SupervisedModel):
     @property
     def task(self) -> str:
         """What the members predict."""
-        return self._hidden.member.task
+        return self.pattern.task
 
     @property
     def num_predictive_samples(self) -> int:
         """Draws behind `predict`, all members together."""
-        return self._hidden.member.num_predictive_samples
+        return self.pattern.num_predictive_samples
 
     def distribution(self, parameters):
         """Returns the members' likelihood with these parameters."""
-        return self._hidden.member.likelihood.distribution(parameters)
+        return self.pattern.likelihood.distribution(parameters)
 
     def _initial_values(self):
-        member, found = self._hidden.member, []
+        member, found = self.pattern, []
         for _ in range(self.num_members):
             new = type(member).from_config(member.get_config())
             new.build((None, *self.input_shape_of_member))
@@ -167,7 +176,7 @@ class Ensemble(SupervisedModel):
             raise ValueError(
                 f"There is no such member. Expected 0 to {self.num_members - 1}. Received {index}."
             )
-        pattern = self._hidden.member
+        pattern = self.pattern
         alone = type(pattern).from_config(pattern.get_config())
         alone.build((None, *self.input_shape_of_member))
         for weight, stack in zip(alone.weights, self.stacks, strict=True):
@@ -180,7 +189,7 @@ class Ensemble(SupervisedModel):
     def _map(self, function, *inputs):
         """Returns `function(index, *inputs)` with the weights of each member, stacked [M, ...]."""
         values = [tf.convert_to_tensor(stack) for stack in self.stacks]
-        member = self._hidden.member
+        member = self.pattern
 
         def one(arguments):
             values, index, rest = arguments
@@ -202,7 +211,7 @@ class Ensemble(SupervisedModel):
 
     def _parameters(self, x, key, mode, training) -> tf.Tensor:
         """Returns parameters of the members' likelihoods, [M, B, Q]."""
-        member = self._hidden.member
+        member = self.pattern
 
         def forward(index, *own):
             with use(self._noise(key, index, mode)):
@@ -221,11 +230,11 @@ class Ensemble(SupervisedModel):
     @property
     def has_weight_kl(self):
         """Whether the members' weights have a posterior or a prior."""
-        return self._hidden.member.has_weight_kl
+        return self.pattern.has_weight_kl
 
-    def kl_divergence(self):
+    def kl_divergence(self, num_samples=1):
         """Returns the mean over members of KL(q(w) || p(w)) in nats; 0.0 where there is none."""
-        member = self._hidden.member
+        member = self.pattern
         if not member.has_weight_kl:
             return 0.0
         key, layers = self.caller_key(None), member.bayesian_layers()
@@ -234,7 +243,7 @@ class Ensemble(SupervisedModel):
 
         def kl(index):
             with use(self._noise(key, index, ESTIMATOR)):
-                return member.kl_divergence()
+                return member.kl_divergence(num_samples)
 
         return tf.reduce_mean(self._map(kl))
 
@@ -252,7 +261,7 @@ class Ensemble(SupervisedModel):
 
     def draw_parameters(self, x, num_samples, key):
         """Returns parameters [S, B, Q], or [S, B, G, Q] with groups, where S = draws x members."""
-        member = self._hidden.member
+        member = self.pattern
         draws = -(-num_samples // self.size) if member.is_random else 1
 
         def one(index):
@@ -274,62 +283,50 @@ class Ensemble(SupervisedModel):
         )
         return tf.reshape(found, tf.concat([[-1], tf.shape(found)[2:]], 0))
 
-    def predictive(self, x, num_samples: int = DEFAULT_PREDICTIVE_SAMPLES, **kwargs):
-        """Returns the mixture over members, and over draws where members are random.
-
-        See `Predictor.predictive`; `num_samples` counts all components together, and members
-        without randomness give one each.
-        """
-        return super().predictive(x, num_samples, **kwargs)
-
     # Data in.
+
+    def units(self):
+        """Returns the names of what takes units or moments from the data in `adapt`."""
+        return self.pattern.units()
 
     def adapt(self, split):
         """Lets every member take its data's units; N is that of one data set."""
         super().adapt(split)
-        member = self._hidden.member
+        member = self.pattern
         for group in range(self.groups or 1):
-            own = split
-            if self.groups is not None:
-                own = Split(
-                    split.values()[:, group],
-                    split.kind,
-                    name=split.name,
-                    targets=split.targets[:, group],
-                )
-            member.adapt(own)
+            member.adapt(self._of_group(split, group))
             for weight, stack in zip(member.weights, self.stacks, strict=True):
                 if not weight.trainable:
                     values = np.array(stack)
                     values[group * self.size : (group + 1) * self.size] = np.asarray(weight)
                     stack.assign(values)
 
+    def _of_group(self, split, group):
+        """Returns the data of one group; all data where there are no groups."""
+        if self.groups is None:
+            return split
+        values, targets = split.values()[:, group], split.targets[:, group]
+        return Split(values, split.kind, name=split.name, targets=targets)
+
     def check_split(self, split):
         """Raises `ValueError` if shapes or targets do not fit."""
         self._check_inputs(split)
-        if self.groups is None:
-            self._hidden.member.likelihood.check(split)
-        elif split.targets is None or split.targets.shape != (len(split), self.groups):
+        if self.groups is not None and (
+            split.targets is None or split.targets.shape != (len(split), self.groups)
+        ):
             received = None if split.targets is None else split.targets.shape
             raise ValueError(
                 f"The {split.name} targets do not fit the groups. Expected shape "
                 f"({len(split)}, {self.groups}). Received {received}."
             )
+        for group in range(self.groups or 1):
+            self.pattern.likelihood.check(self._of_group(split, group))
 
     def get_config(self):
         """Returns the constructor's arguments, as JSON."""
-        config = super().get_config()
-        config.pop("objective")  # the member's
         return {
-            **config,
-            "member": keras.saving.serialize_keras_object(self._hidden.member),
+            **super().get_config(),
             "size": self.size,
             "groups": self.groups,
             "input_shape": list(self.input_shape_of_member),
         }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Returns the model of `get_config`."""
-        member = keras.saving.deserialize_keras_object(config["member"], custom_objects)
-        return cls(**{**config, "member": member})

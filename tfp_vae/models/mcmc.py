@@ -32,10 +32,17 @@ class Chains(NamedTuple):
     divergences: float
 
     def summary(self) -> dict:
-        """Returns the worst R-hat and effective sample size and the rates, JSON-ready."""
+        """Returns the worst R-hat and effective sample size and the rates, JSON-ready.
+
+        What is no number, as R-hat is where a chain stood still, is None.
+        """
+
+        def finite(value):
+            return float(value) if np.isfinite(value) else None
+
         return {
-            "rhat_max": float(self.rhat.max()),
-            "effective_sample_size_min": float(self.effective_sample_size.min()),
+            "rhat_max": finite(self.rhat.max()),
+            "effective_sample_size_min": finite(self.effective_sample_size.min()),
             "acceptance": self.acceptance,
             "divergences": self.divergences,
         }
@@ -76,7 +83,11 @@ class NUTS(WeightPosterior):
         self._samples: WeightSamples | None = None
 
     def fit(self, split: Split, seed: int = 0) -> "NUTS":
-        """Runs the chains on all of `split` at once."""
+        """Runs the chains on all of `split` at once.
+
+        Raises:
+            FloatingPointError: if the chains left the finite numbers or never moved.
+        """
         split = self.network_model.as_split(split)
         self._forget()
         x, y = tf.constant(split.values()), tf.constant(split.y)
@@ -111,23 +122,28 @@ class NUTS(WeightPosterior):
             )
 
         draws, (log_accept, diverged) = run(start)  # [S, C, P]
-        samples = np.swapaxes(draws.numpy(), 0, 1)
-        self._samples = WeightSamples(
-            self.network_model, np.swapaxes(samples, 0, 1).reshape(-1, self.num_weights)
-        )
+        flat = tf.reshape(draws, [-1, self.num_weights])
+        self._samples = WeightSamples(self.network_model, flat)
         # Mixing is measured on what is predicted, at a few of the training inputs.
         few = x[:: max(1, len(split) // 20)][:20]
         predict = tf.function(self.parameters_of, autograph=False)
         predicted = predict(self._samples.samples, few).numpy()
         predicted = predicted.reshape(self.num_samples, self.num_chains, -1)
-        predicted = predicted[..., np.ptp(predicted, axis=(0, 1)) > 0]  # a fixed scale does not mix
+        moved = np.ptp(predicted, axis=(0, 1)) > 0  # a fixed scale does not mix
+        if not np.isfinite(predicted).all() or not moved.any():
+            raise FloatingPointError(
+                "NUTS broke down. Expected chains that move among finite predictions. Received "
+                f"{'predictions that never change' if not moved.any() else 'NaN or infinity'}; a "
+                "model trained closer to its maximum is the likely cure."
+            )
+        predicted = predicted[..., moved]
         rhat = np.ones(predicted.shape[-1])
         if self.num_chains > 1:
             halves = self.num_samples >= 4
             rhat = tfp.mcmc.potential_scale_reduction(predicted, split_chains=halves).numpy()
         size = _effective_sample_size(predicted)
         self.chains = Chains(
-            samples,
+            np.swapaxes(draws.numpy(), 0, 1),
             rhat,
             size,
             float(np.mean(np.minimum(np.exp(log_accept), 1.0))),
@@ -137,16 +153,19 @@ class NUTS(WeightPosterior):
 
     def draw_parameters(self, x, num_samples, key):
         """Returns parameters of the likelihood under the samples, [S, B, Q]."""
-        return self.parameters_of(self.draw(num_samples, key), x)
+        return self._known().draw_parameters(x, num_samples, key)
 
     def draw(self, num_samples, key):
         """Returns `num_samples` of the samples, evenly spaced over all chains."""
+        return self._known().draw(num_samples, key)
+
+    def _known(self) -> WeightSamples:
         if self._samples is None:
             raise ValueError(
                 "There are no samples yet. Expected fit(training split) before. Received no call "
                 "of fit."
             )
-        return self._samples.draw(num_samples, key)
+        return self._samples
 
 
 def _effective_sample_size(draws: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import numpy as np
 import tensorflow as tf
 
 from tfp_vae.distributions.base import tfd
@@ -126,11 +125,7 @@ class Predictor:
         key = model.caller_key(seed)
         function = self._drawing_function(num_samples)
         parts, batch_size = [], min(batch_size, len(split))
-        for start in range(0, len(split), batch_size):
-            values = split.values(slice(start, start + batch_size))
-            size = len(values)
-            # A short last batch is filled up: one shape, one compilation.
-            values = np.concatenate([values, values[:1].repeat(batch_size - size, axis=0)])
+        for start, size, values in split.equal_batches(batch_size):
             parts.append(function(tf.constant(values), key)[:, :size])
             if progress is not None:
                 progress(start + size, len(split))

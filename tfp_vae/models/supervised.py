@@ -74,6 +74,13 @@ class SupervisedModel(Predictor, VariationalModel):
     def _check_inputs(self, split):
         if not self.built:
             self.build((None, *split.shape))
+        # A table has numbers of any size; a model of images has never seen what is beyond [0, 1].
+        if split.kind is Kind.REAL and self.data_kind not in (None, Kind.REAL):
+            x = split.intensities()
+            raise ValueError(
+                f"The {split.name} values are out of range. Expected values in [0, 1], as in "
+                f"training. Received values from {x.min():g} to {x.max():g}."
+            )
         if split.shape != tuple(self.event_shape):
             raise ValueError(
                 f"The {split.name} examples have a wrong shape. Expected "

@@ -36,7 +36,7 @@ class SWAG(WeightPosterior):
         epochs: int = 50,
         learning_rate: float = 1e-2,
         batch_size: int = 32,
-        callbacks=None,
+        callbacks=(),
     ) -> "SWAG":
         """Walks and collects.
 
@@ -108,7 +108,7 @@ def walker(learning_rate: float) -> keras.optimizers.Optimizer:
     return keras.optimizers.SGD(learning_rate, momentum=0.9, clipnorm=1.0)
 
 
-def collect_path(walk, split: Split, epochs: int, batch_size: int, callbacks=None) -> list:
+def collect_path(walk, split: Split, epochs: int, batch_size: int, callbacks=()) -> list:
     """Trains `walk`, a compiled model, and returns its trainable weights after every epoch."""
     path = []
 
@@ -120,6 +120,6 @@ def collect_path(walk, split: Split, epochs: int, batch_size: int, callbacks=Non
         batch_size=min(batch_size, len(split)),
         epochs=epochs,
         verbose=0,
-        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=collect), *(callbacks or [])],
+        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=collect), *callbacks],
     )
     return path

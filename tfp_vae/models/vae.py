@@ -90,6 +90,8 @@ class VAE(VariationalModel):
         (359,)
     """
 
+    parts = ("objective", "prior", "encoder", "decoder")
+
     def __init__(
         self,
         prior: Prior,
@@ -260,11 +262,7 @@ class VAE(VariationalModel):
             )
         key = self.caller_key(seed)
         parts = []
-        for start in range(0, len(split), batch_size):
-            values = split.values(slice(start, start + batch_size))
-            size = len(values)
-            # A short last batch is filled up: one shape, one compilation.
-            values = np.concatenate([values, values[:1].repeat(batch_size - size, axis=0)])
+        for start, size, values in split.equal_batches(batch_size):
             part = self._bounds_function(
                 tf.constant(values),
                 tf.constant(num_samples, tf.int32),
@@ -336,19 +334,4 @@ class VAE(VariationalModel):
 
     def get_config(self):
         """Returns the constructor's arguments, as JSON."""
-        serialize = keras.saving.serialize_keras_object
-        return {
-            **super().get_config(),
-            "prior": serialize(self.prior),
-            "encoder": serialize(self.encoder),
-            "decoder": serialize(self.decoder),
-            "num_samples": self.num_samples,
-        }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Returns the model of `get_config`."""
-        config = dict(config)
-        for part in ("prior", "encoder", "decoder", "objective"):
-            config[part] = keras.saving.deserialize_keras_object(config[part], custom_objects)
-        return cls(**config)
+        return {**super().get_config(), "num_samples": self.num_samples}

@@ -9,6 +9,7 @@ are those of Keras.
 import os
 import pathlib
 import tempfile
+import warnings
 
 import keras
 import numpy as np
@@ -39,7 +40,12 @@ class VariationalModel(Intake, keras.Model):
     Every draw of noise is keyed by (seed, purpose, step): by the training step in training, by the
     batch of the pass in evaluation. Two evaluations of the same data see the same noise, and a run
     that continues from a saved model sees the noise that it would have seen.
+
+    Attributes:
+        parts: names of the constructor's arguments that are Keras objects themselves.
     """
+
+    parts = ("objective",)
 
     def __init__(
         self, objective=None, seed: int = 0, data_kind=None, num_data: int | None = None, **kwargs
@@ -83,8 +89,16 @@ class VariationalModel(Intake, keras.Model):
         raise NotImplementedError
 
     def adapt(self, split: Split) -> None:
-        """Takes from the training data what the model has to know beforehand; N, in any case."""
+        """Takes from the training data what the model has to know beforehand; N, in any case.
+
+        `fit` does it for a `Split` or arrays; for a dataset or a generator, call it before.
+        """
         self.take_size(split)
+        self.data_kind = split.kind
+
+    def units(self) -> list[str]:
+        """Returns the names of what takes units or moments from the data in `adapt`."""
+        return []
 
     def take_size(self, split: Split) -> None:
         """Takes N, the number of examples of the training data."""
@@ -257,6 +271,14 @@ class VariationalModel(Intake, keras.Model):
             x, y = self._checked(x, y, "training")
             y = x if y is None and weighted else y  # Keras drops weights without targets
             self.check_size()
+            if self.units() and self.data_kind is None:
+                warnings.warn(
+                    f"Units are not known to {', '.join(self.units())}: a dataset or a generator "
+                    "is not read for them. Call adapt(Split) before, or keep values and targets "
+                    "near mean 0 and standard deviation 1.",
+                    UserWarning,
+                    stacklevel=2,
+                )
         if isinstance(x, tf.data.Dataset):
             kwargs["shuffle"] = False  # a dataset brings its order
         return super().fit(
@@ -311,14 +333,22 @@ class VariationalModel(Intake, keras.Model):
             os.replace(written, path)
 
     def get_config(self):
-        """Returns the constructor's arguments that all models share, as JSON."""
+        """Returns the constructor's arguments that all models share, and its `parts`, as JSON."""
+        serialize = keras.saving.serialize_keras_object
         return {
             "name": self.name,
-            "objective": keras.saving.serialize_keras_object(self.objective),
+            **{part: serialize(getattr(self, part)) for part in self.parts},
             "seed": self.seed,
             "data_kind": None if self.data_kind is None else str(self.data_kind),
             "num_data": self.num_data,
         }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Returns the model of `get_config`."""
+        parse = keras.saving.deserialize_keras_object
+        parts = {part: parse(config[part], custom_objects) for part in cls.parts}
+        return cls(**{**config, **parts})
 
 
 def fold_in(key, *numbers) -> tf.Tensor:

@@ -18,8 +18,6 @@ from tfp_vae.plots.style import INK, TRAIN, VALIDATION
 from tfp_vae.plots.vae import training_curve
 from tfp_vae.report import RunFolder
 
-PRUNED = (0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99)
-
 
 def regression_curves(
     train: Split, grid: np.ndarray, predictives: "dict[str, Predictive]"
@@ -139,9 +137,17 @@ def uncertainty_histogram(predictive: Predictive, labels: np.ndarray) -> Figure:
 
 
 def write_predictive(
-    run: RunFolder, predictor: Predictor, split: Split, predictive: Predictive, history: dict
+    run: RunFolder,
+    predictor: Predictor,
+    split: Split,
+    predictive: Predictive,
+    history: dict,
+    pruned: "dict | None" = None,
 ) -> None:
-    """Writes every picture of a method and its predictive on `split` into a run folder."""
+    """Writes every picture of a method and its predictive on `split` into a run folder.
+
+    `pruned` is an `evaluation.pruning_curve`, where there is one.
+    """
     run.write_figure("training_curve.png", training_curve(history, "KL(q(w) || p(w)) / N"))
     if predictive.is_categorical:
         log_probs, labels = predictive.log_probs.numpy(), split.labels
@@ -155,7 +161,6 @@ def write_predictive(
     if isinstance(predictor, BayesianNetwork) and predictor.bayesian_layers():
         ratios = evaluation.signal_to_noise(predictor)
         run.write_figure("signal_to_noise.png", signal_to_noise(ratios))
-        curve = evaluation.pruning_curve(predictor, split, PRUNED, num_samples=10, verbose=True)
+    if pruned is not None:
         chosen = "accuracy" if predictive.is_categorical else "rmse"
-        run.write_figure("pruning.png", pruning(curve, chosen))
-        run.write_json("pruning.json", curve)
+        run.write_figure("pruning.png", pruning(pruned, chosen))

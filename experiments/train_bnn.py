@@ -46,8 +46,7 @@ def main():
         metrics |= predictor.chains.summary()
     run.write_json("metrics.json", metrics)
     if chosen.method == "vi":
-        draws = min(num_samples, 30)
-        pruned = evaluation.pruning_curve(model, data.test, num_samples=draws, verbose=True)
+        pruned = evaluation.pruning_curve(model, data.test, num_samples=num_samples, verbose=True)
         run.write_json("pruning.json", pruned)
     plots.write_predictive(run, predictor, data.test, test, history, pruned)
     print(report.summary(metrics))

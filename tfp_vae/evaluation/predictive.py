@@ -17,7 +17,7 @@ from tfp_vae.training import Progress
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 # Shares of the weights removed in a pruning curve.
-PRUNED = (0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99)
+PRUNED = (0.0, 0.5, 0.75, 0.9, 0.95, 0.98)
 
 
 def predict(

@@ -424,10 +424,10 @@ def test_an_unknown_kind_is_refused():
 def test_equal_batches_hold_every_example_once_and_have_one_shape():
     split = numbered(7)
     batches = list(split.equal_batches(3))
-    assert [(start, size, len(values)) for start, size, values in batches] == [
+    assert [(start, size, len(index)) for start, size, index in batches] == [
         (0, 3, 3),
         (3, 3, 3),
         (6, 1, 3),
     ]
-    kept = np.concatenate([values[:size] for _, size, values in batches])
-    np.testing.assert_array_equal(kept, split.values())
+    kept = np.concatenate([index[:size] for _, size, index in batches])
+    np.testing.assert_array_equal(kept, np.arange(7))

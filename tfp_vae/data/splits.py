@@ -165,6 +165,12 @@ class Split:
         split._is_frozen = self._is_frozen
         return split
 
+    def with_labels(self, labels) -> "Split":
+        """Returns the same examples with other labels [N]."""
+        split = Split(self._intensities, self.kind, labels, self.name)
+        split._is_frozen = self._is_frozen
+        return split
+
     def num_batches(self, batch_size: int) -> int:
         """Returns the number of batches of one epoch, the short last one included."""
         return -(-len(self) // batch_size)
@@ -194,16 +200,14 @@ class Split:
         return batches.map(lambda i: pair(_to_float(tf.gather(source, i)), i)).prefetch(1)
 
     def equal_batches(self, batch_size: int):
-        """Yields (start, size, values [batch_size, ...]) of one pass in order.
+        """Yields (start, size, index [batch_size]) of one pass in order.
 
-        The last batch is filled up with its first example, beyond `size`: one shape, one
+        The last batch is filled up with its last example, beyond `size`: one shape, one
         compilation.
         """
         for start in range(0, len(self), batch_size):
-            values = self.values(slice(start, start + batch_size))
-            size = len(values)
-            filling = values[:1].repeat(batch_size - size, axis=0)
-            yield start, size, np.concatenate([values, filling])
+            index = np.arange(start, min(start + batch_size, len(self)))
+            yield start, len(index), np.pad(index, (0, batch_size - len(index)), mode="edge")
 
     def _pairing(self, with_y: bool):
         """Returns a function that puts y beside a batch x of the examples at an index, if asked."""

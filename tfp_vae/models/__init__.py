@@ -1,6 +1,7 @@
 """Models: Keras models on one bound, and approximations of posteriors over their weights."""
 
 from tfp_vae.models.bayesian import BayesianNetwork
+from tfp_vae.models.conditional import ConditionalVAE
 from tfp_vae.models.ensemble import Ensemble
 from tfp_vae.models.laplace import Laplace
 from tfp_vae.models.mcmc import NUTS, Chains
@@ -18,6 +19,7 @@ __all__ = [
     "BayesianNetwork",
     "Bounds",
     "Chains",
+    "ConditionalVAE",
     "Ensemble",
     "Laplace",
     "Pass",

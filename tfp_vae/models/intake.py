@@ -12,7 +12,8 @@ DEFAULT_BATCH_SIZE = 128
 class Intake:
     """The part of a model that turns what a user gives into what Keras takes.
 
-    A mix-in for a Keras model with `check_split`, `candidate_kinds`, `data_kind` and `seed`.
+    A mix-in for a Keras model with `check_split`, `candidate_kinds`, `to_keras`, `data_kind` and
+    `seed`.
 
     Attributes:
         supervised: whether an example has a target beside it.
@@ -25,20 +26,20 @@ class Intake:
         return self.as_split(x, name)
 
     def as_split(self, x, name: str = "given", y=None) -> Split:
-        """Returns `x`, a `Split` or an array [N, ...], as a checked `Split`.
-
-        A model without targets has no use for `y`.
+        """Returns `x`, a `Split` or an array [N, ...] with `y` beside it, as a checked `Split`.
 
         Integers in 0..255 are bytes, k/255, as in `data.load`, unless the model is one of real
         numbers or 0 and 1 are all there is to it.
 
         Raises:
-            ValueError: if the model is no model of these values or shapes.
+            ValueError: if the model is no model of these values, shapes or targets.
         """
-        if isinstance(x, Split):
-            self.check_split(x)
-            return x
-        del y
+        split = x if isinstance(x, Split) else self._array_split(x, name, y)
+        self.check_split(split)
+        return split
+
+    def _array_split(self, x, name: str, y=None) -> Split:
+        """Returns an array as a `Split`; a model without targets has no use for `y`."""
         if not isinstance(x, np.ndarray | tf.Tensor):
             raise ValueError(
                 f"The {name} data cannot be used. Expected a Split or an array (N, ...). Received "
@@ -56,11 +57,11 @@ class Intake:
         if not x.size:
             return Split(x, candidates[0], name=name)  # which says that it is empty
         fitting = [kind for kind in candidates if not kinds.violation(x, kind)]
-        if not fitting:
-            self.check_split(Split(x, kinds.infer(x), name=name))
-        split = Split(x, (fitting or candidates)[0], name=name)
-        self.check_split(split)
-        return split
+        return Split(x, (fitting or [kinds.infer(x)])[0], name=name, **self._beside(y))
+
+    def _beside(self, y) -> dict:
+        """Returns what a `Split` is told of `y`."""
+        return {}
 
     def _one_pass(self, x, y, batch_size, name):
         if isinstance(x, Split | np.ndarray | tf.Tensor):
@@ -73,13 +74,13 @@ class Intake:
             return None
         name = "validation"
         if not isinstance(data, tuple):
-            return self._one_pass(data, None, batch_size, name)[0]
+            return self.to_keras(self._one_pass(data, None, batch_size, name)[0], None)[0]
         if len(data) == 2 and self.supervised:
-            x, y = self._one_pass(*data, batch_size, name)
+            x, y = self.to_keras(*self._one_pass(*data, batch_size, name))
             return x if y is None else (x, y)
         x, y = self._checked(data[0], data[1] if len(data) > 1 else None, name)
         y = x if y is None else y  # Keras drops weights without targets
-        return (x, y, *data[2:])
+        return (*self.to_keras(x, y), *data[2:])
 
     def _checked(self, x, y, name):
         if isinstance(x, np.ndarray | tf.Tensor):

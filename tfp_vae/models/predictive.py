@@ -125,8 +125,8 @@ class Predictor:
         key = model.caller_key(seed)
         function = self._drawing_function(num_samples)
         parts, batch_size = [], min(batch_size, len(split))
-        for start, size, values in split.equal_batches(batch_size):
-            parts.append(function(tf.constant(values), key)[:, :size])
+        for start, size, index in split.equal_batches(batch_size):
+            parts.append(function(tf.constant(split.values(index)), key)[:, :size])
             if progress is not None:
                 progress(start + size, len(split))
         parameters = tf.concat(parts, axis=1)

@@ -93,16 +93,6 @@ class SupervisedModel(Predictor, VariationalModel):
         self._check_inputs(split)
         return split.frozen()
 
-    def as_split(self, x, name="given", y=None):
-        """Returns `x`, a `Split` or an array with targets `y`, as a checked `Split`.
-
-        Raises:
-            ValueError: if shapes do not fit or the targets have no probability.
-        """
-        split = x if isinstance(x, Split) else self._array_split(x, name, y)
-        self.check_split(split)
-        return split
-
     def _array_split(self, x, name, y=None):
         if not isinstance(x, np.ndarray | tf.Tensor):
             raise ValueError(

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfp_vae import objectives
 from tfp_vae.data import Split
 from tfp_vae.distributions.base import ConditionalDistribution, registered, tfd
-from tfp_vae.distributions.priors import Prior
+from tfp_vae.distributions.priors import ConditionalPrior, Prior
 from tfp_vae.layers.noise import MEAN, SHARED
 from tfp_vae.models.metrics import ActiveUnits
 from tfp_vae.models.variational import VariationalModel, fold_in
@@ -91,6 +91,7 @@ class VAE(VariationalModel):
     """
 
     parts = ("objective", "prior", "encoder", "decoder")
+    conditional = False
 
     def __init__(
         self,
@@ -109,6 +110,11 @@ class VAE(VariationalModel):
             raise ValueError(
                 f"num_samples must be positive. Expected an integer >= 1. Received {num_samples}."
             )
+        if isinstance(prior, ConditionalPrior) and not self.conditional:
+            raise ValueError(
+                f"A {type(self).__name__} has nothing that its prior could be conditioned on. "
+                f"Expected a ConditionalVAE around it. Received {type(prior).__name__}."
+            )
         if encoder.event_shape != (prior.latent_dim,):
             raise ValueError(
                 "Encoder and prior differ in latent size. Expected an encoder with event shape "
@@ -121,7 +127,7 @@ class VAE(VariationalModel):
         if self.has_bits:
             self.bits_per_dim_tracker = keras.metrics.Mean("bits_per_dim")
         # Everything is known here: variables exist, and misfits are found, before `fit`.
-        self.build((None, *decoder.event_shape))
+        self.build()
         self._bounds_function = None
 
     def take_size(self, split):
@@ -129,30 +135,54 @@ class VAE(VariationalModel):
         super().take_size(split)
         self._bounds_function = None
 
-    def build(self, input_shape):
-        """Builds prior, encoder and decoder."""
+    def build(self, input_shape=None):
+        """Builds prior, encoder and decoder; the decoder knows the shape of an example."""
         if not self.prior.built:
             self.prior.build()
-        self.encoder.build_for(input_shape)
+        self.encoder.build_for((None, *self.decoder.event_shape))
         self.decoder.build_for((None, self.prior.latent_dim))
         self.built = True
 
+    # The three distributions; `given` is what a conditional model is conditioned on, here None.
+
+    def prior_of(self, given) -> tfd.Distribution:
+        """Returns p(z)."""
+        return self.prior()
+
+    def posterior_of(self, x, given, training=None) -> tfd.Distribution:
+        """Returns q(z|x), batch shape [B]."""
+        return self.encoder(x, training=training)
+
+    def likelihood_of(self, z, given, training=None) -> tfd.Distribution:
+        """Returns p(x|z), batch shape that of `z` without its last axis."""
+        return self.decoder(z, training=training)
+
+    def unpack(self, inputs):
+        """Returns (x, given) of the inputs that Keras hands over."""
+        return inputs, None
+
+    def given_of(self, split: Split) -> np.ndarray | None:
+        """Returns what the examples of a split are conditioned on, [N, ...]."""
+        return None
+
     def call(self, x, training=None, num_samples=None, seed=None) -> Pass:
         """Returns the posterior of `x` [B, ...], `num_samples` draws of z, and their likelihood."""
+        x, given = self.unpack(x)
         key = self.noise_key(training) if seed is None else self.caller_key(seed)
         with self.weight_noise(key):
-            posterior = self.encoder(x, training=training)
+            posterior = self.posterior_of(x, given, training)
             z = posterior.sample(num_samples or self.num_samples, seed=key)
-            return Pass(posterior, z, self.decoder(z, training=training))
+            return Pass(posterior, z, self.likelihood_of(z, given, training))
 
     def terms(self, x, y, outputs, sample_weight=None):
         """Returns the `Terms` of the batch `x`."""
         del y
+        x, given = self.unpack(x)
         log_likelihood = outputs.likelihood.log_prob(tf.cast(x, tf.float32))
         return objectives.latent_terms(
             log_likelihood,
             outputs.posterior,
-            self.prior(),
+            self.prior_of(given),
             outputs.z,
             sample_weight=sample_weight,
             **self.global_terms(),
@@ -169,23 +199,24 @@ class VAE(VariationalModel):
 
     def predict_step(self, data):
         """Returns the reconstruction of a batch, a tensor (see `reconstruct`)."""
-        x = data[0] if isinstance(data, tuple | list) else data
-        return self.reconstruct(x)
+        return self.reconstruct(*self.unpack(data[0] if isinstance(data, tuple | list) else data))
 
-    def reconstruct(self, x) -> tf.Tensor:
+    def reconstruct(self, x, given=None) -> tf.Tensor:
         """Returns E[x'|z] at the posterior mean z of each example, [B, ...] -> [B, ...].
 
         Bayesian weights are at their posterior means.
         """
         with self.weight_noise(self.caller_key(None), MEAN):
-            return self.decoder(self.encoder(x).mean()).mean()
+            z = self.posterior_of(x, given).mean()
+            return self.likelihood_of(z, given).mean()
 
-    def generate(self, count: int, seed: int | None = None) -> dict[str, np.ndarray]:
+    def generate(self, count: int, seed: int | None = None, given=None) -> dict[str, np.ndarray]:
         """Returns new examples: z from the prior, the mean of p(x|z) and a draw from it.
 
         Args:
             count: how many.
             seed: fixes the draws; the model's seed by default.
+            given: what a conditional model is conditioned on, [count, ...].
 
         Returns:
             {"z": [count, D], "mean": [count, ...], "sample": [count, ...]}.
@@ -193,11 +224,14 @@ class VAE(VariationalModel):
         if int(count) != count or count < 1:
             raise ValueError(f"Impossible count. Expected an integer >= 1. Received {count}.")
         key = self.caller_key(seed)
-        z = self.prior().sample(count, seed=fold_in(key, 0))
+        prior = self.prior_of(given)
+        shape = [] if prior.batch_shape.rank else [count]
+        z = prior.sample(shape, seed=fold_in(key, 0))
         parts, rows = [], self._rows
         for start in range(0, count, rows):
             with self.weight_noise(fold_in(key, 2, start)):
-                likelihood = self.decoder(z[start : start + rows])
+                here = slice(start, start + rows)
+                likelihood = self.likelihood_of(z[here], None if given is None else given[here])
             drawn = likelihood.sample(seed=fold_in(key, 1, start))
             parts.append((likelihood.mean().numpy(), drawn.numpy()))
         mean, sample = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -252,6 +286,7 @@ class VAE(VariationalModel):
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"Impossible batch_size. Expected at least 1. Received {batch_size}.")
         split = self.as_split(x).frozen()
+        given = self.given_of(split)
         batch_size = min(batch_size or min(100, self._rows), len(split))
         chunk = min(num_samples, max(1, self._rows // batch_size))
         if self._bounds_function is None:
@@ -262,9 +297,10 @@ class VAE(VariationalModel):
             )
         key = self.caller_key(seed)
         parts = []
-        for start, size, values in split.equal_batches(batch_size):
+        for start, size, index in split.equal_batches(batch_size):
             part = self._bounds_function(
-                tf.constant(values),
+                tf.constant(split.values(index)),
+                None if given is None else tf.constant(given[index]),
                 tf.constant(num_samples, tf.int32),
                 chunk,
                 fold_in(key, start),
@@ -278,16 +314,16 @@ class VAE(VariationalModel):
     def _rows(self) -> int:
         return max(1, min(_ROWS, _PARAMETERS // self.decoder.output_size))
 
-    def _bounds_of_batch(self, x, num_samples, chunk, key):
+    def _bounds_of_batch(self, x, given, num_samples, chunk, key):
         with self.weight_noise(key, SHARED):
-            posterior, prior = self.encoder(x), self.prior()
+            posterior, prior = self.posterior_of(x, given), self.prior_of(given)
             shared = self.global_terms()
         total = tf.cast(num_samples, tf.float32)
 
         def add_chunk(i, log_likelihood, kl, top, weights, squares):
             z = posterior.sample(chunk, seed=fold_in(key, i))
             with self.weight_noise(fold_in(key, i), SHARED):
-                likelihood = self.decoder(z)
+                likelihood = self.likelihood_of(z, given)
             terms = objectives.latent_terms(likelihood.log_prob(x), posterior, prior, z)
             # The last chunk may be more than is asked for.
             counts = (i * chunk + tf.range(chunk) < num_samples)[:, tf.newaxis]

@@ -106,6 +106,14 @@ class VariationalModel(Intake, keras.Model):
             self.num_data = len(split)
             self.train_function = self.test_function = None  # N is a constant in their graphs
 
+    def to_keras(self, x, y):
+        """Returns inputs and targets as Keras gets them: what `call` needs is in the inputs."""
+        return x, y
+
+    def prediction_dataset(self, split: Split, batch_size: int) -> tf.data.Dataset:
+        """Returns the inputs of `call` for a split, in order."""
+        return split.dataset(batch_size)
+
     # The weights, where they are Bayesian.
 
     def bayesian_layers(self) -> "list[BayesianLayer]":
@@ -210,6 +218,7 @@ class VariationalModel(Intake, keras.Model):
         few = split.take(2)
         x = tf.constant(few.values())
         y = tf.constant(few.y) if self.supervised else None
+        x, y = self.to_keras(x, y)
         self.compute_loss(x=x, y=y, y_pred=self(x, training=False), training=False)
         self.reset_metrics()
 
@@ -281,6 +290,7 @@ class VariationalModel(Intake, keras.Model):
                 )
         if isinstance(x, tf.data.Dataset):
             kwargs["shuffle"] = False  # a dataset brings its order
+        x, y = self.to_keras(x, y)
         return super().fit(
             x, y, batch_size, epochs, verbose, callbacks, validation_data=validation_data, **kwargs
         )
@@ -305,12 +315,14 @@ class VariationalModel(Intake, keras.Model):
         else:
             x, y = self._checked(x, y, "evaluation")
             y = x if y is None else y  # Keras drops weights without targets
+        if not kwargs.get("_use_cached_eval_dataset"):
+            x, y = self.to_keras(x, y)
         return super().evaluate(x, y, batch_size, *args, **kwargs)
 
     def predict(self, x, batch_size=None, *args, **kwargs):
         """Predicts as `keras.Model.predict` does; `x` may also be a `Split`."""
         if isinstance(x, Split | np.ndarray | tf.Tensor):
-            x = self.as_inputs(x).dataset(batch_size or DEFAULT_BATCH_SIZE)
+            x = self.prediction_dataset(self.as_inputs(x), batch_size or DEFAULT_BATCH_SIZE)
             batch_size = None
         elif not self.supervised:  # else targets may be missing, as they should be here
             x, _ = self._checked(x, None, "prediction")

@@ -10,10 +10,11 @@ in nats per example, up is better. See README.md for a tour and BUILD.md for the
 from tfp_vae import data, evaluation, export, layers, methods, networks, objectives, training
 from tfp_vae.distributions import decoders, encoders, likelihoods, priors
 from tfp_vae.export import load
-from tfp_vae.models import NUTS, SWAG, VAE, BayesianNetwork, ConditionalVAE, Ensemble, Laplace
+from tfp_vae.models import M2, NUTS, SWAG, VAE, BayesianNetwork, ConditionalVAE, Ensemble, Laplace
 from tfp_vae.version import __version__
 
 __all__ = [
+    "M2",
     "NUTS",
     "SWAG",
     "VAE",

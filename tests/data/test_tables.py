@@ -460,7 +460,7 @@ def test_wide_targets_of_an_npz_keep_their_splits(tmp_path):
             {"y_train": np.zeros(9)}, "classification", ["train labels", "float64"], id="fractions"
         ),
         pytest.param(
-            {"y_train": np.arange(9) - 1}, None, ["train labels", "-1 at index (0,)"], id="negative"
+            {"y_train": np.arange(9) - 2}, None, ["train labels", "-2 at index (0,)"], id="negative"
         ),
         pytest.param(
             {"y_train": np.full(9, np.nan)}, None, ["train target", "nan at index (0,)"], id="NaN"

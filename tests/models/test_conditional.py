@@ -196,7 +196,7 @@ def test_data_without_their_condition_are_refused(images):
     model = _model()
     for x, message in (
         (_split(images, labels=None), r"lack their condition.*labels from 0 to 2.*none"),
-        (_split(images, labels=LABELS + 1), r"lack their condition.*Received class 3"),
+        (_split(images, labels=LABELS + 1), r"lack their condition.*Received 1 to 3"),
     ):
         with pytest.raises(ValueError, match=message):
             model.fit(x, verbose=0)

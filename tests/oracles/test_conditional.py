@@ -192,3 +192,30 @@ def test_a_prior_network_and_a_vector_condition_reach_the_conditional_normal(bas
     found = model.log_likelihood(split, 200).mean()
     assert best - 0.03 < found < best + 0.01
     assert math.isfinite(best)
+
+
+def test_the_bound_of_m2_without_labels_is_log_p_of_x_when_recognition_is_exact(linear):
+    model = tv.M2(
+        prior=linear.model.prior,
+        encoder=linear.model.encoder,
+        decoder=linear.model.decoder,
+        classifier=keras.Sequential([keras.layers.Dense(CLASSES)]),
+        num_classes=CLASSES,
+        decoder_sees_condition=False,
+        num_samples=50,
+    )
+    model.log_class_prior.assign(linear.model.log_class_prior)
+    model.classifier.layers[0].set_weights([linear.lda.coef_.T, linear.lda.intercept_])
+    np.testing.assert_allclose(
+        model.classify(linear.x).probs, linear.lda.predict_proba(np.float64(linear.x)), atol=1e-4
+    )
+    joint = np.stack([linear.log_prob(k) for k in range(CLASSES)], 1) + np.log(linear.lda.priors_)
+    for labels, expected in (
+        (np.full(400, -1), np.logaddexp.reduce(joint, axis=1)),
+        (linear.labels, joint[np.arange(400), linear.labels]),
+    ):
+        terms = model.terms((linear.x, labels), labels, model((linear.x, labels), seed=1))
+        # Per example the only noise left is that of E_q[log p(x|z)] from 50 draws.
+        error = np.std(terms.log_likelihood, axis=0).mean() / np.sqrt(50 * 400)
+        difference = tv.objectives.elbo(terms) - expected
+        assert abs(float(np.mean(difference))) < 5 * error + 1e-3

@@ -3,7 +3,7 @@
 from tfp_vae.data import toys
 from tfp_vae.data.kinds import Kind
 from tfp_vae.data.sources import NAMES, load
-from tfp_vae.data.splits import Data, Split
+from tfp_vae.data.splits import UNLABELLED, Data, Split
 from tfp_vae.data.tables import UCI_NAMES, uci
 
-__all__ = ["NAMES", "UCI_NAMES", "Data", "Kind", "Split", "load", "toys", "uci"]
+__all__ = ["NAMES", "UCI_NAMES", "UNLABELLED", "Data", "Kind", "Split", "load", "toys", "uci"]

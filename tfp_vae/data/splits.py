@@ -18,6 +18,7 @@ from tfp_vae.data.kinds import Kind
 # Frozen binarisations use their own fixed stream: the test images of "mnist, dynamic" are the same
 # for every model seed, because scores on different images do not compare.
 _FROZEN_SEED = 20131220
+UNLABELLED = -1  # the label of an example whose class is not known, as in scikit-learn
 _MOST_LABEL = np.iinfo(np.int32).max  # batches of labels are int32
 
 
@@ -171,6 +172,31 @@ class Split:
         split._is_frozen = self._is_frozen
         return split
 
+    def keep_labels(self, count: int, seed: int = 0) -> "Split":
+        """Returns the same examples with `count` labels, as many of each class, the rest unknown.
+
+        Raises:
+            ValueError: if there are no labels or `count` is not in [K, N].
+        """
+        classes = [] if self.labels is None else np.unique(self.labels[self.labels >= 0])
+        if not len(classes) or not len(classes) <= count <= len(self):
+            raise ValueError(
+                f"The {self.name} split cannot keep so many labels. Expected labels, and a count "
+                f"from {len(classes)}, the number of classes, to {len(self)}. Received {count}."
+            )
+        rng = np.random.default_rng([seed, 17])
+        order = rng.permutation(len(self))
+        # Turn by turn: the first of every class, then the second of every class, and so on.
+        turn = np.empty(len(self), int)
+        for label in classes:
+            members = order[self.labels[order] == label]
+            turn[members] = np.arange(len(members))
+        turn[self.labels < 0] = len(self)
+        kept = order[np.argsort(turn[order], kind="stable")][:count]
+        labels = np.full(len(self), UNLABELLED)
+        labels[kept] = self.labels[kept]
+        return self.with_labels(labels)
+
     def num_batches(self, batch_size: int) -> int:
         """Returns the number of batches of one epoch, the short last one included."""
         return -(-len(self) // batch_size)
@@ -277,11 +303,12 @@ def _integers(labels, name: str) -> np.ndarray:
             f"The {name} labels are no class numbers. Expected integers. Received dtype "
             f"{labels.dtype}."
         )
-    wrong = (labels < 0) | (labels > _MOST_LABEL)
+    wrong = (labels < UNLABELLED) | (labels > _MOST_LABEL)
     if wrong.any():
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(
-            f"The {name} labels are no class numbers. Expected integers from 0 to {_MOST_LABEL}. "
+            f"The {name} labels are no class numbers. Expected integers from 0 to {_MOST_LABEL}, "
+            f"or {UNLABELLED} for none. "
             f"Received {labels[index]} at index {index}."
         )
     return labels.astype(np.int64)

@@ -6,6 +6,7 @@ from tfp_vae.models.ensemble import Ensemble
 from tfp_vae.models.laplace import Laplace
 from tfp_vae.models.mcmc import NUTS, Chains
 from tfp_vae.models.predictive import Predictive, Predictor
+from tfp_vae.models.semi_supervised import M2
 from tfp_vae.models.supervised import SupervisedModel
 from tfp_vae.models.swag import SWAG
 from tfp_vae.models.vae import VAE, Bounds, Pass
@@ -13,6 +14,7 @@ from tfp_vae.models.variational import VariationalModel
 from tfp_vae.models.weights import WeightPosterior, WeightSamples
 
 __all__ = [
+    "M2",
     "NUTS",
     "SWAG",
     "VAE",

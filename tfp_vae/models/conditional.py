@@ -45,6 +45,7 @@ class ConditionalVAE(VAE):
 
     supervised = True
     conditional = True
+    least_label = 0
 
     def __init__(
         self,
@@ -163,7 +164,8 @@ class ConditionalVAE(VAE):
         """Takes N and, with classes, their frequencies, with one example more of each."""
         super().adapt(split)
         if self.num_classes is not None:
-            counts = np.bincount(split.labels, minlength=self.num_classes) + 1.0
+            known = split.labels[split.labels >= 0]
+            counts = np.bincount(known, minlength=self.num_classes) + 1.0
             self.log_class_prior.assign(np.log(counts / counts.sum()))
 
     def check_split(self, split):
@@ -171,11 +173,12 @@ class ConditionalVAE(VAE):
         super().check_split(split)
         if self.num_classes is not None:
             labels = split.labels
-            if labels is None or labels.max() >= self.num_classes:
-                received = "none" if labels is None else f"class {labels.max()}"
+            least, most = self.least_label, self.num_classes - 1
+            if labels is None or labels.max() > most or labels.min() < least:
+                received = "none" if labels is None else f"{labels.min()} to {labels.max()}"
                 raise ValueError(
-                    f"The {split.name} examples lack their condition. Expected labels from 0 to "
-                    f"{self.num_classes - 1}. Received {received}."
+                    f"The {split.name} examples lack their condition. Expected labels from {least} "
+                    f"to {most}. Received {received}."
                 )
         elif split.targets is None or self.given_of(split).shape[1] != self.condition_dim:
             received = "none" if split.targets is None else f"shape {split.targets.shape}"

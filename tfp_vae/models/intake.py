@@ -108,12 +108,21 @@ class Intake:
             self.as_split(np.asarray(parts[0]), f"first {name} batch of the dataset:", targets)
         return x, y
 
+    def batches_per_epoch(self, split: Split, batch_size: int) -> int:
+        """Returns the number of batches that `batches` has."""
+        return split.num_batches(batch_size)
+
+    def batches(self, split: Split, batch_size: int, epoch) -> tf.data.Dataset:
+        """Returns the shuffled batches of one epoch, a variable or a number."""
+        return split.epoch(batch_size, self.seed, epoch, self.supervised)
+
     def _stream(self, split: Split, batch_size: int, kwargs: dict):
         """Returns the dataset of `split` and the callback that tells it the epoch."""
         if "initial_epoch" in kwargs:
             before = 0
         else:
-            before = int(tf.convert_to_tensor(self.training_step)) // split.num_batches(batch_size)
+            step = int(tf.convert_to_tensor(self.training_step))
+            before = step // self.batches_per_epoch(split, batch_size)
         first = before + kwargs.get("initial_epoch", 0)
         epoch = tf.Variable(first, trainable=False, dtype=tf.int64)
         set_epoch = keras.callbacks.LambdaCallback(
@@ -122,8 +131,5 @@ class Intake:
         if kwargs.get("steps_per_epoch"):  # epochs of Keras that are no passes over the data
             split.check_batch_size(batch_size)
             passes = tf.data.Dataset.counter(first)
-            epochs = passes.flat_map(
-                lambda e: split.epoch(batch_size, self.seed, e, self.supervised)
-            )
-            return epochs, set_epoch
-        return split.epoch(batch_size, self.seed, epoch, self.supervised), set_epoch
+            return passes.flat_map(lambda e: self.batches(split, batch_size, e)), set_epoch
+        return self.batches(split, batch_size, epoch), set_epoch

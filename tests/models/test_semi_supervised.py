@@ -1,0 +1,227 @@
+"""M2: labels for some examples, one bound for all."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfp_vae as tv
+from tfp_vae.data import UNLABELLED, Kind, Split
+
+SHAPE, CLASSES, COUNT = (4, 4, 1), 3, 24
+LABELS = np.arange(COUNT) % CLASSES
+FEW = np.where(np.arange(COUNT) < 6, LABELS, UNLABELLED)
+
+
+def _split(images, labels=FEW, name="train"):
+    return Split(images, Kind.STATIC, labels, name=name)
+
+
+def _model(**options):
+    model = tv.M2(
+        prior=tv.priors.StandardNormal(2),
+        encoder=tv.encoders.Gaussian(tv.networks.mlp([8]), 2),
+        decoder=tv.decoders.Bernoulli(tv.networks.mlp([8]), SHAPE),
+        classifier=keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(CLASSES)]),
+        num_classes=CLASSES,
+        **options,
+    )
+    model.compile(optimizer=keras.optimizers.Adam(1e-2), jit_compile=False)
+    return model
+
+
+@pytest.fixture
+def images(binary_images):
+    return binary_images(COUNT)
+
+
+def _supervised_twin(model):
+    twin = tv.ConditionalVAE(
+        prior=tv.priors.StandardNormal(2),
+        encoder=tv.encoders.Gaussian(tv.networks.mlp([8]), 2),
+        decoder=tv.decoders.Bernoulli(tv.networks.mlp([8]), SHAPE),
+        num_classes=CLASSES,
+    )
+    twin.encoder.set_weights(model.encoder.get_weights())
+    twin.decoder.set_weights(model.decoder.get_weights())
+    twin.log_class_prior.assign(model.log_class_prior)
+    twin.compile(jit_compile=False)
+    return twin
+
+
+def test_with_all_labels_the_bound_is_the_supervised_one_plus_log_p_of_the_class(images):
+    model = _model(num_samples=400)
+    model.log_class_prior.assign(np.log([0.5, 0.3, 0.2]))
+    twin = _supervised_twin(model)
+    outputs = model((images, LABELS), seed=1)
+    found = tv.objectives.elbo(model.terms((images, LABELS), LABELS, outputs))
+    bounds = twin.bounds(_split(images, LABELS), 4000, seed=2)
+    expected = bounds.elbo + np.log([0.5, 0.3, 0.2])[LABELS]
+    error = 3 * float(np.std(twin.elbo(_split(images, LABELS), 1) - bounds.elbo)) / np.sqrt(400)
+    np.testing.assert_allclose(found, expected, atol=2 * error)
+
+
+def test_without_labels_the_bound_is_the_expectation_over_classes_plus_an_entropy(images):
+    model = _model(num_samples=3)
+    none = np.full(COUNT, UNLABELLED)
+    outputs = model((images, none), seed=1)
+    found = tv.objectives.elbo(model.terms((images, none), none, outputs)).numpy()
+    q = np.asarray(tf.nn.softmax(outputs.recognition.logits))
+    given = [
+        tv.objectives.elbo(model.terms((images, y), y, outputs)).numpy()
+        for y in (np.full(COUNT, k) for k in range(CLASSES))
+    ]
+    expected = (q * np.stack(given, 1)).sum(1) - (q * np.log(q)).sum(1)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_a_batch_of_both_sorts_has_for_each_example_the_bound_of_its_sort(images):
+    model = _model()
+    outputs = model((images, FEW), seed=1)
+
+    def bound(labels):
+        return tv.objectives.elbo(model.terms((images, labels), labels, outputs)).numpy()
+
+    known = FEW != UNLABELLED
+    np.testing.assert_allclose(bound(FEW)[known], bound(LABELS)[known], rtol=1e-5)
+    none = bound(np.full(COUNT, UNLABELLED))
+    np.testing.assert_allclose(bound(FEW)[~known], none[~known], rtol=1e-5)
+
+
+def test_gradients_reach_the_classifier_from_both_sorts(images):
+    model = _model(alpha=0.0)
+    for labels, reached in ((FEW, True), (LABELS, False)):
+        x = (tf.constant(images), tf.constant(labels))
+        with tf.GradientTape() as tape:
+            loss = model.compute_loss(x=x, y=x[1], y_pred=model(x, training=True))
+        gradient = tape.gradient(loss, model.classifier.trainable_variables[0].value)
+        # A class that is known leaves nothing to recognise: only alpha teaches by it.
+        assert bool(np.any(np.asarray(gradient) != 0)) is reached
+    model = _model(alpha=2.0)
+    with tf.GradientTape() as tape:
+        loss = model.compute_loss(x=x, y=x[1], y_pred=model(x, training=True))
+    kernel = model.classifier.trainable_variables[0].value
+    found = tape.gradient(loss, kernel)
+    with tf.GradientTape() as tape:
+        log_q = model.recognition(tf.constant(images)).log_prob(LABELS)
+        loss = -2.0 * tf.reduce_mean(log_q)
+    np.testing.assert_allclose(found, tape.gradient(loss, kernel), rtol=1e-4, atol=1e-6)
+
+
+def test_each_batch_has_both_sorts_and_weights_make_its_mean_that_of_all_data(images):
+    model = _model(labelled_share=0.25)
+    split = _split(images)
+    batches = list(model.batches(split, 8, 0))
+    assert len(batches) == model.batches_per_epoch(split, 8) == 3
+    seen = []
+    for x, y, weight in batches:
+        known = y.numpy() != UNLABELLED
+        assert (known.sum(), len(known)) == (2, 8)
+        assert float(tf.reduce_mean(weight)) == pytest.approx(1.0)
+        assert float(tf.reduce_sum(weight[known])) / 8 == pytest.approx(6 / 24)
+        seen.extend(x.numpy()[~known])
+    unlabelled = images[FEW == UNLABELLED]
+    np.testing.assert_array_equal(
+        np.sort(np.reshape(seen, (18, -1)), axis=0), np.sort(unlabelled.reshape(18, -1), axis=0)
+    )
+    # Labelled ones come back in turn: three batches of two are all six.
+    labels = np.concatenate([y[y != UNLABELLED] for _, y, _ in batches])
+    assert sorted(labels.tolist()) == sorted(FEW[:6].tolist())
+    again = [y.numpy() for _, y, _ in model.batches(split, 8, 0)]
+    other = [y.numpy() for _, y, _ in model.batches(split, 8, 1)]
+    np.testing.assert_array_equal(again, [y.numpy() for _, y, _ in batches])
+    assert not np.array_equal(again, other)
+
+
+@pytest.mark.parametrize("labels", [FEW, LABELS], ids=["few", "all"])
+def test_training_validates_saves_and_goes_on(images, tmp_path, labels):
+    model = _model()
+    split = _split(images, labels)
+    history = model.fit(
+        split, validation_data=_split(images, LABELS), batch_size=8, epochs=2, verbose=0
+    ).history
+    assert {"elbo", "accuracy", "val_accuracy", "val_elbo"} <= {*history}
+    assert np.all(np.isfinite([v[-1] for v in history.values()]))
+    model.save(tmp_path / "model.keras")
+    again = tv.load(tmp_path / "model.keras")
+    histories = [m.fit(split, batch_size=8, verbose=0).history for m in (model, again)]
+    assert histories[0] == histories[1]
+    probs = model.classify(images, batch_size=7)
+    np.testing.assert_allclose(
+        probs.probs, tf.nn.softmax(model.recognition(images).logits), rtol=1e-5
+    )
+    accuracy = model.evaluate(_split(images, LABELS), verbose=0, return_dict=True)["accuracy"]
+    assert accuracy == pytest.approx(np.mean(np.argmax(probs.probs, 1) == LABELS), abs=1e-6)
+
+
+def test_unlabelled_examples_teach_the_class_of_their_cluster(base_seed):
+    """Two clusters and one misleading label each: the clusters make the boundary, not the two."""
+    rng = np.random.default_rng([base_seed, 3])
+    classes = np.arange(200) % 2
+    x = rng.normal(0, 0.3, (200, 2)) + np.where(classes, 1.0, -1.0)[:, None] * [1.5, 0.0]
+    x[:2] = [[-1.2, 1.0], [1.2, -1.0]]  # a boundary between these two alone would be oblique
+    labels = np.where(np.arange(200) < 2, classes, UNLABELLED)
+    model = tv.M2(
+        prior=tv.priors.ClassNormal(2, 2, learned_scale=False),
+        encoder=tv.encoders.FullGaussian(tv.networks.mlp([]), 2),
+        decoder=tv.decoders.Normal(tv.networks.mlp([]), (2,), scale=0.2),
+        classifier=keras.Sequential([keras.layers.Dense(2)]),
+        num_classes=2,
+        decoder_sees_condition=False,
+        alpha=1.0,
+        seed=base_seed,
+    )
+    model.compile(optimizer=keras.optimizers.Adam(0.03), steps_per_execution=5, jit_compile=False)
+    model.fit(Split(x, Kind.REAL, labels, name="train"), batch_size=40, epochs=60, verbose=0)
+    x, classes = x[2:].astype(np.float32), classes[2:]
+    assert np.mean(np.argmax(model.classify(x).probs, 1) == classes) > 0.99
+    oblique = x @ [2.4, -2.0] > 0  # nearer to which of the two labelled examples
+    assert np.mean(oblique == classes) < 0.99
+
+
+def test_keep_labels_keeps_as_many_of_each_class(images):
+    kept = _split(images, LABELS).keep_labels(7, seed=1)
+    known = kept.labels != UNLABELLED
+    assert known.sum() == 7
+    assert sorted(np.bincount(kept.labels[known])) == [2, 2, 3]
+    np.testing.assert_array_equal(kept.labels[known], LABELS[known])
+    np.testing.assert_array_equal(kept.values(), images)
+    assert not np.array_equal(kept.labels, _split(images, LABELS).keep_labels(7, seed=2).labels)
+    everything = _split(images, LABELS).keep_labels(COUNT)
+    np.testing.assert_array_equal(everything.labels, LABELS)
+    for split, count in ((_split(images, LABELS), 2), (_split(images, None), 3)):
+        with pytest.raises(ValueError, match=rf"cannot keep so many.*Received {count}"):
+            split.keep_labels(count)
+
+
+REFUSED = {
+    "alpha": ({"alpha": -1.0}, r"Impossible alpha.*>= 0.*-1.0"),
+    "share": ({"labelled_share": 1.0}, r"Impossible labelled_share.*Received 1.0"),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), REFUSED.values(), ids=REFUSED)
+def test_impossible_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        _model(**options)
+
+
+def test_data_that_teach_no_class_or_have_none_where_it_is_needed_are_refused(images):
+    model = _model()
+    with pytest.raises(ValueError, match=r"No train example has a class.*-1 for all 24"):
+        model.fit(_split(images, np.full(COUNT, UNLABELLED)), verbose=0)
+    with pytest.raises(ValueError, match=r"both|with a class and without.*at least 2.*Received 1"):
+        model.fit(_split(images), batch_size=1, verbose=0)
+    with pytest.raises(ValueError, match=r"given the class needs it.*Received 18 without"):
+        model.bounds(_split(images), 2)
+    plain = _supervised_twin(model)
+    with pytest.raises(ValueError, match=r"lack their condition.*0 to 2.*Received -1 to 2"):
+        plain.evaluate(_split(images), verbose=0)
+    with pytest.raises(ValueError, match=r"classifier does not fit.*\(B, 3\).*\(None, 4\)"):
+        tv.M2(
+            tv.priors.StandardNormal(2),
+            tv.encoders.Gaussian(tv.networks.mlp([8]), 2),
+            tv.decoders.Bernoulli(tv.networks.mlp([8]), SHAPE),
+            classifier=keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(4)]),
+            num_classes=3,
+        )

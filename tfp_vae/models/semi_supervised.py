@@ -1,0 +1,249 @@
+"""Semi-supervised learning with a conditional VAE: the model M2 of Kingma et al. (2014)."""
+
+import math
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfp_vae import objectives
+from tfp_vae.data import UNLABELLED, Split
+from tfp_vae.distributions.base import registered, tfd
+from tfp_vae.models.conditional import ConditionalVAE
+from tfp_vae.models.predictive import Predictive
+from tfp_vae.objectives import Terms
+
+
+class RecognizedPass(NamedTuple):
+    """What M2 returns when called: all classes side by side, class by class."""
+
+    posterior: tfd.Distribution  # q(z|x, y): batch [K * B], event [D]
+    z: tf.Tensor  # [S, K * B, D]
+    likelihood: tfd.Distribution  # p(x|z, y): batch [S, K * B]
+    recognition: tfd.Categorical  # q(y|x): batch [B]
+
+
+@registered
+class M2(ConditionalVAE):
+    """p(y) p(z|y) p(x|z, y) with q(y|x) q(z|x, y), where y is known for some examples only.
+
+    The bound of an example with class y is that of a `ConditionalVAE` plus log p(y), eq. 6; without
+    a class it is sum_y q(y|x) (bound given y) + H(q(y|x)), eq. 7, with y summed over exactly. Both
+    are one expression: the weights of the classes are q(y|x), or 1 for a class that is known.
+
+    `fit` takes a `Split` with labels, -1 (`data.UNLABELLED`) where there is none. Each batch has
+    examples of both sorts, weighted so that the mean bound is that of all data.
+
+    Args:
+        prior: see `ConditionalVAE`.
+        encoder: see `ConditionalVAE`.
+        decoder: see `ConditionalVAE`.
+        classifier: network of q(y|x), a Keras layer or model, [B, ...] -> logits [B, K].
+        num_classes: K.
+        alpha: weight of the classification term, mean over labelled examples of -log q(y|x) (eq. 9,
+            per example), without which labels teach q(y|x) nothing.
+        labelled_share: share of a batch for labelled examples, if there are both sorts.
+        **kwargs: see `ConditionalVAE`.
+
+    The metric `elbo` is the bound alone; `alpha` acts on the loss.
+    """
+
+    parts = (*ConditionalVAE.parts, "classifier")
+    least_label = UNLABELLED
+
+    def __init__(
+        self,
+        prior,
+        encoder,
+        decoder,
+        classifier: keras.Layer,
+        num_classes: int,
+        alpha: float = 0.1,
+        labelled_share: float = 0.5,
+        **kwargs,
+    ):
+        if not (isinstance(alpha, int | float) and 0 <= alpha < math.inf):
+            raise ValueError(f"Impossible alpha. Expected a number >= 0. Received {alpha!r}.")
+        if not 0 < labelled_share < 1:
+            raise ValueError(
+                f"Impossible labelled_share. Expected 0 < share < 1. Received {labelled_share}."
+            )
+        self.classifier = classifier
+        self.alpha, self.labelled_share = float(alpha), float(labelled_share)
+        super().__init__(prior, encoder, decoder, num_classes, **kwargs)
+
+    def build(self, input_shape=None):
+        """Builds prior, encoder, decoder and classifier."""
+        logits = self.classifier(keras.KerasTensor((None, *self.decoder.event_shape))).shape
+        if tuple(logits) != (None, self.num_classes):
+            raise ValueError(
+                "The classifier does not fit. Expected logits of shape (B, "
+                f"{self.num_classes}). Received {tuple(logits)}."
+            )
+        self.accuracy_tracker = keras.metrics.Mean("accuracy")
+        super().build(input_shape)
+
+    def recognition(self, x, training=None) -> tfd.Categorical:
+        """Returns q(y|x), batch shape [B]."""
+        logits = self.classifier(tf.cast(x, tf.float32), training=training)
+        return tfd.Categorical(logits=tf.cast(logits, tf.float32))
+
+    def call(self, x, training=None, num_samples=None, seed=None) -> RecognizedPass:
+        """Returns the distributions under every class."""
+        x, _ = self.unpack(x)
+        key = self.noise_key(training) if seed is None else self.caller_key(seed)
+        with self.weight_noise(key):
+            tiled, every = self.under_every_class(x)
+            posterior = self.posterior_of(tiled, every, training)
+            z = posterior.sample(num_samples or self.num_samples, seed=key)
+            likelihood = self.likelihood_of(z, every, training)
+            return RecognizedPass(posterior, z, likelihood, self.recognition(x, training))
+
+    def terms(self, x, y, outputs, sample_weight=None):
+        """Returns the `Terms` of a batch: expectations over the class."""
+        x, y = self.unpack(x)
+        tiled, every = self.under_every_class(x)
+        each = objectives.latent_terms(
+            outputs.likelihood.log_prob(tiled), outputs.posterior, self.prior_of(every), outputs.z
+        )
+        weight, kl_class = self.class_weights(y, outputs.recognition)  # [B, K], [B]
+
+        def expected(values):  # [..., K * B] -> [..., B]
+            shape = tf.concat([tf.shape(values)[:-1], [self.num_classes, -1]], 0)
+            return tf.reduce_sum(tf.reshape(values, shape) * tf.transpose(weight), axis=-2)
+
+        return Terms(
+            expected(each.log_likelihood),
+            expected(each.log_prior),
+            expected(each.log_posterior),
+            expected(each.kl_local) + kl_class,
+            sample_weight=sample_weight,
+            **self.global_terms(),
+        )
+
+    def under_every_class(self, x) -> "tuple[tf.Tensor, tf.Tensor]":
+        """Returns `x` [B, ...] once per class, [K * B, ...], and the classes [K * B]."""
+        x = tf.cast(x, tf.float32)
+        every = tf.repeat(tf.range(self.num_classes), tf.shape(x)[0])
+        return tf.tile(x, [self.num_classes] + [1] * (x.shape.rank - 1)), every
+
+    def class_weights(self, y, recognition) -> "tuple[tf.Tensor, tf.Tensor]":
+        """Returns the weights of the classes [B, K] and their KL to p(y), [B], in nats."""
+        log_q = tf.nn.log_softmax(recognition.logits)
+        known = tf.one_hot(y, self.num_classes)  # nothing for -1
+        is_known = tf.cast(tf.reduce_sum(known, axis=-1, keepdims=True) > 0, tf.float32)
+        weight = is_known * known + (1 - is_known) * tf.exp(log_q)
+        entropy = -tf.reduce_sum((1 - is_known) * tf.exp(log_q) * log_q, axis=-1)
+        return weight, -entropy - tf.linalg.matvec(weight, self.log_class_prior)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Returns the objective plus the classification term, and updates the metrics."""
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        y = tf.cast(y, tf.int32)
+        known = tf.cast(y != UNLABELLED, tf.float32)
+        log_q = y_pred.recognition.log_prob(tf.maximum(y, 0))
+        right = tf.argmax(y_pred.recognition.logits, axis=-1, output_type=tf.int32) == y
+        self.accuracy_tracker.update_state(tf.cast(right, tf.float32), known)
+        loss_of_labels = -tf.math.divide_no_nan(tf.reduce_sum(known * log_q), tf.reduce_sum(known))
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        return loss + self.alpha * loss_of_labels / replicas
+
+    def classify(self, x, batch_size: int = 1000) -> Predictive:
+        """Returns q(y|x) of a `Split` or an array as a predictive distribution, batch shape [N]."""
+        split = (x if isinstance(x, Split) else self._array_split(x, "given")).frozen()
+        function = tf.function(lambda x: self.recognition(x).logits, autograph=False)
+        parts = [
+            function(tf.constant(split.values(index)))[:size]
+            for _, size, index in split.equal_batches(min(batch_size, len(split)))
+        ]
+        return Predictive.of(tfd.Categorical(logits=tf.concat(parts, axis=0)[:, tf.newaxis]))
+
+    # Data in.
+
+    def given_of(self, split):
+        """Returns the classes [N] of a split whose classes are all known."""
+        if (split.labels == UNLABELLED).any():
+            raise ValueError(
+                f"A bound given the class needs it. Expected a class for every {split.name} "
+                f"example. Received {np.sum(split.labels == UNLABELLED)} without."
+            )
+        return super().given_of(split)
+
+    def adapt(self, split):
+        """Takes N; p(y) are the frequencies of the known classes, with one example more of each.
+
+        Raises:
+            ValueError: if no class is known.
+        """
+        if (split.labels == UNLABELLED).all():
+            raise ValueError(
+                f"No {split.name} example has a class. Expected labels for some of them. Received "
+                f"{UNLABELLED} for all {len(split)}."
+            )
+        super().adapt(split)
+
+    def batches_per_epoch(self, split, batch_size):
+        """Returns the number of batches of one pass over the examples without a class."""
+        sorts = self._sorts(split, batch_size)
+        if sorts is None:
+            return super().batches_per_epoch(split, batch_size)
+        return sorts[0].num_batches(sorts[1])
+
+    def batches(self, split, batch_size, epoch):
+        """Returns one pass over the examples without a class, each batch with some that have one.
+
+        Weights make the mean over a batch an estimate of the mean over all data, in which the two
+        sorts have the shares that they have in `split`.
+        """
+        sorts = self._sorts(split, batch_size)
+        if sorts is None:
+            return super().batches(split, batch_size, epoch)
+        others, many, labelled, few = sorts
+        repeats = -(-others.num_batches(many) // labelled.num_batches(few))
+        seed = (self.seed + 1) % 2**31  # an order and a binarisation of their own
+
+        def again(number):
+            pass_number = repeats * tf.cast(epoch, tf.int64) + number
+            return labelled.epoch(few, seed, pass_number, with_y=True)
+
+        shares = [len(others) / len(split), len(labelled) / len(split)]
+
+        def join(*sorts):
+            sizes = [tf.shape(y)[0] for _, y in sorts]
+            total = tf.cast(tf.add_n(sizes), tf.float32)
+            weights = [
+                tf.fill([size], share * total / tf.cast(size, tf.float32))
+                for share, size in zip(shares, sizes, strict=True)
+            ]
+            x, y = (tf.concat(part, axis=0) for part in zip(*sorts, strict=True))
+            return x, y, tf.concat(weights, axis=0)
+
+        pairs = tf.data.Dataset.zip(
+            others.epoch(many, self.seed, epoch, with_y=True),
+            tf.data.Dataset.range(repeats).flat_map(again),
+        ).map(join)
+        count = others.num_batches(many)
+        return pairs.apply(tf.data.experimental.assert_cardinality(count)).prefetch(8)
+
+    def _sorts(self, split, batch_size):
+        """Returns (examples without a class, batch size, examples with one, batch size) or None."""
+        known = split.labels != UNLABELLED
+        if known.all() or not known.any():
+            return None
+        if batch_size < 2:
+            raise ValueError(
+                "A batch has examples with a class and without. Expected a batch_size of at least "
+                f"2. Received {batch_size}."
+            )
+        few = min(max(1, round(self.labelled_share * batch_size)), batch_size - 1)
+        labelled = split.select(np.flatnonzero(known), split.name)
+        others = split.select(np.flatnonzero(~known), split.name)
+        few = min(few, len(labelled))
+        return others, min(batch_size - few, len(others)), labelled, few
+
+    def get_config(self):
+        """Returns the constructor's arguments, as JSON."""
+        config = super().get_config()
+        del config["condition_dim"]
+        return {**config, "alpha": self.alpha, "labelled_share": self.labelled_share}

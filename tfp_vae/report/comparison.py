@@ -14,7 +14,8 @@
                           "train_seconds": 12.3, ...}, ...},
         "failures": [{"model": NAME, "seed": 0, "stage": "training", "error": "..."}, ...],
         "results": [{"task": TASK, "condition": "noise", "level": 2, "model": NAME,
-                     "metric": "accuracy", "mean": 0.95, "lower": 0.93, "upper": 0.96, "n": 3}, ...],
+                     "metric": "accuracy", "mean": 0.95, "lower": 0.93, "upper": 0.96, "n": 3},
+                    ...],
         "figures": [{"task": TASK, "name": "reliability", "file": "reliability.png",
                      "alt": "what there is to see"}, ...],
     }

@@ -4,14 +4,17 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 from tfp_vae.report import marks
+from tfp_vae.report.comparison import TASKS
 from tfp_vae.report.marks import DIRECTIONS, Estimate, estimate_of
 
 # Under shift, with few labels and with missing pixels the first of these that was measured counts.
 _PREFERRED = ("accuracy", "nll", "brier", "error", "rmse")
 # Scores of foreign inputs that are log p(x) or its bound.
 DENSITY_SCORES = ("log_likelihood", "log_px", "log_prob", "elbo")
+# The task that shows an ability which is no task itself.
+_NEEDS = {"density": "ood", "mutual_information": "ood"}
 # What a headline says whom to trust for, the most wanted first.
-PURPOSES = ("accuracy", "nll", "ece", "drop", "ood", "labels", "missing")
+PURPOSES = ("accuracy", "nll", "ece", "shift", "ood", "labels", "missing")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Quantity:
 
 
 def quantities(report: Mapping) -> "dict[str, Quantity]":
-    """Returns {key: Quantity} of every question that the results answer, in the order of columns."""
+    """Returns {key: Quantity} of every question that the results answer, in columns' order."""
     results = report["results"]
     found = [_plain(results, "classification", metric) for metric in ("accuracy", "nll", "ece")]
     found += [*_shift(results), _foreign(results), _labels(results), _missing(results)]
@@ -76,7 +79,7 @@ def score_of(condition: str) -> "tuple[str, str]":
 
 
 def density_failures(report: Mapping) -> "tuple[list[Mapping], int]":
-    """Returns the results where log p(x) has an AUROC below 0.5, worst first, and how many there are."""
+    """Returns the results where log p(x) has an AUROC below 0.5, worst first, and of how many."""
     cases = [
         result
         for result in _of(report["results"], "ood", "auroc")
@@ -89,25 +92,33 @@ def density_failures(report: Mapping) -> "tuple[list[Mapping], int]":
 def abilities(report: Mapping) -> "dict[str, list[str]]":
     """Returns {family: what only models of this family did}, keys of "abilities" in the texts.
 
-    Nothing is said of a family if the other one has failures or no results at all, because then it
-    may be luck that it did not.
+    What a failure may have prevented is not said to be beyond a family: all of it, if the failed
+    model has no results; else the task in which it failed.
     """
     families = {name: model["family"] for name, model in report["models"].items()}
-    did: dict[str, list[str]] = {family: [] for family in dict.fromkeys(families.values())}
+    did: dict[str, dict] = {family: {} for family in families.values()}
     for result in report["results"]:
-        score = score_of(result["condition"])[1] if result["task"] == "ood" else ""
-        abilities_shown = [result["task"]] if result["task"] != "cost" else []
-        abilities_shown += ["density"] if score in DENSITY_SCORES else []
-        abilities_shown += ["mutual_information"] if score == "mutual_information" else []
-        did[families[result["model"]]] += abilities_shown
-    unsure = {families[failure["model"]] for failure in report["failures"]}
+        if result["task"] != "cost":
+            did[families[result["model"]]] |= {ability: None for ability in _shown(result)}
+    measured = {result["model"] for result in report["results"]}
+    unsure: dict[str, set] = {family: set() for family in did}
+    for failure in report["failures"]:
+        lost = {failure["stage"]} if failure["model"] in measured else {*TASKS}
+        unsure[families[failure["model"]]] |= lost
     only = {}
     for family, done in did.items():
-        others = [other for other in did if other != family]
-        if others and all(did[o] and o not in unsure for o in others):
-            elsewhere = {ability for other in others for ability in did[other]}
-            only[family] = [a for a in dict.fromkeys(done) if a not in elsewhere]
+        others = [other for other in did if other != family and did[other]]
+        known = {ability for other in others for ability in did[other]}
+        maybe = {task for other in others for task in unsure[other]}
+        if others and len(others) == len(did) - 1:
+            only[family] = [a for a in done if a not in known and _NEEDS.get(a, a) not in maybe]
     return {family: done for family, done in only.items() if done}
+
+
+def _shown(result: Mapping) -> list[str]:
+    score = score_of(result["condition"])[1] if result["task"] == "ood" else ""
+    density = ["density"] if score in DENSITY_SCORES else []
+    return [result["task"], *density, *([score] if score == "mutual_information" else [])]
 
 
 def _of(results: Sequence[Mapping], task: str, metric: str) -> list[Mapping]:

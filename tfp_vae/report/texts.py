@@ -4,12 +4,13 @@ import functools
 import importlib.resources
 import json
 import math
+import re
 
 from tfp_vae.report.marks import Estimate
 
 LANGUAGES = ("en", "zh")
 _PERCENT = ("accuracy", "fpr95")  # shares, shown in percent
-_UNITS = {"error": "%", "log_likelihood": " nats", "elbo": " nats", "nll": " nats"}
+_NATS = ("log_likelihood", "elbo", "nll")
 _DECIMALS = 6
 
 
@@ -33,10 +34,15 @@ class Texts:
 
     def say(self, group: str, key: str, **values) -> str:
         """Returns a text with the values filled in."""
-        return self.words[group][key].format(**values)
+        text = self.words[group][key].format(**values)
+        return _spaced(text) if self.language == "zh" else text
+
+    def word(self, key: str) -> str:
+        """Returns a word of the page."""
+        return self.words["page"][key]
 
     def title(self, kind: str, name: str) -> str:
-        """Returns the title of a model, task, metric or family, which is its name if it has none."""
+        """Returns the title of a model, task, metric or family; the name itself if it has none."""
         return self.words[kind].get(name, {}).get("title", name)
 
     def name(self, kind: str, name: str) -> str:
@@ -74,7 +80,7 @@ class Texts:
         """Returns mean and interval for a sentence; as percentage points if `gap`."""
         mean, lower, upper = numbers(metric, estimate)
         points = gap and metric in (*_PERCENT, "error")
-        unit = "" if points else unit_of(metric)
+        unit = "" if points else self.unit(metric)
         text = mean + unit
         if lower:
             text = self.say("numbers", "interval", mean=text, lower=lower, upper=upper)
@@ -82,7 +88,13 @@ class Texts:
 
     def mean(self, metric: str, estimate: Estimate) -> str:
         """Returns the mean alone, with its unit."""
-        return numbers(metric, estimate)[0] + unit_of(metric)
+        return numbers(metric, estimate)[0] + self.unit(metric)
+
+    def unit(self, metric: str) -> str:
+        """Returns what is written behind a number: a percent sign, a unit, or nothing."""
+        if metric in (*_PERCENT, "error"):
+            return "%"
+        return self.words["numbers"]["nats"] if metric in _NATS else ""
 
     def interval(self, metric: str, estimate: Estimate) -> str:
         """Returns the interval alone, empty if it has no width."""
@@ -90,24 +102,25 @@ class Texts:
         return self.say("numbers", "range", lower=lower, upper=upper) if lower else ""
 
 
-def unit_of(metric: str) -> str:
-    """Returns what is written behind a number: a percent sign, a unit after a space, or nothing."""
-    return "%" if metric in _PERCENT else _UNITS.get(metric, "")
-
-
 def numbers(metric: str, estimate: Estimate) -> "tuple[str, str, str]":
     """Returns mean, lower and upper with the digits that the interval leaves them.
 
-    Two digits of the half-width; without one three digits of the mean, and whole numbers whole.
-    The ends are empty if there is no width.
+    Two digits of the half-width if they are at most 35, else one (as the Particle Data Group
+    rounds). Without a width three digits of the mean, whole numbers whole, and the ends are empty.
     """
     scale = 100 if metric in _PERCENT else 1
     mean, lower, upper = (scale * v for v in (estimate.mean, estimate.lower, estimate.upper))
     half = (upper - lower) / 2
     if half > 0:
-        digits = _digits(half, 2)
+        leading = half / 10 ** math.floor(math.log10(half))
+        digits = _digits(half, 2 if leading <= 3.5 else 1)
         return tuple(f"{value:z,.{digits}f}" for value in (mean, lower, upper))
     return f"{mean:z,.{0 if float(mean).is_integer() else _digits(mean, 3)}f}", "", ""
+
+
+def plain(value: float) -> str:
+    """Returns a number with three digits."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def duration(seconds: float) -> str:
@@ -122,6 +135,12 @@ def _digits(value: float, significant: int) -> int:
     if value == 0:
         return 0
     return min(max(significant - 1 - math.floor(math.log10(abs(value))), 0), _DECIMALS)
+
+
+def _spaced(text: str) -> str:
+    # Chinese beside Latin letters or digits has a space between, and none after its own brackets.
+    text = re.sub(r"(?<=[一-鿿])(?=[A-Za-z0-9])|(?<=[A-Za-z0-9%])(?=[一-鿿])", " ", text)
+    return re.sub(r"(?<=[，、。；：（）]) +| +(?=[，、。；：（）])", "", text)
 
 
 @functools.cache

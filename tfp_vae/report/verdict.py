@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from tfp_vae.report import findings
 from tfp_vae.report.findings import PURPOSES, Quantity, quantities
 from tfp_vae.report.marks import estimate_of
-from tfp_vae.report.texts import Texts
+from tfp_vae.report.texts import Texts, plain
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Verdict:
     points: "tuple[tuple[str, str], ...]"
 
 
-def verdict(report: Mapping, language: str = "en") -> Verdict:
+def state_verdict(report: Mapping, language: str = "en") -> Verdict:
     """Returns what the numbers of a comparison say.
 
     A model is called best only if its interval overlaps with no other; else the sentence says that
@@ -46,6 +46,8 @@ def verdict(report: Mapping, language: str = "en") -> Verdict:
 def _headline(report: Mapping, found: Mapping, texts: Texts) -> str:
     data = report["dataset"]["title"]
     compared = [found[key] for key in PURPOSES if key in found and len(found[key].estimates) > 1]
+    if any(quantity.key == "nll" for quantity in compared):  # which counts calibration too
+        compared = [quantity for quantity in compared if quantity.key != "ece"]
     if not compared:
         return texts.say("verdict", "headline_alone", data=data)
     trusted: dict[str, list[Quantity]] = {}
@@ -83,9 +85,7 @@ def _trusted(report: Mapping, quantity: Quantity, texts: Texts) -> str:
     families = {family(model) for model in best}
     if len(families) > 1 or not {family(model) for model in quantity.behind} - families:
         return ""
-    if len(best) > 3:
-        return texts.words["families"][families.pop()]["one"]
-    return texts.list([texts.name("models", model) for model in best], "or")
+    return texts.words["families"][families.pop()]["one"]
 
 
 def _reason(quantity: Quantity, texts: Texts) -> str:
@@ -200,9 +200,7 @@ def _costs(found: Mapping, texts: Texts) -> "list[str]":
         if quantity is None or len(quantity.estimates) < 2:
             continue
         cheapest, dearest = quantity.order[0], quantity.order[-1]
-        low, high = (
-            texts.mean(quantity.metric, quantity.estimates[m]) for m in (cheapest, dearest)
-        )
+        low, high = (plain(quantity.estimates[m].mean) for m in (cheapest, dearest))
         names = {"cheapest": cheapest, "dearest": dearest}
         names = {part: texts.name("models", model) for part, model in names.items()}
         lines.append(texts.say("verdict", key, low=low, high=high, **names))

@@ -94,14 +94,23 @@ def costs(report: Mapping, texts: Texts) -> Grid:
 
 
 def task_grids(report: Mapping, texts: Texts) -> "dict[str, dict[str, Grid]]":
-    """Returns {task: {metric: Grid}}: one row per condition and level, one column per model."""
+    """Returns {task: {metric: Grid}}: one row per condition and level, one column per model.
+
+    Metrics that a task has once only, without condition and level, share a table under the name
+    "": one row per model, one column per metric.
+    """
     found = {}
     for task in TASKS:
         marked = mark([r for r in report["results"] if r["task"] == task])
-        metrics = dict.fromkeys(key[1] for key in marked)
-        grids = {metric: _task_grid(task, metric, marked, report, texts) for metric in metrics}
-        if grids and task != "cost":
-            found[task] = grids
+        if not marked or task == "cost":
+            continue
+        metrics = list(dict.fromkeys(key[1] for key in marked))
+        plain = [m for m in metrics if [k[2:] for k in marked if k[1] == m] == [("", None)]]
+        grids = {"": _plain_grid(task, plain, marked, report, texts)} if plain else {}
+        for metric in metrics:
+            if metric not in plain:
+                grids[metric] = _task_grid(task, metric, marked, report, texts)
+        found[task] = grids
     return found
 
 
@@ -160,6 +169,17 @@ def _cell(metric, estimate: Estimate, best, texts: Texts, note="", ends=None) ->
 
         bar = {part: place(getattr(estimate, part)) for part in ("mean", "lower", "upper")}
     return Cell(mean, texts.interval(metric, estimate), estimate.mean, best, note, bar)
+
+
+def _plain_grid(task: str, metrics, marked: Mapping, report: Mapping, texts: Texts) -> Grid:
+    columns = [Column(texts.word("model"))]
+    columns += [Column(texts.title("metrics", m), DIRECTIONS.get(m, 0)) for m in metrics]
+    rows = []
+    for name in report["models"]:
+        cells = [_of_marked(m, marked[task, m, "", None], name, texts) for m in metrics]
+        if any(cell.mean for cell in cells):
+            rows.append(Row((_model(report, name, texts),), tuple(cells)))
+    return Grid(tuple(columns), tuple(rows))
 
 
 def _task_grid(task: str, metric: str, marked: Mapping, report: Mapping, texts: Texts) -> Grid:

@@ -51,7 +51,8 @@ def render_markdown(report: Mapping, language: str = "en") -> str:
     for task, found in details.items():
         lines += [f"### {texts.title('tasks', task)}", escape(texts.words["tasks"][task]["note"])]
         for metric, grid in found.items():
-            lines += [f"#### {escape(texts.title('metrics', metric))}", _table(grid)]
+            title = [f"#### {escape(texts.title('metrics', metric))}"] if metric else []
+            lines += [*title, _table(grid)]
     if report["failures"]:
         lines += [f"## {words['failures']}", escape(words["failures_note"])]
         parts = ("model", "seed", "stage", "error")

@@ -156,16 +156,19 @@ def _tasks(report: Mapping, texts: Texts) -> "list[dict]":
             "name": task,
             "title": texts.title("tasks", task),
             "note": texts.words["tasks"][task]["note"],
-            "metrics": texts.words["lists"]["comma"].join(
-                texts.title("metrics", metric) for metric in found
-            ),
+            "metrics": texts.words["lists"]["comma"].join(_metrics(report, task, texts)),
             "parts": [
-                {"title": texts.title("metrics", metric), "grid": grid}
+                {"title": metric and texts.title("metrics", metric), "grid": grid}
                 for metric, grid in found.items()
             ],
         }
         for task, found in grids.task_grids(report, texts).items()
     ]
+
+
+def _metrics(report: Mapping, task: str, texts: Texts) -> "list[str]":
+    metrics = dict.fromkeys(r["metric"] for r in report["results"] if r["task"] == task)
+    return [texts.title("metrics", metric) for metric in metrics]
 
 
 def _figure(figure: Mapping, pictures: "Mapping[str, bytes]", texts: Texts) -> dict:

@@ -3,7 +3,6 @@
 import contextlib
 import importlib.metadata
 import json
-import math
 import os
 import pathlib
 import platform
@@ -17,7 +16,10 @@ from tfp_vae.version import __version__
 _ARTEFACTS = frozenset(
     "flags.txt history.csv metrics.json evaluation.json".split()
     + "pruning.json results.json table.md model.keras generated.npz".split()
+    + "index.html report.md report.json".split()
 )
+# The folder, inside that of a run, of the report that people read.
+REPORT = "report"
 _PACKAGES = ("tensorflow", "tensorflow-probability", "keras", "tensorflow-datasets", "numpy")
 
 
@@ -62,7 +64,7 @@ class RunFolder:
     def create(self) -> None:
         """Makes the folder, and clears it of what an earlier run wrote, so that no two runs mix."""
         self.path.mkdir(parents=True, exist_ok=True)
-        for file in self.path.iterdir():
+        for file in [*self.path.iterdir(), *(self.path / REPORT).glob("*")]:
             if file.name in _ARTEFACTS or file.suffix == ".png":
                 file.unlink()
 
@@ -83,6 +85,11 @@ class RunFolder:
                 f"{name} cannot hold these values. Expected finite numbers. Received: {error}"
             ) from error
         self.write_text(name, f"{text}\n")
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Writes a file as it is given."""
+        with replacing(self.path / name) as temporary:
+            temporary.write_bytes(content)
 
     def write_figure(self, name: str, figure) -> None:
         """Writes a matplotlib figure as PNG."""
@@ -113,35 +120,6 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def summary(metrics: Mapping) -> str:
-    """Returns the results among `metrics` as a table with standard errors or intervals."""
-    rows = {}
-    for key, value in metrics.items():
-        if value is None or isinstance(value, Mapping) or _belongs_to_another(key, metrics):
-            continue
-        text, digits = str(value), 2
-        error = metrics.get(f"{key}_se")
-        low, high = metrics.get(f"{key}_low"), metrics.get(f"{key}_high")
-        if isinstance(value, float):
-            # Two digits of the error, or three of a small number that has none.
-            size = error if error is not None else abs(value) / 10
-            if 0 < size < 0.1:
-                digits = min(1 - math.floor(math.log10(size)), 8)
-            text = f"{value:,.{digits}f}"
-        if error is not None:
-            text += f" +- {error:.{digits}f}"
-        if low is not None and high is not None:
-            text += f" ({low:.{digits}f} to {high:.{digits}f})"
-        rows[key] = text
-    width = max(map(len, rows), default=0)
-    return "\n".join(f"  {name:<{width}}  {text}" for name, text in rows.items())
-
-
-def _belongs_to_another(key: str, metrics: Mapping) -> bool:
-    base, _, ending = key.rpartition("_")
-    return ending == "se" or (ending in ("low", "high") and base in metrics)
 
 
 def read_json(path: "str | pathlib.Path") -> dict:
@@ -189,19 +167,3 @@ def resume_table(path, plan: dict) -> "tuple[RunFolder, dict]":
             f"Received {here}."
         )
     return run, before["sets"]
-
-
-def method_table(table: Mapping, keys: "tuple[str, ...]") -> str:
-    """Returns {set: {method: {key, key_se}}} as Markdown tables, one per key, sets in rows."""
-    methods = list(dict.fromkeys(m for row in table.values() for m in row))
-    parts = []
-    for key in keys:
-        lines = [f"| {key} | " + " | ".join(methods) + " |", "| --- |" + " --- |" * len(methods)]
-        for name, row in table.items():
-            cells = [
-                f"{row[m][key]:.4g} +- {row[m][f'{key}_se']:.2g}" if m in row else ""
-                for m in methods
-            ]
-            lines.append(f"| {name} | " + " | ".join(cells) + " |")
-        parts.append("\n".join(lines) + "\n")
-    return "\n".join(parts)

@@ -1,0 +1,243 @@
+"""The page and its Markdown twin: every number, nothing from outside, no markup let in."""
+
+import base64
+import hashlib
+import html.parser
+import itertools
+import json
+import re
+
+import pytest
+import report_cases as cases
+
+from tfp_vae import report
+from tfp_vae.report import texts
+from tfp_vae.report.markdown import escape
+
+HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>|`*_\n# [a](b) & \"'{{ 7 * 7 }}"
+
+
+class Parser(html.parser.HTMLParser):
+    """Collects tags, attributes and texts, and holds that tags close in order."""
+
+    VOID = frozenset("meta link img source line".split())
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.texts, self.open = [], [], []
+        self.feed(page)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append((self.open[-1] if self.open else "", data))
+
+    def attributes(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def rendered(values=None, language="en"):
+    values = values or cases.comparison()
+    return report.render_html(values, cases.pictures(values), language)
+
+
+@pytest.fixture(scope="module", params=report.LANGUAGES)
+def page(request):
+    return rendered(language=request.param)
+
+
+def test_headings_descend_without_gaps_and_the_verdict_comes_first(page):
+    levels = [int(tag[1]) for tag, _ in Parser(page).tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[:2] == [1, 2] and levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    ids = [a["id"] for a in Parser(page).attributes("section")]
+    assert ids == ["verdict", "overview", "figures", "details", "failures", "costs", "reproduce"]
+
+
+def test_the_page_names_its_language():
+    assert Parser(rendered()).attributes("html") == [{"lang": "en"}]
+    assert Parser(rendered(language="zh")).attributes("html") == [{"lang": "zh-Hans"}]
+
+
+def test_nothing_is_asked_from_outside(page):
+    assert not re.search(r"https?:|//\w|@import|@font-face", re.sub(r'base64,[^"]*', "", page))
+    for _, attributes in Parser(page).tags:
+        for name in ("src", "href", "srcset"):
+            assert attributes.get(name, "data:").startswith("data:")
+        assert not any(name.startswith("on") or name == "style" for name in attributes)
+
+
+def test_the_policy_allows_only_the_style_and_script_of_the_page(page):
+    policy = next(a["content"] for a in Parser(page).attributes("meta") if "http-equiv" in a)
+    assert policy.startswith("default-src 'none'; img-src data:;") and "unsafe" not in policy
+    for tag in ("style", "script"):
+        (content,) = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.S)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+
+
+def test_pictures_are_inside_with_their_size_and_words():
+    values = cases.comparison()
+    images = Parser(rendered(values)).attributes("img")
+    assert [image["alt"] for image in images] == [f["alt"] for f in values["figures"]]
+    for image in images:
+        assert base64.b64decode(image["src"].removeprefix("data:image/png;base64,")) == cases.png()
+        assert (image["width"], image["height"]) == ("60", "40")
+    (dark,) = Parser(rendered(values)).attributes("source")
+    assert dark["media"] == "(prefers-color-scheme: dark)" and dark["srcset"] != images[1]["src"]
+
+
+def test_marks_are_more_than_a_colour():
+    page = rendered()
+    best = re.findall(r'<td class="best".*?</td>', page, re.S)
+    assert len(best) > 20 and all('aria-label="best within error"' in cell for cell in best)
+    assert page.count("★") == len(best) + 1  # and once in the note below the table
+
+
+def test_hostile_text_is_shown_and_not_obeyed():
+    values = json.loads(json.dumps(cases.comparison()).replace("bayesian_decoder_vae", "HOSTILE"))
+    values = json.loads(json.dumps(values).replace("HOSTILE", json.dumps(HOSTILE)[1:-1]))
+    values["dataset"] |= {"name": HOSTILE, "title": HOSTILE, "digest": HOSTILE}
+    values |= {"command": HOSTILE, "machine": HOSTILE, "versions": {HOSTILE: HOSTILE}}
+    values["settings"][HOSTILE] = HOSTILE
+    values["failures"][0] |= {"error": HOSTILE, "stage": HOSTILE}
+    values["figures"][0] |= {"alt": HOSTILE, "name": HOSTILE, "caption": HOSTILE}
+    values["results"].append(cases.result("ood", "ml", HOSTILE, 0.5, 0.1, HOSTILE))
+    hostile, friendly = Parser(rendered(values)), Parser(rendered())
+    for tag in ("script", "style", "meta", "link", "img"):
+        assert len(hostile.attributes(tag)) == len(friendly.attributes(tag))
+    assert not any("onerror" in attributes for _, attributes in hostile.tags)
+    shown = "".join(text for _, text in hostile.texts)
+    assert shown.count(HOSTILE) > 10 and "49" not in re.findall(r"{{.*?}}", shown)
+    markdown = report.render_markdown(values)
+    outside = re.sub(r"(?ms)^(````*)\n.*?^\1$", "", markdown)
+    assert "<script" not in outside and "<img" not in outside and outside.count("```") == 0
+    assert not re.search(r"(?m)^# \[a", outside)
+
+
+def test_without_results_figures_and_failures_there_is_still_a_page():
+    values = cases.comparison() | {"results": [], "figures": [], "failures": []}
+    ids = [a["id"] for a in Parser(rendered(values)).attributes("section")]
+    assert ids == ["verdict", "costs", "reproduce"]
+    assert "## Verdict" in report.render_markdown(values)
+
+
+def _rows(markdown, heading):
+    part = markdown.split(f"\n{heading}\n")[1].split("\n#")[0]
+    lines = [line for line in part.splitlines() if line.startswith("|")]
+    head, _, *body = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    return head, body
+
+
+def _numbers(cell):
+    return [float(n.replace(",", "")) for n in re.findall(r"-?[\d,]+\.?\d*", cell)]
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "nll"])
+def test_rows_of_the_markdown_are_those_of_the_json(metric):
+    values = cases.comparison()
+    shown = report.render_markdown(values).split("### Shifted inputs")[1]
+    title, scale = {"accuracy": ("Accuracy", 100), "nll": ("NLL (nats)", 1)}[metric]
+    head, body = _rows(shown, f"#### {title}")
+    results = cases.only(values["results"], task="shift", metric=metric)
+    assert len(head) == 2 + len(cases.NAMES) and len(body) == 9
+    marked = report.mark(values["results"])
+    for condition, level, *cells in body:
+        for model, cell in zip(cases.NAMES, cells, strict=True):
+            (wanted,) = cases.only(results, model=model, condition=condition, level=int(level))
+            numbers = [scale * wanted[part] for part in ("mean", "lower", "upper")]
+            assert _numbers(cell) == pytest.approx(numbers, abs=0.06 if scale > 1 else 0.0006)
+            rows = marked["shift", metric, condition, int(level)]
+            assert ("★" in cell) == next(one.best for one in rows if one.model == model)
+
+
+@pytest.mark.parametrize("language", report.LANGUAGES)
+def test_every_result_is_on_the_page_and_in_the_markdown(language):
+    values = cases.comparison()
+    page, markdown = rendered(values, language), report.render_markdown(values, language)
+    shown = set(map(float, re.findall(r'data-value="([^"]+)"><span class="mean"', page)))
+    for result in values["results"]:
+        assert result["mean"] in shown or f'data-value="{result["mean"]}"' in page
+        estimate = report.Estimate(*(result[part] for part in ("mean", "lower", "upper")))
+        digits = texts.numbers(result["metric"], estimate)
+        assert digits[0] in markdown and digits[1] in markdown
+
+
+@pytest.mark.parametrize("text", ["a|b", "*a*", "_a_", "`a`", "[a](b)", "# a", "<b>", "a\nb", "\\"])
+def test_markdown_shows_text_as_it_is(text):
+    shown = escape(text)
+    assert "\n" not in shown and "<" not in shown
+    plain = re.sub(r"\\(.)", r"\1", shown).replace("&lt;", "<").replace("&gt;", ">")
+    assert plain == text.replace("\n", " ")
+
+
+def test_a_report_is_written_whole(tmp_path):
+    values = cases.comparison()
+    path = report.write_report(tmp_path, values, cases.pictures(values))
+    assert path == tmp_path / "report" / "index.html"
+    names = {file.name for file in path.parent.iterdir()}
+    pictures = {"reliability.png", "shift.png", "shift-dark.png", "samples.png"}
+    assert names == {"index.html", "report.md", "report.json", *pictures}
+    assert report.read_json(path.parent / "report.json") == values
+    assert path.read_text(encoding="utf-8") == rendered(values)
+    written = (path.parent / "report.md").read_text(encoding="utf-8")
+    assert written == report.render_markdown(values)
+
+
+def test_the_json_is_enough_to_write_the_report_again_in_another_language(tmp_path):
+    values = cases.comparison()
+    first = report.write_report(tmp_path, values, cases.pictures(values))
+    again = report.read_json(first.parent / "report.json")
+    report.write_report(
+        report.RunFolder(tmp_path, overwrite=True), again, cases.pictures(again), "zh"
+    )
+    assert "结论" in first.read_text(encoding="utf-8")
+
+
+def test_what_an_earlier_report_left_is_replaced(tmp_path):
+    values = cases.comparison()
+    path = report.write_report(tmp_path, values, cases.pictures(values))
+    values["figures"] = values["figures"][:1]
+    report.write_report(tmp_path, values, cases.pictures(values))
+    assert [file.name for file in path.parent.glob("*.png")] == ["reliability.png"]
+    (tmp_path / "metrics.json").write_text("{}")
+    report.RunFolder(tmp_path, overwrite=True).create()
+    assert not [file for file in tmp_path.rglob("*") if file.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("pictures", "message"),
+    [
+        ({}, r"do not fit.*Expected \['reliability.png'.*Received \[\]"),
+        ({"other.png": cases.png()}, r"do not fit.*other\.png"),
+        ({"shift.png": b"GIF89a"}, r"shift\.png is no picture.*PNG.*GIF89a"),
+    ],
+    ids=["missing", "unknown", "no PNG"],
+)
+def test_pictures_that_do_not_fit_leave_the_old_report_as_it_was(tmp_path, pictures, message):
+    values = cases.comparison()
+    path = report.write_report(tmp_path, values, cases.pictures(values))
+    before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    wrong = pictures and cases.pictures(values) | pictures
+    with pytest.raises(ValueError, match=message):
+        report.write_report(tmp_path, values | {"command": "another"}, wrong)
+    assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
+
+
+def test_nan_is_refused_before_anything_is_written(tmp_path):
+    values = cases.comparison()
+    values["seconds"] = float("nan")
+    with pytest.raises(ValueError, match=r"\['seconds'\] is wrong.*finite number.*nan"):
+        report.write_report(tmp_path, values, cases.pictures(values))
+    assert not [*tmp_path.iterdir()]

@@ -1,0 +1,38 @@
+"""What a run leaves behind: folders, tables, and the report of a comparison of models.
+
+report.validate(values)  # the dict that `report.comparison` describes
+report.write_report(folder, values, {"reliability.png": png}, language="en")
+"""
+
+from tfp_vae.report.comparison import TASKS, validate
+from tfp_vae.report.folders import RunFolder, read_json, replacing, resume_table, versions
+from tfp_vae.report.markdown import render_markdown
+from tfp_vae.report.marks import DIRECTIONS, Estimate, Marked, best_within_error, mark
+from tfp_vae.report.page import render_html
+from tfp_vae.report.tables import method_table, summary
+from tfp_vae.report.texts import LANGUAGES
+from tfp_vae.report.verdict import Verdict, state_verdict
+from tfp_vae.report.writing import write_report
+
+__all__ = [
+    "DIRECTIONS",
+    "LANGUAGES",
+    "TASKS",
+    "Estimate",
+    "Marked",
+    "RunFolder",
+    "Verdict",
+    "best_within_error",
+    "mark",
+    "method_table",
+    "read_json",
+    "render_html",
+    "render_markdown",
+    "replacing",
+    "resume_table",
+    "state_verdict",
+    "summary",
+    "validate",
+    "versions",
+    "write_report",
+]

@@ -1,0 +1,249 @@
+"""What the numbers of a comparison say, before any language: one `Quantity` per question."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+
+from tfp_vae.report import marks
+from tfp_vae.report.comparison import TASKS
+from tfp_vae.report.marks import DIRECTIONS, Estimate, estimate_of
+
+# Under shift, with few labels and with missing pixels the first of these that was measured counts.
+_PREFERRED = ("accuracy", "nll", "brier", "error", "rmse")
+# Scores of foreign inputs that are log p(x) or its bound.
+DENSITY_SCORES = ("log_likelihood", "log_px", "log_prob", "elbo")
+# The task that shows an ability which is no task itself.
+_NEEDS = {"density": "ood", "mutual_information": "ood"}
+# What a headline says whom to trust for, the most wanted first.
+PURPOSES = ("accuracy", "nll", "ece", "shift", "ood", "labels", "missing")
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantity:
+    """Numbers of all models that answer one question.
+
+    Attributes:
+        key: the question, a key of "quantities" in the texts.
+        metric: what was measured.
+        direction: 1 if more is better, -1 if less is.
+        estimates: by model.
+        conditions: what the numbers are averaged over.
+        level: the only level, if there is one only.
+        scores: the score that a model stands with, where it had several.
+    """
+
+    key: str
+    metric: str
+    direction: int
+    estimates: "Mapping[str, Estimate]"
+    conditions: "tuple[str, ...]" = ()
+    level: "float | None" = None
+    scores: "Mapping[str, str]" = dataclasses.field(default_factory=dict)
+
+    @property
+    def order(self) -> list[str]:
+        """The models, best mean first."""
+        return marks.ordered(self.estimates, self.direction)
+
+    @property
+    def leader(self) -> str:
+        """The model with the best mean."""
+        return self.order[0]
+
+    @property
+    def best(self) -> list[str]:
+        """Models that are best within error, best mean first; none if there is one model only."""
+        found = marks.best_within_error(self.estimates, self.direction)
+        return [model for model in self.order if model in found]
+
+    @property
+    def behind(self) -> list[str]:
+        """Models that are not best within error, best mean first."""
+        best = self.best
+        return [model for model in self.order if best and model not in best]
+
+
+def quantities(report: Mapping) -> "dict[str, Quantity]":
+    """Returns {key: Quantity} of every question that the results answer, in columns' order."""
+    results = report["results"]
+    found = [_plain(results, "classification", metric) for metric in ("accuracy", "nll", "ece")]
+    found += [*_shift(results), _foreign(results), _labels(results), _missing(results)]
+    density = [_plain(results, "generation", m) for m in ("log_likelihood", "elbo")]
+    found += [dataclasses.replace(q, key="density") for q in density if q][:1]
+    return {quantity.key: quantity for quantity in [*found, *_costs(report)] if quantity}
+
+
+def score_of(condition: str) -> "tuple[str, str]":
+    """Returns (inputs, score) of a condition of the task "ood"; the score may be empty."""
+    inputs, slash, score = condition.rpartition("/")
+    return (inputs, score) if slash else (condition, "")
+
+
+def density_failures(report: Mapping) -> "tuple[list[Mapping], int]":
+    """Returns the results where log p(x) has an AUROC below 0.5, worst first, and of how many."""
+    cases = [
+        result
+        for result in _of(report["results"], "ood", "auroc")
+        if score_of(result["condition"])[1] in DENSITY_SCORES
+    ]
+    failed = [result for result in cases if result["mean"] < 0.5]
+    return sorted(failed, key=lambda result: result["mean"]), len(cases)
+
+
+def abilities(report: Mapping) -> "dict[str, list[str]]":
+    """Returns {family: what only models of this family did}, keys of "abilities" in the texts.
+
+    What a failure may have prevented is not said to be beyond a family: all of it, if the failed
+    model has no results; else the task in which it failed.
+    """
+    families = {name: model["family"] for name, model in report["models"].items()}
+    did: dict[str, dict] = {family: {} for family in families.values()}
+    for result in report["results"]:
+        if result["task"] != "cost":
+            did[families[result["model"]]] |= {ability: None for ability in _shown(result)}
+    measured = {result["model"] for result in report["results"]}
+    unsure: dict[str, set] = {family: set() for family in did}
+    for failure in report["failures"]:
+        lost = {failure["stage"]} if failure["model"] in measured else {*TASKS}
+        unsure[families[failure["model"]]] |= lost
+    only = {}
+    for family, done in did.items():
+        others = [other for other in did if other != family and did[other]]
+        known = {ability for other in others for ability in did[other]}
+        maybe = {task for other in others for task in unsure[other]}
+        if others and len(others) == len(did) - 1:
+            only[family] = [a for a in done if a not in known and _NEEDS.get(a, a) not in maybe]
+    return {family: done for family, done in only.items() if done}
+
+
+def _shown(result: Mapping) -> list[str]:
+    score = score_of(result["condition"])[1] if result["task"] == "ood" else ""
+    density = ["density"] if score in DENSITY_SCORES else []
+    return [result["task"], *density, *([score] if score == "mutual_information" else [])]
+
+
+def _of(results: Sequence[Mapping], task: str, metric: str) -> list[Mapping]:
+    return [r for r in results if r["task"] == task and r["metric"] == metric]
+
+
+def _average(results: Sequence[Mapping], name: Callable = lambda r: r["model"]) -> dict:
+    """Returns {name: Estimate}, averaged over conditions and levels.
+
+    The ends are averaged too: right however the errors of conditions hang together, and too wide
+    if they do not. Only who was measured everywhere is compared.
+    """
+
+    def cell(result):
+        inputs = score_of(result["condition"])[0] if result["task"] == "ood" else None
+        return (inputs if inputs is not None else result["condition"], result["level"])
+
+    groups: dict = {}
+    for result in results:
+        groups.setdefault(name(result), {})[cell(result)] = estimate_of(result)
+    cells = {cell(result) for result in results}
+    return {one: _mean([*found.values()]) for one, found in groups.items() if set(found) == cells}
+
+
+def _mean(estimates: Sequence[Estimate]) -> Estimate:
+    def over(part):
+        return sum(getattr(e, part) for e in estimates) / len(estimates)
+
+    return Estimate(
+        over("mean"),
+        over("lower"),
+        over("upper"),
+        min(e.n for e in estimates),
+        all(e.exact for e in estimates),
+    )
+
+
+def _preferred(results: Sequence[Mapping], task: str) -> "tuple[str, list[Mapping]]":
+    for metric in _PREFERRED:
+        found = _of(results, task, metric)
+        if found:
+            return metric, found
+    return "", []
+
+
+def _conditions(results: Sequence[Mapping]) -> "tuple[str, ...]":
+    inputs = (
+        score_of(r["condition"])[0] if r["task"] == "ood" else r["condition"] for r in results
+    )
+    return tuple(name for name in dict.fromkeys(inputs) if name)
+
+
+def _quantity(key, metric, estimates, results, **parts) -> "Quantity | None":
+    if not estimates:
+        return None
+    direction = DIRECTIONS[metric]
+    return Quantity(key, metric, direction, estimates, _conditions(results), **parts)
+
+
+def _plain(results: Sequence[Mapping], task: str, metric: str) -> "Quantity | None":
+    found = _of(results, task, metric)
+    return _quantity(metric, metric, _average(found), found)
+
+
+def _shift(results: Sequence[Mapping]) -> "list[Quantity | None]":
+    metric, found = _preferred(results, "shift")
+    shifted = [r for r in found if r["level"] != 0]
+    if not shifted:
+        return []
+    under = _average(shifted)
+    # Unchanged inputs are those at level 0 where they were measured, else those of the first task.
+    unchanged = [r for r in found if r["level"] == 0] or _of(results, "classification", metric)
+    before = _average(unchanged)
+    direction = DIRECTIONS[metric]
+    lost = {
+        model: before[model].minus(after) if direction > 0 else after.minus(before[model])
+        for model, after in under.items()
+        if model in before
+    }
+    drop = Quantity("drop", metric, -1, lost, _conditions(shifted)) if lost else None
+    return [_quantity("shift", metric, under, shifted), drop]
+
+
+def _foreign(results: Sequence[Mapping]) -> "Quantity | None":
+    for metric in ("auroc", "aupr", "fpr95"):
+        found = _of(results, "ood", metric)
+        if found:
+            break
+    else:
+        return None
+    pairs = _average(found, lambda r: (r["model"], score_of(r["condition"])[1]))
+    estimates, scores = {}, {}
+    for model, score in marks.ordered(pairs, DIRECTIONS[metric]):  # a model's best score is first
+        if model not in estimates:
+            estimates[model], scores[model] = pairs[model, score], score
+    return _quantity("ood", metric, estimates, found, scores=scores)
+
+
+def _labels(results: Sequence[Mapping]) -> "Quantity | None":
+    metric, found = _preferred(results, "labels")
+    levels = [r["level"] for r in found if r["level"] is not None]
+    if not levels:
+        return None
+    fewest = [r for r in found if r["level"] == min(levels)]
+    return _quantity("labels", metric, _average(fewest), fewest, level=min(levels))
+
+
+def _missing(results: Sequence[Mapping]) -> "Quantity | None":
+    metric, found = _preferred(results, "missing")
+    found = [r for r in found if r["level"] != 0]
+    return _quantity("missing", metric, _average(found), found)
+
+
+def _costs(report: Mapping) -> "list[Quantity | None]":
+    def of_models(key, metric, part):
+        values = {name: model[part] for name, model in report["models"].items()}
+        known = {n: Estimate(v, v, v, 1, True) for n, v in values.items() if v is not None}
+        return _quantity(key, metric, known, [])
+
+    found = _of(report["results"], "cost", "milliseconds")
+    # Of several times nobody knows which is that of a prediction, unless one is called so.
+    if len({r["condition"] for r in found}) > 1:
+        found = [r for r in found if r["condition"] == "prediction"]
+    return [
+        of_models("train", "seconds", "train_seconds"),
+        _quantity("predict", "milliseconds", _average(found), found),
+        of_models("parameters", "parameters", "parameters"),
+    ]

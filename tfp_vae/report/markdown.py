@@ -1,0 +1,111 @@
+"""The report of a comparison as Markdown: the same words and numbers as the page."""
+
+import re
+from collections.abc import Mapping
+
+from tfp_vae.report import grids
+from tfp_vae.report.comparison import validate
+from tfp_vae.report.grids import Cell, Grid
+from tfp_vae.report.page import (
+    STAR,
+    caption_of,
+    failures,
+    ordered_figures,
+    reproduce,
+    sentences,
+)
+from tfp_vae.report.texts import Texts
+from tfp_vae.report.verdict import state_verdict
+
+
+def render_markdown(report: Mapping, language: str = "en") -> str:
+    """Returns the report as Markdown, which looks for its pictures beside it.
+
+    Args:
+        report: see `comparison`.
+        language: one of `texts.LANGUAGES`.
+
+    Raises:
+        ValueError: if the report has another form.
+    """
+    validate(report)
+    texts = Texts(language)
+    words, said = texts.words["page"], sentences(report, texts)
+    told = state_verdict(report, language)
+    lines = [f"# {escape(said['heading'])}", escape(said["facts"])]
+    lines += [f"## {words['verdict']}", f"**{escape(told.headline)}**"]
+    lines += ["\n".join(f"- **{title}.** {escape(text)}" for title, text in told.points)]
+    overview = grids.overview(report, texts)
+    if overview.rows:
+        lines += [f"## {words['overview']}", _table(overview), escape(said["overview_note"])]
+    if report["figures"]:
+        lines.append(f"## {words['figures']}")
+    for figure in ordered_figures(report):
+        lines.append(f"![{escape(figure['alt'])}]({figure['file']})")
+        lines.append(
+            f"**{texts.title('tasks', figure['task'])}** {escape(caption_of(figure))}",
+        )
+    details = grids.task_grids(report, texts)
+    if details:
+        lines.append(f"## {words['details']}")
+    for task, found in details.items():
+        lines += [f"### {texts.title('tasks', task)}", escape(texts.words["tasks"][task]["note"])]
+        for metric, grid in found.items():
+            title = [f"#### {escape(texts.title('metrics', metric))}"] if metric else []
+            lines += [*title, _table(grid)]
+    if report["failures"]:
+        lines += [f"## {words['failures']}", escape(words["failures_note"])]
+        parts = ("model", "seed", "stage", "error")
+        head = [words[part] for part in parts]
+        body = [[escape(str(f[part])) for part in parts] for f in failures(report, texts)]
+        lines.append(_rows([head, *body]))
+    lines += [f"## {words['costs']}", _table(grids.costs(report, texts))]
+    lines += [escape(said["costs_note"]), f"## {words['reproduce']}"]
+    lines += [escape(words["reproduce_note"]), _code(report["command"])]
+    for title, entries in reproduce(report, texts):
+        pairs = texts.words["lists"]["semicolon"].join(
+            f"{escape(name)} {escape(value)}".strip() for name, value in entries
+        )
+        lines.append(f"**{title}:** {pairs}")
+    lines += [f"## {words['rule']}", escape(words["rule_note"])]
+    return "\n\n".join(line for line in lines if line) + "\n"
+
+
+def escape(text: str) -> str:
+    """Returns text that Markdown shows as it is: no markup, no HTML, one line."""
+    text = re.sub(r"\s+", " ", text).strip()
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|~#])", r"\\\1", text)
+
+
+def _code(text: str) -> str:
+    # Longer than any fence inside, so that the text cannot end it.
+    fence = "`" * max(3, *(len(run) + 1 for run in re.findall(r"`+", text)), 3)
+    return f"{fence}\n{text}\n{fence}"
+
+
+def _table(grid: Grid) -> str:
+    head = []
+    for column in grid.columns:
+        way = {1: " ↑", -1: " ↓"}.get(column.direction, "")
+        head.append(escape(column.title) + way)
+    body = []
+    for row in grid.rows:
+        heads = [f"{h.text} ({h.sub})" if h.sub else h.text for h in row.heads]
+        body.append([escape(text) for text in heads] + [_cell(cell) for cell in row.cells])
+    return _rows([head, *body])
+
+
+def _cell(cell: Cell) -> str:
+    if not cell.mean:
+        return ""
+    text = f"**{cell.mean}** {STAR}" if cell.best else cell.mean
+    if cell.interval:
+        text += f" ({cell.interval})"
+    return text + (f" {escape(cell.note)}" if cell.note else "")
+
+
+def _rows(rows: "list[list[str]]") -> str:
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    lines.insert(1, "|" + " --- |" * len(rows[0]))
+    return "\n".join(lines)

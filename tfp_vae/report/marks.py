@@ -1,0 +1,115 @@
+"""Which models are best within error: the rule that tables and sentences of a report share.
+
+The best model has the best mean; with it are marked all whose interval overlaps with its interval.
+So a reader can check every mark by eye in the table. The rule errs to the side of caution: for two
+independent estimates with equal 95 % intervals, intervals that do not overlap are a test at the
+level of about 0.6 % and not 5 %. That is wanted, because the best of several models is picked
+after looking, for many numbers at once, and nothing else here corrects for it.
+
+A single value (n = 1) without a width has an error that nobody knows, and is treated as if its
+interval had no ends; but not if it counts or measures a cost, such as parameters or seconds.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+from tfp_vae.report.comparison import key_of
+
+_UP = "accuracy auroc aupr log_likelihood elbo"
+_DOWN = "nll brier ece ece_adaptive aurc fpr95 error rmse mae bits_per_dim drop"
+COSTS = frozenset("seconds milliseconds parameters memory".split())
+DIRECTIONS: "dict[str, int]" = {
+    **dict.fromkeys(_UP.split(), 1),
+    **dict.fromkeys([*_DOWN.split(), *sorted(COSTS)], -1),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A mean of n values and its interval; `exact` says that no width means no error."""
+
+    mean: float
+    lower: float
+    upper: float
+    n: int = 1
+    exact: bool = False
+
+    @property
+    def known(self) -> bool:
+        """Whether anything is known about the error."""
+        return self.exact or self.n > 1 or self.lower < self.upper
+
+    def overlaps(self, other: "Estimate") -> bool:
+        """Whether the intervals have a point in common."""
+        if not (self.known and other.known):
+            return True
+        return self.lower <= other.upper and other.lower <= self.upper
+
+    def minus(self, other: "Estimate") -> "Estimate":
+        """Returns the difference with an interval from both, of the same confidence.
+
+        Newcombe, 1998 (method 10): the half-widths that face each other, as root of the sum of
+        squares. It takes the two as independent; models and conditions that share their test
+        examples have a smaller error than that as a rule.
+        """
+        mean = self.mean - other.mean
+        down = math.hypot(max(self.mean - self.lower, 0), max(other.upper - other.mean, 0))
+        up = math.hypot(max(self.upper - self.mean, 0), max(other.mean - other.lower, 0))
+        exact = self.exact and other.exact
+        return Estimate(mean, mean - down, mean + up, min(self.n, other.n), exact)
+
+
+@dataclasses.dataclass(frozen=True)
+class Marked:
+    """An estimate of one model, and whether it is best within error."""
+
+    model: str
+    estimate: Estimate
+    best: bool
+
+
+def estimate_of(result: Mapping) -> Estimate:
+    """Returns the estimate of an entry of "results"."""
+    numbers = (float(result[part]) for part in ("mean", "lower", "upper"))
+    return Estimate(*numbers, result["n"], result["metric"] in COSTS)
+
+
+def ordered(estimates: "Mapping[str, Estimate]", direction: int) -> list[str]:
+    """Returns the models, best mean first; with equal means in the order given."""
+    return sorted(estimates, key=lambda model: -direction * estimates[model].mean)
+
+
+def best_within_error(estimates: "Mapping[str, Estimate]", direction: int) -> frozenset[str]:
+    """Returns the models that are best within error, as this module defines it.
+
+    Args:
+        estimates: by model.
+        direction: 1 if more is better, -1 if less is, 0 if neither.
+
+    Returns:
+        Names of models; none if there is one model only or no direction.
+    """
+    if len(estimates) < 2 or not direction:
+        return frozenset()
+    leader = estimates[ordered(estimates, direction)[0]]
+    return frozenset(model for model, one in estimates.items() if one.overlaps(leader))
+
+
+def mark(results: Sequence[Mapping]) -> "dict[tuple, list[Marked]]":
+    """Returns the results with marks, {(task, metric, condition, level): [Marked]}.
+
+    Args:
+        results: the entries of "results" of a report.
+
+    Returns:
+        Keys and models in the order in which they come first.
+    """
+    groups: dict[tuple, dict[str, Estimate]] = {}
+    for result in results:
+        groups.setdefault(key_of(result), {})[result["model"]] = estimate_of(result)
+    marked = {}
+    for key, estimates in groups.items():
+        best = best_within_error(estimates, DIRECTIONS.get(key[1], 0))
+        marked[key] = [Marked(model, one, model in best) for model, one in estimates.items()]
+    return marked

@@ -1,0 +1,49 @@
+"""Tables for the terminal and for Markdown."""
+
+import math
+from collections.abc import Mapping
+
+
+def summary(metrics: Mapping) -> str:
+    """Returns the results among `metrics` as a table with standard errors or intervals."""
+    rows = {}
+    for key, value in metrics.items():
+        if value is None or isinstance(value, Mapping) or _belongs_to_another(key, metrics):
+            continue
+        text, digits = str(value), 2
+        error = metrics.get(f"{key}_se")
+        low, high = metrics.get(f"{key}_low"), metrics.get(f"{key}_high")
+        if isinstance(value, float):
+            # Two digits of the error, or three of a small number that has none.
+            size = error if error is not None else abs(value) / 10
+            if 0 < size < 0.1:
+                digits = min(1 - math.floor(math.log10(size)), 8)
+            text = f"{value:,.{digits}f}"
+        if error is not None:
+            text += f" +- {error:.{digits}f}"
+        if low is not None and high is not None:
+            text += f" ({low:.{digits}f} to {high:.{digits}f})"
+        rows[key] = text
+    width = max(map(len, rows), default=0)
+    return "\n".join(f"  {name:<{width}}  {text}" for name, text in rows.items())
+
+
+def _belongs_to_another(key: str, metrics: Mapping) -> bool:
+    base, _, ending = key.rpartition("_")
+    return ending == "se" or (ending in ("low", "high") and base in metrics)
+
+
+def method_table(table: Mapping, keys: "tuple[str, ...]") -> str:
+    """Returns {set: {method: {key, key_se}}} as Markdown tables, one per key, sets in rows."""
+    methods = list(dict.fromkeys(m for row in table.values() for m in row))
+    parts = []
+    for key in keys:
+        lines = [f"| {key} | " + " | ".join(methods) + " |", "| --- |" + " --- |" * len(methods)]
+        for name, row in table.items():
+            cells = [
+                f"{row[m][key]:.4g} +- {row[m][f'{key}_se']:.2g}" if m in row else ""
+                for m in methods
+            ]
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)

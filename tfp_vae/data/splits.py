@@ -62,6 +62,7 @@ class Split:
         self._intensities = intensities
         # Whether the intensities are the values: nothing is left to draw or to threshold.
         self._is_frozen = self.kind not in (Kind.DYNAMIC, Kind.THRESHOLD)
+        self._source: Split | None = None  # what it was before it was frozen
         self._check()
 
     def _check(self) -> None:
@@ -150,7 +151,27 @@ class Split:
             noise = np.random.default_rng(_FROZEN_SEED).random(self._intensities.shape, np.float32)
             images = noise < self.intensities()
         split = Split(images, self.kind, self.labels, self.name, self.targets)
-        split._is_frozen = True
+        split._is_frozen, split._source = True, self
+        return split
+
+    def unfrozen(self) -> "Split":
+        """Returns this split as it was before `frozen`, with its grey intensities.
+
+        A split that was never frozen is returned as it is.
+        """
+        return self if self._source is None else self._source
+
+    def mapped(self, function, name: str) -> "Split":
+        """Returns this split, called `name`, with other values.
+
+        Args:
+            function: what is stored [N, ...] (uint8 or float32) -> the same of another image; of a
+                frozen split both the binary images and the intensities before go through it.
+            name: of the new split.
+        """
+        split = Split(function(self._intensities), self.kind, self.labels, name, self.targets)
+        split._is_frozen = self._is_frozen
+        split._source = None if self._source is None else self._source.mapped(function, name)
         return split
 
     def take(self, count: int) -> "Split":
@@ -163,6 +184,14 @@ class Split:
         targets = None if self.targets is None else self.targets[index]
         split = Split(self._intensities[index], self.kind, labels, name, targets)
         split._is_frozen = self._is_frozen
+        split._source = None if self._source is None else self._source.select(index, name)
+        return split
+
+    def relabelled(self, labels) -> "Split":
+        """Returns the same examples with other labels [N], integers from 0 on."""
+        split = Split(self._intensities, self.kind, labels, self.name)
+        split._is_frozen = self._is_frozen
+        split._source = None if self._source is None else self._source.relabelled(labels)
         return split
 
     def num_batches(self, batch_size: int) -> int:

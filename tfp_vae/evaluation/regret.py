@@ -27,7 +27,7 @@ def likelihood_regret(
 ) -> np.ndarray:
     """Returns max_tau elbo(x; tau) - elbo(x; encoder(x)) of each example, [N] float64, nats.
 
-    Xiao, Yan & Amit, "Likelihood regret", NeurIPS 2020, eq. 4 and 5: tau are the parameters of q(z)
+    Xiao, Yan & Amit, "Likelihood regret", NeurIPS 2020: tau are the parameters of q(z)
     of one example, the decoder is fixed. An encoder is near the optimum for what it was trained on
     and far for what it was not. The parameters start at those of the encoder; Adam with a cosine
     decay raises the ELBO, and since it works number by number the examples of a batch do not touch
@@ -107,7 +107,10 @@ def likelihood_regret(
             tf.while_loop(lambda i: i < steps, lambda i: (step(i, x, key),), (tf.constant(0),))
             return measure(tf.convert_to_tensor(parameters.value), x, key) - before
 
-    function = tf.function(gain, autograph=False)
+    # Concrete, because TensorFlow warns of functions that are traced at every call of this one.
+    function = tf.function(gain, autograph=False).get_concrete_function(
+        tf.TensorSpec([batch_size, *split.shape]), tf.TensorSpec([2], tf.int32)
+    )
     key, regrets = vae.caller_key(seed), []
     for start, size, values in split.equal_batches(batch_size):
         regrets.append(function(tf.constant(values), fold_in(key, start)).numpy()[:size])

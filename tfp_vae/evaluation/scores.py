@@ -7,6 +7,7 @@ them.
 
 import io
 import math
+import zlib
 
 import numpy as np
 
@@ -22,7 +23,6 @@ VAE_SCORES = (
     "input_complexity",
 )
 PREDICTIVE_SCORES = ("predictive_entropy", "mutual_information", "one_minus_max_probability")
-_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 def vae_scores(
@@ -119,7 +119,7 @@ def typicality(log_likelihood: np.ndarray, reference: float) -> np.ndarray:
 
     How far -log p(x) is from the entropy, which bounds the typical set: the test of Nalisnick et
     al., "Detecting out-of-distribution inputs to deep generative models using typicality", 2019,
-    eq. 7, for one example. So a density that is too high counts as much as one that is too low.
+    for one example. So a density that is too high counts as much as one that is too low.
 
     Args:
         log_likelihood: log p(x), [N].
@@ -132,12 +132,12 @@ def typicality(log_likelihood: np.ndarray, reference: float) -> np.ndarray:
 
 
 def complexity_bits(split: Split) -> np.ndarray:
-    """Returns L(x), the length of every image as PNG in bits, [N] float64.
+    """Returns L(x), the length of every image compressed without loss, in bits, [N] float64.
 
-    PNG because it is lossless, made for images (its filters predict a pixel from its neighbours
-    before zlib does the rest) and read by everybody: one of the compressors of Serra et al. (2020).
-    Binary images are written with one bit per pixel, others with 8. Headers, some 60 bytes, are
-    counted; they are the same for all images of a shape and change no order.
+    The shortest of several codes of one image counts, as Serra et al. (2020) propose: zlib on its
+    bytes, zlib on its bits where it is binary, and PNG, which predicts pixels from their neighbours
+    first and wins on large natural images. On images of 28 pixels zlib wins: PNG's headers alone
+    are 60 bytes. Images of 8 pixels are so short that the code is mostly overhead.
 
     Args:
         split: images [N, H, W, C] with 1, 3 or 4 channels, of values in [0, 1]. Values off the grid
@@ -146,31 +146,35 @@ def complexity_bits(split: Split) -> np.ndarray:
     Raises:
         ValueError: if `split` holds no such images.
     """
-    from PIL import Image
-
-    if len(split.shape) != 3 or split.shape[-1] not in _MODES or split.kind is Kind.REAL:
+    if len(split.shape) != 3 or split.shape[-1] not in (1, 3, 4) or split.kind is Kind.REAL:
         raise ValueError(
             f"The {split.name} split cannot be compressed as images. Expected images "
             "(N, H, W, 1, 3 or 4) of values in [0, 1]. Received examples of shape "
             f"{split.shape} and kind '{split.kind}'."
         )
-    lengths = []
-    for values in split.values():
-        image = Image.fromarray(np.round(values * 255).astype(np.uint8).squeeze(), None) \
-            if values.shape[-1] == 1 else Image.fromarray(np.round(values * 255).astype(np.uint8))
-        if split.kind.is_binary and image.mode == "L":
-            image = image.convert("1", dither=Image.Dither.NONE)
-        file = io.BytesIO()
-        image.save(file, format="PNG", optimize=True)
-        lengths.append(8 * file.tell())
-    return np.array(lengths, np.float64)
+    images = np.round(split.values() * 255).astype(np.uint8)
+    lengths = [min(map(len, _codes(image, split.kind.is_binary))) for image in images]
+    return 8.0 * np.array(lengths)
+
+
+def _codes(image: np.ndarray, is_binary: bool):
+    """Yields the bytes of an image [H, W, C], uint8, as the compressors write it."""
+    from PIL import Image
+
+    yield zlib.compress(image.tobytes(), 9)
+    if is_binary:
+        yield zlib.compress(np.packbits(image > 0).tobytes(), 9)
+    file = io.BytesIO()
+    grey = image.shape[-1] == 1
+    Image.fromarray(image[..., 0] if grey else image).save(file, format="PNG", optimize=True)
+    yield file.getvalue()
 
 
 def input_complexity(log_likelihood: np.ndarray, bits: np.ndarray, split: Split) -> np.ndarray:
     """Returns -log2 p(x) - L(x), [N], bits: how much worse than a compressor the model is.
 
     Serra et al., "Input complexity and out-of-distribution detection with likelihood-based
-    generative models", ICLR 2020, eq. 1. A density p(x) of values in [0, 1] is first made the
+    generative models", ICLR 2020. A density p(x) of values in [0, 1] is first made the
     probability of a cell of the grid k/255, so that both terms are lengths of the same message.
 
     Args:

@@ -116,7 +116,9 @@ def _blur(images, share, rng):
 
 def _contrast(images, lost, rng):
     del rng
-    mean = images.mean(axis=(1, 2, 3), keepdims=True)  # towards which the values go: the range holds
+    mean = images.mean(
+        axis=(1, 2, 3), keepdims=True
+    )  # towards which the values go: the range holds
     return mean + np.float32(1 - lost) * (images - mean)
 
 

@@ -6,8 +6,6 @@ and no transform that rises changes anything. `evaluation.scores` has the scores
 """
 
 import numpy as np
-from scipy import stats
-from sklearn import metrics
 
 TPR = 0.95
 
@@ -65,6 +63,8 @@ def auroc_standard_error(inside_scores, outside_scores) -> float | None:
     that it is on the right side of, over N and over M. By midranks (Sun & Xu, 2014), so that it is
     fast and counts ties as halves. None for a set of one example.
     """
+    from scipy import stats
+
     inside, outside = _ranked(inside_scores, outside_scores)
     if min(len(inside), len(outside)) < 2:
         return None
@@ -76,6 +76,8 @@ def auroc_standard_error(inside_scores, outside_scores) -> float | None:
 
 
 def _areas(inside: np.ndarray, outside: np.ndarray) -> dict[str, float]:
+    from sklearn import metrics
+
     is_outside = np.repeat([0, 1], [len(inside), len(outside)])
     scores = np.concatenate([inside, outside])
     # Every threshold: the curve without those inside its straight parts would miss the point at

@@ -103,7 +103,7 @@ def predictive_scores(predictive: Predictive) -> dict[str, np.ndarray]:
 def reference_log_likelihood(
     vae: VAE, validation: Split, num_samples: int = 1000, **kwargs
 ) -> float:
-    """Returns the mean log p(x) of validation data in nats: minus the entropy, as `typicality` asks.
+    """Returns the mean log p(x) of validation data in nats, which `typicality` compares with.
 
     Args:
         vae: a trained VAE.

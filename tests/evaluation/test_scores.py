@@ -42,9 +42,8 @@ def test_scores_of_a_vae_are_those_of_their_definitions(make_vae, split):
 def test_a_part_of_the_scores_is_the_same_and_needs_no_reference(make_vae, split):
     vae = make_vae()
     one = scores.vae_scores(vae, split, names=["negative_elbo"], num_samples=20)
-    all_of_them = scores.vae_scores(vae, split, -10.0, num_samples=20, regret={"steps": 2})
     assert list(one) == ["negative_elbo"]
-    np.testing.assert_array_equal(one["negative_elbo"], all_of_them["negative_elbo"])
+    np.testing.assert_allclose(one["negative_elbo"], -vae.elbo(split, 20), rtol=1e-6)
 
 
 def test_scores_that_cannot_be_computed_are_refused(make_vae, split):
@@ -86,8 +85,8 @@ def test_uncertainties_of_a_classifier_by_hand():
 def test_noise_is_no_shorter_than_its_entropy_and_structure_is_shorter(kind, channels):
     shape = (28, 28, channels)
     flat = Split(np.full((5, *shape), 255, np.uint8), kind)
-    rows = np.linspace(0, 1, 28)[:, np.newaxis, np.newaxis] * np.ones(shape)
-    steps = Split(np.round(255 * np.round(4 * rows) / 4).astype(np.uint8)[np.newaxis], kind)
+    stripes = np.uint8(255) * (np.arange(28) // 3 % 2).astype(np.uint8)[:, None, None]
+    steps = Split(np.broadcast_to(stripes, (5, *shape)), kind)
     noise = foreign(Split(np.zeros((5, *shape), np.uint8), kind), "uniform_noise")
     bits = 1 if kind == "dynamic" else 8
     entropy = bits * math.prod(shape)

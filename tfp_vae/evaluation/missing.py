@@ -125,16 +125,8 @@ def marginal(
     rows = vae.rows_at_once
     batch_size = min(batch_size or 100, len(filled), max(1, rows // num_chains))
     chunk = min(num_samples, max(1, rows // batch_size))
-    function = tf.function(
-        lambda x, seen, key: _marginal_of_batch(
-            vae, x, seen, key, num_samples, chunk, impute, num_chains, num_sweeps
-        ),
-        autograph=False,
-    ).get_concrete_function(
-        tf.TensorSpec([batch_size, *filled.shape[1:]]),
-        tf.TensorSpec([batch_size, *filled.shape[1:]], tf.bool),
-        tf.TensorSpec([2], tf.int32),
-    )
+    options = (num_samples, chunk, impute, num_chains, num_sweeps)
+    function = _compiled(vae, (batch_size, *filled.shape[1:]), options)
     key, parts = vae.caller_key(seed), []
     for start in range(0, len(filled), batch_size):
         here = np.arange(start, start + batch_size)
@@ -167,6 +159,19 @@ def check_mask(observed, shape: tuple[int, ...]) -> np.ndarray:
     return mask
 
 
+def _compiled(vae: VAE, shape: tuple[int, ...], options: tuple):
+    """Returns `_marginal_of_batch` for batches of a shape, traced once per model."""
+    functions = vae.__dict__.setdefault("_marginal_functions", {})  # out of sight of Keras
+    if (shape, options) not in functions:
+        function = tf.function(
+            lambda x, seen, key: _marginal_of_batch(vae, x, seen, key, *options), autograph=False
+        )
+        functions[shape, options] = function.get_concrete_function(
+            tf.TensorSpec(shape), tf.TensorSpec(shape, tf.bool), tf.TensorSpec([2], tf.int32)
+        )
+    return functions[shape, options]
+
+
 def _marginal_of_batch(vae, x, seen, key, num_samples, chunk, impute, num_chains, num_sweeps):
     """Returns log p(x_obs) [B], ESS [B] and, if asked, E[x|x_obs] [B, ...], for x [B, ...]."""
     with vae.weight_noise(key, MEAN):
@@ -179,8 +184,8 @@ def _marginal_of_batch(vae, x, seen, key, num_samples, chunk, impute, num_chains
         log_prior = proposal.prior.log_prob(z)
         log_proposal = proposal.log_prob(z, log_prior)
         with vae.weight_noise(chunk_key, SHARED):
-            likelihood = _independent(vae.decoder(z))
-        each = tf.where(seen, likelihood.distribution.log_prob(x), 0.0)  # [chunk, B, ...]
+            likelihood = vae.decoder(z)
+        each = tf.where(seen, _per_value(likelihood).log_prob(x), 0.0)  # [chunk, B, ...]
         log_likelihood = tf.reduce_sum(each, axis=[axis + 1 for axis in event_axes])
         # The last chunk may be more than is asked for.
         counts = (i * chunk + tf.range(chunk) < num_samples)[:, tf.newaxis]
@@ -293,10 +298,12 @@ def _proposal(vae, x, seen, key, num_chains, num_sweeps) -> _Proposal:
     )
 
 
-def _independent(likelihood: tfd.Distribution) -> tfd.Independent:
-    if not isinstance(likelihood, tfd.Independent):
+def _per_value(likelihood: tfd.Distribution) -> tfd.Distribution:
+    """Returns the distribution of single values, with the event axes in its batch shape."""
+    base = getattr(likelihood, "distribution", None)  # of a tfd.Independent
+    if base is None or base.event_shape.rank != 0:
         raise ValueError(
-            "The likelihood does not fall into values, so that none can be left out. Expected "
-            f"tfd.Independent. Received {likelihood.name}."
+            "The likelihood does not fall into values, so that none can be left out. Expected a "
+            f"tfd.Independent of numbers. Received {likelihood.name}."
         )
-    return likelihood
+    return base

@@ -1,5 +1,6 @@
 """Missing pixels for every likelihood, and the promises of the interface."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -112,6 +113,26 @@ def test_no_more_rows_are_decoded_at_a_time_than_the_model_allows(
     error = np.sqrt(sum(1 / size - 1 / 1501 for size in sizes))
     assert np.all(np.abs(whole.log_likelihood - in_parts.log_likelihood) < 5 * error)
     assert np.all(np.abs(whole.imputed - in_parts.imputed) < 5 * 0.5 * np.sqrt(1 / sizes[1].min()))
+
+
+def test_bayesian_weights_of_a_decoder_are_drawn_from_the_seed(make_vae, binary_images):
+    def decoder(_, shape):
+        network = keras.Sequential([keras.layers.Flatten(), tv.layers.DenseFlipout(8)])
+        return tv.decoders.Bernoulli(network, shape)
+
+    vae, x = make_vae(decoder=decoder, num_data=6), binary_images(6)
+    seen = observed_pixels(6, SHAPE, "random", 0.5)
+    first = marginal(vae, x, seen, 60)
+    again = marginal(vae, x, seen, 60)
+    np.testing.assert_array_equal(again.log_likelihood, first.log_likelihood)
+    assert np.all(first.log_likelihood < 0) and np.isfinite(first.imputed).all()
+    whole = marginal(vae, x, np.True_, 4000, seed=1)
+    bounds = vae.bounds(x, 4000, seed=2)
+    sizes = whole.effective_sample_size, bounds.effective_sample_size
+    # Weights are drawn once per chunk: two chunks, and so two functions, for each side.
+    spread = np.std([vae.bounds(x, 4000, seed=s).log_likelihood for s in range(3, 9)], axis=0)
+    error = np.sqrt(sum(1 / size for size in sizes) + 2 * spread.max() ** 2)
+    assert np.all(np.abs(whole.log_likelihood - bounds.log_likelihood) < 5 * error)
 
 
 def test_a_low_effective_sample_size_warns(make_vae, binary_images):

@@ -137,7 +137,7 @@ def test_bayesian_weights_of_a_decoder_are_drawn_from_the_seed(make_vae, binary_
 
 def test_a_low_effective_sample_size_warns(make_vae, binary_images):
     with pytest.warns(UserWarning, match="effective sample size is low"):
-        observed_log_likelihood(make_vae(), binary_images(5), np.True_, 2)
+        observed_log_likelihood(make_vae(), binary_images(5), np.True_, 1)
 
 
 def test_misuse_is_refused(make_vae, binary_images):

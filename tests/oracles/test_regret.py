@@ -3,6 +3,7 @@
 import numpy as np
 import ppca
 import pytest
+import test_quadrature
 
 import tfp_vae as tv
 from tfp_vae.evaluation import likelihood_regret
@@ -76,16 +77,13 @@ def test_regret_is_between_zero_and_the_gap_of_the_bound(make_vae, binary_images
     vae, x = make_vae(encoder=encoder), binary_images(40)
     kernel, bias = vae.decoder.projection.get_weights()
     vae.decoder.projection.set_weights([1.5 * kernel, bias])  # z matters; no encoder was trained
-    gaps, regrets = [], []
-    for seed in range(4):
-        bounds = vae.bounds(x, 2000, seed=seed)
-        gaps.append(bounds.log_likelihood - bounds.elbo)
-        regrets.append(likelihood_regret(vae, x, seed=seed))
-    assert np.min(regrets) > -0.05
-    # The bound of the best q(z) of the family is still a bound; four seeds say how sure we are.
-    room = np.mean(gaps, axis=1) - np.mean(regrets, axis=1)
-    assert np.mean(room) > -6 * np.std(room, ddof=1) / np.sqrt(4)
-    assert np.mean(regrets) > 0.5 * np.mean(gaps) > 0.1
+    # Importance sampling with such an encoder would give too small a gap.
+    gap = test_quadrature.log_likelihood(vae, x) - vae.elbo(x, 4000)
+    regret = likelihood_regret(vae, x, num_elbo_samples=2000)
+    assert regret.min() > -0.05
+    # The bound of the best q(z) of the family is still a bound. 40 x 2000 draws of terms that vary
+    # by some nats leave an error of some hundredths.
+    assert 0.5 * gap.mean() < regret.mean() < gap.mean() + 0.1
 
 
 @pytest.mark.parametrize(

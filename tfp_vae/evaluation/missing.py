@@ -5,10 +5,10 @@
 by importance sampling with a proposal r(z) for p(z|x_obs), self-normalised in the second case. An
 encoder asks for whole images, and p(z|x_obs) is the mean of p(z|x) over what x_mis may be. So r is
 made of q(z|x) for imputations that pseudo-Gibbs chains draw (Rezende, Mohamed & Wierstra, 2014,
-appendix F: z from q(z|x), x_mis from p(x|z), and again): half their mixture, half the normal with
-their moments, which fills the gaps between few narrow parts, and a share of the prior. The chains
-need no convergence: the weights make up for what they miss, and the effective sample size says how
-well.
+appendix F: z from q(z|x), x_mis from p(x|z), and again): half their mixture, half a Student's t
+around their moments, which fills the gaps between few narrow parts and has tails for an encoder
+that is off, and a share of the prior. The chains need no convergence: the weights make up for what
+they miss, and the effective sample size says how well.
 """
 
 from typing import NamedTuple
@@ -24,6 +24,7 @@ from tfp_vae.models.vae import warn_of_bias
 from tfp_vae.models.variational import fold_in
 
 _START, _CHAIN, _DRAW = range(3)
+_DEGREES = 5.0  # of freedom: the tails of Student's t bound the weights where an encoder is off
 _JITTER = 1e-4  # of the variances, so that float32 can factor their matrix
 
 
@@ -215,12 +216,13 @@ def _marginal_of_batch(vae, x, seen, key, num_samples, chunk, impute, num_chains
 
 
 class _Proposal(NamedTuple):
-    """r(z) of a batch: one draw in two from each part, and a share of the prior."""
+    """r(z) of a batch: a share of the prior, and of the rest a share of the matched t."""
 
     components: tfd.Distribution  # the mean of q(z|x) over the last imputations
-    matched: tfd.Distribution  # the normal with the moments of q(z|x) over chains and sweeps
+    matched: tfd.Distribution  # Student's t around the moments of q(z|x) over chains and sweeps
     prior: tfd.Distribution
     share: tf.Tensor  # of the prior, [B]
+    share_matched: tf.Tensor  # of what is not from the prior, [B]
 
     def sample(self, count: int, key) -> tf.Tensor:
         """Returns draws [count, B, D]."""
@@ -228,18 +230,18 @@ class _Proposal(NamedTuple):
         uniform = tf.random.stateless_uniform(shape, fold_in(key, 0))[..., tf.newaxis]
         share = self.share[:, tf.newaxis]
         z = tf.where(
-            uniform < 0.5 * (1 + share),
-            self.components.sample(count, seed=fold_in(key, 1)),
-            self.matched.sample(count, seed=fold_in(key, 2)),
+            uniform < share + (1 - share) * self.share_matched[:, tf.newaxis],
+            self.matched.sample(count, seed=fold_in(key, 1)),
+            self.components.sample(count, seed=fold_in(key, 2)),
         )
         return tf.where(uniform < share, self.prior.sample(shape, seed=fold_in(key, 3)), z)
 
     def log_prob(self, z, log_prior) -> tf.Tensor:
         """Returns log r(z) [count, B]."""
-        half = tf.math.log1p(-self.share) - np.log(2.0)
+        rest = tf.math.log1p(-self.share)
         parts = [
-            half + self.components.log_prob(z),
-            half + self.matched.log_prob(z),
+            rest + tf.math.log1p(-self.share_matched) + self.components.log_prob(z),
+            rest + tf.math.log(self.share_matched) + self.matched.log_prob(z),
             tf.math.log(self.share) + log_prior,
         ]
         return tf.reduce_logsumexp(parts, axis=0)
@@ -292,9 +294,12 @@ def _proposal(vae, x, seen, key, num_chains, num_sweeps) -> _Proposal:
     missing = tf.reduce_mean(tf.cast(~seen, tf.float32), axis=list(range(1, x.shape.rank)))
     return _Proposal(
         tfd.MixtureSameFamily(uniform, posterior_of(images)),
-        tfd.MultivariateNormalTriL(centre[:, 0] + first, factor),
+        tfd.MultivariateStudentTLinearOperator(
+            _DEGREES, centre[:, 0] + first, tf.linalg.LinearOperatorLowerTriangular(factor)
+        ),
         vae.prior(),
         missing**2,
+        tf.where(missing > 0, 0.5, 0.0),
     )
 
 

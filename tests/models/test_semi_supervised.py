@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfp_vae as tv
-from tfp_vae.data import UNLABELLED, Kind, Split
+from tfp_vae.data import UNLABELLED, Kind, Split, keep_labels
 
 SHAPE, CLASSES, COUNT = (4, 4, 1), 3, 24
 LABELS = np.arange(COUNT) % CLASSES
@@ -184,18 +184,18 @@ def test_recognition_learns_from_unlabelled_examples_what_the_generative_model_k
 
 
 def test_keep_labels_keeps_as_many_of_each_class(images):
-    kept = _split(images, LABELS).keep_labels(7, seed=1)
+    kept = keep_labels(_split(images, LABELS), 7, seed=1)
     known = kept.labels != UNLABELLED
     assert known.sum() == 7
     assert sorted(np.bincount(kept.labels[known])) == [2, 2, 3]
     np.testing.assert_array_equal(kept.labels[known], LABELS[known])
     np.testing.assert_array_equal(kept.values(), images)
-    assert not np.array_equal(kept.labels, _split(images, LABELS).keep_labels(7, seed=2).labels)
-    everything = _split(images, LABELS).keep_labels(COUNT)
+    assert not np.array_equal(kept.labels, keep_labels(_split(images, LABELS), 7, seed=2).labels)
+    everything = keep_labels(_split(images, LABELS), COUNT)
     np.testing.assert_array_equal(everything.labels, LABELS)
     for split, count in ((_split(images, LABELS), 2), (_split(images, None), 3)):
         with pytest.raises(ValueError, match=rf"cannot keep so many.*Received {count}"):
-            split.keep_labels(count)
+            keep_labels(split, count)
 
 
 REFUSED = {

@@ -90,7 +90,7 @@ def test_class_probabilities_are_those_of_linear_discriminant_analysis(linear):
 
 def test_labels_that_the_data_have_do_not_move_the_class_probabilities(linear):
     some = linear.split.take(20)
-    wrong = some.with_labels((some.labels + 1) % CLASSES)
+    wrong = some.relabelled((some.labels + 1) % CLASSES)
     bare = linear.model.predictive(some.values(), 2).probs.numpy()
     for split in (some, wrong):
         np.testing.assert_array_equal(linear.model.predictive(split, 2).probs, bare)
@@ -102,7 +102,7 @@ def test_importance_sampling_with_a_wrong_posterior_still_finds_the_class_likeli
     linear.model.encoder.projection.set_weights([kernel, bias + 0.1])
     few, count = 40, 4000
     bounds = [
-        linear.model.bounds(linear.split.with_labels(np.full(400, k)).take(few), count)
+        linear.model.bounds(linear.split.relabelled(np.full(400, k)).take(few), count)
         for k in range(CLASSES)
     ]
     for k, bound in enumerate(bounds):

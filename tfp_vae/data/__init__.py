@@ -1,9 +1,32 @@
 """Data sets with a known size, shape and kind of values."""
 
 from tfp_vae.data import toys
+from tfp_vae.data.foreign import FOREIGN, fitted, foreign, hold_out
 from tfp_vae.data.kinds import Kind
+from tfp_vae.data.labels import keep_labels
+from tfp_vae.data.masks import PATTERNS, observed_pixels
+from tfp_vae.data.shift import SHIFTS, shifted
 from tfp_vae.data.sources import NAMES, load
 from tfp_vae.data.splits import UNLABELLED, Data, Split
 from tfp_vae.data.tables import UCI_NAMES, uci
 
-__all__ = ["NAMES", "UCI_NAMES", "UNLABELLED", "Data", "Kind", "Split", "load", "toys", "uci"]
+__all__ = [
+    "FOREIGN",
+    "NAMES",
+    "PATTERNS",
+    "SHIFTS",
+    "UCI_NAMES",
+    "UNLABELLED",
+    "Data",
+    "Kind",
+    "Split",
+    "fitted",
+    "foreign",
+    "hold_out",
+    "keep_labels",
+    "load",
+    "observed_pixels",
+    "shifted",
+    "toys",
+    "uci",
+]

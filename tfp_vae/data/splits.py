@@ -63,6 +63,7 @@ class Split:
         self._intensities = intensities
         # Whether the intensities are the values: nothing is left to draw or to threshold.
         self._is_frozen = self.kind not in (Kind.DYNAMIC, Kind.THRESHOLD)
+        self._source: Split | None = None  # what it was before it was frozen
         self._check()
 
     def _check(self) -> None:
@@ -151,7 +152,27 @@ class Split:
             noise = np.random.default_rng(_FROZEN_SEED).random(self._intensities.shape, np.float32)
             images = noise < self.intensities()
         split = Split(images, self.kind, self.labels, self.name, self.targets)
-        split._is_frozen = True
+        split._is_frozen, split._source = True, self
+        return split
+
+    def unfrozen(self) -> "Split":
+        """Returns this split as it was before `frozen`, with its grey intensities.
+
+        A split that was never frozen is returned as it is.
+        """
+        return self if self._source is None else self._source
+
+    def mapped(self, function, name: str) -> "Split":
+        """Returns this split, called `name`, with other values.
+
+        Args:
+            function: what is stored [N, ...] (uint8 or float32) -> the same of another image; of a
+                frozen split both the binary images and the intensities before go through it.
+            name: of the new split.
+        """
+        split = Split(function(self._intensities), self.kind, self.labels, name, self.targets)
+        split._is_frozen = self._is_frozen
+        split._source = None if self._source is None else self._source.mapped(function, name)
         return split
 
     def take(self, count: int) -> "Split":
@@ -164,38 +185,15 @@ class Split:
         targets = None if self.targets is None else self.targets[index]
         split = Split(self._intensities[index], self.kind, labels, name, targets)
         split._is_frozen = self._is_frozen
+        split._source = None if self._source is None else self._source.select(index, name)
         return split
 
-    def with_labels(self, labels) -> "Split":
+    def relabelled(self, labels) -> "Split":
         """Returns the same examples with other labels [N]."""
         split = Split(self._intensities, self.kind, labels, self.name)
         split._is_frozen = self._is_frozen
+        split._source = None if self._source is None else self._source.relabelled(labels)
         return split
-
-    def keep_labels(self, count: int, seed: int = 0) -> "Split":
-        """Returns the same examples with `count` labels, as many of each class, the rest unknown.
-
-        Raises:
-            ValueError: if there are no labels or `count` is not in [K, N].
-        """
-        classes = [] if self.labels is None else np.unique(self.labels[self.labels >= 0])
-        if not len(classes) or not len(classes) <= count <= len(self):
-            raise ValueError(
-                f"The {self.name} split cannot keep so many labels. Expected labels, and a count "
-                f"from {len(classes)}, the number of classes, to {len(self)}. Received {count}."
-            )
-        rng = np.random.default_rng([seed, 17])
-        order = rng.permutation(len(self))
-        # Turn by turn: the first of every class, then the second of every class, and so on.
-        turn = np.empty(len(self), int)
-        for label in classes:
-            members = order[self.labels[order] == label]
-            turn[members] = np.arange(len(members))
-        turn[self.labels < 0] = len(self)
-        kept = order[np.argsort(turn[order], kind="stable")][:count]
-        labels = np.full(len(self), UNLABELLED)
-        labels[kept] = self.labels[kept]
-        return self.with_labels(labels)
 
     def num_batches(self, batch_size: int) -> int:
         """Returns the number of batches of one epoch, the short last one included."""

@@ -1,9 +1,12 @@
 """Evaluation: numbers about trained models, each with its error."""
 
-from tfp_vae.evaluation import calibration, regression
+from tfp_vae.evaluation import calibration, detection, imputation, missing, regression, scores
 from tfp_vae.evaluation.calibration import classification_metrics
+from tfp_vae.evaluation.detection import detection_metrics
+from tfp_vae.evaluation.imputation import choose_imputer, imputed
 from tfp_vae.evaluation.latent import active_units, posterior_means
 from tfp_vae.evaluation.likelihood import elbo, log_likelihood, test_metrics
+from tfp_vae.evaluation.missing import impute, marginal, observed_log_likelihood
 from tfp_vae.evaluation.predictive import (
     distribution_metrics,
     predict,
@@ -15,23 +18,39 @@ from tfp_vae.evaluation.predictive import (
     weight_metrics,
 )
 from tfp_vae.evaluation.regression import regression_metrics
+from tfp_vae.evaluation.regret import likelihood_regret
+from tfp_vae.evaluation.scores import predictive_scores, reference_log_likelihood, vae_scores
 
 __all__ = [
     "active_units",
     "calibration",
+    "choose_imputer",
     "classification_metrics",
+    "detection",
+    "detection_metrics",
     "distribution_metrics",
     "elbo",
+    "imputation",
+    "impute",
+    "imputed",
+    "likelihood_regret",
     "log_likelihood",
+    "marginal",
+    "missing",
+    "observed_log_likelihood",
     "posterior_means",
     "predict",
     "predictive_metrics",
+    "predictive_scores",
     "prune",
     "pruning_curve",
+    "reference_log_likelihood",
     "regression",
     "regression_metrics",
+    "scores",
     "signal_to_noise",
     "temperature_metrics",
     "test_metrics",
+    "vae_scores",
     "weight_metrics",
 ]

@@ -235,7 +235,7 @@ class ConditionalVAE(VAE):
             x = self._array_split(x, "given")
         columns = []
         for label in range(self.num_classes):
-            supposed = x.with_labels(np.full(len(x), label))
+            supposed = x.relabelled(np.full(len(x), label))
             bounds = self.bounds(supposed, num_samples, seed=seed, batch_size=batch_size)
             columns.append(bounds.log_likelihood)
             if progress is not None:

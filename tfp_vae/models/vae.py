@@ -45,22 +45,31 @@ class Bounds(NamedTuple):
     effective_sample_size: np.ndarray
 
     def warn_of_bias(self, num_samples: int) -> None:
-        """Warns if `log_likelihood` seems too low by more than `MAX_BIAS` nats.
+        """Warns if `log_likelihood` seems too low by more than `MAX_BIAS` nats."""
+        warn_of_bias(self.effective_sample_size, num_samples, stacklevel=4)
 
-        The log of a mean of S weights is too low by about 1/(2 ESS) - 1/(2 S) nats, by its Taylor
-        series to second order; of one weight nothing can be told.
-        """
-        size = self.effective_sample_size
-        bias = float(np.mean(1 / (2 * size) - 1 / (2 * num_samples)))
-        if num_samples > 1 and bias <= MAX_BIAS:
-            return
-        amount = f"{bias:.2g} nats or more" if num_samples > 1 else "an unknown amount"
-        warnings.warn(
-            f"The effective sample size is low (median {np.median(size):.1f} of S={num_samples}): "
-            f"log p(x) is underestimated by {amount}. Use more samples.",
-            UserWarning,
-            stacklevel=3,
-        )
+
+def warn_of_bias(size: np.ndarray, num_samples: int, stacklevel: int = 3) -> None:
+    """Warns if importance-sampled log p(x) seems too low by more than `MAX_BIAS` nats.
+
+    The log of a mean of S weights is too low by about 1/(2 ESS) - 1/(2 S) nats, by its Taylor
+    series to second order; of one weight nothing can be told.
+
+    Args:
+        size: effective sample sizes [N].
+        num_samples: S.
+        stacklevel: whose line the warning names.
+    """
+    bias = float(np.mean(1 / (2 * size) - 1 / (2 * num_samples)))
+    if num_samples > 1 and bias <= MAX_BIAS:
+        return
+    amount = f"{bias:.2g} nats or more" if num_samples > 1 else "an unknown amount"
+    warnings.warn(
+        f"The effective sample size is low (median {np.median(size):.1f} of S={num_samples}): "
+        f"log p(x) is underestimated by {amount}. Use more samples.",
+        UserWarning,
+        stacklevel=stacklevel,
+    )
 
 
 @registered
@@ -227,7 +236,7 @@ class VAE(VariationalModel):
         prior = self.prior_of(given)
         shape = [] if prior.batch_shape.rank else [count]
         z = prior.sample(shape, seed=fold_in(key, 0))
-        parts, rows = [], self._rows
+        parts, rows = [], self.rows_at_once
         for start in range(0, count, rows):
             with self.weight_noise(fold_in(key, 2, start)):
                 here = slice(start, start + rows)
@@ -287,8 +296,8 @@ class VAE(VariationalModel):
             raise ValueError(f"Impossible batch_size. Expected at least 1. Received {batch_size}.")
         split = self.as_split(x).frozen()
         given = self.given_of(split)
-        batch_size = min(batch_size or min(100, self._rows), len(split))
-        chunk = min(num_samples, max(1, self._rows // batch_size))
+        batch_size = min(batch_size or min(100, self.rows_at_once), len(split))
+        chunk = min(num_samples, max(1, self.rows_at_once // batch_size))
         if self._bounds_function is None:
             self._bounds_function = tf.function(
                 self._bounds_of_batch,
@@ -311,7 +320,8 @@ class VAE(VariationalModel):
         return Bounds(*(np.concatenate(bound) for bound in zip(*parts, strict=True)))
 
     @property
-    def _rows(self) -> int:
+    def rows_at_once(self) -> int:
+        """How many latents are decoded at a time at most, which keeps the memory flat."""
         return max(1, min(_ROWS, _PARAMETERS // self.decoder.output_size))
 
     def _bounds_of_batch(self, x, given, num_samples, chunk, key):

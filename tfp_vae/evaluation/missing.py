@@ -1,0 +1,314 @@
+"""VAEs and missing pixels: log p of what is observed, and the mean of what is not.
+
+    log p(x_obs) = log E_r(z)[ p(x_obs|z) p(z) / r(z) ],   E[x_mis|x_obs] = E[ E[x_mis|z] | x_obs ]
+
+by importance sampling with a proposal r(z) for p(z|x_obs), self-normalised in the second case. An
+encoder asks for whole images, and p(z|x_obs) is the mean of p(z|x) over what x_mis may be. So r is
+made of q(z|x) for imputations that pseudo-Gibbs chains draw (Rezende, Mohamed & Wierstra, 2014,
+appendix F: z from q(z|x), x_mis from p(x|z), and again): half their mixture, half a Student's t
+around their moments, which fills the gaps between few narrow parts and has tails for an encoder
+that is off, and a share of the prior. The chains need no convergence: the weights make up for what
+they miss, and the effective sample size says how well.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_vae.data import Split
+from tfp_vae.distributions.base import tfd
+from tfp_vae.layers.noise import MEAN, SHARED
+from tfp_vae.models import VAE
+from tfp_vae.models.vae import warn_of_bias
+from tfp_vae.models.variational import fold_in
+
+_START, _CHAIN, _DRAW = range(3)
+_DEGREES = 5.0  # of freedom: the tails of Student's t bound the weights where an encoder is off
+_JITTER = 1e-4  # of the variances, so that float32 can factor their matrix
+
+
+class Marginal(NamedTuple):
+    """What a VAE knows of partly observed examples.
+
+    Attributes:
+        log_likelihood: importance-sampled log p(x_obs), nats, [N].
+        effective_sample_size: (sum w)^2 / sum w^2 of the S importance weights, in [1, S], [N].
+        imputed: x where it is observed and E[x|x_obs] where not, [N, ...]; None if not asked for.
+    """
+
+    log_likelihood: np.ndarray
+    effective_sample_size: np.ndarray
+    imputed: np.ndarray | None
+
+
+def observed_log_likelihood(
+    vae: VAE, x: "Split | np.ndarray", observed: np.ndarray, num_samples: int = 1000, **kwargs
+) -> np.ndarray:
+    """Returns log p(x_obs) of each example, nats, [N]; 0 where nothing is observed.
+
+    Arguments are those of `marginal`.
+
+    Warns:
+        UserWarning: if the effective sample size is too low to trust the figure.
+    """
+    found = marginal(vae, x, observed, num_samples, impute=False, **kwargs)
+    warn_of_bias(found.effective_sample_size, num_samples)
+    return found.log_likelihood
+
+
+def impute(
+    vae: VAE, x: "Split | np.ndarray", observed: np.ndarray, num_samples: int = 1000, **kwargs
+) -> np.ndarray:
+    """Returns x where it is observed and E[x|x_obs] where it is not, float32 [N, ...].
+
+    Means, which minimise the expected squared error: grey where binary values are in doubt.
+    Arguments are those of `marginal`.
+    """
+    return marginal(vae, x, observed, num_samples, impute=True, **kwargs).imputed
+
+
+def marginal(
+    vae: VAE,
+    x: "Split | np.ndarray",
+    observed: np.ndarray,
+    num_samples: int = 1000,
+    *,
+    impute: bool = True,
+    num_chains: int = 16,
+    num_sweeps: int = 20,
+    seed: int | None = None,
+    batch_size: int | None = None,
+    progress=None,
+) -> Marginal:
+    """Returns log p(x_obs), effective sample sizes and the conditional mean of each example.
+
+    Samples stream through in chunks: memory does not grow with S. The prior's share of the proposal
+    is the square of the share that is missing: with nothing missing r is q(z|x) as in `VAE.bounds`,
+    with nothing observed it is p(z), and all weights are one.
+
+    Bayesian weights are at their means in the chains and drawn with every chunk afterwards, as in
+    `VAE.bounds`.
+
+    Args:
+        vae: a trained VAE whose likelihood is `tfd.Independent`, as all of this package are.
+        x: a `Split` or an array [N, ...]; what is not observed is never read and may be NaN.
+        observed: bool, of the shape of x or one that broadcasts to it; see `data.observed_pixels`.
+        num_samples: S, draws of z per example.
+        impute: whether to compute the conditional mean, which some likelihoods are slow at.
+        num_chains: imputations per example that the proposal is the mean of. They start at draws
+            of the model.
+        num_sweeps: pseudo-Gibbs sweeps of each chain.
+        seed: fixes the draws; the model's seed by default.
+        batch_size: examples at a time; as many as fit by default.
+        progress: called with (examples done, examples in all) after every batch.
+
+    Raises:
+        ValueError: for impossible numbers or masks, or if the model is none of `x`.
+    """
+    for name, value, least in (
+        ("num_samples", num_samples, 1),
+        ("num_chains", num_chains, 1),
+        ("num_sweeps", num_sweeps, 0),
+        ("batch_size", 1 if batch_size is None else batch_size, 1),
+    ):
+        if int(value) != value or value < least:
+            raise ValueError(
+                f"Impossible {name}. Expected an integer >= {least}. Received {value}."
+            )
+    values = x.values() if isinstance(x, Split) else np.asarray(x)
+    mask = check_mask(observed, values.shape)
+    filled = np.where(mask, values, values.dtype.type(0))
+    if isinstance(x, Split):
+        vae.check_split(x)
+    else:
+        filled = vae.as_split(filled).values()
+    rows = vae.rows_at_once
+    batch_size = min(batch_size or 100, len(filled), max(1, rows // num_chains))
+    chunk = min(num_samples, max(1, rows // batch_size))
+    options = (num_samples, chunk, impute, num_chains, num_sweeps)
+    function = _compiled(vae, (batch_size, *filled.shape[1:]), options)
+    key, parts = vae.caller_key(seed), []
+    for start in range(0, len(filled), batch_size):
+        here = np.arange(start, start + batch_size)
+        size = min(batch_size, len(filled) - start)
+        here[size:] = start  # one shape, one compilation
+        part = function(tf.constant(filled[here]), tf.constant(mask[here]), fold_in(key, start))
+        parts.append([each.numpy()[:size] for each in part])
+        if progress is not None:
+            progress(start + size, len(filled))
+    log_likelihood, size, *mean = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return Marginal(log_likelihood, size, np.where(mask, filled, mean[0]) if impute else None)
+
+
+def check_mask(observed, shape: tuple[int, ...]) -> np.ndarray:
+    """Returns `observed` as bool of `shape` [N, ...], True where a value is observed.
+
+    Raises:
+        ValueError: if it is no such mask.
+    """
+    observed = np.asarray(observed)
+    try:
+        mask = np.broadcast_to(observed, shape)
+    except ValueError:
+        mask = None
+    if mask is None or observed.dtype != np.bool_:
+        raise ValueError(
+            f"The mask does not fit. Expected booleans of a shape that broadcasts to {shape}, True "
+            f"where a value is observed. Received {observed.dtype} of shape {observed.shape}."
+        )
+    return mask
+
+
+def _compiled(vae: VAE, shape: tuple[int, ...], options: tuple):
+    """Returns `_marginal_of_batch` for batches of a shape, traced once per model."""
+    functions = vae.__dict__.setdefault("_marginal_functions", {})  # out of sight of Keras
+    if (shape, options) not in functions:
+        function = tf.function(
+            lambda x, seen, key: _marginal_of_batch(vae, x, seen, key, *options), autograph=False
+        )
+        functions[shape, options] = function.get_concrete_function(
+            tf.TensorSpec(shape), tf.TensorSpec(shape, tf.bool), tf.TensorSpec([2], tf.int32)
+        )
+    return functions[shape, options]
+
+
+def _marginal_of_batch(vae, x, seen, key, num_samples, chunk, impute, num_chains, num_sweeps):
+    """Returns log p(x_obs) [B], ESS [B] and, if asked, E[x|x_obs] [B, ...], for x [B, ...]."""
+    with vae.weight_noise(key, MEAN):
+        proposal = _proposal(vae, x, seen, key, num_chains, num_sweeps)
+    event_axes = list(range(1, x.shape.rank))
+
+    def add_chunk(i, top, weights, squares, mean):
+        chunk_key = fold_in(key, i)
+        z = proposal.sample(chunk, fold_in(chunk_key, _DRAW))
+        log_prior = proposal.prior.log_prob(z)
+        log_proposal = proposal.log_prob(z, log_prior)
+        with vae.weight_noise(chunk_key, SHARED):
+            likelihood = vae.decoder(z)
+        each = tf.where(seen, _per_value(likelihood).log_prob(x), 0.0)  # [chunk, B, ...]
+        log_likelihood = tf.reduce_sum(each, axis=[axis + 1 for axis in event_axes])
+        # The last chunk may be more than is asked for.
+        counts = (i * chunk + tf.range(chunk) < num_samples)[:, tf.newaxis]
+        log_w = tf.where(counts, log_likelihood + log_prior - log_proposal, -np.inf)
+        new_top = tf.maximum(top, tf.reduce_max(log_w, axis=0))
+        w, rescale = tf.exp(log_w - new_top), tf.exp(top - new_top)
+        if impute:
+            old = mean * tf.reshape(rescale, [-1] + [1] * len(event_axes))
+            mean = old + tf.einsum("sb,sb...->b...", w, likelihood.mean())
+        return (
+            i + 1,
+            new_top,
+            weights * rescale + tf.reduce_sum(w, axis=0),
+            squares * rescale**2 + tf.reduce_sum(w**2, axis=0),
+            mean,
+        )
+
+    zeros = tf.zeros(x.shape[:1])
+    state = (tf.constant(0), zeros + tf.float32.min, zeros, zeros, tf.zeros_like(x))
+    num_chunks = -(-num_samples // chunk)
+    _, top, weights, squares, mean = tf.while_loop(lambda i, *_: i < num_chunks, add_chunk, state)
+    log_likelihood = top + tf.math.log(weights) - np.log(np.float32(num_samples))
+    size = weights**2 / squares
+    if not impute:
+        return log_likelihood, size
+    return log_likelihood, size, mean / tf.reshape(weights, [-1] + [1] * len(event_axes))
+
+
+class _Proposal(NamedTuple):
+    """r(z) of a batch: a share of the prior, and of the rest a share of the matched t."""
+
+    components: tfd.Distribution  # the mean of q(z|x) over the last imputations
+    matched: tfd.Distribution  # Student's t around the moments of q(z|x) over chains and sweeps
+    prior: tfd.Distribution
+    share: tf.Tensor  # of the prior, [B]
+    share_matched: tf.Tensor  # of what is not from the prior, [B]
+
+    def sample(self, count: int, key) -> tf.Tensor:
+        """Returns draws [count, B, D]."""
+        shape = [count, self.share.shape[0]]
+        uniform = tf.random.stateless_uniform(shape, fold_in(key, 0))[..., tf.newaxis]
+        share = self.share[:, tf.newaxis]
+        z = tf.where(
+            uniform < share + (1 - share) * self.share_matched[:, tf.newaxis],
+            self.matched.sample(count, seed=fold_in(key, 1)),
+            self.components.sample(count, seed=fold_in(key, 2)),
+        )
+        return tf.where(uniform < share, self.prior.sample(shape, seed=fold_in(key, 3)), z)
+
+    def log_prob(self, z, log_prior) -> tf.Tensor:
+        """Returns log r(z) [count, B]."""
+        rest = tf.math.log1p(-self.share)
+        parts = [
+            rest + tf.math.log1p(-self.share_matched) + self.components.log_prob(z),
+            rest + tf.math.log(self.share_matched) + self.matched.log_prob(z),
+            tf.math.log(self.share) + log_prior,
+        ]
+        return tf.reduce_logsumexp(parts, axis=0)
+
+
+def _proposal(vae, x, seen, key, num_chains, num_sweeps) -> _Proposal:
+    """Runs the chains of a batch x [B, ...]."""
+    to_front = [1, 0, *range(2, x.shape.rank + 1)]
+    burn_in = num_sweeps // 2
+
+    def completed(z, key):
+        drawn = vae.decoder(z).sample(seed=key)
+        return tf.where(seen, x, drawn)  # [M, B, ...]
+
+    def posterior_of(images):
+        return vae.encoder(tf.transpose(images, to_front))  # batch [B, M]
+
+    def sweep(number, images):
+        sweep_key = fold_in(key, _CHAIN, number)
+        z = vae.encoder(images).sample(seed=fold_in(sweep_key, 0))
+        return number + 1, completed(z, fold_in(sweep_key, 1))
+
+    def moments(posterior):
+        """Returns mean over chains of loc - centre [B, D], and of its square and covariance."""
+        off = posterior.mean() - centre
+        square = tf.einsum("bmi,bmj->bij", off, off) / num_chains
+        return tf.reduce_mean(off, axis=1), square + tf.reduce_mean(posterior.covariance(), axis=1)
+
+    def measured_sweep(number, images, first, second):
+        number, images = sweep(number, images)
+        more_first, more_second = moments(posterior_of(images))
+        return number, images, first + more_first, second + more_second
+
+    start_key = fold_in(key, _START)
+    z = vae.prior().sample([num_chains, x.shape[0]], seed=fold_in(start_key, 0))
+    state = (tf.constant(0), completed(z, fold_in(start_key, 1)))
+    number, images = tf.while_loop(lambda number, _: number < burn_in, sweep, state)
+    # Moments around a centre, because posteriors are narrow and float32 would lose them.
+    centre = tf.reduce_mean(posterior_of(images).mean(), axis=1, keepdims=True)
+    state = (number, images, *moments(posterior_of(images)))
+    _, images, first, second = tf.while_loop(
+        lambda number, *_: number < num_sweeps, measured_sweep, state
+    )
+    count = float(num_sweeps - burn_in + 1)
+    first, second = first / count, second / count
+    covariance = second - first[:, :, tf.newaxis] * first[:, tf.newaxis, :]
+    diagonal = tf.linalg.diag_part(covariance)
+    factor = tf.linalg.cholesky(covariance + tf.linalg.diag(_JITTER * diagonal))
+    uniform = tfd.Categorical(logits=tf.zeros([num_chains]))
+    missing = tf.reduce_mean(tf.cast(~seen, tf.float32), axis=list(range(1, x.shape.rank)))
+    return _Proposal(
+        tfd.MixtureSameFamily(uniform, posterior_of(images)),
+        tfd.MultivariateStudentTLinearOperator(
+            _DEGREES, centre[:, 0] + first, tf.linalg.LinearOperatorLowerTriangular(factor)
+        ),
+        vae.prior(),
+        missing**2,
+        tf.where(missing > 0, 0.5, 0.0),
+    )
+
+
+def _per_value(likelihood: tfd.Distribution) -> tfd.Distribution:
+    """Returns the distribution of single values, with the event axes in its batch shape."""
+    base = getattr(likelihood, "distribution", None)  # of a tfd.Independent
+    if base is None or base.event_shape.rank != 0:
+        raise ValueError(
+            "The likelihood does not fall into values, so that none can be left out. Expected a "
+            f"tfd.Independent of numbers. Received {likelihood.name}."
+        )
+    return base

@@ -279,7 +279,7 @@ def test_unusable_values_are_refused(values, kind, words):
         pytest.param(np.eye(3, dtype=int), "Received shape (3, 3)", id="one-hot"),
         pytest.param([0.0, 0.5, 1.0], "Received dtype float64", id="fractions"),
         pytest.param(["cat", "dog", "cow"], "Received dtype <U3", id="words"),
-        pytest.param([0, 2, -1], "Received -1 at index (2,)", id="negative"),
+        pytest.param([0, 2, -2], "Received -2 at index (2,)", id="negative"),
         pytest.param([0, 2**31, 1], "Received 2147483648 at index (1,)", id="beyond int32"),
     ],
 )

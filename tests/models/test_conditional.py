@@ -243,3 +243,15 @@ def test_bayesian_layers_bring_their_kl(images):
     history = model.fit(_split(images), batch_size=8, verbose=0).history
     assert model.num_data == COUNT
     assert history["kl"][0] > float(model.kl_divergence()) / COUNT > 0
+
+
+def test_what_is_defined_for_p_of_x_refuses_a_condition(images):
+    model, observed = _model(), np.ones(SHAPE, bool)
+    evaluation = tv.evaluation
+    for function in (
+        lambda: evaluation.vae_scores(model, _split(images), names=("elbo",)),
+        lambda: evaluation.likelihood_regret(model, _split(images)),
+        lambda: evaluation.marginal(model, _split(images), observed),
+    ):
+        with pytest.raises(ValueError, match=r"is one of p\(x\).*without.*ConditionalVAE"):
+            function()

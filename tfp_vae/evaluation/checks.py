@@ -111,3 +111,12 @@ def mean_with_error(values: np.ndarray) -> tuple[float | None, float | None]:
     if not np.isfinite(values).all():
         return None, None
     return float(np.mean(values)), standard_error(values)
+
+
+def unconditional(vae, what: str) -> None:
+    """Raises `ValueError` if a VAE is conditional: `what` is not defined without its condition."""
+    if vae.conditional:
+        raise ValueError(
+            f"{what} is one of p(x). Expected a VAE without a condition. Received a "
+            f"{type(vae).__name__}."
+        )

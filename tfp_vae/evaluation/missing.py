@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from tfp_vae.data import Split
 from tfp_vae.distributions.base import tfd
+from tfp_vae.evaluation import checks
 from tfp_vae.layers.noise import MEAN, SHARED
 from tfp_vae.models import VAE
 from tfp_vae.models.vae import warn_of_bias
@@ -106,6 +107,7 @@ def marginal(
     Raises:
         ValueError: for impossible numbers or masks, or if the model is none of `x`.
     """
+    checks.unconditional(vae, "The marginal of observed pixels")
     for name, value, least in (
         ("num_samples", num_samples, 1),
         ("num_chains", num_chains, 1),

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfp_vae import objectives
 from tfp_vae.data import Split
+from tfp_vae.evaluation import checks
 from tfp_vae.layers.noise import MEAN
 from tfp_vae.models import VAE
 from tfp_vae.models.variational import fold_in
@@ -50,6 +51,7 @@ def likelihood_regret(
     Raises:
         ValueError: for impossible numbers, or if the model is none of `x`.
     """
+    checks.unconditional(vae, "Likelihood regret")
     for name, value in (
         ("steps", steps),
         ("num_samples", num_samples),

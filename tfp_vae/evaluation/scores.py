@@ -12,6 +12,7 @@ import zlib
 import numpy as np
 
 from tfp_vae.data import Kind, Split
+from tfp_vae.evaluation import checks
 from tfp_vae.evaluation.regret import likelihood_regret
 from tfp_vae.models import VAE, Predictive
 
@@ -54,6 +55,7 @@ def vae_scores(
     Raises:
         ValueError: for an unknown name, or typicality without a reference.
     """
+    checks.unconditional(vae, "A score of x")
     unknown = [name for name in names if name not in VAE_SCORES]
     if unknown or not names:
         raise ValueError(

@@ -171,6 +171,7 @@ def test_bound_of_the_model_is_the_closed_form_within_its_error(
     assert error < 0.2
 
 
+@pytest.mark.filterwarnings("ignore:Units are not known:UserWarning")
 def test_training_from_a_random_start_ends_at_the_closed_form(oracle, base_seed):
     steps = 3000
     bnn, layer = oracle.network("LocalReparameterization", num_samples=8, seed=base_seed)

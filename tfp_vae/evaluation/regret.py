@@ -114,8 +114,9 @@ def likelihood_regret(
         tf.TensorSpec([batch_size, *split.shape]), tf.TensorSpec([2], tf.int32)
     )
     key, regrets = vae.caller_key(seed), []
-    for start, size, values in split.equal_batches(batch_size):
-        regrets.append(function(tf.constant(values), fold_in(key, start)).numpy()[:size])
+    for start, size, index in split.equal_batches(batch_size):
+        values = tf.constant(split.values(index))
+        regrets.append(function(values, fold_in(key, start)).numpy()[:size])
         if progress is not None:
             progress(start + size, len(split))
     return np.concatenate(regrets).astype(np.float64)

@@ -57,7 +57,10 @@ class Intake:
         if not x.size:
             return Split(x, candidates[0], name=name)  # which says that it is empty
         fitting = [kind for kind in candidates if not kinds.violation(x, kind)]
-        return Split(x, (fitting or [kinds.infer(x)])[0], name=name, **self._beside(y))
+        if not fitting:
+            # Raises if the likelihood is for no such values; else the range is wrong, says `Split`.
+            self.check_split(Split(x, kinds.infer(x), name=name, **self._beside(y)))
+        return Split(x, (fitting or candidates)[0], name=name, **self._beside(y))
 
     def _beside(self, y) -> dict:
         """Returns what a `Split` is told of `y`."""

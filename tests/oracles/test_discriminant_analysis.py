@@ -6,10 +6,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow_probability as tfp
-from scipy import stats
+from scipy import special, stats
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 import tfp_vae as tv
+from tfp_vae import evaluation
 from tfp_vae.data import Kind, Split
 from tfp_vae.distributions.base import SCALE_FLOOR, inverse_positive
 
@@ -72,6 +73,28 @@ def _fill_triangular_inverse(matrix):
 @pytest.fixture
 def linear(base_seed):
     return Linear(base_seed)
+
+
+def test_classes_given_some_features_are_those_of_the_analysis_of_these_features(linear, base_seed):
+    split, num_samples = linear.split.take(60), 2000
+    observed = np.random.default_rng(base_seed).random(split.values().shape) < 0.6
+    found = evaluation.class_predictive(linear.model, split, observed, num_samples)
+    log_joint = np.zeros((60, CLASSES))
+    for row, (x, seen) in enumerate(zip(np.float64(split.values()), observed, strict=True)):
+        for label, prior in enumerate(linear.lda.priors_):
+            log_joint[row, label] = np.log(prior)
+            if seen.any():
+                mean = linear.lda.means_[label][seen]
+                covariance = linear.lda.covariance_[np.ix_(seen, seen)]
+                log_joint[row, label] += stats.multivariate_normal(mean, covariance).logpdf(x[seen])
+    expected = special.softmax(log_joint, axis=1)
+    # d p = p (1 - p) d(log p(x_obs|y)), with the error of log p from its effective sample size.
+    supposed = split.relabelled(np.zeros(60, int))
+    marginal = evaluation.marginal(linear.model, supposed, observed, num_samples, impute=False)
+    error = np.sqrt(np.maximum(1 / marginal.effective_sample_size - 1 / num_samples, 0))
+    assert np.median(error) < 0.05
+    bound = 5 * np.sqrt(2) * error.max() * expected * (1 - expected) + 1e-4
+    assert (np.abs(found.probs.numpy() - expected) < bound).all()
 
 
 def test_log_p_of_x_given_a_class_is_that_of_its_normal(linear):

@@ -6,7 +6,7 @@ from tfp_vae.evaluation.detection import detection_metrics
 from tfp_vae.evaluation.imputation import choose_imputer, imputed
 from tfp_vae.evaluation.latent import active_units, posterior_means
 from tfp_vae.evaluation.likelihood import elbo, log_likelihood, test_metrics
-from tfp_vae.evaluation.missing import impute, marginal, observed_log_likelihood
+from tfp_vae.evaluation.missing import class_predictive, impute, marginal, observed_log_likelihood
 from tfp_vae.evaluation.predictive import (
     distribution_metrics,
     predict,
@@ -25,6 +25,7 @@ __all__ = [
     "active_units",
     "calibration",
     "choose_imputer",
+    "class_predictive",
     "classification_metrics",
     "detection",
     "detection_metrics",

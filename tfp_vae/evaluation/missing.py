@@ -20,7 +20,7 @@ from tfp_vae.data import Split
 from tfp_vae.distributions.base import tfd
 from tfp_vae.evaluation import checks
 from tfp_vae.layers.noise import MEAN, SHARED
-from tfp_vae.models import VAE
+from tfp_vae.models import VAE, ConditionalVAE, Predictive
 from tfp_vae.models.vae import warn_of_bias
 from tfp_vae.models.variational import fold_in
 
@@ -92,8 +92,10 @@ def marginal(
     `VAE.bounds`.
 
     Args:
-        vae: a trained VAE whose likelihood is `tfd.Independent`, as all of this package are.
-        x: a `Split` or an array [N, ...]; what is not observed is never read and may be NaN.
+        vae: a trained VAE or ConditionalVAE whose likelihood is `tfd.Independent`, as all of this
+            package are.
+        x: a `Split` or, for p(x), an array [N, ...]; what is not observed is never read and may be
+            NaN. A ConditionalVAE gives log p(x_obs|c) with the labels or targets of the `Split`.
         observed: bool, of the shape of x or one that broadcasts to it; see `data.observed_pixels`.
         num_samples: S, draws of z per example.
         impute: whether to compute the conditional mean, which some likelihoods are slow at.
@@ -107,7 +109,6 @@ def marginal(
     Raises:
         ValueError: for impossible numbers or masks, or if the model is none of `x`.
     """
-    checks.unconditional(vae, "The marginal of observed pixels")
     for name, value, least in (
         ("num_samples", num_samples, 1),
         ("num_chains", num_chains, 1),
@@ -123,24 +124,50 @@ def marginal(
     filled = np.where(mask, values, values.dtype.type(0))
     if isinstance(x, Split):
         vae.check_split(x)
+        given = vae.given_of(x)
     else:
-        filled = vae.as_split(filled).values()
+        checks.unconditional(vae, "The marginal of an array")
+        filled, given = vae.as_split(filled).values(), None
     rows = vae.rows_at_once
     batch_size = min(batch_size or 100, len(filled), max(1, rows // num_chains))
     chunk = min(num_samples, max(1, rows // batch_size))
     options = (num_samples, chunk, impute, num_chains, num_sweeps)
-    function = _compiled(vae, (batch_size, *filled.shape[1:]), options)
+    function = _compiled(vae, (batch_size, *filled.shape[1:]), given, options)
     key, parts = vae.caller_key(seed), []
     for start in range(0, len(filled), batch_size):
         here = np.arange(start, start + batch_size)
         size = min(batch_size, len(filled) - start)
         here[size:] = start  # one shape, one compilation
-        part = function(tf.constant(filled[here]), tf.constant(mask[here]), fold_in(key, start))
+        inputs = [tf.constant(filled[here]), tf.constant(mask[here]), fold_in(key, start)]
+        if given is not None:
+            inputs.append(tf.constant(given[here]))
+        part = function(*inputs)
         parts.append([each.numpy()[:size] for each in part])
         if progress is not None:
             progress(start + size, len(filled))
     log_likelihood, size, *mean = (np.concatenate(each) for each in zip(*parts, strict=True))
     return Marginal(log_likelihood, size, np.where(mask, filled, mean[0]) if impute else None)
+
+
+def class_predictive(
+    vae: ConditionalVAE, split: Split, observed: np.ndarray, num_samples: int = 100, **kwargs
+) -> Predictive:
+    """Returns p(y|x_obs), proportional to p(x_obs|y) p(y), of each example: batch shape [N].
+
+    Args:
+        vae: a trained ConditionalVAE of classes.
+        split: the examples; labels that it has are not looked at.
+        observed: see `marginal`.
+        num_samples: S importance samples per class.
+        **kwargs: see `marginal`.
+    """
+    columns = []
+    for label in range(vae.num_classes):
+        supposed = split.relabelled(np.full(len(split), label))
+        found = marginal(vae, supposed, observed, num_samples, impute=False, **kwargs)
+        columns.append(found.log_likelihood)
+    log_joint = np.stack(columns, axis=1) + vae.log_class_prior.numpy()
+    return Predictive.of(tfd.Categorical(logits=log_joint[:, np.newaxis, :]))
 
 
 def check_mask(observed, shape: tuple[int, ...]) -> np.ndarray:
@@ -162,23 +189,24 @@ def check_mask(observed, shape: tuple[int, ...]) -> np.ndarray:
     return mask
 
 
-def _compiled(vae: VAE, shape: tuple[int, ...], options: tuple):
+def _compiled(vae: VAE, shape: tuple[int, ...], given: np.ndarray | None, options: tuple):
     """Returns `_marginal_of_batch` for batches of a shape, traced once per model."""
     functions = vae.__dict__.setdefault("_marginal_functions", {})  # out of sight of Keras
     if (shape, options) not in functions:
-        function = tf.function(
-            lambda x, seen, key: _marginal_of_batch(vae, x, seen, key, *options), autograph=False
-        )
-        functions[shape, options] = function.get_concrete_function(
-            tf.TensorSpec(shape), tf.TensorSpec(shape, tf.bool), tf.TensorSpec([2], tf.int32)
-        )
+        inputs = [tf.TensorSpec(shape), tf.TensorSpec(shape, tf.bool), tf.TensorSpec([2], tf.int32)]
+        if given is not None:
+            inputs.append(tf.TensorSpec((shape[0], *given.shape[1:]), given.dtype))
+        functions[shape, options] = tf.function(
+            lambda x, seen, key, given=None: _marginal_of_batch(vae, given, x, seen, key, *options),
+            autograph=False,
+        ).get_concrete_function(*inputs)
     return functions[shape, options]
 
 
-def _marginal_of_batch(vae, x, seen, key, num_samples, chunk, impute, num_chains, num_sweeps):
+def _marginal_of_batch(vae, given, x, seen, key, num_samples, chunk, impute, *chains):
     """Returns log p(x_obs) [B], ESS [B] and, if asked, E[x|x_obs] [B, ...], for x [B, ...]."""
     with vae.weight_noise(key, MEAN):
-        proposal = _proposal(vae, x, seen, key, num_chains, num_sweeps)
+        proposal = _proposal(vae, given, x, seen, key, *chains)
     event_axes = list(range(1, x.shape.rank))
 
     def add_chunk(i, top, weights, squares, mean):
@@ -187,7 +215,7 @@ def _marginal_of_batch(vae, x, seen, key, num_samples, chunk, impute, num_chains
         log_prior = proposal.prior.log_prob(z)
         log_proposal = proposal.log_prob(z, log_prior)
         with vae.weight_noise(chunk_key, SHARED):
-            likelihood = vae.decoder(z)
+            likelihood = vae.likelihood_of(z, given)
         each = tf.where(seen, _per_value(likelihood).log_prob(x), 0.0)  # [chunk, B, ...]
         log_likelihood = tf.reduce_sum(each, axis=[axis + 1 for axis in event_axes])
         # The last chunk may be more than is asked for.
@@ -236,7 +264,7 @@ class _Proposal(NamedTuple):
             self.matched.sample(count, seed=fold_in(key, 1)),
             self.components.sample(count, seed=fold_in(key, 2)),
         )
-        return tf.where(uniform < share, self.prior.sample(shape, seed=fold_in(key, 3)), z)
+        return tf.where(uniform < share, _draw(self.prior, shape, fold_in(key, 3)), z)
 
     def log_prob(self, z, log_prior) -> tf.Tensor:
         """Returns log r(z) [count, B]."""
@@ -249,21 +277,28 @@ class _Proposal(NamedTuple):
         return tf.reduce_logsumexp(parts, axis=0)
 
 
-def _proposal(vae, x, seen, key, num_chains, num_sweeps) -> _Proposal:
+def _draw(prior: tfd.Distribution, shape, key) -> tf.Tensor:
+    """Returns draws [S, B, D] of a prior that is one for all examples or one for each."""
+    return prior.sample(shape[:1] if prior.batch_shape.rank else shape, seed=key)
+
+
+def _proposal(vae, given, x, seen, key, num_chains, num_sweeps) -> _Proposal:
     """Runs the chains of a batch x [B, ...]."""
+    prior = vae.prior_of(given)
     to_front = [1, 0, *range(2, x.shape.rank + 1)]
     burn_in = num_sweeps // 2
 
     def completed(z, key):
-        drawn = vae.decoder(z).sample(seed=key)
+        drawn = vae.likelihood_of(z, given).sample(seed=key)
         return tf.where(seen, x, drawn)  # [M, B, ...]
 
     def posterior_of(images):
-        return vae.encoder(tf.transpose(images, to_front))  # batch [B, M]
+        each = None if given is None else given[:, tf.newaxis]
+        return vae.posterior_of(tf.transpose(images, to_front), each)  # batch [B, M]
 
     def sweep(number, images):
         sweep_key = fold_in(key, _CHAIN, number)
-        z = vae.encoder(images).sample(seed=fold_in(sweep_key, 0))
+        z = vae.posterior_of(images, given).sample(seed=fold_in(sweep_key, 0))
         return number + 1, completed(z, fold_in(sweep_key, 1))
 
     def moments(posterior):
@@ -278,7 +313,7 @@ def _proposal(vae, x, seen, key, num_chains, num_sweeps) -> _Proposal:
         return number, images, first + more_first, second + more_second
 
     start_key = fold_in(key, _START)
-    z = vae.prior().sample([num_chains, x.shape[0]], seed=fold_in(start_key, 0))
+    z = _draw(prior, [num_chains, x.shape[0]], fold_in(start_key, 0))
     state = (tf.constant(0), completed(z, fold_in(start_key, 1)))
     number, images = tf.while_loop(lambda number, _: number < burn_in, sweep, state)
     # Moments around a centre, because posteriors are narrow and float32 would lose them.
@@ -299,7 +334,7 @@ def _proposal(vae, x, seen, key, num_chains, num_sweeps) -> _Proposal:
         tfd.MultivariateStudentTLinearOperator(
             _DEGREES, centre[:, 0] + first, tf.linalg.LinearOperatorLowerTriangular(factor)
         ),
-        vae.prior(),
+        prior,
         missing**2,
         tf.where(missing > 0, 0.5, 0.0),
     )

@@ -134,13 +134,20 @@ class ConditionalVAE(VAE):
         return self.prior()
 
     def posterior_of(self, x, given, training=None):
-        """Returns q(z|x, c), batch shape [B]."""
+        """Returns q(z|x, c), batch shape that of `x` [..., B, ...], over which c is repeated."""
         condition, x = self.condition(given), tf.cast(x, tf.float32)
+        axes = len(self.decoder.event_shape)
+        lead = tf.shape(x)[: x.shape.rank - axes]
         if self.join == "planes":
-            planes = tf.ones_like(x[..., :1]) * condition[:, tf.newaxis, tf.newaxis, :]
-            return self.encoder(tf.concat([x, planes], axis=-1), training=training)
-        flat = tf.reshape(x, [-1, math.prod(self.decoder.event_shape)])
-        return self.encoder(tf.concat([flat, condition], axis=-1), training=training)
+            condition, kept = (
+                condition[..., tf.newaxis, tf.newaxis, :],
+                self.decoder.event_shape[:2],
+            )
+        else:
+            x, kept = tf.reshape(x, tf.concat([lead, [math.prod(self.decoder.event_shape)]], 0)), ()
+        shape = tf.concat([lead, kept, [self.condition_size]], 0)
+        joined = tf.concat([x, tf.broadcast_to(condition, shape)], axis=-1)
+        return self.encoder(joined, training=training)
 
     def likelihood_of(self, z, given, training=None):
         """Returns p(x|z, c), batch shape that of `z` [..., B, D] without its last axis."""

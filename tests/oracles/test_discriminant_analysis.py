@@ -147,9 +147,9 @@ def test_training_reaches_the_log_likelihood_of_the_discriminant_analysis(linear
         num_samples=8,
         seed=base_seed,
     )
-    rate = keras.optimizers.schedules.CosineDecay(0.05, 1600)
+    rate = keras.optimizers.schedules.CosineDecay(0.05, 800)
     model.compile(optimizer=keras.optimizers.Adam(rate), steps_per_execution=4)
-    model.fit(linear.split, batch_size=100, epochs=400, verbose=0)
+    model.fit(linear.split, batch_size=100, epochs=200, verbose=0)
     labelled = np.arange(400), linear.labels
     best = np.stack([linear.log_prob(k) for k in range(CLASSES)], axis=1)[labelled].mean()
     found = model.bounds(linear.split, 100)
@@ -203,9 +203,9 @@ def test_a_prior_network_and_a_vector_condition_reach_the_conditional_normal(bas
         num_samples=4,
         seed=base_seed,
     )
-    rate = keras.optimizers.schedules.CosineDecay(0.05, 1000)
+    rate = keras.optimizers.schedules.CosineDecay(0.05, 500)
     model.compile(optimizer=keras.optimizers.Adam(rate), steps_per_execution=5)
-    model.fit(split, batch_size=100, epochs=200, verbose=0)
+    model.fit(split, batch_size=100, epochs=100, verbose=0)
     design = np.concatenate([condition, np.ones((500, 1))], axis=1)
     residual = x - design @ np.linalg.lstsq(design, x, rcond=None)[0]
     # Maximum likelihood given the noise: one factor, as in probabilistic PCA.

@@ -39,10 +39,10 @@ def detection_metrics(
     inside, outside = _ranked(inside_scores, outside_scores)
     if num < 2:
         raise ValueError(f"No interval can be taken. Expected num >= 2. Received {num}.")
-    found = _areas(inside, outside)
+    found = areas(inside, outside)
     rng = np.random.default_rng(seed)
     drawn = [
-        _areas(rng.choice(inside, len(inside)), rng.choice(outside, len(outside)))
+        areas(rng.choice(inside, len(inside)), rng.choice(outside, len(outside)))
         for _ in range(num)
     ]
     result = {}
@@ -75,9 +75,11 @@ def auroc_standard_error(inside_scores, outside_scores) -> float | None:
     return float(np.sqrt(variance))
 
 
-def _areas(inside: np.ndarray, outside: np.ndarray) -> dict[str, float]:
+def areas(inside_scores, outside_scores) -> dict[str, float]:
+    """Returns auroc, aupr_outside, aupr_inside and fpr_at_95_tpr; see `detection_metrics`."""
     from sklearn import metrics
 
+    inside, outside = _ranked(inside_scores, outside_scores)
     is_outside = np.repeat([0, 1], [len(inside), len(outside)])
     scores = np.concatenate([inside, outside])
     # Every threshold: the curve without those inside its straight parts would miss the point at

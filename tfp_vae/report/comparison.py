@@ -12,6 +12,7 @@
         "seconds": 812.5,
         "models": {NAME: {"family": "vae" or "network", "parameters": 51210,
                           "train_seconds": 12.3, ...}, ...},
+                   # may have "ood_score", the score for foreign inputs chosen without test data
         "failures": [{"model": NAME, "seed": 0, "stage": "training", "error": "..."}, ...],
         "results": [{"task": TASK, "condition": "noise", "level": 2, "model": NAME,
                      "metric": "accuracy", "mean": 0.95, "lower": 0.93, "upper": 0.96, "n": 3},

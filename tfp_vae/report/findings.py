@@ -66,7 +66,8 @@ def quantities(report: Mapping) -> "dict[str, Quantity]":
     """Returns {key: Quantity} of every question that the results answer, in columns' order."""
     results = report["results"]
     found = [_plain(results, "classification", metric) for metric in ("accuracy", "nll", "ece")]
-    found += [*_shift(results), _foreign(results), _labels(results), _missing(results)]
+    chosen = {name: model.get("ood_score") for name, model in report["models"].items()}
+    found += [*_shift(results), _foreign(results, chosen), _labels(results), _missing(results)]
     density = [_plain(results, "generation", m) for m in ("log_likelihood", "elbo")]
     found += [dataclasses.replace(q, key="density") for q in density if q][:1]
     return {quantity.key: quantity for quantity in [*found, *_costs(report)] if quantity}
@@ -202,7 +203,8 @@ def _shift(results: Sequence[Mapping]) -> "list[Quantity | None]":
     return [_quantity("shift", metric, under, shifted), drop]
 
 
-def _foreign(results: Sequence[Mapping]) -> "Quantity | None":
+def _foreign(results: Sequence[Mapping], chosen: Mapping) -> "Quantity | None":
+    """Every model with the score in `chosen`, or with the one that is best on these inputs."""
     for metric in ("auroc", "aupr", "fpr95"):
         found = _of(results, "ood", metric)
         if found:
@@ -212,7 +214,7 @@ def _foreign(results: Sequence[Mapping]) -> "Quantity | None":
     pairs = _average(found, lambda r: (r["model"], score_of(r["condition"])[1]))
     estimates, scores = {}, {}
     for model, score in marks.ordered(pairs, DIRECTIONS[metric]):  # a model's best score is first
-        if model not in estimates:
+        if model not in estimates and chosen.get(model) in (None, score):
             estimates[model], scores[model] = pairs[model, score], score
     return _quantity("ood", metric, estimates, found, scores=scores)
 

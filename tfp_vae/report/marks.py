@@ -17,7 +17,9 @@ from collections.abc import Mapping, Sequence
 from tfp_vae.report.comparison import key_of
 
 _UP = "accuracy auroc aupr log_likelihood elbo"
-_DOWN = "nll brier ece ece_adaptive aurc fpr95 error rmse mae bits_per_dim drop"
+_DOWN = (
+    "nll nll_scaled brier ece ece_scaled ece_adaptive aurc fpr95 error rmse mae bits_per_dim drop"
+)
 COSTS = frozenset("seconds milliseconds parameters memory".split())
 DIRECTIONS: "dict[str, int]" = {
     **dict.fromkeys(_UP.split(), 1),

@@ -10,7 +10,7 @@ from tfp_vae.report.marks import Estimate
 
 LANGUAGES = ("en", "zh")
 _PERCENT = ("accuracy", "fpr95")  # shares, shown in percent
-_NATS = ("log_likelihood", "elbo", "nll")
+_NATS = ("log_likelihood", "elbo", "nll", "nll_scaled")
 _DECIMALS = 6
 
 

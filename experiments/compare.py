@@ -1,0 +1,89 @@
+"""Compares VAEs and Bayesian networks on the same data and writes one report.
+
+    python -m experiments.compare --dataset=digits --budget=quick --run_dir=runs/compare
+
+The run folder receives report/index.html (opens without a network), report/report.md,
+report/report.json, and under parts/ what every model found, by which an interrupted comparison goes
+on: run the same command again. More seeds or models may be asked for in the same folder.
+"""
+
+import time
+
+import keras
+from absl import flags
+
+import tfp_vae as tv
+from experiments import cli
+from tfp_vae import comparison, report, training
+from tfp_vae.data import fitted
+
+flags.adopt_module_key_flags(cli)
+_BUDGET = flags.DEFINE_enum("budget", "quick", comparison.BUDGETS, "How much is spent.")
+_SEEDS = flags.DEFINE_integer("seeds", None, "Trainings per model; 3 quick, 5 full.", 1)
+_MODELS = flags.DEFINE_list("models", [*comparison.ENTRANTS], "Which models.")
+_MATCH = flags.DEFINE_enum(
+    "match", "parameters", comparison.MATCHES, "What all models have alike: parameters or seconds."
+)
+_SECONDS = flags.DEFINE_float("seconds", None, "Of training, with --match=seconds.", 0)
+_ESTIMATOR = flags.DEFINE_enum(
+    "estimator", "local", [*tv.methods.ESTIMATORS], "Gradient estimator of the Bayesian network."
+)
+_EPOCHS = flags.DEFINE_integer("epochs", None, "Passes over the training data.", lower_bound=1)
+_HIDDEN = flags.DEFINE_integer("hidden", None, "Width of the reference network.", lower_bound=1)
+_TASKS = flags.DEFINE_list("tasks", None, f"Some of {', '.join(report.TASKS)}.")
+_LANGUAGE = flags.DEFINE_enum("language", "en", report.LANGUAGES, "Of the report.")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Start anew in a folder that is not empty.")
+# Other data that are foreign to a data set and fit its shape.
+_FOREIGN = {"mnist": ("fashion_mnist",), "fashion_mnist": ("mnist",)}
+
+
+def main():
+    """Loads, runs what is not done yet, and writes the report."""
+    cli.refuse_unused(_MATCH.value == "seconds", "--match=seconds", _SECONDS)
+    cli.refuse_unused(_MATCH.value == "parameters", "--match=parameters", _EPOCHS)
+    unknown = [name for name in _TASKS.value or () if name not in report.TASKS]
+    if unknown:
+        raise ValueError(
+            f"--tasks does not fit. Expected some of {', '.join(report.TASKS)}. Received "
+            f"{','.join(_TASKS.value)}."
+        )
+    keras.config.disable_traceback_filtering()
+    kind = tv.data.Kind.UNIT_INTERVAL
+    data = cli.load(cli.source(), kind)
+    foreign = _FOREIGN.get(cli.DATASET.value, ())
+    others = {
+        name: fitted(tv.data.load(name, data_dir=cli.DATA_DIR.value, kind=kind).test, data.test)
+        for name in foreign
+    }
+    settings = comparison.Settings.of(
+        _BUDGET.value,
+        data,
+        match=_MATCH.value,
+        estimator=_ESTIMATOR.value,
+        seconds=_SECONDS.value,
+        epochs=_EPOCHS.value,
+        hidden=_HIDDEN.value,
+        tasks=None if _TASKS.value is None else tuple(_TASKS.value),
+        foreign=foreign,
+    )
+    seeds = _SEEDS.value or (3 if _BUDGET.value == "quick" else 5)
+    run = comparison.Comparison(
+        cli.RUN_DIR.value, data, settings, _MODELS.value, seeds, others, _OVERWRITE.value
+    )
+    print(f"{data}\n{len(run.parts())} parts, run folder {run.run_folder.path}", flush=True)
+    started = time.monotonic()
+    run.run(lambda line: print(line, flush=True))
+    seconds = time.monotonic() - started
+    run.run_folder.write_text("flags.txt", cli.flag_lines())
+    again = cli.command("experiments.compare", run.run_folder.path)
+    page, verdict = comparison.write(run, again, seconds, _LANGUAGE.value)
+    print(f"\n{verdict.headline}\n")
+    for title, text in verdict.points:
+        print(f"{title}: {text}")
+    if run.failures:
+        print(f"\n{len(run.failures)} parts failed; the same command tries them again")
+    print(f"\nfinished in {training.duration(seconds)}\nreport: {page.resolve()}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,137 @@
+"""What a comparison does: the settings that all of its parts share."""
+
+import dataclasses
+
+from tfp_vae import methods
+from tfp_vae.data import SHIFTS, Data, Kind
+from tfp_vae.report import TASKS
+
+BUDGETS = ("quick", "full")
+MATCHES = ("parameters", "seconds")
+# Levels of `data.SHIFTS` by budget: the quick one has fewer shifts and levels.
+_QUICK_SHIFTS = {"rotation": (0, 2, 4, 6), "noise": (0, 1, 3, 5)}
+_FULL_SHIFTS = {name: tuple(range(len(levels))) for name, levels in SHIFTS.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How much is spent on every model, and on which tasks.
+
+    `Settings.of(budget, data)` chooses the sizes for a data set.
+
+    Attributes:
+        budget: "quick" or "full".
+        match: what all models have alike: "parameters" (numbers that are trained; the widths of
+            the hidden layers follow) or "seconds" of training (the epochs follow).
+        estimator: of the Bayesian network, see `methods.ESTIMATORS`.
+        hidden: width of both hidden layers of the maximum-likelihood network, whose parameters are
+            what the others are matched to.
+        latent_dim: of the VAEs.
+        epochs: of every model, with match "parameters".
+        seconds: of training, with match "seconds".
+        batch_size: examples per step.
+        learning_rate: of Adam at step 0, falling to 0 along half a cosine.
+        members: networks of the ensemble.
+        num_samples: S, draws of the weights or latents behind a prediction.
+        num_importance_samples: S of log p(x), per class where there are classes.
+        num_examples: test examples, at most, of tasks that take long per example.
+        tasks: some of `report.TASKS`.
+        shifts: {name in `data.SHIFTS`: levels}.
+        missing: {pattern in `data.PATTERNS`: shares of missing pixels}.
+        label_counts: labels to learn from; a count that the data have not is left out.
+        foreign: names of other data sets that are foreign to this one.
+        held_out: whether each class in turn is held out, one per seed, as another foreign set.
+        regret_steps: of `evaluation.likelihood_regret`; 0 leaves the score out.
+        jit: whether training is compiled by XLA.
+    """
+
+    budget: str = "quick"
+    match: str = "parameters"
+    estimator: str = "local"
+    hidden: int = 64
+    latent_dim: int = 16
+    epochs: int = 100
+    seconds: float = 10.0
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    members: int = 5
+    num_samples: int = 50
+    num_importance_samples: int = 50
+    num_examples: int = 200
+    tasks: "tuple[str, ...]" = TASKS
+    shifts: "dict[str, tuple[int, ...]]" = dataclasses.field(default_factory=dict)
+    missing: "dict[str, tuple[float, ...]]" = dataclasses.field(default_factory=dict)
+    label_counts: "tuple[int, ...]" = ()
+    foreign: "tuple[str, ...]" = ()
+    held_out: bool = False
+    regret_steps: int = 0
+    jit: bool = False
+
+    def __post_init__(self):
+        for name, value, known in (
+            ("budget", self.budget, BUDGETS),
+            ("match", self.match, MATCHES),
+            ("estimator", self.estimator, methods.ESTIMATORS),
+        ):
+            if value not in known:
+                raise ValueError(
+                    f"Unknown {name}. Expected one of {', '.join(known)}. Received {value!r}."
+                )
+        positive = "hidden latent_dim epochs seconds batch_size learning_rate members num_samples"
+        for name in (*positive.split(), "num_importance_samples", "num_examples"):
+            if not getattr(self, name) > 0:
+                raise ValueError(
+                    f"Impossible {name}. Expected a number > 0. Received {getattr(self, name)}."
+                )
+
+    @classmethod
+    def of(cls, budget: str, data: Data, **given) -> "Settings":
+        """Returns the settings of a budget for a data set; `given` ones take precedence.
+
+        Raises:
+            ValueError: for impossible settings.
+        """
+        is_large = len(data.train) > 10_000
+        chosen = {
+            "hidden": 256 if is_large else 64,
+            "epochs": 20 if is_large else 100,
+            "batch_size": 128 if is_large else 64,
+            "seconds": 120.0 if is_large else 5.0,
+            "learning_rate": 1e-3 if is_large else 2e-3,
+            "jit": is_large,
+        }
+        if budget == "quick":
+            chosen |= {
+                "tasks": tuple(task for task in TASKS if task != "labels"),
+                "shifts": _QUICK_SHIFTS,
+                "missing": {"random": (0.5, 0.8)},
+                "num_examples": 200,
+            }
+        else:
+            chosen |= {
+                "epochs": 60 if is_large else 300,
+                "num_samples": 100,
+                "num_importance_samples": 200,
+                "num_examples": 1000,
+                "shifts": _FULL_SHIFTS,
+                "missing": {name: (0.1, 0.3, 0.5, 0.7, 0.9) for name in ("random", "block")},
+                "label_counts": (10, 100, 1000, len(data.train)),
+                "held_out": True,
+                "regret_steps": 100,
+            }
+        given = {name: value for name, value in given.items() if value is not None}
+        return cls(budget=budget, **(chosen | given))
+
+    def plan(self) -> dict:
+        """Returns the settings as a JSON-ready dict."""
+        return dataclasses.asdict(self)
+
+
+def check_data(data: Data) -> None:
+    """Raises `ValueError` unless `data` are labelled images, which every task can be done with."""
+    if data.task != "classification" or len(data.shape) != 3 or data.kind is not Kind.UNIT_INTERVAL:
+        raise ValueError(
+            f"{data.name} cannot be compared on. Expected labelled images (H, W, channels) of kind "
+            f"'unit_interval'. Received examples of shape {data.shape}, kind '{data.kind}', "
+            f"{'with' if data.task == 'classification' else 'without'} labels."
+        )

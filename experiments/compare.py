@@ -76,7 +76,7 @@ def main():
     seconds = time.monotonic() - started
     run.run_folder.write_text("flags.txt", cli.flag_lines())
     again = cli.command("experiments.compare", run.run_folder.path)
-    page, verdict = comparison.write(run, again, seconds, _LANGUAGE.value)
+    page, verdict = comparison.write(run, again, _LANGUAGE.value)
     print(f"\n{verdict.headline}\n")
     for title, text in verdict.points:
         print(f"{title}: {text}")

@@ -22,6 +22,7 @@ ROOMS = [
     "evaluation",
     "report",
     "plots",
+    "comparison",
     "export",
 ]
 FILES = sorted((ROOT / "tfp_vae").rglob("*.py"))

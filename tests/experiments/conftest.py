@@ -13,7 +13,7 @@ from absl.testing import flagsaver
 import experiments.cli  # its flags stay; those of the programs go with them
 
 PROGRAMS = (
-    *("train_vae", "train_bnn", "evaluate", "generate", "latent_sizes", "uci", "toys"),
+    *("train_vae", "train_bnn", "evaluate", "generate", "latent_sizes", "uci", "toys", "compare"),
     *("vae_flags", "bnn_flags", "training_flags"),
 )
 

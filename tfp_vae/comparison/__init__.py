@@ -3,7 +3,7 @@
 settings = comparison.Settings.of("quick", data)
 run = comparison.Comparison("runs/compare", data, settings, ["conditional_vae", "bnn"], seeds=3)
 run.run()
-page, verdict = comparison.write(run, command="...", seconds=120.0)
+page, verdict = comparison.write(run, command="...")
 """
 
 from tfp_vae.comparison.entrants import ENTRANTS

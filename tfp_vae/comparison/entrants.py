@@ -1,4 +1,4 @@
-"""The models of a comparison: how each is built, trained, and seen by the tasks.
+"""The models of a comparison: how each is built, and seen by the tasks when it is trained.
 
 Every one answers the same questions, so that the tasks have one code for all: class probabilities
 of whole and of partly observed images, and scores that are to be high for foreign inputs.
@@ -6,14 +6,13 @@ of whole and of partly observed images, and scores that are to be high for forei
 
 import dataclasses
 import math
-import time
 from collections.abc import Callable
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae import evaluation, layers, methods, networks, training
+from tfp_vae import evaluation, layers, methods, networks
 from tfp_vae.comparison.settings import Settings
 from tfp_vae.data import Data, Split
 from tfp_vae.distributions import decoders, encoders, priors
@@ -193,7 +192,7 @@ def _log_prob(probe, features, labels) -> float:
 
 
 class Generative(Contestant):
-    """A conditional VAE as a classifier, p(y|x) from p(x|y), and as a density, sum_y p(x|y) p(y)."""
+    """A conditional VAE as a classifier, by p(x|y) p(y), and as a density, the sum over y."""
 
     def __init__(self, model, data, settings, seed):
         super().__init__(model, data, settings, seed)
@@ -318,91 +317,3 @@ ENTRANTS = {
     "mc_dropout": Entrant("network", _network("mc_dropout")),
     "ensemble": Entrant("network", _network("ensemble")),
 }
-_REFERENCE = "ml"
-
-
-def num_parameters(model: keras.Model) -> int:
-    """Returns how many numbers are trained."""
-    return sum(math.prod(variable.shape) for variable in model.trainable_variables)
-
-
-def width_of(name: str, data: Data, settings: Settings) -> int:
-    """Returns the width of the hidden layers with which a model has the settings' parameters."""
-    if settings.match != "parameters" or name == _REFERENCE:
-        return settings.hidden
-
-    def count(entrant: str, width: int) -> int:
-        return num_parameters(ENTRANTS[entrant].build(data, width, settings, 0))
-
-    wanted = count(_REFERENCE, settings.hidden)
-    # A quadratic function of the width, because layers of that width stand behind each other.
-    points = np.array([4, 8, 12])
-    a, b, c = np.polyfit(points, [count(name, int(width)) for width in points], 2)
-    widths = np.arange(1, 8 * settings.hidden + 1)
-    return int(widths[np.argmin(np.abs(a * widths**2 + b * widths + c - wanted))])
-
-
-def train(
-    name: str, data: Data, settings: Settings, seed: int, epochs: int | None = None
-) -> "tuple[VariationalModel, dict]":
-    """Returns a trained model and what is known of its training.
-
-    Args:
-        name: one of `ENTRANTS`.
-        data: what to train on.
-        settings: of the comparison.
-        seed: of weights, order and noise.
-        epochs: instead of those of the settings.
-
-    Raises:
-        FloatingPointError: if the training broke down.
-    """
-    width = width_of(name, data, settings)
-    if epochs is None:
-        epochs = settings.epochs
-        if settings.match == "seconds":
-            epochs = _epochs_in(settings.seconds, name, width, data, settings, seed)
-    model, seconds = _fitted(name, width, data, settings, seed, epochs)
-    return model, {
-        "parameters": num_parameters(model),
-        "width": width,
-        "epochs": epochs,
-        "train_seconds": seconds,
-    }
-
-
-def _fitted(name, width, data, settings, seed, epochs, callbacks=()):
-    keras.utils.set_random_seed(seed)
-    model = ENTRANTS[name].build(data, width, settings, seed)
-    steps = data.train.num_batches(settings.batch_size) * epochs
-    rate = training.learning_rate("cosine", settings.learning_rate, steps)
-    model.compile(
-        optimizer=keras.optimizers.Adam(rate),
-        jit_compile=settings.jit and model.supports_jit,
-        steps_per_execution=training.steps_per_execution(data.train, settings.batch_size),
-    )
-    started = time.monotonic()
-    history = model.fit(
-        data.train, batch_size=settings.batch_size, epochs=epochs, verbose=0, callbacks=callbacks
-    )
-    seconds = time.monotonic() - started
-    training.check_finished(history)
-    return model, seconds
-
-
-class _Watch(keras.callbacks.Callback):
-    """Remembers when epochs ended."""
-
-    def __init__(self):
-        super().__init__()
-        self.ends = []
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.ends.append(time.monotonic())
-
-
-def _epochs_in(seconds, name, width, data, settings, seed) -> int:
-    watch = _Watch()
-    _fitted(name, width, data, settings, seed, 4, [watch])
-    per_epoch = (watch.ends[-1] - watch.ends[0]) / 3  # the first one has the compilation
-    return min(max(1, round(seconds / per_epoch)), 10_000)

@@ -9,6 +9,7 @@ import dataclasses
 import gc
 import json
 import pathlib
+import time
 from collections.abc import Callable, Sequence
 
 import keras
@@ -16,7 +17,8 @@ import numpy as np
 
 from tfp_vae import training
 from tfp_vae.comparison import tasks
-from tfp_vae.comparison.entrants import ENTRANTS, train
+from tfp_vae.comparison.entrants import ENTRANTS
+from tfp_vae.comparison.fitting import train
 from tfp_vae.comparison.settings import Settings, check_data
 from tfp_vae.data import Data, Split, hold_out, keep_labels
 from tfp_vae.report import RunFolder, read_json
@@ -133,7 +135,10 @@ class Comparison:
         return stages
 
     def found(self, part: Part) -> dict | None:
-        """Returns what a finished part found, or None."""
+        """Returns what a finished part found, or None.
+
+        {"parameters", "width", "epochs", "train_seconds", "seconds", "values"}, see `tasks.Found`.
+        """
         file = self.run_folder / _PARTS / f"{part.key}.json"
         return read_json(file) if file.exists() else None
 
@@ -162,6 +167,7 @@ class Comparison:
         for part in parts:
             if part in done:
                 continue
+            started = time.monotonic()
             try:
                 known, found = self._run(part)
             except Exception as error:  # whatever it is: the others are worth having
@@ -171,6 +177,7 @@ class Comparison:
                 )
                 show(f"FAILED: {part}: {text}")
             else:
+                known["seconds"] = time.monotonic() - started
                 self._keep(part, known, found)
             done.append(part)
             progress(len(done), len(parts), f"{part}  ")
@@ -191,12 +198,14 @@ class Comparison:
             data, outside = hold_out(self.data, [part.seed % self.data.num_classes])
         elif stage == "labels":
             data = self._with_labels(part, int(count))
-        # As many steps with few examples as with all, or a network would have no time to learn.
         epochs = None
-        if len(data.train) < len(self.data.train) and stage == "labels":
-            batches = self.data.train.num_batches(settings.batch_size)
-            steps = settings.epochs * batches
-            epochs = max(1, steps // data.train.num_batches(settings.batch_size))
+        if stage == "labels" and len(data.train) < len(self.data.train):
+            # As many steps with few examples as with all, or a network had no time to learn.
+            all_, few = (
+                each.train.num_batches(min(settings.batch_size, len(each.train)))
+                for each in (self.data, data)
+            )
+            epochs = max(1, settings.epochs * all_ // few)
         model, known = train(part.model, data, settings, part.seed, epochs)
         one = entrant.contestant(model, data, settings, part.seed)
         if stage == "labels":

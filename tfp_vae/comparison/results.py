@@ -15,6 +15,12 @@ _TITLES = {
     "mnist": "MNIST",
     "fashion_mnist": "Fashion-MNIST",
 }
+# What a metric can be; an interval from few seeds would say more.
+_RANGES = {
+    **dict.fromkeys("accuracy ece ece_scaled ece_adaptive aurc auroc aupr fpr95".split(), (0, 1)),
+    "brier": (0, 2),
+    **dict.fromkeys("nll nll_scaled milliseconds memory".split(), (0, np.inf)),
+}
 _ABOUT_TRAINING = ("parameters", "width", "epochs")
 
 
@@ -34,23 +40,24 @@ def interval(values) -> "tuple[float, float, float]":
     return mean, mean - half, mean + half
 
 
-def summarise(comparison: Comparison, command: str, seconds: float, figures: list) -> dict:
+def summarise(comparison: Comparison, command: str, figures: list) -> dict:
     """Returns the report of what is done, see `report.comparison`.
 
     Args:
         comparison: with at least one part done.
         command: that makes it again.
-        seconds: that it took.
         figures: entries of "figures".
     """
     data, settings = comparison.data, comparison.settings
     groups: dict[tuple, list[float]] = {}
     trained: dict[str, list[dict]] = {}
     choice: dict[str, dict[str, list[float]]] = {}
+    seconds = 0.0
     for part in comparison.parts():
         found = comparison.found(part)
         if found is None:
             continue
+        seconds += found["seconds"]
         main = part.stage == "main" or ENTRANTS[part.model].only_labels
         if main:
             trained.setdefault(part.model, []).append(found)
@@ -112,6 +119,8 @@ def _place(item: "tuple[tuple, list]") -> tuple:
 
 def _result(key: tuple, values: "list[float]") -> dict:
     mean, lower, upper = interval(values)
+    least, most = _RANGES.get(key[-1], (-np.inf, np.inf))
+    lower, upper = max(lower, float(least)), min(upper, float(most))
     names = ("task", "condition", "level", "model", "metric")
     entry = dict(zip(names, key, strict=True))
     return {**entry, "mean": mean, "lower": lower, "upper": upper, "n": len(values)}

@@ -1,5 +1,6 @@
 """Draws the pictures of a comparison and writes its report."""
 
+import functools
 import pathlib
 
 import numpy as np
@@ -12,14 +13,13 @@ from tfp_vae.report.texts import Texts
 
 
 def write(
-    comparison: Comparison, command: str, seconds: float, language: str = "en"
+    comparison: Comparison, command: str, language: str = "en"
 ) -> "tuple[pathlib.Path, report.Verdict]":
     """Writes `report/` in the folder of a comparison; returns the page and the verdict.
 
     Args:
         comparison: with at least one part done.
         command: that makes it again.
-        seconds: that it took.
         language: one of `report.LANGUAGES`; also of the pictures' model names.
 
     Raises:
@@ -31,7 +31,7 @@ def write(
             f"There is nothing to report. Expected at least one part that is done. Received none: "
             f"{reasons or 'nothing ran'}."
         )
-    values = summarise(comparison, command, seconds, [])
+    values = summarise(comparison, command, [])
     files, figures = _figures(comparison, values, language)
     values["figures"] = figures
     page = report.write_report(comparison.run_folder, values, files, language)
@@ -47,7 +47,8 @@ class _Album:
     def add(self, task: str, name: str, draw, **words) -> None:
         self.files |= plots.both(name, draw)
         alt = self.texts.say("figures", name, **words)
-        self.entries.append({"task": task, "name": name, "file": f"{name}.png", "alt": alt})
+        entry = {"task": task, "name": name, "file": f"{name}.png", "alt": alt, "caption": alt}
+        self.entries.append(entry)
 
 
 def _figures(comparison: Comparison, values: dict, language: str):
@@ -69,8 +70,9 @@ def _figures(comparison: Comparison, values: dict, language: str):
         album.add(
             "classification", "risk_coverage", lambda: plots.risk_coverage(probabilities, style)
         )
+    title = functools.partial(english.name, "metrics")
     panels = {
-        (name, metric): _levels(values, "shift", name, metric)
+        (name, title(metric)): _levels(values, "shift", name, metric)
         for metric in ("accuracy", "brier", "ece")
         for name in comparison.settings.shifts
     }
@@ -83,7 +85,7 @@ def _figures(comparison: Comparison, values: dict, language: str):
     if lines:
         album.add("labels", "labels", lambda: plots.against_labels(lines, style))
     missing = {
-        (name, metric): _levels(values, "missing", name, metric)
+        (english.condition(name), title(metric)): _levels(values, "missing", name, metric)
         for metric in ("accuracy", "nll")
         for name in comparison.settings.missing
     }

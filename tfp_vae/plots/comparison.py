@@ -1,6 +1,7 @@
 """Pictures of a comparison of models, each in a light and a dark dress."""
 
 import io
+import textwrap
 from collections.abc import Callable, Mapping
 
 import matplotlib
@@ -120,19 +121,21 @@ def curves(
         share: whether levels are shares, shown in percent.
     """
     columns, rows = ([*dict.fromkeys(part)] for part in zip(*panels, strict=True))
-    figure = Figure(figsize=(max(2.7 * len(columns), 6), 2.4 * len(rows) + 0.8))
+    figure = Figure(figsize=(max(2.7 * len(columns), 6), 2.3 * len(rows) + 1.0))
     figure.set_layout_engine("constrained")
     axes = figure.subplots(len(rows), len(columns), sharex="col", sharey="row", squeeze=False)
     for row, metric in enumerate(rows):
-        for column, name in enumerate(columns):
-            axis = axes[row, column]
-            _draw_curves(axis, panels.get((name, metric), {}), style)
+        shown = [panels.get((name, metric), {}) for name in columns]
+        for axis, name, lines in zip(axes[row], columns, shown, strict=True):
+            _draw_curves(axis, lines, style)
             if row == 0:
                 axis.set_title(name, fontsize=9)
-            if row == len(rows) - 1 and share:
-                axis.xaxis.set_major_formatter(PercentFormatter(1))
+            if row == len(rows) - 1:
+                axis.set_xlabel(axis_label)
+                if share:
+                    axis.xaxis.set_major_formatter(PercentFormatter(1))
         axes[row, 0].set_ylabel(metric)
-    figure.supxlabel(axis_label, fontsize=9)
+        _fit_to_means(axes[row, 0], shown)
     return _finished(figure, axes.flat)
 
 
@@ -141,6 +144,7 @@ def against_labels(lines: Curves, style: Style) -> Figure:
     figure = Figure(figsize=(6.5, 3.8), layout="constrained")
     axis = figure.subplots()
     _draw_curves(axis, lines, style)
+    _fit_to_means(axis, [lines])
     axis.set(xscale="log", xlabel="labels", ylabel="accuracy")
     axis.yaxis.set_major_formatter(PercentFormatter(1))
     return _finished(figure, [axis])
@@ -153,13 +157,15 @@ def _draw_curves(axis, lines: Curves, style: Style) -> None:
         look = style.of(model)
         axis.plot(x, mean, **look)
         axis.fill_between(x, lower, upper, color=look["color"], alpha=0.15, linewidth=0)
-    values = np.array([mean for levels in lines.values() for mean, _, _ in levels.values()])
+
+
+def _fit_to_means(axis, shown: "list[Curves]") -> None:
+    """Limits the axis to the means and a margin: bands over few seeds are wide."""
+    every = [levels for lines in shown for levels in lines.values()]
+    values = np.array([mean for levels in every for mean, _, _ in levels.values()])
     if len(values) and np.ptp(values) > 0:
-        # Bands over few seeds are wide: the axis is for the means, of all panels that share it.
-        low, high = axis.dataLim.intervaly
-        margin = 0.15 * np.ptp(values)
-        low, high = max(low, values.min() - margin), min(high, values.max() + margin)
-        axis.set_ylim(low, high)
+        margin = 0.1 * np.ptp(values)
+        axis.set_ylim(values.min() - margin, values.max() + margin)
 
 
 def detection(areas: "Mapping[str, Mapping[str, float]]", columns: Mapping[str, str]) -> Figure:
@@ -178,7 +184,7 @@ def detection(areas: "Mapping[str, Mapping[str, float]]", columns: Mapping[str, 
         value = values[row, column]
         colour = "white" if abs(value - 0.5) > 0.33 else "#1b2a41"
         axis.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=8)
-    titles = [title.replace(" ", "\n", 1) for title in columns.values()]
+    titles = [textwrap.fill(title, 12) for title in columns.values()]
     axis.set_xticks(range(len(columns)), titles, fontsize=8)
     axis.set_yticks(range(len(areas)), [*areas], fontsize=8)
     axis.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
@@ -215,6 +221,7 @@ def pruned(lines: Curves, style: Style) -> Figure:
     figure = Figure(figsize=(5.5, 3.2), layout="constrained")
     axis = figure.subplots()
     _draw_curves(axis, lines, style)
+    _fit_to_means(axis, [lines])
     axis.set(xlabel="weights removed, lowest |loc| / scale first", ylabel="accuracy")
     axis.xaxis.set_major_formatter(PercentFormatter(1))
     axis.yaxis.set_major_formatter(PercentFormatter(1))

@@ -12,7 +12,7 @@ _PREFERRED = ("accuracy", "nll", "brier", "error", "rmse")
 # Scores of foreign inputs that are log p(x) or its bound.
 DENSITY_SCORES = ("log_likelihood", "log_px", "log_prob", "elbo")
 # The task that shows an ability which is no task itself.
-_NEEDS = {"density": "ood", "mutual_information": "ood"}
+_NEEDS = {"density": "ood", "mutual_information": "ood", "pruning": "cost"}
 # What a headline says whom to trust for, the most wanted first.
 PURPOSES = ("accuracy", "nll", "ece", "shift", "ood", "labels", "missing")
 
@@ -99,8 +99,7 @@ def abilities(report: Mapping) -> "dict[str, list[str]]":
     families = {name: model["family"] for name, model in report["models"].items()}
     did: dict[str, dict] = {family: {} for family in families.values()}
     for result in report["results"]:
-        if result["task"] != "cost":
-            did[families[result["model"]]] |= {ability: None for ability in _shown(result)}
+        did[families[result["model"]]] |= {ability: None for ability in _shown(result)}
     measured = {result["model"] for result in report["results"]}
     unsure: dict[str, set] = {family: set() for family in did}
     for failure in report["failures"]:
@@ -117,6 +116,8 @@ def abilities(report: Mapping) -> "dict[str, list[str]]":
 
 
 def _shown(result: Mapping) -> list[str]:
+    if result["task"] == "cost":
+        return ["pruning"] if result["condition"].startswith("pruned_") else []
     score = score_of(result["condition"])[1] if result["task"] == "ood" else ""
     density = ["density"] if score in DENSITY_SCORES else []
     return [result["task"], *density, *([score] if score == "mutual_information" else [])]

@@ -60,6 +60,10 @@ def render_html(report: Mapping, figures: "Mapping[str, bytes]", language: str =
     )
 
 
+# Pictures from this width on, in pixels, span the page.
+_WIDE = 1000
+
+
 def check_pictures(report: Mapping, figures: "Mapping[str, bytes]") -> None:
     """Checks that there is a PNG for each figure of the report, and no other.
 
@@ -182,6 +186,7 @@ def _figure(figure: Mapping, pictures: "Mapping[str, bytes]", texts: Texts) -> d
         "dark": _inline(dark) if dark else "",
         "width": width,
         "height": height,
+        "wide": width >= _WIDE,
     }
 
 

@@ -78,6 +78,8 @@ def build(chosen: methods.Recipe, data: tv.data.Data):
     """Returns the compiled model of a recipe, for data that it can be a model of."""
     if data.task == "classification":
         cli.refuse_unused(False, "real targets", _SCALE)
-    objective = tv.objectives.ELBO(training_flags.beta(data))
+    objective = tv.objectives.ELBO(
+        training_flags.beta(data.train.num_batches(training_flags.BATCH_SIZE.value))
+    )
     model = methods.build(chosen, data, objective, training_flags.SEED.value)
     return training_flags.compiled(model, data)

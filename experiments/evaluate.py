@@ -21,6 +21,9 @@ _IMPORTANCE_SAMPLES = flags.DEFINE_integer(
 _PREDICTIVE_SAMPLES = flags.DEFINE_integer(
     "num_predictive_samples", 100, "S of a Bayesian network's predictions.", lower_bound=1
 )
+_CLASS_SAMPLES = flags.DEFINE_integer(
+    "num_class_samples", 100, "S of log p(x|y) under each class, to classify.", lower_bound=1
+)
 _MOVABLE = ("data_dir",)  # what may lie elsewhere now
 
 
@@ -41,10 +44,15 @@ def main():
         known = {key: trained.get(key) for key in source}
         source = known | {key: value for key, value in source.items() if value and key in _MOVABLE}
     data = cli.load(source, model.data_kind)
+    if trained.get("quadrants"):
+        data = tv.data.completion(data, trained["quadrants"])
     split = getattr(data, _SPLIT.value)
     prefix = f"{_SPLIT.value}_"
     if isinstance(model, tv.VAE):
-        found = evaluation.test_metrics(
+        found = evaluation.class_metrics(
+            model, split, _CLASS_SAMPLES.value, prefix=prefix, verbose=True
+        )
+        found |= evaluation.test_metrics(
             model,
             split,
             _IMPORTANCE_SAMPLES.value,

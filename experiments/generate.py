@@ -2,7 +2,8 @@
 
     python -m experiments.generate --run_dir=runs/digits --num_images=100
 
-writes generated.png (means and draws) and generated.npz (z, mean, sample) into the run folder.
+writes generated.png (means and draws) and generated.npz (z, mean, sample) into the run folder. Of a
+model with classes every class has its turn: a row of the picture, and `given` in the file.
 """
 
 from absl import flags
@@ -20,10 +21,16 @@ def main():
     """Loads the model, draws and writes."""
     run = report.RunFolder(cli.RUN_DIR.value, overwrite=True)
     vae = tv.load(run / "model.keras")
+    if getattr(vae, "condition_dim", None) is not None:
+        raise ValueError(
+            "This model draws given a vector for each image. Expected a model without a condition, "
+            f"or with classes. Received one with a condition of {vae.condition_dim} numbers."
+        )
     drawn = vae.generate(_NUM_IMAGES.value, _SEED.value)
     run.write_arrays("generated.npz", **drawn)
     if drawn["mean"].ndim == 4:  # images, not vectors
-        run.write_figure("generated.png", plots.prior_samples(drawn, most=100))
+        draw = plots.class_samples if "given" in drawn else plots.prior_samples
+        run.write_figure("generated.png", draw({k: v[:100] for k, v in drawn.items()}))
     print(f"results: {(run / 'generated.npz').resolve()}, pictures in generated.png beside it")
 
 

@@ -1,17 +1,21 @@
 """Trains a variational autoencoder, reports log p(x) of test data and draws what it learned.
 
     python -m experiments.train_vae --dataset=digits --run_dir=runs/digits
+    python -m experiments.train_vae --model=conditional --run_dir=runs/conditional
+    python -m experiments.train_vae --model=m2 --labels=100 --run_dir=runs/m2
 
-The run folder receives flags.txt (replays the run with --flagfile), history.csv, model.keras,
-metrics.json and pictures. All numbers are nats per example.
+With --model=conditional or m2 it is log p(x|c) of the condition c, and a class as condition is
+predicted too. The run folder receives flags.txt (replays the run with --flagfile), history.csv,
+model.keras, metrics.json and pictures. Bounds and log-likelihoods are nats per example.
 """
 
 from absl import flags
 
-from experiments import cli, training_flags, vae_flags
+import tfp_vae as tv
+from experiments import cli, condition_flags, training_flags, vae_flags
 from tfp_vae import evaluation, plots, report
 
-flags.adopt_module_key_flags(vae_flags)
+flags.adopt_module_key_flags(condition_flags)
 _LATENT_DIM = flags.DEFINE_integer("latent_dim", 20, "Size of the latent z.", lower_bound=1)
 _IMPORTANCE_SAMPLES = flags.DEFINE_integer(
     "num_importance_samples", 500, "S of the test log p(x).", lower_bound=1
@@ -20,12 +24,17 @@ _IMPORTANCE_SAMPLES = flags.DEFINE_integer(
 
 def main():
     """Loads, builds, fits, evaluates, saves and draws."""
-    run, data = vae_flags.prepare()
-    vae = vae_flags.build(data, _LATENT_DIM.value)
+    run, whole = vae_flags.prepare()
+    data = condition_flags.conditioned(whole)
+    vae = condition_flags.build(data, _LATENT_DIM.value)
     history, metrics = training_flags.fit(vae, data, run)
+    metrics |= condition_flags.found(vae, data)
     metrics |= evaluation.test_metrics(vae, data.test, _IMPORTANCE_SAMPLES.value, verbose=True)
     run.write_json("metrics.json", metrics)
     plots.write_all(run, vae, data.test, history)
+    if metrics["quadrants"]:
+        seen = tv.data.seen_quadrants(whole.shape, metrics["quadrants"])
+        run.write_figure("completions.png", plots.completions(vae, data.test, seen))
     print(report.summary(metrics))
     print(f"again:   {cli.command('experiments.train_vae', run.path)}")
     print(f"results: {run.path.resolve()}")

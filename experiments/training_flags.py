@@ -45,12 +45,12 @@ def prepare(preferred_kind=None) -> tuple[report.RunFolder, tv.data.Data]:
     return run, cli.load(cli.source(), _KIND.value or preferred_kind)
 
 
-def beta(data: tv.data.Data):
+def beta(steps_per_epoch: int):
     """Returns the weight of the KL in the loss: a number or a schedule."""
     cli.refuse_unused(bool(WARM_UP.value), "--warm_up", _WARM_UP_EPOCHS)
     if not WARM_UP.value:
         return BETA.value
-    steps = _WARM_UP_EPOCHS.value * data.train.num_batches(BATCH_SIZE.value)
+    steps = _WARM_UP_EPOCHS.value * steps_per_epoch
     if WARM_UP.value == "linear":
         return tv.objectives.linear(steps, end=BETA.value)
     if BETA.value != 1:
@@ -63,7 +63,7 @@ def beta(data: tv.data.Data):
 
 def compiled(model: keras.Model, data: tv.data.Data) -> keras.Model:
     """Returns the model with its optimizer, after a look at whether it can learn these data."""
-    steps = data.train.num_batches(BATCH_SIZE.value) * EPOCHS.value
+    steps = model.batches_per_epoch(data.train, BATCH_SIZE.value) * EPOCHS.value
     rate = training.learning_rate(_SCHEDULE.value, _LEARNING_RATE.value, steps)
     model.compile(
         optimizer=keras.optimizers.Adam(rate),

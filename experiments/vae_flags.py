@@ -1,5 +1,6 @@
 """The flags that describe a VAE, its data and its training, and what is built from them."""
 
+import keras
 from absl import flags
 
 import tfp_vae as tv
@@ -25,31 +26,59 @@ def prepare() -> tuple[report.RunFolder, tv.data.Data]:
     return training_flags.prepare(tv.decoders.BY_NAME[_LIKELIHOOD.value].preferred_kind)
 
 
-def build(data: tv.data.Data, latent_dim: int) -> tv.VAE:
-    """Returns the compiled model that the flags describe, for data that it can be a model of."""
-    conv, normal = _NETWORK.value == "conv", _LIKELIHOOD.value == "normal"
+def encoding(data: tv.data.Data, kind: str) -> keras.Sequential:
+    """Returns a network of examples or conditions to features, of kind "mlp" or "conv"."""
+    hidden, activation = cli.integers(training_flags.HIDDEN), training_flags.ACTIVATION.value
+    if kind == "mlp":
+        return tv.networks.mlp(hidden, activation)
+    if len(hidden) != 1:
+        raise ValueError(f"--hidden does not fit conv. Expected one width. Received {hidden}.")
+    if len(data.shape) != 3:
+        raise ValueError(
+            "A convolutional network is for images. Expected examples of shape (H, W, channels). "
+            f"Received shape {data.shape}."
+        )
+    return tv.networks.conv_encoder(cli.integers(_FILTERS), hidden[0], activation)
+
+
+def _decoding(data: tv.data.Data) -> keras.Sequential:
+    """Returns the network of the decoder, the mirror of the encoder's."""
+    hidden, activation = cli.integers(training_flags.HIDDEN), training_flags.ACTIVATION.value
+    if _NETWORK.value == "mlp":
+        return tv.networks.mlp(hidden[::-1], activation)
+    filters = cli.integers(_FILTERS)[::-1]
+    return tv.networks.conv_decoder(data.shape, filters, hidden[0], activation)
+
+
+def parts(data: tv.data.Data, latent_dim: int, conv_elsewhere: bool = False) -> dict:
+    """Returns the arguments that the flags describe and every sort of VAE has."""
+    normal = _LIKELIHOOD.value == "normal"
+    conv = conv_elsewhere or _NETWORK.value == "conv"
     cli.refuse_unused(conv, "--network=conv", _FILTERS)
     cli.refuse_unused(normal, "--likelihood=normal", _SCALE)
-    hidden = cli.integers(training_flags.HIDDEN)
-    activation = training_flags.ACTIVATION.value
-    if conv:
-        filters = cli.integers(_FILTERS)
-        if len(hidden) != 1:
-            raise ValueError(f"--hidden does not fit conv. Expected one width. Received {hidden}.")
-        encode = tv.networks.conv_encoder(filters, hidden[0], activation)
-        decode = tv.networks.conv_decoder(data.shape, filters[::-1], hidden[0], activation)
-    else:
-        encode = tv.networks.mlp(hidden, activation)
-        decode = tv.networks.mlp(hidden[::-1], activation)
-    options = {}
-    if normal:
-        options["scale"] = cli.number_or_name(_SCALE)
-    vae = tv.VAE(
-        prior=tv.priors.StandardNormal(latent_dim),
-        encoder=tv.encoders.BY_NAME[_POSTERIOR.value](encode, latent_dim),
-        decoder=tv.decoders.BY_NAME[_LIKELIHOOD.value](decode, data.shape, **options),
-        objective=tv.objectives.ELBO(training_flags.beta(data), _FREE_BITS.value, _CAPACITY.value),
-        num_samples=training_flags.NUM_SAMPLES.value,
-        seed=training_flags.SEED.value,
-    )
+    scale = {"scale": cli.number_or_name(_SCALE)} if normal else {}
+    encode = encoding(data, _NETWORK.value)
+    return {
+        "encoder": tv.encoders.BY_NAME[_POSTERIOR.value](encode, latent_dim),
+        "decoder": tv.decoders.BY_NAME[_LIKELIHOOD.value](_decoding(data), data.shape, **scale),
+        "num_samples": training_flags.NUM_SAMPLES.value,
+        "seed": training_flags.SEED.value,
+    }
+
+
+def join() -> str:
+    """Returns how a condition joins the images that the encoder sees."""
+    return "planes" if _NETWORK.value == "conv" else "flat"
+
+
+def compiled(vae: tv.VAE, data: tv.data.Data) -> tv.VAE:
+    """Returns the model with objective and optimizer, for data that it can be a model of."""
+    weight = training_flags.beta(vae.batches_per_epoch(data.train, training_flags.BATCH_SIZE.value))
+    vae.objective = tv.objectives.ELBO(weight, _FREE_BITS.value, _CAPACITY.value)
     return training_flags.compiled(vae, data)
+
+
+def build(data: tv.data.Data, latent_dim: int) -> tv.VAE:
+    """Returns the compiled VAE that the flags describe, for data that it can be a model of."""
+    prior = tv.priors.StandardNormal(latent_dim)
+    return compiled(tv.VAE(prior=prior, **parts(data, latent_dim)), data)

@@ -14,7 +14,7 @@ import experiments.cli  # its flags stay; those of the programs go with them
 
 PROGRAMS = (
     *("train_vae", "train_bnn", "evaluate", "generate", "latent_sizes", "uci", "toys", "compare"),
-    *("vae_flags", "bnn_flags", "training_flags"),
+    *("condition_flags", "vae_flags", "bnn_flags", "training_flags"),
 )
 
 

@@ -255,3 +255,12 @@ def test_what_is_defined_for_p_of_x_refuses_a_condition(images):
     ):
         with pytest.raises(ValueError, match=r"is one of p\(x\).*without.*ConditionalVAE"):
             function()
+
+
+@pytest.mark.parametrize("planes", [False, True], ids=["flat", "planes"])
+def test_it_learns_when_compiled_with_xla(images, planes):
+    model = _model(planes=planes)
+    model.compile(optimizer=keras.optimizers.Adam(1e-2), jit_compile=True)
+    history = model.fit(_split(images), batch_size=12, epochs=4, verbose=0).history
+    assert np.all(np.isfinite(history["loss"]))
+    assert history["loss"][-1] < history["loss"][0]

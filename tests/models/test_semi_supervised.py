@@ -229,3 +229,11 @@ def test_data_that_teach_no_class_or_have_none_where_it_is_needed_are_refused(im
             classifier=keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(4)]),
             num_classes=3,
         )
+
+
+def test_it_learns_when_compiled_with_xla(images):
+    model = _model(alpha=1.0)
+    model.compile(optimizer=keras.optimizers.Adam(1e-2), jit_compile=True)
+    history = model.fit(_split(images), batch_size=12, epochs=4, verbose=0).history
+    assert np.all(np.isfinite(history["loss"]))
+    assert history["loss"][-1] < history["loss"][0]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfp_vae import plots, report
+from tfp_vae import data, decoders, encoders, models, networks, plots, priors, report
 from tfp_vae.data import Kind, Split
 
 
@@ -102,3 +102,35 @@ def test_vectors_are_not_drawn_as_images(make_vae, tmp_path):
     run.create()
     plots.write_all(run, make_vae(shape=(6,)), split, {"elbo": [-3.0], "kl": [1.0]})
     assert {p.name for p in run.path.iterdir()} == {"training_curve.png", "latent_scatter.png"}
+
+
+def test_class_samples_have_a_row_per_class():
+    labels = np.array([0, 1, 2, 0, 1])
+    images = np.broadcast_to(labels[:, None, None, None] / 2, (5, 2, 3, 1))
+    figure = plots.class_samples({"mean": images, "given": labels})
+    sheet = figure.axes[0].images[0].get_array()
+    assert sheet.shape == (3 * 3 + 1, 2 * 4 + 1)
+    for row, label in enumerate((0, 1, 2)):
+        np.testing.assert_array_equal(sheet[1 + 3 * row, 1:4], label / 2)
+    np.testing.assert_array_equal(sheet[7:9, 5:8], 0.5)  # an empty place
+
+
+def test_completions_keep_what_is_seen(binary_images):
+    parts = (4, 4, 1), 3
+    seen = data.seen_quadrants(*parts)
+    images = binary_images(6)
+    split = Split(images[:, ~seen], Kind.STATIC, targets=images[:, seen])
+    model = models.ConditionalVAE(
+        prior=priors.StandardNormal(2),
+        encoder=encoders.Gaussian(networks.mlp([4]), 2),
+        decoder=decoders.Bernoulli(networks.mlp([4]), (4,)),
+        condition_dim=12,
+    )
+    originals, masked, *drawn = (
+        axis.images[0].get_array() for axis in plots.completions(model, split, seen, 6).axes
+    )
+    np.testing.assert_array_equal(originals, plots.tile(images, 6)[..., 0])
+    shown = plots.tile(np.broadcast_to(seen, images.shape), 6)[..., 0] == 1
+    for sheet in (masked, *drawn):
+        np.testing.assert_array_equal(sheet[shown], originals[shown])
+    assert len(drawn) == 3 and np.any(drawn[0] != drawn[1])

@@ -1,6 +1,7 @@
 """Data sets with a known size, shape and kind of values."""
 
 from tfp_vae.data import toys
+from tfp_vae.data.completion import QUADRANTS, completion, seen_quadrants
 from tfp_vae.data.foreign import FOREIGN, fitted, foreign, hold_out
 from tfp_vae.data.kinds import Kind
 from tfp_vae.data.labels import keep_labels
@@ -14,18 +15,21 @@ __all__ = [
     "FOREIGN",
     "NAMES",
     "PATTERNS",
+    "QUADRANTS",
     "SHIFTS",
     "UCI_NAMES",
     "UNLABELLED",
     "Data",
     "Kind",
     "Split",
+    "completion",
     "fitted",
     "foreign",
     "hold_out",
     "keep_labels",
     "load",
     "observed_pixels",
+    "seen_quadrants",
     "shifted",
     "toys",
     "uci",

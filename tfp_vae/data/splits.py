@@ -189,10 +189,17 @@ class Split:
         return split
 
     def relabelled(self, labels) -> "Split":
-        """Returns the same examples with other labels [N]."""
-        split = Split(self._intensities, self.kind, labels, self.name)
+        """Returns the same examples with other labels [N], and without targets."""
+        return self._with_y(labels, None)
+
+    def retargeted(self, targets) -> "Split":
+        """Returns the same examples with other targets, [N] or [N, T], and without labels."""
+        return self._with_y(None, targets)
+
+    def _with_y(self, labels, targets):
+        split = Split(self._intensities, self.kind, labels, self.name, targets)
         split._is_frozen = self._is_frozen
-        split._source = None if self._source is None else self._source.relabelled(labels)
+        split._source = None if self._source is None else self._source._with_y(labels, targets)
         return split
 
     def num_batches(self, batch_size: int) -> int:

@@ -2,6 +2,7 @@
 
 from tfp_vae.evaluation import calibration, detection, imputation, missing, regression, scores
 from tfp_vae.evaluation.calibration import classification_metrics
+from tfp_vae.evaluation.classes import class_metrics
 from tfp_vae.evaluation.detection import detection_metrics
 from tfp_vae.evaluation.imputation import choose_imputer, imputed
 from tfp_vae.evaluation.latent import active_units, posterior_means
@@ -25,6 +26,7 @@ __all__ = [
     "active_units",
     "calibration",
     "choose_imputer",
+    "class_metrics",
     "class_predictive",
     "classification_metrics",
     "detection",

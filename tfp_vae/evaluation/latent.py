@@ -8,9 +8,13 @@ from tfp_vae.models.metrics import ACTIVE_UNIT_THRESHOLD
 
 
 def posterior_means(model: VAE, split: Split, batch_size: int = 1000) -> np.ndarray:
-    """Returns E_q(z|x)[z] of every example, [N, D]."""
-    batches = split.dataset(batch_size)
-    return np.concatenate([model.encoder(x).mean().numpy() for x in batches])
+    """Returns E_q(z|x)[z] of every example, [N, D]; of a conditional model E_q(z|x, c)[z]."""
+    split, given = split.frozen(), model.given_of(split)
+    means = []
+    for _, size, index in split.equal_batches(min(batch_size, len(split))):
+        condition = None if given is None else given[index]
+        means.append(model.posterior_of(split.values(index), condition).mean()[:size].numpy())
+    return np.concatenate(means)
 
 
 def active_units(model: VAE, split: Split) -> int:

@@ -122,10 +122,10 @@ class ConditionalVAE(VAE):
     # The three distributions.
 
     def condition(self, y) -> tf.Tensor:
-        """Returns what the networks see of classes [B] or targets [B, C], float32 [B, C]."""
+        """Returns what networks see of classes [B], or of targets [B, C] or [B], as [B, C]."""
         if self.num_classes is not None:
             return tf.one_hot(tf.cast(y, tf.int32), self.num_classes)
-        return tf.cast(y, tf.float32)
+        return tf.reshape(tf.cast(y, tf.float32), [-1, self.condition_dim])
 
     def prior_of(self, given):
         """Returns p(z|c), batch shape [B], or p(z)."""

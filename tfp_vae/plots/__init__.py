@@ -16,6 +16,8 @@ from tfp_vae.plots.predictive import (
 )
 from tfp_vae.plots.vae import (
     bound_against_examples,
+    class_samples,
+    completions,
     images,
     latent_scatter,
     manifold,
@@ -28,7 +30,9 @@ from tfp_vae.plots.vae import (
 
 __all__ = [
     "bound_against_examples",
+    "class_samples",
     "classification_maps",
+    "completions",
     "images",
     "interval_coverage",
     "latent_scatter",

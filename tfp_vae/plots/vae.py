@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from tfp_vae.data import Split
 from tfp_vae.evaluation import posterior_means
-from tfp_vae.models import VAE
+from tfp_vae.models import VAE, ConditionalVAE
 from tfp_vae.plots.style import INK, TRAIN, VALIDATION
 from tfp_vae.report import RunFolder
 
@@ -56,8 +56,9 @@ def images(rows: "list[tuple[str, np.ndarray]]", columns: int) -> Figure:
 
 def reconstructions(model: VAE, split: Split, count: int = 20) -> Figure:
     """Returns originals above their reconstructions from the posterior mean."""
-    values = split.take(count).values()
-    rebuilt = model.reconstruct(values).numpy()
+    split = split.take(count)
+    values = split.values()
+    rebuilt = model.reconstruct(values, model.given_of(split)).numpy()
     return images([("test images", values), ("reconstructions", rebuilt)], columns=10)
 
 
@@ -69,6 +70,45 @@ def prior_samples(drawn: "dict[str, np.ndarray]", most: int = 50) -> Figure:
         ("the same z, x drawn from p(x|z)", drawn["sample"]),
     ]
     return images(rows, columns=10)
+
+
+def class_samples(drawn: "dict[str, np.ndarray]") -> Figure:
+    """Returns what `generate` of a model with classes drew: means of p(x|z, y), a row per class.
+
+    Classes with fewer draws than others have a row that ends in empty places.
+    """
+    classes, counts = np.unique(drawn["given"], return_counts=True)
+    sheet = np.full((len(classes), counts.max(), *drawn["mean"].shape[1:]), 0.5, np.float32)
+    for row, label in enumerate(classes):
+        sheet[row, : counts[row]] = drawn["mean"][drawn["given"] == label]
+    rows = sheet.reshape(-1, *sheet.shape[2:])
+    title = "mean of p(x|z, y), z from the prior, a row per class"
+    return images([(title, rows)], columns=sheet.shape[1])
+
+
+def completions(model: ConditionalVAE, split: Split, seen: np.ndarray, count: int = 10) -> Figure:
+    """Returns images, what is seen of them, and three draws of z that complete each of them.
+
+    Args:
+        model: of the unseen pixels given the seen ones.
+        split: of `data.completion`.
+        seen: which pixels are seen, bool [H, W, channels]: `data.seen_quadrants`.
+        count: images, the first of the split.
+    """
+    split = split.take(count)
+    given = model.given_of(split)
+
+    def whole(unseen):
+        images = np.empty((len(split), *seen.shape), np.float32)
+        images[:, seen], images[:, ~seen] = given, unseen
+        return images
+
+    rows = [("test images", whole(split.values())), ("what is seen", whole(0.5))]
+    for number in range(3):
+        drawn = model.generate(len(split), model.seed + number, given)
+        title = "mean of p(x|z, c), z from p(z|c)" if not number else "another z"
+        rows.append((title, whole(drawn["mean"])))
+    return images(rows, columns=len(split))
 
 
 def manifold(model: VAE, side: int = 20) -> Figure:
@@ -158,6 +198,11 @@ def write_all(run: RunFolder, model: VAE, split: Split, history: dict) -> None:
     if len(split.shape) != 3:
         return  # vectors are no images
     run.write_figure("reconstructions.png", reconstructions(model, split))
+    classes = getattr(model, "num_classes", None)
+    if classes is not None:
+        run.write_figure("class_samples.png", class_samples(model.generate(10 * classes)))
+    if model.conditional:
+        return  # one latent plane for every condition
     run.write_figure("prior_samples.png", prior_samples(model.generate(50)))
     if model.prior.latent_dim == 2:
         run.write_figure("manifold.png", manifold(model))

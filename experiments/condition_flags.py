@@ -1,0 +1,102 @@
+"""The flags that say what a VAE is conditioned on, and what is built from them."""
+
+import dataclasses
+
+import keras
+from absl import flags
+
+import tfp_vae as tv
+from experiments import cli, training_flags, vae_flags
+
+flags.adopt_module_key_flags(vae_flags)
+_MODEL = flags.DEFINE_enum(
+    "model",
+    "vae",
+    ["vae", "conditional", "m2"],
+    "vae: p(x). conditional: p(x|c), c a class or targets. m2: p(x, y), few classes known.",
+)
+_CLASS_PRIOR = flags.DEFINE_bool(
+    "class_prior", False, "The class acts through p(z|y) alone, not on the decoder."
+)
+_LABELS = flags.DEFINE_integer("labels", None, "Labels that m2 is told, chosen by --seed; or all.")
+_ALPHA = flags.DEFINE_float("alpha", 0.1, "Weight of m2's classification term.", lower_bound=0)
+_LABELLED_SHARE = flags.DEFINE_float(
+    "labelled_share", 0.5, "Share of m2's batches with labels.", 0.0, 1.0
+)
+_CLASSIFIER = flags.DEFINE_enum("classifier", "mlp", ["mlp", "conv"], "Kind of m2's q(y|x).")
+QUADRANTS = flags.DEFINE_integer(
+    "quadrants", None, "Seen quadrants of images to complete: 1, 2 or 3; they are the condition."
+)
+_CLASS_SAMPLES = flags.DEFINE_integer(
+    "num_class_samples", 100, "S of log p(x|y) under each class, to classify.", lower_bound=1
+)
+
+
+def conditioned(data: tv.data.Data) -> tv.data.Data:
+    """Returns the data that the model is trained on: cut into quadrants, with few labels.
+
+    Raises:
+        ValueError: for flags that do not go together.
+    """
+    m2, classes = _MODEL.value == "m2", _MODEL.value == "conditional" and QUADRANTS.value is None
+    cli.refuse_unused(m2, "--model=m2", _LABELS, _ALPHA, _LABELLED_SHARE, _CLASSIFIER)
+    cli.refuse_unused(_MODEL.value == "conditional", "--model=conditional", QUADRANTS)
+    cli.refuse_unused(m2 or classes, "a class as condition", _CLASS_PRIOR)
+    cli.refuse_unused(classes, "--model=conditional and classes", _CLASS_SAMPLES)
+    if QUADRANTS.value is not None:
+        return tv.data.completion(data, QUADRANTS.value)
+    if m2 and data.num_classes is None:
+        raise ValueError(
+            f"--model=m2 learns classes. Expected data with labels. Received {data!r} without."
+        )
+    if _LABELS.value is not None:
+        few = tv.data.keep_labels(data.train, _LABELS.value, training_flags.SEED.value)
+        return dataclasses.replace(data, train=few)
+    return data
+
+
+def build(data: tv.data.Data, latent_dim: int) -> tv.VAE:
+    """Returns the compiled model that the flags describe, for data that it can be a model of."""
+    if _MODEL.value == "vae":
+        return vae_flags.build(data, latent_dim)
+    condition, prior = _condition(data, latent_dim)
+    parts = {
+        **vae_flags.parts(data, latent_dim, _CLASSIFIER.value == "conv"),
+        **condition,
+        "prior": prior,
+        "join": vae_flags.join(),
+        "decoder_sees_condition": not _CLASS_PRIOR.value,
+    }
+    if _MODEL.value == "conditional":
+        return vae_flags.compiled(tv.ConditionalVAE(**parts), data)
+    logits = keras.layers.Dense(data.num_classes)
+    classifier = keras.Sequential([vae_flags.encoding(data, _CLASSIFIER.value), logits])
+    m2 = {"alpha": _ALPHA.value, "labelled_share": _LABELLED_SHARE.value}
+    return vae_flags.compiled(tv.M2(classifier=classifier, **m2, **parts), data)
+
+
+def _condition(data: tv.data.Data, latent_dim: int):
+    """Returns how the model is told what its condition is, and the prior that goes with it."""
+    if data.num_classes is not None:
+        prior = tv.priors.StandardNormal(latent_dim)
+        if _CLASS_PRIOR.value:
+            prior = tv.priors.ClassNormal(latent_dim, data.num_classes)
+        return {"num_classes": data.num_classes}, prior
+    if data.task is None:
+        raise ValueError(
+            "--model=conditional needs a condition. Expected data with labels or targets, or "
+            f"--quadrants. Received {data!r} with neither."
+        )
+    cli.refuse_unused(False, "a class as condition", _CLASS_PRIOR, _CLASS_SAMPLES)
+    targets = data.train.targets
+    prior = tv.priors.ConditionalNormal(vae_flags.encoding(data, "mlp"), latent_dim)
+    return {"condition_dim": targets.reshape(len(targets), -1).shape[1]}, prior
+
+
+def found(model: tv.VAE, data: tv.data.Data) -> dict:
+    """Returns what is to be remembered of the model, and the classification of the test split."""
+    known = {"model": _MODEL.value, "quadrants": QUADRANTS.value}
+    if _LABELS.value is not None:
+        known["num_labels"] = _LABELS.value
+    samples = _CLASS_SAMPLES.value
+    return known | tv.evaluation.class_metrics(model, data.test, samples, verbose=True)

@@ -1,0 +1,124 @@
+"""train_vae with a condition: classes, few classes, quadrants; what it leaves and refuses."""
+
+import json
+
+import numpy as np
+import pytest
+
+TINY = (
+    *("--hidden=8", "--latent_dim=2", "--epochs=1", "--num_importance_samples=5", "--jit=false"),
+    "--batch_size=256",
+)
+CLASS_METRICS = {"test_accuracy", "test_nll", "test_brier", "test_ece"}
+FILES = {"flags.txt", "history.csv", "metrics.json", "model.keras", "training_curve.png"}
+CLASS_PICTURES = {"latent_scatter.png", "reconstructions.png", "class_samples.png"}
+CONDITIONAL = ("--model=conditional", "--num_class_samples=3")
+
+
+def _metrics(folder, name="metrics.json"):
+    return json.loads((folder / name).read_text())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--class_prior", "--warm_up=linear"),
+        ("--network=conv", "--filters=4", "--posterior=full"),
+    ],
+    ids=["mlp", "class_prior", "conv"],
+)
+def test_a_class_as_condition_is_classified_too(succeeds, tmp_path, options):
+    succeeds("train_vae", "--run_dir=run", *CONDITIONAL, *TINY, *options)
+    run = tmp_path / "run"
+    assert {p.name for p in run.iterdir()} == FILES | CLASS_PICTURES
+    metrics = _metrics(run)
+    assert CLASS_METRICS <= {*metrics} and metrics["num_class_samples"] == 3
+    assert metrics["test_elbo"] < metrics["test_log_likelihood"] < 0
+
+
+def test_a_run_with_classes_is_evaluated_and_generates(succeeds, tmp_path):
+    succeeds("train_vae", "--run_dir=run", *CONDITIONAL, *TINY)
+    run = tmp_path / "run"
+    succeeds("evaluate", "--run_dir=run", "--num_importance_samples=5", "--num_class_samples=3")
+    trained, again = _metrics(run), _metrics(run, "evaluation.json")
+    for name in (*CLASS_METRICS - {"test_ece"}, "test_log_likelihood"):
+        assert again[name] == pytest.approx(trained[name], abs=1e-4)
+    succeeds("generate", "--run_dir=run", "--num_images=12")
+    with np.load(run / "generated.npz") as arrays:
+        np.testing.assert_array_equal(arrays["given"], np.arange(12) % 10)
+    assert (run / "generated.png").exists()
+
+
+def test_m2_learns_from_few_labels_and_classifies_by_its_recognition(succeeds, tmp_path):
+    options = ("--model=m2", "--labels=50", "--alpha=2", "--labelled_share=0.25")
+    conv = ("--classifier=conv", "--filters=4", "--warm_up=linear")
+    succeeds("train_vae", "--run_dir=run", *options, *conv, *TINY)
+    run = tmp_path / "run"
+    assert {p.name for p in run.iterdir()} == FILES | CLASS_PICTURES
+    metrics = _metrics(run)
+    assert CLASS_METRICS <= {*metrics}
+    assert (metrics["model"], metrics["num_labels"]) == ("m2", 50)
+    succeeds("evaluate", "--run_dir=run", "--num_importance_samples=5")
+    again = _metrics(run, "evaluation.json")
+    assert again["test_nll"] == pytest.approx(metrics["test_nll"], abs=1e-5)
+
+
+def test_quadrants_are_completed(succeeds, refused, tmp_path):
+    succeeds("train_vae", "--run_dir=run", "--model=conditional", "--quadrants=3", *TINY)
+    run = tmp_path / "run"
+    names = {p.name for p in run.iterdir()}
+    assert names == FILES | {"latent_scatter.png", "completions.png"}
+    metrics = _metrics(run)
+    assert metrics["quadrants"] == 3 and not CLASS_METRICS & {*metrics}
+    nats = metrics["test_bits_per_dim"] * 16 * np.log(2)  # of 16 unseen pixels
+    assert nats == pytest.approx(-metrics["test_log_likelihood"])
+    succeeds("evaluate", "--run_dir=run", "--num_importance_samples=5")
+    again = _metrics(run, "evaluation.json")
+    assert again["digest"] == metrics["digests"]["test"]
+    assert again["test_log_likelihood"] == pytest.approx(metrics["test_log_likelihood"], abs=1e-4)
+    assert "condition of 48 numbers" in refused("generate", "--run_dir=run")
+
+
+def test_a_vector_of_targets_is_a_condition(succeeds, tmp_path):
+    succeeds("train_vae", "--dataset=diabetes", "--kind=real", "--likelihood=normal",
+             "--model=conditional", "--run_dir=run", *TINY, "--batch_size=64")  # fmt: skip
+    assert np.isfinite(_metrics(tmp_path / "run")["test_log_likelihood"])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--labels=100", "--labels has no effect"),
+        ("--model=conditional --alpha=1", "--alpha has no effect"),
+        ("--class_prior", "--class_prior has no effect"),
+        ("--num_class_samples=7", "--num_class_samples has no effect"),
+        ("--model=m2 --num_class_samples=7", "--num_class_samples has no effect"),
+        ("--quadrants=1", "--quadrants has no effect"),
+        ("--model=conditional --filters=3", "--filters has no effect"),
+        ("--model=conditional --quadrants=4", "Received 4"),
+        ("--model=conditional --quadrants=1 --class_prior", "--class_prior has no effect"),
+        ("--model=conditional --quadrants=1 --network=conv", "Received shape (48,)"),
+        ("--model=m2 --labels=5", "Received 5"),
+        ("--model=m2 --labels=1295", "Received 1295"),
+        ("--model=m2 --labels=100 --labelled_share=0", "Impossible labelled_share"),
+        ("--model=m2 --classifier=conv --hidden=8,8", "Received [8, 8]"),
+        ("--model=autoregressive", "conditional|m2"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_refused(refused, options, words):
+    assert words in refused("train_vae", "--run_dir=run", *TINY, *options.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--model=m2", "Expected data with labels"),
+        ("--model=conditional", "Expected data with labels or targets, or --quadrants"),
+        ("--model=conditional --quadrants=1", "Only images have quadrants"),
+    ],
+)
+def test_data_without_what_the_model_needs_are_refused(refused, tmp_path, options, words):
+    np.savez("plain.npz", x=np.random.default_rng(0).normal(size=(60, 6)))
+    real = ("--dataset=plain.npz", "--kind=real", "--likelihood=normal", "--batch_size=16")
+    assert words in refused("train_vae", *TINY, *real, *options.split())

@@ -1,0 +1,44 @@
+"""How well a VAE with a class as condition tells the classes apart."""
+
+from tfp_vae.data import Split
+from tfp_vae.evaluation.calibration import classification_metrics
+from tfp_vae.models import M2, VAE, ConditionalVAE
+from tfp_vae.training import Progress
+
+
+def class_metrics(
+    model: VAE,
+    split: Split,
+    num_samples: int = 100,
+    prefix: str = "test_",
+    seed: int | None = None,
+    verbose: bool = False,
+) -> dict:
+    """Returns the classification metrics of a model on `split`, JSON-ready.
+
+    An `M2` classifies by q(y|x), a `ConditionalVAE` with classes by p(y|x), from importance-sampled
+    log p(x|y) and p(y); no other model classifies, and the result is empty.
+
+    Args:
+        model: a trained model.
+        split: with labels.
+        num_samples: S importance samples per class, of a `ConditionalVAE`.
+        prefix: of the keys.
+        seed: fixes the draws; the model's seed by default.
+        verbose: show progress.
+
+    Returns:
+        What `classification_metrics` reports and, of a `ConditionalVAE`, `num_class_samples`.
+
+    Raises:
+        ValueError: if the model is none for the split.
+    """
+    if not isinstance(model, ConditionalVAE) or model.num_classes is None:
+        return {}
+    split = model.as_split(split)
+    if isinstance(model, M2):
+        return classification_metrics(model.classify(split).log_probs.numpy(), split.y, prefix)
+    progress = Progress("log p(x|y), class") if verbose else None
+    predictive = model.predictive(split, num_samples, seed=seed, progress=progress)
+    found = classification_metrics(predictive.log_probs.numpy(), split.y, prefix)
+    return found | {"num_class_samples": num_samples}

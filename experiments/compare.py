@@ -9,7 +9,6 @@ on: run the same command again. More seeds or models may be asked for in the sam
 
 import time
 
-import keras
 from absl import flags
 
 import tfp_vae as tv
@@ -47,7 +46,6 @@ def main():
             f"--tasks does not fit. Expected some of {', '.join(report.TASKS)}. Received "
             f"{','.join(_TASKS.value)}."
         )
-    keras.config.disable_traceback_filtering()
     kind = tv.data.Kind.UNIT_INTERVAL
     data = cli.load(cli.source(), kind)
     foreign = _FOREIGN.get(cli.DATASET.value, ())

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import keras
 from absl import flags
 
 import tfp_vae as tv
@@ -69,8 +68,7 @@ def build(data: tv.data.Data, latent_dim: int) -> tv.VAE:
     }
     if _MODEL.value == "conditional":
         return vae_flags.compiled(tv.ConditionalVAE(**parts), data)
-    logits = keras.layers.Dense(data.num_classes)
-    classifier = keras.Sequential([vae_flags.encoding(data, _CLASSIFIER.value), logits])
+    classifier = vae_flags.classifier(data, _CLASSIFIER.value)
     m2 = {"alpha": _ALPHA.value, "labelled_share": _LABELLED_SHARE.value}
     return vae_flags.compiled(tv.M2(classifier=classifier, **m2, **parts), data)
 

@@ -31,6 +31,16 @@ def encoding(data: tv.data.Data, kind: str) -> keras.Sequential:
     hidden, activation = cli.integers(training_flags.HIDDEN), training_flags.ACTIVATION.value
     if kind == "mlp":
         return tv.networks.mlp(hidden, activation)
+    return tv.networks.conv_encoder(cli.integers(_FILTERS), conv_width(data), activation)
+
+
+def conv_width(data: tv.data.Data) -> int:
+    """Returns the one width of a convolutional network's dense layer.
+
+    Raises:
+        ValueError: for more widths, or data that are no images.
+    """
+    hidden = cli.integers(training_flags.HIDDEN)
     if len(hidden) != 1:
         raise ValueError(f"--hidden does not fit conv. Expected one width. Received {hidden}.")
     if len(data.shape) != 3:
@@ -38,7 +48,15 @@ def encoding(data: tv.data.Data, kind: str) -> keras.Sequential:
             "A convolutional network is for images. Expected examples of shape (H, W, channels). "
             f"Received shape {data.shape}."
         )
-    return tv.networks.conv_encoder(cli.integers(_FILTERS), hidden[0], activation)
+    return hidden[0]
+
+
+def classifier(data: tv.data.Data, kind: str) -> keras.Sequential:
+    """Returns a network of examples to logits of the classes, of kind "mlp" or "conv"."""
+    if kind == "mlp":
+        return keras.Sequential([encoding(data, "mlp"), keras.layers.Dense(data.num_classes)])
+    filters, activation = cli.integers(_FILTERS), training_flags.ACTIVATION.value
+    return tv.networks.conv_classifier(data.num_classes, filters, conv_width(data), activation)
 
 
 def _decoding(data: tv.data.Data) -> keras.Sequential:

@@ -46,3 +46,18 @@ def test_signal_keeps_its_variance_through_a_deep_relu_network():
 def test_impossible_networks_are_refused(make):
     with pytest.raises(ValueError, match=r"Expected.*Received"):
         make()
+
+
+def test_a_conv_classifier_gives_logits_and_drops_out_in_training_only():
+    network = networks.conv_classifier(3, (2, 4), units=6)
+    x = np.random.default_rng(0).random((5, 7, 6, 1), np.float32)
+    logits = network(x)
+    assert logits.shape == (5, 3)
+    np.testing.assert_array_equal(network(x), logits)
+    assert np.any(network(x, training=True) != logits)
+
+
+@pytest.mark.parametrize(("arguments", "received"), [((0,), "0"), ((3, (2,), 6, "relu", 1), "1")])
+def test_an_impossible_conv_classifier_is_refused(arguments, received):
+    with pytest.raises(ValueError, match=f"Expected.*Received.*{received}"):
+        networks.conv_classifier(*arguments)

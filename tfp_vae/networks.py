@@ -59,6 +59,46 @@ def conv_encoder(
     return keras.Sequential(layers, name="conv_encoder")
 
 
+def conv_classifier(
+    num_classes: int,
+    filters: Sequence[int] = (16, 32),
+    units: int = 128,
+    activation: str = "relu",
+    dropout: float = 0.5,
+) -> keras.Sequential:
+    """Returns 5x5 convolutions with pooling and a dense layer, [B, H, W, C] -> logits [B, K].
+
+    Pooling and dropout are for few labels, where strides alone generalise worse.
+
+    Args:
+        num_classes: K.
+        filters: of each convolution, which halves height and width.
+        units: width of the dense layer.
+        activation: a name in `ACTIVATIONS`.
+        dropout: rate before each dense layer.
+
+    Raises:
+        ValueError: for a number of classes, filters or units below 1, an unknown activation or a
+            rate that is not in [0, 1).
+    """
+    _check([num_classes, *filters, units], activation, "num_classes, filters and units")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"Impossible dropout. Expected 0 <= dropout < 1. Received {dropout}.")
+    initial = {"kernel_initializer": initializer(activation)}
+    layers = []
+    for n in filters:
+        layers.append(keras.layers.Conv2D(n, 5, padding="same", activation=activation, **initial))
+        layers.append(keras.layers.MaxPool2D(padding="same"))
+    layers += [
+        keras.layers.Flatten(),
+        keras.layers.Dropout(dropout),
+        keras.layers.Dense(units, activation, **initial),
+        keras.layers.Dropout(dropout),
+        keras.layers.Dense(num_classes),
+    ]
+    return keras.Sequential(layers, name="conv_classifier")
+
+
 def conv_decoder(
     shape: Sequence[int],
     filters: Sequence[int] = (64, 32),

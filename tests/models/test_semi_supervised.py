@@ -177,7 +177,7 @@ def test_recognition_learns_from_unlabelled_examples_what_the_generative_model_k
     model.prior.trainable = model.decoder.trainable = False
     rate = keras.optimizers.schedules.CosineDecay(0.05, 400)
     model.compile(optimizer=keras.optimizers.Adam(rate), steps_per_execution=10, jit_compile=False)
-    model.fit(Split(x, Kind.REAL, labels, name="train"), batch_size=60, epochs=40, verbose=0)
+    model.fit(Split(x, Kind.REAL, labels, name="train"), batch_size=30, epochs=20, verbose=0)
     expected = 1 / (1 + np.exp(-2 * x @ centre))  # equal frequencies
     found = model.classify(x.astype(np.float32)).probs[:, 1]
     np.testing.assert_allclose(found, expected, atol=0.06)

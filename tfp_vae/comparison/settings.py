@@ -34,7 +34,7 @@ class Settings:
         members: networks of the ensemble.
         num_samples: S, draws of the weights or latents behind a prediction.
         num_importance_samples: S of log p(x), per class where there are classes.
-        num_examples: test examples, at most, of tasks that take long per example.
+        num_examples: test examples, at most, of all tasks but classification.
         tasks: some of `report.TASKS`.
         shifts: {name in `data.SHIFTS`: levels}.
         missing: {pattern in `data.PATTERNS`: shares of missing pixels}.

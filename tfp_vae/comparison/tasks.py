@@ -73,7 +73,7 @@ def classification(one: Contestant, others: "dict[str, Split]") -> Found:
 
 def shift(one: Contestant, others: "dict[str, Split]") -> Found:
     """Accuracy, NLL, Brier score and calibration against severity."""
-    found, test = Found(), one.data.test
+    found, test = Found(), one.data.test.take(one.settings.num_examples)
     for name, levels in one.settings.shifts.items():
         for level in levels:
             images = shifted(test, name, level)

@@ -106,6 +106,8 @@ class Settings:
                 "shifts": _QUICK_SHIFTS,
                 "missing": {"random": (0.5, 0.8)},
                 "num_examples": 200,
+                # As many steps as 100 passes of 64: a pass over few examples is mostly overhead.
+                **({} if is_large else {"epochs": 50, "batch_size": 32}),
             }
         else:
             chosen |= {

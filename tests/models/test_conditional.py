@@ -251,7 +251,7 @@ def test_what_is_defined_for_p_of_x_refuses_a_condition(images):
     for function in (
         lambda: evaluation.vae_scores(model, _split(images), names=("elbo",)),
         lambda: evaluation.likelihood_regret(model, _split(images)),
-        lambda: evaluation.marginal(model, _split(images), observed),
+        lambda: evaluation.marginal(model, _split(images).values(), observed),
     ):
         with pytest.raises(ValueError, match=r"is one of p\(x\).*without.*ConditionalVAE"):
             function()

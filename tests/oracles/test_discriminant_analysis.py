@@ -147,9 +147,9 @@ def test_training_reaches_the_log_likelihood_of_the_discriminant_analysis(linear
         num_samples=8,
         seed=base_seed,
     )
-    rate = keras.optimizers.schedules.CosineDecay(0.05, 800)
+    rate = keras.optimizers.schedules.CosineDecay(0.05, 1600)
     model.compile(optimizer=keras.optimizers.Adam(rate), steps_per_execution=4)
-    model.fit(linear.split, batch_size=100, epochs=200, verbose=0)
+    model.fit(linear.split, batch_size=100, epochs=400, verbose=0)
     labelled = np.arange(400), linear.labels
     best = np.stack([linear.log_prob(k) for k in range(CLASSES)], axis=1)[labelled].mean()
     found = model.bounds(linear.split, 100)

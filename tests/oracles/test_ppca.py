@@ -66,7 +66,7 @@ def test_trained_linear_vae_reaches_the_log_likelihood_of_ppca(digits):
     train, test = digits
     pca = ppca.fit(train, 5)
     vae = ppca.linear_vae(64, 5, num_samples=8)
-    steps = 2000
+    steps = 4000
     rate = keras.optimizers.schedules.CosineDecay(1e-2, steps)
     vae.compile(optimizer=keras.optimizers.Adam(rate), jit_compile=True, steps_per_execution=500)
     whole = tf.data.Dataset.from_tensors(train).repeat(steps)

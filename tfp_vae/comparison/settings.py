@@ -50,9 +50,9 @@ class Settings:
     estimator: str = "local"
     hidden: int = 64
     latent_dim: int = 16
-    epochs: int = 100
+    epochs: int = 50
     seconds: float = 10.0
-    batch_size: int = 64
+    batch_size: int = 32
     learning_rate: float = 2e-3
     members: int = 5
     num_samples: int = 50
@@ -94,8 +94,9 @@ class Settings:
         is_large = len(data.train) > 10_000
         chosen = {
             "hidden": 256 if is_large else 64,
-            "epochs": 20 if is_large else 100,
-            "batch_size": 128 if is_large else 64,
+            # A pass over few examples is mostly overhead: small batches, more steps per pass.
+            "epochs": 20 if is_large else 50,
+            "batch_size": 128 if is_large else 32,
             "seconds": 120.0 if is_large else 5.0,
             "learning_rate": 1e-3 if is_large else 2e-3,
             "jit": is_large,
@@ -106,12 +107,10 @@ class Settings:
                 "shifts": _QUICK_SHIFTS,
                 "missing": {"random": (0.5, 0.8)},
                 "num_examples": 200,
-                # As many steps as 100 passes of 64: a pass over few examples is mostly overhead.
-                **({} if is_large else {"epochs": 50, "batch_size": 32}),
             }
         else:
             chosen |= {
-                "epochs": 60 if is_large else 300,
+                "epochs": 60 if is_large else 150,
                 "num_samples": 100,
                 "num_importance_samples": 200,
                 "num_examples": 1000,

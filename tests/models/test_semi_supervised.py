@@ -111,7 +111,7 @@ def test_gradients_reach_the_classifier_from_both_sorts(images):
 def test_each_batch_has_both_sorts_and_weights_make_its_mean_that_of_all_data(images):
     model = _model(labelled_share=0.25)
     split = _split(images)
-    batches = list(model.batches(split, 8, 0))
+    batches = list(model.feed(split, 8).dataset(0))
     assert len(batches) == model.batches_per_epoch(split, 8) == 3
     seen = []
     for x, y, weight in batches:
@@ -127,8 +127,8 @@ def test_each_batch_has_both_sorts_and_weights_make_its_mean_that_of_all_data(im
     # Labelled ones come back in turn: three batches of two are all six.
     labels = np.concatenate([y[y != UNLABELLED] for _, y, _ in batches])
     assert sorted(labels.tolist()) == sorted(FEW[:6].tolist())
-    again = [y.numpy() for _, y, _ in model.batches(split, 8, 0)]
-    other = [y.numpy() for _, y, _ in model.batches(split, 8, 1)]
+    again = [y.numpy() for _, y, _ in model.feed(split, 8).dataset(0)]
+    other = [y.numpy() for _, y, _ in model.feed(split, 8).dataset(1)]
     np.testing.assert_array_equal(again, [y.numpy() for _, y, _ in batches])
     assert not np.array_equal(again, other)
 

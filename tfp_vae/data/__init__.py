@@ -2,6 +2,7 @@
 
 from tfp_vae.data import toys
 from tfp_vae.data.completion import QUADRANTS, completion, seen_quadrants
+from tfp_vae.data.feeds import Feed
 from tfp_vae.data.foreign import FOREIGN, fitted, foreign, hold_out
 from tfp_vae.data.kinds import Kind
 from tfp_vae.data.labels import keep_labels
@@ -20,6 +21,7 @@ __all__ = [
     "UCI_NAMES",
     "UNLABELLED",
     "Data",
+    "Feed",
     "Kind",
     "Split",
     "completion",

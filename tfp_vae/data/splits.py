@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae.data import kinds
+from tfp_vae.data.feeds import Feed
 from tfp_vae.data.kinds import Kind
 
 # Frozen binarisations use their own fixed stream: the test images of "mnist, dynamic" are the same
@@ -121,6 +122,16 @@ class Split:
         return self.targets if self.labels is None else self.labels.astype(np.int32)
 
     @property
+    def stored(self) -> np.ndarray:
+        """The intensities as they are kept, [N, ...]: uint8 that mean k/255, or float32."""
+        return self._intensities
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether `epoch` draws new binary images for every batch."""
+        return self.kind is Kind.DYNAMIC and not self._is_frozen
+
+    @property
     def digest(self) -> str:
         """SHA-256 of the intensities, the labels or targets, and the kind: what was measured on."""
         sha = hashlib.sha256(
@@ -224,11 +235,7 @@ class Split:
         Raises:
             ValueError: if `with_y` is asked of a split without labels and targets.
         """
-        split = self.frozen()
-        batches = tf.data.Dataset.range(len(split)).batch(batch_size)
-        source = tf.constant(split._intensities)
-        pair = self._pairing(with_y)
-        return batches.map(lambda i: pair(_to_float(tf.gather(source, i)), i)).prefetch(1)
+        return Feed(self, batch_size, None, with_y).dataset()
 
     def equal_batches(self, batch_size: int):
         """Yields (start, size, index [batch_size]) of one pass in order.
@@ -240,25 +247,12 @@ class Split:
             index = np.arange(start, min(start + batch_size, len(self)))
             yield start, len(index), np.pad(index, (0, batch_size - len(index)), mode="edge")
 
-    def _pairing(self, with_y: bool):
-        """Returns a function that puts y beside a batch x of the examples at an index, if asked."""
-        if not with_y:
-            return lambda x, index: x
-        if self.y is None:
-            raise ValueError(
-                f"The {self.name} split has neither labels nor targets. Expected labels or targets "
-                f"for supervised training. Received {len(self)} examples with none."
-            )
-        y = tf.constant(self.y)
-        return lambda x, index: (x, tf.gather(y, index))
-
     def epoch(
         self, batch_size: int, seed: int, epoch: "int | tf.Variable", with_y: bool = False
     ) -> tf.data.Dataset:
         """Returns one shuffled pass for training, in float32 batches [B, ...].
 
-        The order is a permutation keyed by (seed, epoch); the binarisation of a dynamic split is
-        keyed by (seed, epoch, step). Neither changes with `with_y`.
+        `Feed` says what order and binarisation depend on.
 
         Args:
             batch_size: examples per batch; the last one may be shorter.
@@ -270,35 +264,7 @@ class Split:
             ValueError: if `batch_size` is not in [1, N], or if `with_y` is asked of a split without
                 labels and targets.
         """
-        self.check_batch_size(batch_size)
-        resample = self.kind is Kind.DYNAMIC and not self._is_frozen
-        split = self if resample else self.frozen()
-        source = tf.constant(split._intensities)
-        count = len(split)
-        pair = self._pairing(with_y)
-
-        def key(purpose):
-            # Two keys per epoch, for the order and for the binarisation: no stream is used twice.
-            number = 2 * tf.cast(epoch, tf.int64) + purpose
-            return tf.stack([tf.constant(seed, tf.int64), number])
-
-        def batches_of(_):
-            order = tf.random.experimental.stateless_shuffle(tf.range(count), seed=key(0))
-            return tf.data.Dataset.from_tensor_slices(order).batch(batch_size).enumerate()
-
-        def to_batch(step, index):
-            values = _to_float(tf.gather(source, index))
-            if not resample:
-                return pair(values, index)
-            step_key = tf.random.experimental.stateless_fold_in(key(1), step)
-            drawn = tf.random.stateless_uniform(tf.shape(values), step_key) < values
-            return pair(tf.cast(drawn, tf.float32), index)
-
-        batches = tf.data.Dataset.range(1).flat_map(batches_of)
-        batches = batches.apply(
-            tf.data.experimental.assert_cardinality(self.num_batches(batch_size))
-        )
-        return batches.map(to_batch, num_parallel_calls=2, deterministic=True).prefetch(8)
+        return Feed(self, batch_size, seed, with_y).dataset(epoch)
 
 
 def _integers(labels, name: str) -> np.ndarray:
@@ -336,12 +302,6 @@ def _reals(targets, name: str) -> np.ndarray:
             f"them. Received {targets[index]} at index {index}."
         )
     return small
-
-
-def _to_float(values: tf.Tensor) -> tf.Tensor:
-    if values.dtype == tf.uint8:
-        return tf.cast(values, tf.float32) / 255.0
-    return values
 
 
 @dataclasses.dataclass(frozen=True)

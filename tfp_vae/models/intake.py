@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.data import Kind, Split, kinds
+from tfp_vae.data import Feed, Kind, Split, kinds
+from tfp_vae.models.loop import MOST_BYTES
 
 DEFAULT_BATCH_SIZE = 128
 
@@ -67,23 +68,29 @@ class Intake:
         return {}
 
     def _one_pass(self, x, y, batch_size, name):
-        if isinstance(x, Split | np.ndarray | tf.Tensor):
-            split = self.as_split(x, name, y)
-            return split.dataset(batch_size or DEFAULT_BATCH_SIZE, self.supervised), None
-        return self._checked(x, y, name)
+        """Returns inputs and targets for Keras, and the feed if the data stay in memory."""
+        if not isinstance(x, Split | np.ndarray | tf.Tensor):
+            return *self.to_keras(*self._checked(x, y, name)), None
+        split = self.as_split(x, name, y)
+        feed = Feed(split, batch_size or DEFAULT_BATCH_SIZE, None, self.supervised)
+        if self.stays_in_memory(split):
+            return placeholder(feed), None, feed
+        return *self.to_keras(feed.dataset(), None), None
 
     def _validation(self, data, batch_size):
+        """Returns the validation data for Keras, and their feed if they stay in memory."""
         if data is None:
-            return None
+            return None, None
         name = "validation"
         if not isinstance(data, tuple):
-            return self.to_keras(self._one_pass(data, None, batch_size, name)[0], None)[0]
+            x, _, feed = self._one_pass(data, None, batch_size, name)
+            return x, feed
         if len(data) == 2 and self.supervised:
-            x, y = self.to_keras(*self._one_pass(*data, batch_size, name))
-            return x if y is None else (x, y)
+            x, y, feed = self._one_pass(*data, batch_size, name)
+            return (x if y is None else (x, y)), feed
         x, y = self._checked(data[0], data[1] if len(data) > 1 else None, name)
         y = x if y is None else y  # Keras drops weights without targets
-        return (*self.to_keras(x, y), *data[2:])
+        return (*self.to_keras(x, y), *data[2:]), None
 
     def _checked(self, x, y, name):
         if isinstance(x, np.ndarray | tf.Tensor):
@@ -112,27 +119,53 @@ class Intake:
         return x, y
 
     def batches_per_epoch(self, split: Split, batch_size: int) -> int:
-        """Returns the number of batches that `batches` has."""
+        """Returns the number of batches that `feed` has."""
         return split.num_batches(batch_size)
 
-    def batches(self, split: Split, batch_size: int, epoch) -> tf.data.Dataset:
-        """Returns the shuffled batches of one epoch, a variable or a number."""
-        return split.epoch(batch_size, self.seed, epoch, self.supervised)
+    def feed(self, split: Split, batch_size: int) -> Feed:
+        """Returns the shuffled batches for training."""
+        return Feed(split, batch_size, self.seed, self.supervised)
+
+    def stays_in_memory(self, split: Split) -> bool:
+        """Returns whether `split` can be trained on from memory and not through tf.data.
+
+        It can if it is no larger than `MOST_BYTES`, the model does not run eagerly, and no
+        `tf.distribute` strategy deals out the batches.
+        """
+        spread = self._distribute_strategy is not None or tf.distribute.has_strategy()
+        return split.stored.nbytes <= MOST_BYTES and not (self.run_eagerly or spread)
 
     def _stream(self, split: Split, batch_size: int, kwargs: dict):
-        """Returns the dataset of `split` and the callback that tells it the epoch."""
+        """Returns a dataset, (feed, first pass) or None, and a function for when an epoch begins.
+
+        The dataset is a placeholder if the data stay in memory, where there is a feed.
+        """
         if "initial_epoch" in kwargs:
             before = 0
         else:
             step = int(tf.convert_to_tensor(self.training_step))
             before = step // self.batches_per_epoch(split, batch_size)
         first = before + kwargs.get("initial_epoch", 0)
+        feed, endless = self.feed(split, batch_size), kwargs.get("steps_per_epoch")
+        if self.stays_in_memory(split) and not kwargs.get("class_weight"):
+
+            def set_epoch(number, logs):
+                if endless:  # epochs of Keras that are no passes over the data
+                    self.train_function.go_on(endless)
+                else:
+                    self.train_function.begin(feed, before + number)
+
+            return placeholder(None if endless else feed), (feed, first), set_epoch
         epoch = tf.Variable(first, trainable=False, dtype=tf.int64)
-        set_epoch = keras.callbacks.LambdaCallback(
-            on_epoch_begin=lambda number, logs: epoch.assign(before + number)
-        )
-        if kwargs.get("steps_per_epoch"):  # epochs of Keras that are no passes over the data
-            split.check_batch_size(batch_size)
+        if endless:
             passes = tf.data.Dataset.counter(first)
-            return passes.flat_map(lambda e: self.batches(split, batch_size, e)), set_epoch
-        return self.batches(split, batch_size, epoch), set_epoch
+            batches = passes.flat_map(feed.dataset)
+        else:
+            batches = feed.dataset(epoch)
+        batches, _ = self.to_keras(batches, None)
+        return batches, None, lambda number, logs: epoch.assign(before + number)
+
+
+def placeholder(feed: "Feed | None") -> tf.data.Dataset:
+    """Returns a dataset that tells Keras how many batches there are: those of a pass, or no end."""
+    return tf.data.Dataset.counter() if feed is None else tf.data.Dataset.range(feed.num_batches)

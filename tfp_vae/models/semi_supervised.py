@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae import objectives
-from tfp_vae.data import UNLABELLED, Split
+from tfp_vae.data import UNLABELLED, Feed, Split
 from tfp_vae.distributions.base import registered, tfd
 from tfp_vae.models.conditional import ConditionalVAE
 from tfp_vae.models.predictive import Predictive
@@ -22,6 +22,58 @@ class RecognizedPass(NamedTuple):
     z: tf.Tensor  # [S, K * B, D]
     likelihood: tfd.Distribution  # p(x|z, y): batch [S, K * B]
     recognition: tfd.Categorical  # q(y|x): batch [B]
+
+
+class MixedFeed(Feed):
+    """Passes over the examples without a class, each batch with some that have one.
+
+    Those come back as often as it takes. Weights make the mean over a batch an estimate of the mean
+    over all data, in which the two sorts have the shares that they have there.
+
+    Args:
+        others: the batches of the examples without a class.
+        labelled: the batches of those with one.
+    """
+
+    def __init__(self, others: Feed, labelled: Feed):
+        self.others, self.labelled = others, labelled
+        self.num_batches = others.num_batches
+        self.arrays = (*others.arrays, *labelled.arrays)
+        sizes = [len(feed.arrays[0]) for feed in (others, labelled)]
+        self._shares = [size / sum(sizes) for size in sizes]
+        self._order = tf.function(self._orders, autograph=False)
+
+    @property
+    def signature(self):
+        """What feeds have alike whose batches are the same function of arrays, order and step."""
+        return type(self), self.others.signature, self.labelled.signature
+
+    def order(self, epoch):
+        """Returns the order of a pass over the others, and of as many labelled ones as it takes."""
+        return self._order(tf.cast(epoch, tf.int64))
+
+    def _orders(self, epoch):
+        repeats = -(-self.num_batches // self.labelled.num_batches)
+        passes = repeats * epoch + tf.range(repeats, dtype=tf.int64)
+        again = tf.map_fn(self.labelled.order, passes, fn_output_signature=(tf.int32, tf.int64))
+        return self.others.order(epoch), again
+
+    def batch(self, arrays, order, step):
+        """Returns (x, y, sample weights [B]) of batch number `step`."""
+        number = step // self.labelled.num_batches
+        again = tf.nest.map_structure(lambda each: each[number], order[1])
+        sorts = (
+            self.others.batch(arrays[:2], order[0], step),
+            self.labelled.batch(arrays[2:], again, step % self.labelled.num_batches),
+        )
+        sizes = [tf.shape(y)[0] for _, y in sorts]
+        total = tf.cast(tf.add_n(sizes), tf.float32)
+        weights = [
+            tf.fill([size], share * total / tf.cast(size, tf.float32))
+            for share, size in zip(self._shares, sizes, strict=True)
+        ]
+        x, y = (tf.concat(part, axis=0) for part in zip(*sorts, strict=True))
+        return x, y, tf.concat(weights, axis=0)
 
 
 @registered
@@ -190,41 +242,16 @@ class M2(ConditionalVAE):
             return super().batches_per_epoch(split, batch_size)
         return sorts[0].num_batches(sorts[1])
 
-    def batches(self, split, batch_size, epoch):
-        """Returns one pass over the examples without a class, each batch with some that have one.
-
-        Weights make the mean over a batch an estimate of the mean over all data, in which the two
-        sorts have the shares that they have in `split`.
-        """
+    def feed(self, split, batch_size):
+        """Returns the batches for training, each with some examples that have a class."""
         sorts = self._sorts(split, batch_size)
         if sorts is None:
-            return super().batches(split, batch_size, epoch)
+            return super().feed(split, batch_size)
         others, many, labelled, few = sorts
-        repeats = -(-others.num_batches(many) // labelled.num_batches(few))
         seed = (self.seed + 1) % 2**31  # an order and a binarisation of their own
-
-        def again(number):
-            pass_number = repeats * tf.cast(epoch, tf.int64) + number
-            return labelled.epoch(few, seed, pass_number, with_y=True)
-
-        shares = [len(others) / len(split), len(labelled) / len(split)]
-
-        def join(*sorts):
-            sizes = [tf.shape(y)[0] for _, y in sorts]
-            total = tf.cast(tf.add_n(sizes), tf.float32)
-            weights = [
-                tf.fill([size], share * total / tf.cast(size, tf.float32))
-                for share, size in zip(shares, sizes, strict=True)
-            ]
-            x, y = (tf.concat(part, axis=0) for part in zip(*sorts, strict=True))
-            return x, y, tf.concat(weights, axis=0)
-
-        pairs = tf.data.Dataset.zip(
-            others.epoch(many, self.seed, epoch, with_y=True),
-            tf.data.Dataset.range(repeats).flat_map(again),
-        ).map(join)
-        count = others.num_batches(many)
-        return pairs.apply(tf.data.experimental.assert_cardinality(count)).prefetch(8)
+        return MixedFeed(
+            Feed(others, many, self.seed, with_y=True), Feed(labelled, few, seed, with_y=True)
+        )
 
     def _sorts(self, split, batch_size):
         """Returns (examples without a class, batch size, examples with one, batch size) or None."""

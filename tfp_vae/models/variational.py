@@ -20,6 +20,7 @@ from tfp_vae.data import Kind, Split
 from tfp_vae.layers import BayesianLayer
 from tfp_vae.layers.noise import ESTIMATOR, Noise, use
 from tfp_vae.models.intake import DEFAULT_BATCH_SIZE, Intake
+from tfp_vae.models.loop import Looping
 from tfp_vae.models.metrics import Bound
 from tfp_vae.objectives import Terms
 
@@ -27,7 +28,7 @@ _TRAINING, _EVALUATION, _CALLER = 0, 1, 2
 _WEIGHTS = 2**30  # folded into the key of a batch for the noise of Bayesian layers
 
 
-class VariationalModel(Intake, keras.Model):
+class VariationalModel(Intake, Looping, keras.Model):
     """A Keras model trained on an objective of `Terms`.
 
     Args:
@@ -268,12 +269,13 @@ class VariationalModel(Intake, keras.Model):
                 )
             self._adapt_once(split)
             self.data_kind = split.kind
-        validation_data = self._validation(validation_data, batch_size)
+        validation_data, self.validation_feed = self._validation(validation_data, batch_size)
         if isinstance(x, Split) or (
             is_array and (y is None or self.supervised) and not (weighted or cut)
         ):
             batch_size = batch_size or min(DEFAULT_BATCH_SIZE, len(split))
-            x, set_epoch = self._stream(split, batch_size, kwargs)
+            x, self.training_feed, set_epoch = self._stream(split, batch_size, kwargs)
+            set_epoch = keras.callbacks.LambdaCallback(on_epoch_begin=set_epoch)
             callbacks = [set_epoch, *keras.tree.flatten(callbacks or [])]
             y = batch_size = None
         else:
@@ -288,12 +290,14 @@ class VariationalModel(Intake, keras.Model):
                     UserWarning,
                     stacklevel=2,
                 )
+            x, y = self.to_keras(x, y)
         if isinstance(x, tf.data.Dataset):
             kwargs["shuffle"] = False  # a dataset brings its order
-        x, y = self.to_keras(x, y)
-        return super().fit(
-            x, y, batch_size, epochs, verbose, callbacks, validation_data=validation_data, **kwargs
-        )
+        kwargs["validation_data"] = validation_data
+        try:
+            return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
+        finally:
+            self.release_feeds()
 
     def _check_compiled(self):
         for name, given in (("loss", self._compile_loss), ("metrics", self._compile_metrics)):
@@ -307,17 +311,21 @@ class VariationalModel(Intake, keras.Model):
     def evaluate(self, x=None, y=None, batch_size=None, *args, **kwargs):
         """Evaluates as `keras.Model.evaluate` does; `x` may also be a `Split`."""
         weighted = kwargs.get("sample_weight") is not None
-        if kwargs.get("_use_cached_eval_dataset"):  # looked at before
-            pass
+        feed = None
+        if kwargs.get("_use_cached_eval_dataset"):  # fit has looked at it before
+            feed = self.validation_feed
         elif not weighted and (y is None or self.supervised):
-            x, y = self._one_pass(x, y, batch_size, "evaluation")
+            x, y, feed = self._one_pass(x, y, batch_size, "evaluation")
             batch_size = None if isinstance(x, tf.data.Dataset) else batch_size
         else:
             x, y = self._checked(x, y, "evaluation")
             y = x if y is None else y  # Keras drops weights without targets
-        if not kwargs.get("_use_cached_eval_dataset"):
             x, y = self.to_keras(x, y)
-        return super().evaluate(x, y, batch_size, *args, **kwargs)
+        self.test_feed = feed
+        try:
+            return super().evaluate(x, y, batch_size, *args, **kwargs)
+        finally:
+            self.test_feed = None
 
     def predict(self, x, batch_size=None, *args, **kwargs):
         """Predicts as `keras.Model.predict` does; `x` may also be a `Split`."""

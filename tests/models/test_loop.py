@@ -1,0 +1,183 @@
+"""Training from memory gives what stock Keras gives through tf.data, to the last bit."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfp_vae as tv
+from tfp_vae.data import UNLABELLED, Kind, Split
+from tfp_vae.models import loop
+from tfp_vae.models.loop import Loop
+
+N = 22  # no multiple of the batch size: the last batch is a short one
+STEPS = 4  # per execution: no divisor of the steps of an epoch
+
+
+@pytest.fixture
+def through_tf_data(monkeypatch):
+    """Returns a function after which all data count as too large to stay in memory."""
+    return lambda: monkeypatch.setattr("tfp_vae.models.intake.MOST_BYTES", 0)
+
+
+def _split(count=N, labels=None):
+    rng = np.random.default_rng(0)
+    return Split(rng.random((count, 4, 4, 1), np.float32), Kind.DYNAMIC, labels)
+
+
+def _vae():
+    return tv.VAE(
+        prior=tv.priors.StandardNormal(2),
+        encoder=tv.encoders.Gaussian(tv.networks.mlp([8]), 2),
+        decoder=tv.decoders.Bernoulli(tv.networks.mlp([8]), (4, 4, 1)),
+    )
+
+
+def _m2():
+    return tv.M2(
+        prior=tv.priors.StandardNormal(2),
+        encoder=tv.encoders.Gaussian(tv.networks.mlp([8]), 2),
+        decoder=tv.decoders.Bernoulli(tv.networks.mlp([8]), (4, 4, 1)),
+        classifier=keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)]),
+        num_classes=3,
+    )
+
+
+def _network():
+    layers = [keras.layers.Flatten(), tv.layers.DenseReparameterization(3)]
+    return tv.BayesianNetwork(keras.Sequential(layers), num_classes=3)
+
+
+def _run(make, split, steps=STEPS, jit=False, **options):
+    keras.utils.set_random_seed(0)
+    model = make()
+    model.compile(optimizer="adam", steps_per_execution=steps, jit_compile=jit)
+    history = model.fit(split, batch_size=5, epochs=3, verbose=0, **options)
+    return model, history.history
+
+
+LABELS = np.arange(N) % 3
+FEW = np.where(np.arange(N) < 6, LABELS, UNLABELLED)
+
+
+@pytest.mark.parametrize(
+    ("make", "labels", "steps", "jit"),
+    [
+        (_vae, None, STEPS, False),
+        (_vae, None, 1, False),
+        (_vae, None, STEPS, True),
+        (_m2, FEW, STEPS, False),
+        (_network, LABELS, STEPS, False),
+    ],
+    ids=["vae", "single_steps", "xla", "semi_supervised", "bayesian"],
+)
+def test_training_from_memory_equals_training_through_tf_data(
+    through_tf_data, make, labels, steps, jit
+):
+    split = _split(labels=labels)
+    validation = _split(8, None if labels is None else LABELS[:8])
+    ours, history = _run(make, split, steps, jit, validation_data=validation)
+    assert isinstance(ours.train_function, Loop)
+    assert isinstance(ours.test_function, Loop)
+    through_tf_data()
+    stock, expected = _run(make, split, steps, jit, validation_data=validation)
+    assert not isinstance(stock.train_function, Loop)
+    assert history == expected
+    for one, other in zip(ours.get_weights(), stock.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_epochs_that_are_no_passes_go_on_where_the_last_one_ended(through_tf_data):
+    _, history = _run(_vae, _split(), steps_per_epoch=7)
+    through_tf_data()
+    _, expected = _run(_vae, _split(), steps_per_epoch=7)
+    assert history == expected
+
+
+def test_class_weights_count_as_through_tf_data(through_tf_data):
+    weights = {0: 1.0, 1: 3.0, 2: 0.5}
+    model, history = _run(_network, _split(labels=LABELS), class_weight=weights)
+    assert not isinstance(model.train_function, Loop)
+    _, without = _run(_network, _split(labels=LABELS))
+    assert history["loss"] != without["loss"]
+
+
+def test_evaluation_from_memory_equals_that_through_tf_data(through_tf_data):
+    model, _ = _run(_vae, _split())
+    ours = model.evaluate(_split(), batch_size=5, verbose=0, return_dict=True)
+    through_tf_data()
+    assert model.evaluate(_split(), batch_size=5, verbose=0, return_dict=True) == ours
+
+
+def test_an_evaluation_within_a_training_disturbs_nothing():
+    split, other = _split(), _split(9)
+    seen = []
+
+    class Look(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(self.model.evaluate(other, verbose=0, return_dict=True)["elbo"])
+
+    _, expected = _run(_vae, split, validation_data=_split(8))
+    keys = ("elbo", "val_elbo")
+    model, history = _run(_vae, split, validation_data=_split(8), callbacks=[Look()])
+    assert len(seen) == 6
+    # The metrics of the epoch so far are reset by Keras; what is learned is not touched.
+    assert history["val_elbo"] == expected["val_elbo"], keys
+    assert model.evaluate(other, verbose=0, return_dict=True)["elbo"] == seen[-1]
+
+
+def test_callbacks_hear_of_every_execution_and_may_stop_it():
+    heard = []
+
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            heard.append((batch, sorted(logs)))
+            self.model.stop_training = len(heard) == 3
+
+    model, history = _run(_vae, _split(), callbacks=[Stop()])
+    assert [batch for batch, _ in heard] == [3, 7, 3]
+    assert {"elbo", "kl", "loss"} <= set(heard[0][1])
+    assert len(history["loss"]) == 2
+    assert int(model.optimizer.iterations) == 5 + STEPS
+
+
+def test_the_step_is_traced_once_for_all_epochs_and_calls():
+    traced = []
+
+    class Counting(tv.VAE):
+        def train_step(self, data):
+            traced.append(tf.inside_function())
+            return super().train_step(data)
+
+    def make():
+        vae = _vae()
+        return Counting(vae.prior, vae.encoder, vae.decoder)
+
+    split = _split()
+    model, _ = _run(make, split)
+    model.fit(split, batch_size=5, epochs=2, verbose=0)
+    assert traced == [True]
+    model.fit(split, batch_size=6, epochs=1, verbose=0)  # other shapes, another graph
+    assert traced == [True, True]
+
+
+def test_data_are_let_go_after_training():
+    model, _ = _run(_vae, _split(), validation_data=_split(8))
+    assert model.training_feed is model.validation_feed is model.test_feed is None
+    for function in (model.train_function, model.test_function):
+        assert function._feed is None
+        with pytest.raises(StopIteration):
+            function()
+
+
+def test_eager_models_and_large_data_go_through_tf_data(monkeypatch):
+    model = _vae()
+    model.compile(optimizer="adam", run_eagerly=True)
+    assert not model.stays_in_memory(_split())
+    model.compile(optimizer="adam")
+    assert model.stays_in_memory(_split())
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        assert not model.stays_in_memory(_split())
+    monkeypatch.setattr("tfp_vae.models.intake.MOST_BYTES", _split().stored.nbytes - 1)
+    assert not model.stays_in_memory(_split())
+    assert loop.MOST_BYTES == 2**31

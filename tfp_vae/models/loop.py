@@ -1,0 +1,158 @@
+"""Many steps in one call: batches are made inside the graph, from data that stay in memory.
+
+Stock Keras makes two tf.data iterators per epoch and traces the step four times; with small data
+that takes longer than the training. Here an epoch needs no iterator, and the step is traced once.
+"""
+
+import tensorflow as tf
+
+from tfp_vae.data import Feed
+
+MOST_BYTES = 2**31  # of data that are kept in memory as tensors; tf.data reads larger ones
+
+
+class Loop:
+    """Runs the batches of a feed, as the train or test function of a Keras model.
+
+    Args:
+        model: a compiled `VariationalModel`.
+        step: its `train_step` or `test_step`.
+        feed: what the first batches come from.
+
+    `begin` says which batches are the next ones, calling the loop runs some of them.
+    """
+
+    def __init__(self, model, step, feed: Feed):
+        self._model, self._step = model, step
+        if model.jit_compile:
+            self._step = tf.function(step, autograph=False, jit_compile=True, reduce_retracing=True)
+        self._signature = feed.signature
+        self._steps = None  # traced when it is first called
+        self._feed = self._order = None
+        self._position = self._left = 0
+
+    def fits(self, feed: Feed) -> bool:
+        """Returns whether the batches of `feed` can run in the same graph as those so far."""
+        return self._signature == feed.signature
+
+    def begin(self, feed: Feed, epoch: int = 0) -> None:
+        """Goes to the first batch of pass number `epoch` over `feed`, for one pass."""
+        self._feed, self._order = feed, None
+        self._position, self._left = epoch * feed.num_batches, feed.num_batches
+
+    def go_on(self, num_batches: int) -> None:
+        """Allows `num_batches` more batches, over the end of the pass if need be."""
+        self._left = num_batches
+
+    def release(self) -> None:
+        """Lets go of the data."""
+        self._feed = self._order = None
+        self._left = 0
+
+    def __call__(self, iterator=None) -> dict:
+        """Runs the next `steps_per_execution` batches, or those left, and returns the metrics.
+
+        Args:
+            iterator: what Keras iterates over, a placeholder of as many elements as batches.
+
+        Raises:
+            StopIteration: if no batch is left.
+        """
+        if not self._left:
+            raise StopIteration
+        wanted = min(self._model.steps_per_execution, self._left)
+        self._left -= wanted
+        while wanted:
+            epoch, first = divmod(self._position, self._feed.num_batches)
+            if self._order is None or first == 0:
+                self._order = self._feed.order(tf.constant(epoch, tf.int64))
+            count = min(wanted, self._feed.num_batches - first)
+            given = (self._feed.arrays, self._order, tf.constant(first, tf.int64))
+            logs = self._run(*given, tf.constant(count, tf.int64))
+            self._position += count
+            wanted -= count
+        return logs
+
+    def _run(self, *arguments):
+        if self._steps is None:
+            optimizer = self._model.optimizer
+            if optimizer is not None and not optimizer.built:
+                optimizer.build(self._model.trainable_variables)
+            # One concrete function: a `tf.function` is traced anew when it is called again.
+            function = tf.function(self._all_steps, autograph=False)
+            self._steps = function.get_concrete_function(*arguments)
+        return self._steps(*arguments)
+
+    def _all_steps(self, arrays, order, first, count):
+        feed, last = self._feed, first + count - 1
+
+        def run(batch):
+            x, *rest = batch
+            x, y = self._model.to_keras(x, *rest[:1] or [None])
+            self._step((x, y, *rest[1:]) if rest else x)
+
+        def body(step, batch):
+            # The next batch needs nothing of this step: TensorFlow makes it meanwhile.
+            following = feed.batch(arrays, order, tf.minimum(step + 1, last))
+            run(batch)
+            return step + 1, following
+
+        batch = feed.batch(arrays, order, first)
+        if self._model.steps_per_execution == 1:
+            run(batch)
+        else:
+            shapes = [tf.TensorShape([None, *part.shape[1:]]) for part in batch]
+            tf.while_loop(
+                lambda step, _: step <= last,
+                body,
+                (first, batch),
+                shape_invariants=(first.shape, tuple(shapes)),
+            )
+        return self._model.get_metrics_result()
+
+
+class Looping:
+    """The part of a Keras model that trains and evaluates with a `Loop` where there is a feed.
+
+    A mix-in; `fit` and `evaluate` of the model set the feeds.
+
+    Attributes:
+        training_feed: (feed, first pass) of the `fit` that is running, or None.
+        validation_feed: feed of its validation data, or None.
+        test_feed: feed of the `evaluate` that is running, or None.
+    """
+
+    training_feed = validation_feed = test_feed = None
+
+    def make_train_function(self, force=False):
+        """Makes what Keras calls for every execution: a `Loop` where there is a feed."""
+        if self.training_feed is None:
+            self._forget_loop("train_function")
+            return super().make_train_function(force)
+        feed, epoch = self.training_feed
+        self._make_loop("train_function", self.train_step, feed, force)
+        self.train_function.begin(feed, epoch)
+
+    def make_test_function(self, force=False):
+        """Makes what Keras calls for every execution: a `Loop` where there is a feed."""
+        if self.test_feed is None:
+            self._forget_loop("test_function")
+            return super().make_test_function(force)
+        self._make_loop("test_function", self.test_step, self.test_feed, force)
+        self.test_function.begin(self.test_feed)
+
+    def _make_loop(self, name, step, feed, force):
+        made = getattr(self, name)
+        if force or not (isinstance(made, Loop) and made.fits(feed)):
+            setattr(self, name, Loop(self, step, feed))
+
+    def _forget_loop(self, name):
+        if isinstance(getattr(self, name), Loop):
+            setattr(self, name, None)
+
+    def release_feeds(self) -> None:
+        """Lets go of the data of a `fit` that is over; what was compiled stays."""
+        self.training_feed = self.validation_feed = None
+        for function in (self.train_function, self.test_function):
+            if isinstance(function, Loop):
+                function.release()

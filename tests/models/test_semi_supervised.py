@@ -18,14 +18,15 @@ def _split(images, labels=FEW, name="train"):
 
 
 def _model(**options):
-    model = tv.M2(
-        prior=tv.priors.StandardNormal(2),
-        encoder=tv.encoders.Gaussian(tv.networks.mlp([8]), 2),
-        decoder=tv.decoders.Bernoulli(tv.networks.mlp([8]), SHAPE),
-        classifier=keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(CLASSES)]),
-        num_classes=CLASSES,
-        **options,
-    )
+    plain = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(CLASSES)])
+    parts = {
+        "prior": tv.priors.StandardNormal(2),
+        "encoder": tv.encoders.Gaussian(tv.networks.mlp([8]), 2),
+        "decoder": tv.decoders.Bernoulli(tv.networks.mlp([8]), SHAPE),
+        "classifier": plain,
+        "num_classes": CLASSES,
+    }
+    model = tv.M2(**(parts | options))
     model.compile(optimizer=keras.optimizers.Adam(1e-2), jit_compile=False)
     return model
 
@@ -131,6 +132,17 @@ def test_each_batch_has_both_sorts_and_weights_make_its_mean_that_of_all_data(im
     other = [y.numpy() for _, y, _ in model.feed(split, 8).dataset(1)]
     np.testing.assert_array_equal(again, [y.numpy() for _, y, _ in batches])
     assert not np.array_equal(again, other)
+
+
+def test_a_classifier_that_augments_does_so_in_training_only(images):
+    augmenting = keras.Sequential(
+        [keras.layers.RandomTranslation(0.5, 0.5), keras.layers.Flatten(), keras.layers.Dense(3)]
+    )
+    model = _model(classifier=augmenting)
+    probs = model.classify(images).probs
+    np.testing.assert_array_equal(model.classify(images).probs, probs)
+    in_training = tf.nn.softmax(model.recognition(images, training=True).logits)
+    assert not np.allclose(in_training, probs)
 
 
 @pytest.mark.parametrize("labels", [FEW, LABELS], ids=["few", "all"])

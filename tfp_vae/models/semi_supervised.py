@@ -138,7 +138,8 @@ class M2(ConditionalVAE):
 
     def recognition(self, x, training=None) -> tfd.Categorical:
         """Returns q(y|x), batch shape [B]."""
-        logits = self.classifier(tf.cast(x, tf.float32), training=training)
+        # Not None: layers that augment images take that for training.
+        logits = self.classifier(tf.cast(x, tf.float32), training=bool(training))
         return tfd.Categorical(logits=tf.cast(logits, tf.float32))
 
     def call(self, x, training=None, num_samples=None, seed=None) -> RecognizedPass:

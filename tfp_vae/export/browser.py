@@ -44,12 +44,14 @@ def find() -> str:
         if path:
             return path
     raise FileNotFoundError(
-        f"A page is checked in Chromium, which is not installed. Expected one of {', '.join(NAMES)} "
-        "on the PATH (Debian: apt-get install chromium). Received none."
+        "A page is checked in Chromium, which is not installed (Debian: apt-get install chromium). "
+        f"Expected one of {', '.join(NAMES)} on the PATH. Received none."
     )
 
 
-def check(path: "str | pathlib.Path", latents, expected, labels=None, timeout: float = 120) -> float:
+def check(
+    path: "str | pathlib.Path", latents, expected, labels=None, timeout: float = 120
+) -> float:
     """Returns max |mean of the page - expected| over all latents, from Chromium in a new process.
 
     Args:

@@ -78,8 +78,9 @@ def render(model: VAE, *, examples=None, language: str = "en") -> str:
     values = describe(model, examples)
     words = json.loads(_file("texts", f"{language}.json"))
     values["words"] = words["script"]
-    style, script = _file("templates", "explorer.css"), "".join(
-        _file("templates", name) for name in _SCRIPTS
+    style, script = (
+        _file("templates", "explorer.css"),
+        "".join(_file("templates", name) for name in _SCRIPTS),
     )
     policy = (
         "default-src 'none'; img-src data:; "
@@ -89,27 +90,44 @@ def render(model: VAE, *, examples=None, language: str = "en") -> str:
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
         _file("templates", "explorer.html")
     )
-    latent, points = values["latent"], values["points"]
+    latent = values["latent"]
     return template.render(
         lang={"zh": "zh-Hans"}.get(language, language),
         t=words["page"],
-        lead=words["page"]["lead_plane" if latent["dim"] > 1 else "lead_line"],
-        facts=words["page"]["facts"].format(
-            latent_dim=latent["dim"],
-            shape=" × ".join(str(size) for size in values["decoder"]["head"]["shape"]),
-            weights=f"{values['num_weights']:,}",
-        ),
+        **_sentences(values, words["page"]),
         has_plane=latent["dim"] > 1,
+        is_image=values["picture"]["is_image"],
         classes=values["classes"],
         sliders=len(latent["directions"]),
-        axis=words["page"]["dimension" if latent["plain"] else "direction"],
-        points_note=words["page"]["points"].format(count=f"{points['count']:,}") if points else "",
         policy=policy,
         style=Markup(style),
         script=Markup(script),
         # No text of the data can end the element that holds it.
         values=Markup(json.dumps(values, allow_nan=False).replace("<", "\\u003c")),
     )
+
+
+def _sentences(values: Mapping, words: Mapping) -> "dict[str, str]":
+    latent, points = values["latent"], values["points"]
+    likelihood = "p(x|z, y)" if values["decoder_sees_class"] else "p(x|z)"
+    lead = words["lead_plane" if latent["dim"] > 1 else "lead_line"]
+    facts = words["facts"].format(
+        latent_dim=latent["dim"],
+        shape=" × ".join(str(size) for size in values["decoder"]["head"]["shape"]),
+        weights=f"{values['num_weights']:,}",
+    )
+    notes = [words["help"]]
+    if values["prior"]["is_standard"]:
+        notes.append(words["circles"])
+    if points:
+        notes.append(words["points"].format(count=f"{points['count']:,}"))
+    return {
+        "lead": lead.format(likelihood=likelihood),
+        "mean": words["picture"].format(likelihood=likelihood),
+        "axis": words["dimension" if latent["plain"] else "direction"],
+        "help": words["space"].join(notes),
+        "facts": words["space"].join([facts, words["private"]]),
+    }
 
 
 def describe(model: VAE, examples=None) -> dict:
@@ -127,15 +145,16 @@ def describe(model: VAE, examples=None) -> dict:
         )
     steps = decoder_steps(model.decoder)
     split = None if examples is None else model.as_split(_thinned(examples), "examples")
+    prior = _prior(model, classes)
     values, cloud = _encoded(model, split)
-    latent = _view(cloud, _centre(model, classes))
+    latent = _view(cloud, np.mean(prior["loc"], axis=0))
     return {
         "decoder": {"steps": steps.steps, "head": steps.head},
         "weights": _base64(steps.weights),
         "num_weights": int(steps.weights.size),
         "classes": classes,
         "decoder_sees_class": bool(classes) and model.decoder_sees_condition,
-        "prior": _prior(model, classes),
+        "prior": prior,
         "latent": latent,
         "picture": {"is_image": _is_image(model), "range": _range(model, values)},
         "points": None if split is None else _points(split, cloud, latent),
@@ -177,12 +196,9 @@ def _prior(model: VAE, classes: "int | None") -> dict:
             "A web page draws latents from a normal prior. Expected a MultivariateNormalDiag. "
             f"Received {type(prior).__name__}."
         )
-    loc, scale = (np.atleast_2d(p.numpy()).tolist() for p in (prior.mean(), prior.stddev()))
-    return {"loc": loc, "scale": scale}
-
-
-def _centre(model: VAE, classes: "int | None") -> np.ndarray:
-    return np.mean(_prior(model, classes)["loc"], axis=0)
+    loc, scale = (np.atleast_2d(p.numpy()) for p in (prior.mean(), prior.stddev()))
+    is_standard = bool((loc == 0).all() and (scale == 1).all())
+    return {"loc": loc.tolist(), "scale": scale.tolist(), "is_standard": is_standard}
 
 
 def _view(cloud: np.ndarray, centre: np.ndarray) -> dict:

@@ -57,6 +57,7 @@ const drawImage = (mean) => {
   return words.image.replace("{height}", height).replace("{width}", width)
     .replace("{mean}", average.toFixed(2));
 };
+const short = (x) => String(Number(x.toPrecision(2))).replace("-", "−");
 const drawBars = (mean) => {
   const [context, width, height] = sized(canvas);
   const pad = { top: 14, right: 12, bottom: 26, left: 40 };
@@ -70,7 +71,7 @@ const drawBars = (mean) => {
   context.textBaseline = "middle";
   for (const value of new Set([bottom, 0, top])) {
     if (value < bottom || value > top) continue;
-    context.fillText(value.toPrecision(2).replace("0.0", "0"), pad.left - 6, y(value));
+    context.fillText(short(value), pad.left - 6, y(value));
     context.beginPath();
     context.moveTo(pad.left, y(value));
     context.lineTo(width - pad.right, y(value));
@@ -83,7 +84,7 @@ const drawBars = (mean) => {
     const x = pad.left + i * step, gap = step > 4 ? step * 0.15 : 0;
     context.fillStyle = style("--bar");
     context.fillRect(x + gap, Math.min(origin, y(value)), step - 2 * gap, Math.abs(y(value) - origin));
-    if (mean.length <= 20) {
+    if (step >= 18) {
       context.fillStyle = style("--muted");
       context.fillText(i + 1, x + step / 2, height - pad.bottom / 2);
     }
@@ -95,22 +96,24 @@ const drawBars = (mean) => {
 // The plane.
 const plane = find("plane");
 const places = points && unpack(points.places);
-const isStandard = prior.loc.every((loc) => loc.every((x) => x === 0)) &&
-  prior.scale.every((scale) => scale.every((x) => x === 1));
 const drawPlane = () => {
   const [context, size] = sized(plane);
   const unit = size / (2 * latent.extent), at = (t) => size / 2 + t * unit;
   context.clearRect(0, 0, size, size);
   context.lineWidth = 1;
+  context.font = "11px " + style("--sans");
+  context.textAlign = "center";
   for (let t = -Math.floor(latent.extent); t <= latent.extent; t++) {
     context.strokeStyle = style(t === 0 ? "--line" : "--grid");
     context.beginPath();
     context.moveTo(at(t), 0), context.lineTo(at(t), size);
     context.moveTo(0, at(t)), context.lineTo(size, at(t));
     context.stroke();
+    context.fillStyle = style("--muted");
+    if (t && Math.abs(t) < latent.extent - 0.2) context.fillText(String(t).replace("-", "−"), at(t), size - 8);
   }
   context.strokeStyle = style("--line");
-  for (let r = 1; r <= 3 && isStandard; r++) {
+  for (let r = 1; r <= 3 && prior.is_standard; r++) {
     context.beginPath();
     context.arc(at(0), at(0), r * unit, 0, 2 * Math.PI);
     context.stroke();
@@ -118,7 +121,7 @@ const drawPlane = () => {
   for (let i = 0; places && i < points.count; i++) {
     const label = points.labels ? points.labels[i] : -1;
     // Points of another class than the chosen one step back.
-    context.globalAlpha = classes && points.labels && label !== state.label ? 0.12 : 0.55;
+    context.globalAlpha = classes && points.labels && label !== state.label ? 0.2 : 0.65;
     context.fillStyle = label < 0 ? style("--muted") : colorOf(label);
     context.beginPath();
     context.arc(at(places[2 * i]), at(-places[2 * i + 1]), Math.max(2, size / 180), 0, 2 * Math.PI);
@@ -217,7 +220,6 @@ for (const chip of document.querySelectorAll("i[data-label]")) {
   if (points && points.labels) chip.style.background = colorOf(Number(chip.dataset.label));
   else chip.remove();
 }
-if (plane && isStandard) find("circles").hidden = false;
 if (points && points.labels && !classes) {
   const legend = find("legend");
   for (const label of [...new Set(points.labels)].sort((a, b) => a - b)) {

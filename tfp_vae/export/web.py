@@ -78,10 +78,9 @@ def render(model: VAE, *, examples=None, language: str = "en") -> str:
     values = describe(model, examples)
     words = json.loads(_file("texts", f"{language}.json"))
     values["words"] = words["script"]
-    style, script = (
-        _file("templates", "explorer.css"),
-        "".join(_file("templates", name) for name in _SCRIPTS),
-    )
+    style = _file("templates", "explorer.css")
+    # In a function of its own: the page has one name for others, `tfpVae`.
+    script = "(() => {\n" + "".join(_file("templates", name) for name in _SCRIPTS) + "})();\n"
     policy = (
         "default-src 'none'; img-src data:; "
         f"style-src '{_hash(style)}'; script-src '{_hash(script)}'; "

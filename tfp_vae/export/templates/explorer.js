@@ -242,4 +242,5 @@ window.tfpVae = {
   latentDim: latent.dim,
   classes,
   state: () => ({ z: [...state.z], label: state.label }),
+  draw,
 };

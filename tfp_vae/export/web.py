@@ -145,7 +145,7 @@ def describe(model: VAE, examples=None) -> dict:
     steps = decoder_steps(model.decoder)
     split = None if examples is None else model.as_split(_thinned(examples), "examples")
     prior = _prior(model, classes)
-    values, cloud = _encoded(model, split)
+    cloud = _encoded(model, split)
     latent = _view(cloud, np.mean(prior["loc"], axis=0))
     return {
         "decoder": {"steps": steps.steps, "head": steps.head},
@@ -155,7 +155,7 @@ def describe(model: VAE, examples=None) -> dict:
         "decoder_sees_class": bool(classes) and model.decoder_sees_condition,
         "prior": prior,
         "latent": latent,
-        "picture": {"is_image": _is_image(model), "range": _range(model, values)},
+        "picture": {"is_image": _is_image(model), "range": _range(model)},
         "points": None if split is None else _points(split, cloud, latent),
     }
 
@@ -169,8 +169,8 @@ def _thinned(examples):
     return examples[index]
 
 
-def _encoded(model: VAE, split: "Split | None") -> "tuple[np.ndarray, np.ndarray]":
-    """Returns examples [N, ...] and the means of their posteriors [N, D]."""
+def _encoded(model: VAE, split: "Split | None") -> np.ndarray:
+    """Returns the means of the posteriors of the examples, [N, D]."""
     if split is not None:
         values, given = split.values(), model.given_of(split)
     else:
@@ -184,7 +184,7 @@ def _encoded(model: VAE, split: "Split | None") -> "tuple[np.ndarray, np.ndarray
                 tf.constant(values[here]), None if given is None else given[here]
             )
             means.append(posterior.mean().numpy())
-    return values, np.concatenate(means).astype(np.float64)
+    return np.concatenate(means).astype(np.float64)
 
 
 def _prior(model: VAE, classes: "int | None") -> dict:
@@ -236,11 +236,12 @@ def _is_image(model: VAE) -> bool:
     return len(model.decoder.event_shape) == 3
 
 
-def _range(model: VAE, values: np.ndarray) -> "list[float]":
+def _range(model: VAE) -> "list[float]":
     """Returns the values that are drawn darkest and brightest, or lowest and highest."""
     if model.data_kind is not None and model.data_kind is not Kind.REAL:
         return [0.0, 1.0]
-    low, high = float(values.min()), float(values.max())
+    means = model.generate(_DRAWS, seed=0)["mean"]
+    low, high = float(means.min()), float(means.max())
     if _is_image(model) and low >= 0 and high <= 1:
         return [0.0, 1.0]
     return [min(low, 0.0), high if high > low else low + 1.0]

@@ -101,16 +101,12 @@ const drawPlane = () => {
   const unit = size / (2 * latent.extent), at = (t) => size / 2 + t * unit;
   context.clearRect(0, 0, size, size);
   context.lineWidth = 1;
-  context.font = "11px " + style("--sans");
-  context.textAlign = "center";
   for (let t = -Math.floor(latent.extent); t <= latent.extent; t++) {
     context.strokeStyle = style(t === 0 ? "--line" : "--grid");
     context.beginPath();
     context.moveTo(at(t), 0), context.lineTo(at(t), size);
     context.moveTo(0, at(t)), context.lineTo(size, at(t));
     context.stroke();
-    context.fillStyle = style("--muted");
-    if (t && Math.abs(t) < latent.extent - 0.2) context.fillText(String(t).replace("-", "−"), at(t), size - 8);
   }
   context.strokeStyle = style("--line");
   for (let r = 1; r <= 3 && prior.is_standard; r++) {
@@ -128,6 +124,17 @@ const drawPlane = () => {
     context.fill();
   }
   context.globalAlpha = 1;
+  context.font = "11px " + style("--sans");
+  context.textAlign = "center";
+  for (let t = 1 - Math.ceil(latent.extent); t < latent.extent; t++) {
+    if (t === 0) continue;
+    context.lineWidth = 4;
+    context.strokeStyle = style("--sheet");
+    context.strokeText(short(t), at(t), size - 8);
+    context.fillStyle = style("--muted");
+    context.fillText(short(t), at(t), size - 8);
+  }
+  context.lineWidth = 1;
   const [x, y] = [at(along(0)), at(-along(1))];
   context.strokeStyle = style("--accent");
   context.globalAlpha = 0.35;

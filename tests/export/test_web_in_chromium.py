@@ -95,7 +95,7 @@ def browse(folder, page, *flags, phone=False, script=ACT):
         *("--window-size=1200,900", "--dump-dom", (frame if phone else copy).as_uri()),
     ]
     for _ in range(3):  # a frame may speak after the dump on a busy machine
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True)
         found = re.search(r'<pre id="answer">(.*?)</pre>', done.stdout, re.S)
         if found:
             break

@@ -10,6 +10,7 @@ import math
 import pathlib
 import stat
 import zipfile
+import zlib
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 # Bytes of each member once unpacked. A config of the largest networks has a few megabytes.
@@ -65,7 +66,9 @@ def read(path: pathlib.Path) -> "dict[str, bytes]":
     except Refused:
         raise
     except Exception as error:  # a damaged archive fails in as many ways as it has bytes
-        raise Refused("is truncated, damaged or no model file", one_line(error)) from error
+        damaged = "CRC" in str(error) or isinstance(error, zlib.error)
+        problem = "is damaged" if damaged else "is truncated or is no model file"
+        raise Refused(problem, one_line(error)) from error
 
 
 def _check_members(members: "list[zipfile.ZipInfo]") -> None:

@@ -63,7 +63,7 @@ def allowed_classes() -> "frozenset[tuple[str, str]]":
         "keras.metrics": keras.Metric,
         "keras.dtype_policies": keras.dtype_policies.DTypePolicy,
     }
-    found = {("keras", name) for name in ("Sequential", "Functional", "DTypePolicy")}
+    found = {("keras", name) for name in ("Sequential", "DTypePolicy")}
     found |= {("keras.src.models.functional", "Functional"), ("keras.models", "Sequential")}
     found |= {("keras.random", "SeedGenerator")}
     for module, kind in keras_like.items():

@@ -43,6 +43,9 @@ def write(
 ) -> pathlib.Path:
     """Writes the page of a model as `index.html` into a folder, whole or not at all.
 
+    It computes in float32, with sums in double precision, whatever the compute dtype of the model;
+    so a float32 model and its page agree to 1e-5, and a bfloat16 one to the precision of bfloat16.
+
     Args:
         model: a `VAE`, or a `ConditionalVAE` (or `M2`) of classes.
         folder: made if it is not there.

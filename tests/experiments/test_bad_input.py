@@ -198,7 +198,7 @@ def test_a_legacy_h5_file_is_refused_under_any_name(refused, model_folder):
     with pytest.raises(ValueError, match=r"HDF5.*Expected.*Received a \.h5 file"):
         tv.load(model_folder / "model.h5")
     (model_folder / "model.h5").rename(model_folder / "model.keras")
-    assert "is no model file" in refused("evaluate", "--run_dir=run")
+    assert "legacy HDF5 format" in refused("evaluate", "--run_dir=run")
 
 
 def test_a_model_is_not_evaluated_on_data_of_another_shape(refused, model_folder):

@@ -1,0 +1,258 @@
+"""Archives and weights that point elsewhere, promise too much or are damaged are refused."""
+
+import io
+import json
+import math
+import os
+import pickle
+import stat
+import subprocess
+import sys
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+from hostile_cases import make_vae, members, pack, refused
+
+import tfp_vae as tv
+from tfp_vae.export import allowed, archive
+
+CONFIG, METADATA, WEIGHTS = archive.CONFIG, archive.METADATA, archive.WEIGHTS
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    """Returns the members of a good file."""
+    return members(tmp_path_factory.mktemp("good"))
+
+
+@pytest.fixture
+def marker(tmp_path):
+    """Returns the file that a payload would leave, and checks that none did."""
+    marker = tmp_path / "ran"
+    yield marker
+    assert not marker.exists(), "the payload ran"
+
+
+def _payload(marker):
+    class Payload:
+        def __reduce__(self):
+            return (os.system, (f"touch {marker}",))
+
+    return pickle.dumps(Payload())
+
+
+# The archive.
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("../outside", "outside its folder"),
+        ("/tmp/outside", "outside its folder"),
+        ("..\\outside", "outside its folder"),
+        ("C:outside", "outside its folder"),
+        ("assets/layers/lookup/vocabulary.txt", "more in it"),
+        ("model.weights.npz", "more in it"),
+        ("config.json/", "more in it"),
+    ],
+)
+def test_no_member_beyond_the_three_is_unpacked(good, tmp_path, name, reason):
+    refused(pack(tmp_path / "bad.keras", {**good, name: b"x"}), reason)
+
+
+def test_a_link_in_the_archive_is_refused(good, tmp_path):
+    path = tmp_path / "bad.keras"
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in good.items():
+            member = zipfile.ZipInfo(name)
+            if name == WEIGHTS:
+                member.external_attr, content = (stat.S_IFLNK | 0o777) << 16, b"/etc/passwd"
+            file.writestr(member, content)
+    refused(path, "link or a device")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_members_of_one_name_are_refused(good, tmp_path):
+    path = pack(tmp_path / "bad.keras", good)
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr(CONFIG, b"{}")
+    refused(path, "each once")
+
+
+@pytest.mark.parametrize("name", [CONFIG, METADATA, WEIGHTS])
+def test_what_unpacks_to_too_much_is_refused_unpacked(good, tmp_path, name):
+    zeros = {**good, name: bytes(2**22)}
+    refused(pack(tmp_path / "bad.keras", zeros, zipfile.ZIP_DEFLATED), "too much")
+
+
+def test_an_archive_packed_again_comes_back(good, tmp_path):
+    path = pack(tmp_path / "packed.keras", good, zipfile.ZIP_DEFLATED)
+    assert tv.load(path).decoder.event_shape == (2, 1)
+    refused(pack(tmp_path / "packed.keras", good, zipfile.ZIP_LZMA), "another method")
+
+
+def test_a_config_that_is_too_deep_or_no_json_is_refused(good, tmp_path):
+    path = tmp_path / "bad.keras"
+    for text in (b"{", b"\xff", b"[" * 10**6):
+        refused(pack(path, {**good, CONFIG: text}), "damaged config|not one of our models")
+    deep = json.loads(good[CONFIG])
+    inner = deep
+    for _ in range(allowed.MOST_DEPTH + 1):
+        inner["more"] = inner = {}
+    refused(pack(path, {**good, CONFIG: json.dumps(deep).encode()}), "too deeply nested")
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".hdf5", ".zip", ""])
+def test_hdf5_is_refused_under_any_name(good, tmp_path, suffix):
+    # CVE-2025-9905: Keras reads it without safe mode.
+    path = tmp_path / f"model{suffix}"
+    path.write_bytes(good[WEIGHTS])
+    refused(path, "legacy HDF5.*may run code")
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".pkl", ".pt", ""])
+def test_a_pickle_is_refused_under_any_name(marker, tmp_path, suffix):
+    path = tmp_path / f"model{suffix}"
+    path.write_bytes(_payload(marker))
+    refused(path, "pickle.*runs code")
+
+
+# The weights.
+
+
+def _rewritten(good, change):
+    content = io.BytesIO(good[WEIGHTS])
+    with h5py.File(content, "r+") as file:
+        places = []
+        file.visititems(
+            lambda name, x: places.append(name) if isinstance(x, h5py.Dataset) else None
+        )
+        change(file, places[0])
+    return {**good, WEIGHTS: content.getvalue()}
+
+
+def _replace(make):
+    def change(file, place):
+        shape = file[place].shape
+        del file[place]
+        make(file, place, shape)
+
+    return change
+
+
+def _virtual(file, place, shape):
+    layout = h5py.VirtualLayout(shape, "f4")
+    layout[...] = h5py.VirtualSource("/tmp/secret.h5", "x", shape)
+    file.create_virtual_dataset(place, layout)
+
+
+def _cycle(file, place):
+    file["again"] = file["/"]
+
+
+WEIGHT_CHANGES = {
+    "external_link": _replace(
+        lambda f, p, s: f.__setitem__(p, h5py.ExternalLink("/tmp/secret.h5", "/x"))
+    ),
+    "soft_link": _replace(lambda f, p, s: f.__setitem__(p, h5py.SoftLink("/elsewhere"))),
+    # CVE-2026-1669: the values are in a file of the reader.
+    "external_values": _replace(
+        lambda f, p, s: f.create_dataset(
+            p, s, "f4", external=[("/etc/hostname", 0, 4 * math.prod(s))]
+        )
+    ),
+    "virtual_values": _replace(_virtual),
+    # CVE-2026-0897: a shape of many gigabytes with nothing behind it.
+    "shape_bomb": _replace(lambda f, p, s: f.create_dataset(p, (2**20, 2**20), "f4")),
+    "chunked_bomb": _replace(
+        lambda f, p, s: f.create_dataset(p, (2**20, 2**20), "f4", chunks=True, compression="gzip")
+    ),
+    "text": _replace(lambda f, p, s: f.__setitem__(p, "text")),
+    "references": _replace(lambda f, p, s: f.create_dataset(p, s, h5py.ref_dtype)),
+    "type": _replace(lambda f, p, s: f.__setitem__(p, np.dtype("f4"))),
+    "group_in_itself": _cycle,
+}
+
+
+@pytest.mark.parametrize("name", WEIGHT_CHANGES)
+def test_weights_hold_numbers_and_nothing_else(good, tmp_path, name):
+    changed = _rewritten(good, WEIGHT_CHANGES[name])
+    refused(pack(tmp_path / "bad.keras", changed), "weights")
+
+
+def test_weights_that_are_missing_or_of_another_shape_make_no_half_loaded_model(good, tmp_path):
+    for change in (
+        lambda file, place: file.__delitem__(place),
+        _replace(lambda file, place, shape: file.__setitem__(place, np.zeros(7, "f4"))),
+    ):
+        refused(pack(tmp_path / "bad.keras", _rewritten(good, change)), "could not be loaded")
+
+
+def test_an_optimizer_that_does_not_fit_is_an_error_and_no_fresh_start(tmp_path):
+    vae = make_vae()
+    vae.compile(optimizer="adam")
+    vae.save(tmp_path / "model.keras")
+    members = archive.read(tmp_path / "model.keras")
+
+    def drop(file, _):
+        del file["optimizer/vars/1"]
+
+    path = pack(tmp_path / "bad.keras", _rewritten(members, drop))
+    refused(path, "could not be loaded")
+
+
+# Damage.
+
+
+def _flipped(whole, rng):
+    content = bytearray(whole)
+    for place in rng.integers(0, len(whole), rng.integers(1, 4)):
+        content[place] ^= 1 << rng.integers(8)
+    return bytes(content)
+
+
+def test_hundreds_of_damaged_files_are_refused_or_harmlessly_the_same(good, tmp_path):
+    rng = np.random.default_rng(20260101)
+    whole = pack(tmp_path / "whole.keras", good).read_bytes()
+    damaged = [whole[:size] for size in [0, 1, *rng.integers(2, len(whole), 98)]]
+    damaged += [_flipped(whole, rng) for _ in range(300)]
+    damaged += [whole[:cut] + whole[cut + 1 :] for cut in rng.integers(0, len(whole), 50)]
+    path, same = tmp_path / "bad.keras", 0
+    for content in damaged:
+        path.write_bytes(content)
+        try:
+            members = archive.read(path)
+        except archive.Refused:
+            refused(path, "truncated|damaged|no model file|unpacks|link|outside|legacy|pickle")
+        else:  # dates, versions and other notes of the zip
+            assert members == good
+            same += 1
+    assert same < len(damaged) / 4, "most damage should be noticed"
+
+
+def test_damage_under_a_good_checksum_never_ends_the_interpreter(good, tmp_path):
+    # In a process of its own, as the C library under HDF5 could take this one along.
+    rng = np.random.default_rng(20260102)
+    folder = tmp_path / "resealed"
+    folder.mkdir()
+    for index in range(300):
+        head = bytearray(good[WEIGHTS])
+        for place in rng.integers(0, len(head), 3):
+            head[place] ^= 1 << rng.integers(8)
+        (folder / f"{index}").write_bytes(head)
+    code = (
+        "import pathlib, runpy, sys\n"
+        "archive = runpy.run_path(sys.argv[1])\n"  # alone, without TensorFlow
+        "for path in pathlib.Path(sys.argv[2]).iterdir():\n"
+        "    try:\n"
+        "        archive['check_weights'](path.read_bytes())\n"
+        "    except archive['Refused'] as refused:\n"
+        "        print(refused.problem)\n"
+        "print('end')\n"
+    )
+    command = [sys.executable, "-c", code, archive.__file__, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and done.stdout.endswith("end\n"), done.stderr[-500:]
+    assert "damaged weights" in done.stdout

@@ -252,9 +252,11 @@ class _Latent:
         """Returns `x`, `noise` and the class, once per class: [K B, ...], [S, K B, D], [K B]."""
         classes = self.model.num_classes
         label = tf.repeat(tf.range(classes), tf.shape(x)[0])
-        x = tf.tile(x, [classes] + [1] * (x.shape.rank - 1))
-        # The same noise under every class: what the classes have in common cancels.
-        return {"x": x, "noise": tf.tile(noise, [1, classes, 1]), "label": label}
+        # Joined, not tiled: LiteRT's converter takes a product with something tiled for one that
+        # broadcasts, and leaves the tiling out. The same noise under every class lets cancel what
+        # the classes have in common.
+        x, noise = tf.concat([x] * classes, axis=0), tf.concat([noise] * classes, axis=1)
+        return {"x": x, "noise": noise, "label": label}
 
     def _by_class(self, log_prob):
         by_class = tf.reshape(log_prob, [self.model.num_classes, -1])

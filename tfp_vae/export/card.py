@@ -83,8 +83,7 @@ def architecture(model: keras.Model) -> "list[dict]":
         owner = getattr(model, part)
         if not isinstance(owner, keras.Layer):
             continue
-        inside = [layer for layer in owner._flatten_layers() if not layer._layers]
-        for layer in inside or [owner]:
+        for layer in _leaves(owner):
             config = layer.get_config()
             options = {key: config[key] for key in _OPTIONS if config.get(key) is not None}
             found.append(
@@ -98,8 +97,15 @@ def architecture(model: keras.Model) -> "list[dict]":
     return found
 
 
+def _leaves(layer: keras.Layer) -> "list[keras.Layer]":
+    """Returns the layers inside a layer that have no layers inside, first to last."""
+    if isinstance(layer, keras.layers.InputLayer):
+        return []
+    return [leaf for inner in layer._layers for leaf in _leaves(inner)] or [layer]
+
+
 def _plain(value):
-    """Returns a serialised Keras object in short: {class: config} in the place of registry names."""
+    """Returns a serialised Keras object in short, as {class: arguments}."""
     if isinstance(value, dict) and "class_name" in value:
         inside = {k: v for k, v in value.get("config", {}).items() if k not in ("name", "dtype")}
         return {value["class_name"]: _plain(inside)}
@@ -129,10 +135,10 @@ def _limits(package: Package, facts: Mapping) -> "list[str]":
         "a low entropy is no sign that an example is a familiar one.",
     ]
     if isinstance(package.model, VAE):
-        size = facts.get("test_effective_sample_size", facts.get("effective_sample_size"))
-        measured = "" if size is None else f" (median effective sample size {size:.3g} in training)"
+        size = facts.get("effective_sample_size_median")
+        measured = "" if size is None else f" (median effective sample size of the run: {size:.3g})"
         limits += [
-            "elbo and log_prob are lower bounds of log p(x) in expectation, in nats, and comparable "
+            "elbo and log_prob are lower bounds of log p(x) in expectation, in nats, comparable "
             f"only for data of the same kind and binarisation{measured}.",
             "Means of p(x|z) are smoother than examples are: they are no draws of x.",
         ]
@@ -149,8 +155,8 @@ def _limits(package: Package, facts: Mapping) -> "list[str]":
             "the log-likelihood among the metrics for how far it was right on test data."
         )
     limits.append(
-        "SavedModel refuses NaN, infinity, empty batches and impossible classes with an error. ONNX "
-        "and LiteRT have no assertions: such examples are answered with NaN, each example for "
+        "SavedModel refuses NaN, infinity, empty batches and impossible classes with an error. "
+        "ONNX and LiteRT have no assertions: such examples are answered with NaN, each example for "
         "itself, and an empty batch with an empty answer. Shapes and types are checked by every "
         "runtime."
     )
@@ -201,8 +207,8 @@ def render(card: Mapping) -> str:
         "",
         "## Signatures",
         "",
-        "B examples, S samples, both free. SavedModel: what is random takes a `seed`, int32 [2]; the "
-        "same seed gives the same answer. ONNX and LiteRT: the noise is an input, standard normal "
+        "B examples, S samples, both free. SavedModel: what is random takes a `seed`, int32 [2]; "
+        "the same seed gives the same answer. ONNX and LiteRT: the noise is an input, standard normal "
         f"numbers. Of SavedModel S = {card['num_samples']}. log_prob of more samples than fit a "
         "request is the log of the mean of the exponentials of several answers.",
         "",
@@ -218,7 +224,7 @@ def render(card: Mapping) -> str:
     sizes = [
         (
             a["path"],
-            formats.FORMATS[a["format"]].meaning if a["format"] in formats.FORMATS else a["format"],
+            _MEANINGS.get(a["format"], a["format"]),
             f"{a['size']:,}",
             a["sha256"][:12],
         )
@@ -241,6 +247,9 @@ def render(card: Mapping) -> str:
     return "\n".join(lines)
 
 
+_MEANINGS = {name: each.meaning for name, each in formats.FORMATS.items()} | {
+    "litert_quantised": "LiteRT with weights of 8 bits: smaller, not exact"
+}
 _ROW = ("part", "layer", "parameters")
 
 
@@ -255,7 +264,8 @@ def _metrics(metrics: Mapping) -> "list[str]":
 
 def _table(heads, rows) -> "list[str]":
     lines = [heads, ["---"] * len(heads), *rows]
-    return ["| " + " | ".join("" if c is None else str(c) for c in row) + " |" for row in lines]
+    cells = [["" if c is None else str(c).replace("|", "\\|") for c in row] for row in lines]
+    return [f"| {' | '.join(row)} |" for row in cells]
 
 
 def _words(value) -> str:

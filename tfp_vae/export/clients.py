@@ -72,9 +72,11 @@ def same(answers: dict, expected: dict) -> bool:
 
 def impossible(inputs: dict, values: "list[dict]") -> "dict[str, dict]":
     """Returns requests that have no answer, by what is wrong with them."""
-    first = next(value for value in values if "B" in value["shape"] and value["role"] == "data") if (
-        any("B" in value["shape"] and value["role"] == "data" for value in values)
-    ) else next((value for value in values if "B" in value["shape"]), None)
+    first = (
+        next(value for value in values if "B" in value["shape"] and value["role"] == "data")
+        if (any("B" in value["shape"] and value["role"] == "data" for value in values))
+        else next((value for value in values if "B" in value["shape"]), None)
+    )
     if first is None:  # as `sample` of a seed, whose only number is how many
         return {"none asked for": {**inputs, "count": np.int32(0)}}
     name, good = first["name"], inputs[first["name"]]

@@ -267,9 +267,7 @@ class _Latent:
         return self._by_class(self.log_prob(**self._under_every_class(x, noise))["log_prob"])
 
     def draw_predict(self, key, x):
-        noise = normal_noise(
-            self.many, fold_in(key, 0), B=tf.shape(x)[0], S=self.num_samples
-        )
+        noise = normal_noise(self.many, fold_in(key, 0), B=tf.shape(x)[0], S=self.num_samples)
         every = self._under_every_class(x, noise)
         return self._by_class(self.streamed(key, **every)["log_prob"])
 

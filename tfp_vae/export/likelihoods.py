@@ -59,7 +59,7 @@ def _log_share(a: tf.Tensor) -> tf.Tensor:
 
 
 def _mean_of_continuous_bernoulli(logits: tf.Tensor) -> tf.Tensor:
-    """Returns 1 / (1 - exp(-l)) - 1 / l, which is 1/2 at l = 0 (Loaiza-Ganem & Cunningham, 2019)."""
+    """Returns 1 / (1 - exp(-l)) - 1 / l, 1/2 at l = 0 (Loaiza-Ganem & Cunningham, 2019)."""
     a = tf.abs(logits)
     small = a < _SMALL
     safe = tf.where(small, 1.0, a)

@@ -7,8 +7,8 @@ only.
 # ONNX: the default domain, nothing random, and of that what the exporter is known to write.
 ONNX = frozenset(
     """
-    Abs Add And Cast Clip Concat Constant ConstantOfShape Conv ConvTranspose CumSum Div Elu Equal Erf
-    Exp Expand Flatten Floor Gather GatherND Gemm GlobalAveragePool Greater GreaterOrEqual Identity
+    Abs Add And Cast Clip Concat Constant ConstantOfShape Conv ConvTranspose CumSum Div Elu Equal
+    Erf Exp Expand Flatten Floor Gather GatherND Gemm GlobalAveragePool Greater GreaterOrEqual Identity
     If LeakyRelu Less LessOrEqual Log LogSoftmax Loop MatMul Max MaxPool Min Mod Mul Neg Not OneHot
     Or Pad Pow PRelu Range Reciprocal ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum Relu
     Reshape Resize ReverseSequence Round Scan ScatterND Selu Shape Sigmoid Sign Slice Softmax
@@ -36,6 +36,4 @@ def outside_onnx(operators: "set[tuple[str, str]]") -> "list[str]":
 
 def outside_litert(operators: "set[str]") -> "list[str]":
     """Returns the operators that are not portable, sorted."""
-    return sorted(
-        name for name in operators if name in LITERT_REFUSED or name.startswith("Flex")
-    )
+    return sorted(name for name in operators if name in LITERT_REFUSED or name.startswith("Flex"))

@@ -133,9 +133,7 @@ def record_examples(predictor, signatures, split: Split, seed: int) -> "dict[str
                 forms[PORTABLE] = (signature.answer, signature.inputs)
             extra = {"count": np.int32(batch), "seed": np.array([seed, batch], np.int32)}
             for form, (function, values) in forms.items():
-                inputs = {
-                    value.name: {**data, **noise, **extra}[value.name] for value in values
-                }
+                inputs = {value.name: {**data, **noise, **extra}[value.name] for value in values}
                 outputs = function(**{name: tf.constant(array) for name, array in inputs.items()})
                 key = f"{form}/{signature.name}/{batch}"
                 found |= {f"{key}/in/{name}": array for name, array in inputs.items()}

@@ -33,9 +33,7 @@ def frozen(signature: Signature) -> "tuple[graph_pb2.GraphDef, dict[str, str], d
     constants = convert_to_constants.convert_variables_to_constants_v2(concrete)
     graph_def = rewritten(constants.graph.as_graph_def())
     names = [value.name for value in signature.inputs]
-    inputs = {
-        name: tensor.name for name, tensor in zip(names, constants.inputs, strict=True)
-    }
+    inputs = {name: tensor.name for name, tensor in zip(names, constants.inputs, strict=True)}
     # The outputs of a traced dict are in the order of its sorted names.
     outputs = {
         name: tensor.name

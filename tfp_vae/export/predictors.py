@@ -2,9 +2,9 @@
 
     predict: x [B, ...] -> mean over S draws of the weights, and how uncertain it is
 
-Where a runtime can draw, the weights are drawn from the seed of the request. For the others they are
-drawn once, when the model is exported, and are S sets of constants: `Predictor.frozen_parameters`.
-That is the same estimator with the same error as in Python, exact for every method (mean field,
+Where a runtime can draw, the weights are drawn from the seed of the request. For the others they
+are drawn once, when the model is exported, and are S sets of constants:
+`Predictor.frozen_parameters`. That is the same estimator with the same error as in Python, exact for every method (mean field,
 dropout masks, Laplace, chains), with one function for all examples of all requests; it takes no
 noise from the client, and costs S times the size of the network. Noise as an input would need a
 number for each weight, or for each pre-activation, which is exact for dense mean-field layers only.
@@ -43,10 +43,14 @@ def predictor_signatures(predictor: Predictor, num_samples: int) -> list[Signatu
         return uncertainty(model, predictor.draw_parameters(x, num_samples, seed))
 
     random = predictor.is_random
-    meaning = f"posterior predictive over {num_samples} draws of the weights" if random else (
-        f"mean over {model.num_members} members"
-        if isinstance(model, Ensemble)
-        else "prediction of the network, whose weights are points"
+    meaning = (
+        f"posterior predictive over {num_samples} draws of the weights"
+        if random
+        else (
+            f"mean over {model.num_members} members"
+            if isinstance(model, Ensemble)
+            else "prediction of the network, whose weights are points"
+        )
     )
     return [
         Signature(

@@ -80,7 +80,9 @@ def load_savedmodel(path: pathlib.Path, names):
 
     graphs = [loaded.signatures[name].graph.as_graph_def() for name in names]
     nodes = [node for graph in graphs for node in graph.node]
-    nodes += [n for graph in graphs for function in graph.library.function for n in function.node_def]
+    nodes += [
+        n for graph in graphs for function in graph.library.function for n in function.node_def
+    ]
     # Any operation of TensorFlow will do, but for those that run code of Python or keep a state.
     found = {node.op for node in nodes}
     outside = sorted(op for op in found if "PyFunc" in op or op in _STATEFUL)
@@ -111,9 +113,7 @@ def load_onnx(path: pathlib.Path, names):
     outside = _beside("operators").outside_onnx(found)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors are raised, and need not be printed too
-    session = onnxruntime.InferenceSession(
-        str(path), options, providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     outputs = [output.name for output in session.get_outputs()]
 
     def run(inputs):
@@ -129,7 +129,9 @@ def load_litert(path: pathlib.Path, names):
 
     content = path.read_bytes()
     if content[4:8] != b"TFL3":
-        raise ValueError(f"{path.name} is no LiteRT file. Expected TFL3. Received {content[4:8]!r}.")
+        raise ValueError(
+            f"{path.name} is no LiteRT file. Expected TFL3. Received {content[4:8]!r}."
+        )
     by_code = {
         value: key for key, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)
     }
@@ -165,7 +167,7 @@ def compare(answers: dict, expected: dict) -> "tuple[float, float]":
     """Returns the largest |difference| and the largest share of what is tolerated.
 
     Raises:
-        ValueError: for answers of other names, shapes or types, and for numbers that are not finite.
+        ValueError: for answers of other names, shapes or types, and for NaN or infinity.
     """
     if sorted(answers) != sorted(expected):
         raise ValueError(f"Expected the outputs {sorted(expected)}. Received {sorted(answers)}.")
@@ -208,12 +210,10 @@ def loss(answers: dict, expected: dict) -> dict:
 
 
 def milliseconds(run, inputs: dict) -> float:
-    """Returns the median time of a call; the first calls, which compile and allocate, are left out."""
+    """Returns the median time of a call, without the first, which compiles and allocates."""
     run(inputs)
     times, started = [], time.perf_counter()
-    while len(times) < _LEAST or (
-        time.perf_counter() - started < _SECONDS and len(times) < _MOST
-    ):
+    while len(times) < _LEAST or (time.perf_counter() - started < _SECONDS and len(times) < _MOST):
         before = time.perf_counter()
         run(inputs)
         times.append(1000 * (time.perf_counter() - before))

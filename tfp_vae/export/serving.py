@@ -8,6 +8,7 @@ of protocol buffers instead of by `tensorflow-serving-api`, which would bring gR
 Triton: `onnx/` is a model repository, `NAME_SIGNATURE/1/model.onnx` with a `config.pbtxt` each.
 """
 
+import json
 import pathlib
 
 import numpy as np
@@ -17,6 +18,7 @@ from tfp_vae.export.package import SEEDED, Artefact, Package
 from tfp_vae.export.signatures import Signature, Value
 
 WARM_UP = "assets.extra/tf_serving_warmup_requests"
+REQUEST = "request.json"
 MAX_BATCH = 128  # that Triton joins requests to
 _TYPES = {"float32": "TYPE_FP32", "int32": "TYPE_INT32"}
 
@@ -27,6 +29,7 @@ def write(package: Package, folder: pathlib.Path, artefacts: "list[Artefact]") -
         if artefact.format == "savedmodel":
             write_warm_up(package, folder / artefact.path / WARM_UP)
             (folder / "models.config").write_text(models_config(package.name), "utf-8")
+            (folder / REQUEST).write_text(rest_request(package), "utf-8")
         if artefact.format == "onnx":
             signature = next(s for s in package.signatures if s.name == artefact.signatures[0])
             text = triton_config(f"{package.name}_{signature.name}", signature)
@@ -41,6 +44,14 @@ def models_config(name: str) -> str:
         f'    name: "{name}"\n    base_path: "/models/{name}"\n    model_platform: "tensorflow"\n'
         "  }\n}\n"
     )
+
+
+def rest_request(package: Package) -> str:
+    """Returns the body of a request for the first signature, with a real example."""
+    signature = package.signatures[0]
+    start = f"{SEEDED}/{signature.name}/1/in/"
+    inputs = {v.name: package.examples[start + v.name].tolist() for v in signature.seeded_inputs}
+    return f"{json.dumps({'signature_name': signature.name, 'inputs': inputs})}\n"
 
 
 def write_warm_up(package: Package, path: pathlib.Path) -> None:
@@ -110,7 +121,9 @@ def _triton_tensor(value: Value, batched: bool) -> str:
     reshape = ""
     if not axes:  # one number per example
         dims, reshape = "1", " reshape: { shape: [ ] }"
-    return f'  {{ name: "{value.name}" data_type: {_TYPES[value.dtype]} dims: [ {dims} ]{reshape} }}'
+    return (
+        f'  {{ name: "{value.name}" data_type: {_TYPES[value.dtype]} dims: [ {dims} ]{reshape} }}'
+    )
 
 
 def _triton_warm_up(value: Value, batched: bool) -> str:
@@ -138,6 +151,10 @@ def commands(name: str, artefacts) -> "list[tuple[str, str]]":
             (
                 "its signatures",
                 f"curl http://localhost:8501/v1/models/{name}/metadata",
+            ),
+            (
+                "an answer",
+                f"curl -d @{REQUEST} http://localhost:8501/v1/models/{name}:predict",
             ),
         ]
     if "onnx" in written:

@@ -225,4 +225,3 @@ def _nan_unless(valid: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
     ones = [1] * (tensor.shape.rank - 1)
     keep = tf.reshape(valid, tf.concat([[-1], ones], 0)) if ones else valid
     return tf.where(keep, tensor, tf.constant(math.nan, tf.float32))
-

@@ -159,7 +159,9 @@ def _in_browser(folder: pathlib.Path) -> "list[dict]":
 def _judged(folder, artefact, signature, found) -> dict:
     """Returns the cell of a signature of an artefact, with `passed` and, if not, `reason`."""
     path = folder / artefact["path"]
-    mine = [c for c in found if (c.get("path"), c.get("signature")) == (artefact["path"], signature)]
+    mine = [
+        c for c in found if (c.get("path"), c.get("signature")) == (artefact["path"], signature)
+    ]
     cell = {"format": artefact["format"], "signature": signature, "path": artefact["path"]}
     crash = next((c["reason"] for c in found if "signature" not in c), None)
     if mine:

@@ -76,8 +76,8 @@ class FrozenNoise(Noise):
         static = tf.get_static_value(tf.convert_to_tensor(shape))
         if static is None:
             raise ValueError(
-                f"The noise of {layer.name} cannot be frozen. Expected a shape that does not depend "
-                f"on the batch. Received {shape}."
+                f"The noise of {layer.name} cannot be frozen. Expected a shape that does not "
+                f"depend on the batch. Received {shape}."
             )
         with tf.init_scope():
             return super()._draw(sampler, layer, purpose, static)

@@ -113,7 +113,6 @@ class WeightPosterior(Predictor):
 
     def parameters_of(self, draws: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Returns parameters of the likelihood for weights [S, P], [S, B, Q]."""
-
         return tf.map_fn(
             lambda vector: self.parameters_with(vector, x),
             draws,

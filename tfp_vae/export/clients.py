@@ -72,14 +72,13 @@ def same(answers: dict, expected: dict) -> bool:
 
 def impossible(inputs: dict, values: "list[dict]") -> "dict[str, dict]":
     """Returns requests that have no answer, by what is wrong with them."""
-    first = (
-        next(value for value in values if "B" in value["shape"] and value["role"] == "data")
-        if (any("B" in value["shape"] and value["role"] == "data" for value in values))
-        else next((value for value in values if "B" in value["shape"]), None)
+    batched = sorted(  # data before noise
+        (value for value in values if "B" in value["shape"]), key=lambda value: value["role"]
     )
-    if first is None:  # as `sample` of a seed, whose only number is how many
+    if not batched:  # as `sample` of a seed, whose only number is how many
         return {"none asked for": {**inputs, "count": np.int32(0)}}
-    name, good = first["name"], inputs[first["name"]]
+    name = batched[0]["name"]
+    good = inputs[name]
     found = {
         "wrong shape": {**inputs, name: np.zeros((*good.shape, 2), good.dtype)},
         "wrong type": {**inputs, name: good.astype(np.float64)},
@@ -87,6 +86,9 @@ def impossible(inputs: dict, values: "list[dict]") -> "dict[str, dict]":
             other["name"]: _empty(inputs[other["name"]], other["shape"]) for other in values
         },
     }
+    if good.size > len(good):  # as many numbers, as many axes
+        moved = good.reshape(good.size, *[1] * (good.ndim - 1))
+        found["wrong axes"] = {**inputs, name: moved}
     if good.dtype == np.float32:
         found["NaN"] = {**inputs, name: np.full_like(good, np.nan)}
     for value in values:
@@ -108,10 +110,18 @@ def ask(run, inputs: dict) -> dict:
     try:
         answers = run(inputs)
     except Exception as error:  # each runtime has its own type
-        return {"answer": "error", "said": " ".join(str(error).split())[:200]}
+        return {"answer": "error", "said": words(error)}
     arrays = [np.asarray(array) for array in answers.values()]
     if all(array.size == 0 for array in arrays):
         return {"answer": "nothing", "said": ""}
     if all(np.isnan(array).all() for array in arrays):
         return {"answer": "NaN", "said": ""}
     return {"answer": "numbers", "said": ""}
+
+
+def words(error: Exception) -> str:
+    """Returns what an error says, without where in a graph it was raised."""
+    text = " ".join(str(error).split())
+    for mark in ("<stack traces unavailable> ", "assertion failed: "):
+        text = text.rsplit(mark, 1)[-1]
+    return text[:200]

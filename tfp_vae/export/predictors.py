@@ -4,10 +4,11 @@
 
 Where a runtime can draw, the weights are drawn from the seed of the request. For the others they
 are drawn once, when the model is exported, and are S sets of constants:
-`Predictor.frozen_parameters`. That is the same estimator with the same error as in Python, exact for every method (mean field,
-dropout masks, Laplace, chains), with one function for all examples of all requests; it takes no
-noise from the client, and costs S times the size of the network. Noise as an input would need a
-number for each weight, or for each pre-activation, which is exact for dense mean-field layers only.
+`Predictor.frozen_parameters`. That is the same estimator with the same error as in Python, exact
+for every method (mean field, dropout masks, Laplace, chains), with one function for all examples of
+all requests; it takes no noise from the client, and costs S times the size of the network. Noise as
+an input would need a number for each weight, or for each pre-activation, which is exact for dense
+mean-field layers only.
 """
 
 import tensorflow as tf

@@ -117,9 +117,15 @@ class Signature:
         """Returns the outputs with noise drawn from `seed`; refuses what has no answer.
 
         Raises:
-            tf.errors.InvalidArgumentError: for an empty batch, values that are not finite, and
-                integers outside their limits, in graphs too.
+            tf.errors.InvalidArgumentError: for a wrong shape, an empty batch, values that are not
+                finite, and integers outside their limits, in graphs too. Eagerly a wrong shape is
+                a ValueError.
         """
+        # Reshaping would take any shape with the right number of numbers.
+        inputs = {
+            value.name: tf.ensure_shape(inputs[value.name], value.spec().shape)
+            for value in self.seeded_inputs
+        }
         with tf.control_dependencies(self._assertions(inputs)):
             inputs = {name: tf.identity(tensor) for name, tensor in inputs.items()}
         if self.draws is None:

@@ -208,9 +208,9 @@ def render(card: Mapping) -> str:
         "## Signatures",
         "",
         "B examples, S samples, both free. SavedModel: what is random takes a `seed`, int32 [2]; "
-        "the same seed gives the same answer. ONNX and LiteRT: the noise is an input, standard normal "
-        f"numbers. Of SavedModel S = {card['num_samples']}. log_prob of more samples than fit a "
-        "request is the log of the mean of the exponentials of several answers.",
+        "the same seed gives the same answer. ONNX and LiteRT: the noise is an input, standard "
+        f"normal numbers. Of SavedModel S = {card['num_samples']}. log_prob of more samples than "
+        "fit a request is the log of the mean of the exponentials of several answers.",
         "",
     ]
     for signature in card["signatures"]:

@@ -7,13 +7,13 @@ only.
 # ONNX: the default domain, nothing random, and of that what the exporter is known to write.
 ONNX = frozenset(
     """
-    Abs Add And Cast Clip Concat Constant ConstantOfShape Conv ConvTranspose CumSum Div Elu Equal
-    Erf Exp Expand Flatten Floor Gather GatherND Gemm GlobalAveragePool Greater GreaterOrEqual Identity
-    If LeakyRelu Less LessOrEqual Log LogSoftmax Loop MatMul Max MaxPool Min Mod Mul Neg Not OneHot
-    Or Pad Pow PRelu Range Reciprocal ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum Relu
-    Reshape Resize ReverseSequence Round Scan ScatterND Selu Shape Sigmoid Sign Slice Softmax
-    Softplus Softsign Split Sqrt Squeeze Sub Sum Tan Tanh Tile Transpose Trilu Unsqueeze Where
-    AveragePool BatchNormalization
+    Abs Add And AveragePool BatchNormalization Cast Clip Concat Constant ConstantOfShape Conv
+    ConvTranspose CumSum Div Elu Equal Erf Exp Expand Flatten Floor Gather GatherND Gemm
+    GlobalAveragePool Greater GreaterOrEqual Identity If LeakyRelu Less LessOrEqual Log
+    LogSoftmax Loop MatMul Max MaxPool Min Mod Mul Neg Not OneHot Or Pad Pow PRelu Range
+    Reciprocal ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum Relu Reshape Resize
+    ReverseSequence Round Scan ScatterND Selu Shape Sigmoid Sign Slice Softmax Softplus Softsign
+    Split Sqrt Squeeze Sub Sum Tan Tanh Tile Transpose Trilu Unsqueeze Where
     """.split()
 )
 # LiteRT: builtin operators that are random or keep state are out; so are CUSTOM and Flex.

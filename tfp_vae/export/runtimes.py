@@ -113,6 +113,7 @@ def load_onnx(path: pathlib.Path, names):
     outside = _beside("operators").outside_onnx(found)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors are raised, and need not be printed too
+    options.intra_op_num_threads = 1  # clients are threads already, and LiteRT has one as well
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     outputs = [output.name for output in session.get_outputs()]
 

@@ -60,13 +60,14 @@ class Traffic:
                     f"{row['per_second']:>10.0f} {row['p50_milliseconds']:>8.3g} "
                     f"{row['p99_milliseconds']:>8.3g} {row['wrong']:>5}"
                 )
+        asked = {}  # to all signatures of a format alike
         for row in self.rows:
             if "request" in row:
-                said = f": {row['said'][:90]}" if row["said"] else ""
-                lines.append(
-                    f"{row['format']:<11} {row['signature']:<12} {row['request']} -> "
-                    f"{row['answer']}{said}"
-                )
+                key = row["format"], row["request"], row["answer"]
+                asked.setdefault(key, []).append(row["said"])
+        for (name, request, answer), said in asked.items():
+            words = f", such as: {said[0][:110]}" if said[0] else ""
+            lines.append(f"{name:<11} {request} -> {answer} ({len(said)} signatures){words}")
         return "\n".join(lines + [f"FAILED {failure}" for failure in self.failures])
 
 

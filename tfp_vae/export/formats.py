@@ -45,9 +45,9 @@ class Format:
 
 
 def _write_web(package: Package, folder: pathlib.Path) -> "list[Artefact]":
-    from tfp_vae.export import web  # which this module need not be able to load
+    from tfp_vae.export import web  # with its templates, which the other formats do not need
 
-    path = web.write(package.model, folder, examples=package.split)
+    path = web.write(package.model, folder / "web", examples=package.split)
     return [Artefact("web", path.relative_to(folder).as_posix(), ("decode",))]
 
 

@@ -15,7 +15,7 @@ import tempfile
 
 from tfp_vae.export import runtimes
 from tfp_vae.export.formats import FORMATS
-from tfp_vae.export.package import digest, size
+from tfp_vae.export.package import PORTABLE, digest, size
 from tfp_vae.report import read_json, replacing
 
 # Root mean square error of a quantised answer over the spread of the expected ones.
@@ -147,13 +147,18 @@ def _base(name: str) -> str:
 
 
 def _in_browser(folder: pathlib.Path) -> "list[dict]":
+    """Returns the cell of the page, whose decoder is asked in Chromium for the recorded latents."""
     from tfp_vae.export import web
 
-    who = {"format": "web", "path": "web/index.html", "signature": "decode"}
+    cell = {"format": "web", "path": "web/index.html", "signature": "decode"}
+    examples = runtimes.Examples(folder)
+    given = examples.inputs(PORTABLE, "decode", runtimes.LARGE)
+    expected = examples.outputs(PORTABLE, "decode", runtimes.LARGE)["mean"]
     try:
-        return [{**who, **(web.check(folder / who["path"], folder) or {})}]
-    except (ValueError, OSError, AssertionError) as error:
-        return [{**who, "reason": " ".join(str(error).split())[:300]}]
+        worst = web.check(folder / cell["path"], given["z"], expected, given.get("label"))
+    except (ValueError, OSError) as error:
+        return [{**cell, "reason": " ".join(str(error).split())[:300]}]
+    return [{**cell, "max_abs_difference": worst, "tolerance_share": worst / runtimes.TOLERANCE}]
 
 
 def _judged(folder, artefact, signature, found) -> dict:

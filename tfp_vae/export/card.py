@@ -232,7 +232,13 @@ def render(card: Mapping) -> str:
     ]
     lines += [*_table(("file", "for", "bytes", "SHA-256"), sizes), ""]
     if card["commands"]:
-        lines += ["## Serving", "", "In the folder of this card:", ""]
+        lines += [
+            "## Serving",
+            "",
+            "In the folder of this card. The exporter runs no server: `verify.json` and "
+            "`serve.json`, if they are here, say what the runtimes inside of them answered.",
+            "",
+        ]
         for what, command in card["commands"].items():
             lines += [f"{what}:", "", f"    {command}", ""]
     versions = card["versions"]

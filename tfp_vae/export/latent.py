@@ -48,6 +48,8 @@ def latent_signatures(model: VAE, num_samples: int) -> list[Signature]:
 
 
 class _Latent:
+    """A model with latents, its named values, and the functions that its signatures are made of."""
+
     def __init__(self, model: VAE, num_samples: int):
         self.model, self.num_samples = model, num_samples
         self.random_weights = bool(model.bayesian_layers())
@@ -154,18 +156,22 @@ class _Latent:
         return self.model.weight_noise(self.model.caller_key(None), MEAN)
 
     def encode(self, x, label=None, condition=None):
+        """Returns loc and scale of q(z|x)."""
         with self._at_mean():
             posterior = self.model.posterior_of(x, _given(label, condition))
         return {"loc": normals.loc_of(posterior), self.scale.name: normals.scale_of(posterior)}
 
     def decode(self, z, label=None, condition=None):
+        """Returns E[x|z]."""
         with self._at_mean():
             return {"mean": likelihoods.mean(self.model.likelihood_of(z, _given(label, condition)))}
 
     def reconstruct(self, x, **given):
+        """Returns E[x'|z] at the mean z of q(z|x)."""
         return self.decode(self.encode(x, **given)["loc"], **given)
 
     def sample(self, noise, **given):
+        """Returns z from the prior and E[x|z]."""
         z = self._prior_draw(noise, **given)
         return {"z": z, **self.decode(z, **given)}
 
@@ -173,6 +179,7 @@ class _Latent:
         return normals.from_standard(self.model.prior_of(_given(label, condition)), noise)
 
     def draw_sample(self, key, count=None, **given):
+        """Returns `sample` of noise drawn from a key, with weights drawn as well if they can be."""
         batch = count if not given else tf.shape(next(iter(given.values())))[0]
         noise = normal_noise(self.one, fold_in(key, 0), B=batch)
         if not self.random_weights:
@@ -206,9 +213,11 @@ class _Latent:
         return tf.reshape(log_prob, [-1, batch])
 
     def elbo(self, x, noise, label=None, condition=None):
+        """Returns the evidence lower bound at S draws, [B]."""
         return {"elbo": objectives.elbo(self._terms(x, noise, _given(label, condition)))}
 
     def log_prob(self, x, noise, label=None, condition=None):
+        """Returns the importance-weighted bound of S draws, [B]."""
         terms = self._terms(x, noise, _given(label, condition))
         return {"log_prob": log_mean_exp(objectives.log_weights(terms))}
 
@@ -264,14 +273,17 @@ class _Latent:
         return {"log_joint": log_joint, **_class_outputs(log_joint)}
 
     def predict(self, x, noise):
+        """Returns p(y|x) and what it is made of, from `log_prob` under every class."""
         return self._by_class(self.log_prob(**self._under_every_class(x, noise))["log_prob"])
 
     def draw_predict(self, key, x):
+        """Returns `predict` of noise drawn from a key, in chunks."""
         noise = normal_noise(self.many, fold_in(key, 0), B=tf.shape(x)[0], S=self.num_samples)
         every = self._under_every_class(x, noise)
         return self._by_class(self.streamed(key, **every)["log_prob"])
 
     def recognize(self, x):
+        """Returns q(y|x)."""
         with self._at_mean():
             return _class_outputs(self.model.recognition(x).logits)
 

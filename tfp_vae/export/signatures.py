@@ -65,12 +65,12 @@ class Signature:
         meaning: what it answers.
         inputs: what `function` takes by name, noise included.
         outputs: what `function` returns by name; the first axis of each is B.
-        function: (**inputs) -> {name: tensor}, without random operations.
+        function: (**inputs) -> {name: tensor}, without random operations; None where there can be
+            no such function, as with Bayesian weights that are to be drawn for each request.
         draws: (key, **data) -> {name: tensor}, the same with noise drawn from a stateless seed,
             int32 [2]; None where nothing is random. Where no data say how many examples there are,
             `count` does.
         num_samples: S of `draws`; None where S has no place.
-        portable: whether `function` is there for formats without random operations.
     """
 
     name: str

@@ -155,10 +155,11 @@ def _limits(package: Package, facts: Mapping) -> "list[str]":
             "the log-likelihood among the metrics for how far it was right on test data."
         )
     limits.append(
-        "SavedModel refuses NaN, infinity, empty batches and impossible classes with an error. "
-        "ONNX and LiteRT have no assertions: such examples are answered with NaN, each example for "
-        "itself, and an empty batch with an empty answer. Shapes and types are checked by every "
-        "runtime."
+        "SavedModel refuses wrong shapes and types, NaN, infinity, empty batches and impossible "
+        "classes with an error. ONNX Runtime refuses wrong shapes and types; ONNX and LiteRT have no "
+        "assertions, so such examples are answered with NaN, each example for itself, and an empty "
+        "batch with an error or an empty answer. LiteRT takes any shape with the right number of "
+        "values, unless its inputs are resized with strict=True."
     )
     return limits
 

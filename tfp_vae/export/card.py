@@ -157,8 +157,8 @@ def _limits(package: Package, facts: Mapping) -> "list[str]":
     limits.append(
         "SavedModel refuses wrong shapes and types, NaN, infinity, empty batches and impossible "
         "classes with an error. ONNX Runtime refuses wrong shapes and types; ONNX and LiteRT have "
-        "no assertions, so such examples are answered with NaN, each example for itself, and an empty "
-        "batch with an error or an empty answer. LiteRT takes any shape with the right number of "
+        "no assertions, so such examples are answered with NaN, each example for itself, and an "
+        "empty batch with an error or an empty answer. LiteRT takes any shape with the right number of "
         "values, unless its inputs are resized with strict=True."
     )
     return limits

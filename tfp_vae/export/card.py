@@ -15,6 +15,7 @@ import keras
 from tfp_vae import report
 from tfp_vae.export import formats, serving
 from tfp_vae.export.package import Package
+from tfp_vae.layers import BayesianLayer
 from tfp_vae.models import VAE
 
 _SOURCE = ("dataset", "kind", "digests", "target", "task", "quadrants", "num_train", "num_labels")
@@ -83,25 +84,30 @@ def architecture(model: keras.Model) -> "list[dict]":
         owner = getattr(model, part)
         if not isinstance(owner, keras.Layer):
             continue
-        for layer in _leaves(owner):
+        for layer, parameters in _counted(owner):
             config = layer.get_config()
             options = {key: config[key] for key in _OPTIONS if config.get(key) is not None}
             found.append(
                 {
                     "part": part,
                     "layer": type(layer).__name__,
-                    "parameters": layer.count_params() if layer.built else None,
+                    "parameters": parameters,
                     **_plain(options),
                 }
             )
     return found
 
 
-def _leaves(layer: keras.Layer) -> "list[keras.Layer]":
-    """Returns the layers inside a layer that have no layers inside, first to last."""
+def _counted(layer: keras.Layer) -> "list[tuple[keras.Layer, int]]":
+    """Returns the layers inside a layer and what each has of parameters, first to last."""
     if isinstance(layer, keras.layers.InputLayer):
         return []
-    return [leaf for inner in layer._layers for leaf in _leaves(inner)] or [layer]
+    if isinstance(layer, BayesianLayer) or not layer._layers:
+        return [(layer, layer.count_params())]
+    inside = [each for inner in layer._layers for each in _counted(inner)]
+    variables = [*layer._trainable_variables, *layer._non_trainable_variables]
+    own = sum(math.prod(variable.shape) for variable in variables)
+    return [*inside, *([(layer, own)] if own else [])]
 
 
 def _plain(value):
@@ -158,8 +164,8 @@ def _limits(package: Package, facts: Mapping) -> "list[str]":
         "SavedModel refuses wrong shapes and types, NaN, infinity, empty batches and impossible "
         "classes with an error. ONNX Runtime refuses wrong shapes and types; ONNX and LiteRT have "
         "no assertions, so such examples are answered with NaN, each example for itself, and an "
-        "empty batch with an error or an empty answer. LiteRT takes any shape with the right number of "
-        "values, unless its inputs are resized with strict=True."
+        "empty batch with an error or an empty answer. LiteRT takes any shape with the right number "
+        "of values, unless its inputs are resized with strict=True."
     )
     return limits
 

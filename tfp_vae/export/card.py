@@ -162,10 +162,10 @@ def _limits(package: Package, facts: Mapping) -> "list[str]":
         )
     limits.append(
         "SavedModel refuses wrong shapes and types, NaN, infinity, empty batches and impossible "
-        "classes with an error. ONNX Runtime refuses wrong shapes and types; ONNX and LiteRT have "
-        "no assertions, so such examples are answered with NaN, each example for itself, and an "
-        "empty batch with an error or an empty answer. LiteRT takes any shape with the right number "
-        "of values, unless its inputs are resized with strict=True."
+        "classes with an error. ONNX Runtime refuses wrong shapes and types. ONNX and LiteRT have "
+        "no assertions: an example without an answer gets NaN, whatever its neighbours get, and an "
+        "empty batch an error or an empty answer. LiteRT takes any shape with the right number of "
+        "values, unless its inputs are resized with strict=True."
     )
     return limits
 

@@ -187,13 +187,11 @@ def test_the_card_says_what_there_is(exported):
     card = report.read_json(folder / "card.json")
     assert card["data"]["dataset"] == "bars"
     assert card["data"]["test_digest"] == split.digest
-    assert (
-        card["parameters"]
-        == model.count_params()
-        == sum(row["parameters"] or 0 for row in card["architecture"])
-        + (0 if card["model"] != "ConditionalVAE" else 3)
-        or card["model"] == "Ensemble"
-    )
+    # Beside its layers a ConditionalVAE has the frequencies of its classes; of the two members of
+    # the ensemble the card shows one.
+    layers = sum(row["parameters"] for row in card["architecture"])
+    count = {"ConditionalVAE": layers + 3, "Ensemble": 2 * layers}.get(card["model"], layers)
+    assert card["parameters"] == model.count_params() == count
     assert card["metrics"] == {"test_elbo": -9.5, "test_elbo_se": 0.1}
     assert card["seed"] == model.seed
     assert card["licence"] == {"tfp_vae": "Apache-2.0", "weights": "not stated"}
@@ -461,7 +459,7 @@ def test_what_a_format_has_no_operator_for_is_refused(tmp_path):
 
 
 def test_random_operations_are_outside_the_portable_set(tmp_path):
-    drawn = _signature(lambda x: x + tf.random.stateless_normal([4], [1, 2]) * x)
+    drawn = _signature(lambda x: x + tf.random.stateless_normal(tf.shape(x), [1, 2]))
     outside = []
     for write in (writers.write_onnx, writers.write_litert):
         with pytest.raises(ValueError, match="cannot hold f") as error:
@@ -478,14 +476,13 @@ def test_random_operations_are_outside_the_portable_set(tmp_path):
 def test_composed_operations_are_exact_far_out(name, tmp_path):
     # LiteRT's own softplus saturates at 88.4.
     def far(x):
-        return tf.math.softplus(x) + tf.math.log1p(tf.abs(x)) + tf.math.erfc(x)
+        return tf.math.softplus(x) + tf.math.log1p(tf.abs(x)) + tf.nn.gelu(x)
 
     signature = _signature(far, ("B",))
     x = np.array([-1000, -100, -88, -20, -1, 0, 1e-3, 1, 20, 88, 100, 1000], np.float32)
     {"onnx": writers.write_onnx, "litert": writers.write_litert}[name](
         _package(signature), tmp_path
     )
-    path = next(p for p in sorted(tmp_path.rglob("*")) if p.suffix in (".onnx", ".tflite"))
     path = (
         next(p for p in tmp_path.rglob("*.onnx"))
         if name == "onnx"
@@ -503,7 +500,7 @@ def test_rewriting_leaves_other_types_and_operations_alone():
 
     specs = tf.TensorSpec([2], tf.float64), tf.TensorSpec([2], tf.float32)
     graph = function.get_concrete_function(*specs).graph.as_graph_def()
-    kinds = [node.op for node in portable.rewritten(graph).node]
+    kinds = [node.op for node in portable.rewritten(graph, portable.FOR_ONNX).node]
     assert kinds.count("Softplus") == 1  # the float64 one
     assert kinds.count("Exp") == 1
 

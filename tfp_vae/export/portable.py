@@ -1,8 +1,8 @@
 """The graph that ONNX and LiteRT start from: constants for weights, common operations only.
 
-Two rewrites are not for want of an operation but of its accuracy. LiteRT computes softplus(x) as
-log(1 + exp(x)), which saturates at 88.4, without a word: the log-likelihood of a certain pixel
-would be wrong. Both runtimes get a form that does not overflow.
+Operations that ONNX lacks are composed of others. One is composed for LiteRT too, which has it, but
+computes softplus(x) as log(1 + exp(x)): that saturates at 88.4, without a word, and the
+log-likelihood of a certain pixel would be wrong.
 """
 
 from collections.abc import Callable
@@ -27,11 +27,18 @@ def traced(signature: Signature) -> "tf.types.experimental.ConcreteFunction":
     return function.get_concrete_function(*[value.spec() for value in signature.inputs])
 
 
-def frozen(signature: Signature) -> "tuple[graph_pb2.GraphDef, dict[str, str], dict[str, str]]":
-    """Returns the graph, with weights as constants, and {name: tensor} of inputs and outputs."""
+def frozen(
+    signature: Signature, composed: "tuple[str, ...]"
+) -> "tuple[graph_pb2.GraphDef, dict[str, str], dict[str, str]]":
+    """Returns the graph, with weights as constants, and {name: tensor} of inputs and outputs.
+
+    Args:
+        signature: what is traced.
+        composed: operations to be composed of others, `FOR_ONNX` or `FOR_LITERT`.
+    """
     concrete = traced(signature)
     constants = convert_to_constants.convert_variables_to_constants_v2(concrete)
-    graph_def = rewritten(constants.graph.as_graph_def())
+    graph_def = rewritten(constants.graph.as_graph_def(), composed)
     names = [value.name for value in signature.inputs]
     inputs = {name: tensor.name for name, tensor in zip(names, constants.inputs, strict=True)}
     # The outputs of a traced dict are in the order of its sorted names.
@@ -42,12 +49,12 @@ def frozen(signature: Signature) -> "tuple[graph_pb2.GraphDef, dict[str, str], d
     return graph_def, inputs, outputs
 
 
-def rewritten(graph_def: graph_pb2.GraphDef) -> graph_pb2.GraphDef:
+def rewritten(graph_def: graph_pb2.GraphDef, composed: "tuple[str, ...]") -> graph_pb2.GraphDef:
     """Returns the graph with some operations composed of others; names of results stay."""
     result = graph_pb2.GraphDef(versions=graph_def.versions)
     result.library.CopyFrom(graph_def.library)
     for node in graph_def.node:
-        compose = _COMPOSED.get(node.op)
+        compose = _COMPOSED[node.op] if node.op in composed else None
         if compose is None or node.attr["T"].type != _FLOAT:
             result.node.add().CopyFrom(node)
         else:
@@ -105,3 +112,6 @@ _COMPOSED: "dict[str, Callable[[_Builder], None]]" = {
     "Expm1": _expm1,
     "Erfc": _erfc,
 }
+
+FOR_ONNX = tuple(_COMPOSED)
+FOR_LITERT = ("Softplus",)  # its own gelu is recognised by the Erfc inside

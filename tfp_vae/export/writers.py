@@ -71,7 +71,7 @@ def _to_onnx(signature: Signature) -> bytes:
     import onnx
     import tf2onnx
 
-    graph_def, inputs, outputs = portable.frozen(signature)
+    graph_def, inputs, outputs = portable.frozen(signature, portable.FOR_ONNX)
     names = {tensor: name for name, tensor in {**inputs, **outputs}.items()}
     with _quiet():
         proto, _ = tf2onnx.convert.from_graph_def(
@@ -138,7 +138,7 @@ def write_litert(package: Package, folder: pathlib.Path) -> "list[Artefact]":
 
 
 def _to_litert(signature: Signature, quantised: bool) -> bytes:
-    graph_def, inputs, outputs = portable.frozen(signature)
+    graph_def, inputs, outputs = portable.frozen(signature, portable.FOR_LITERT)
     specs = [value.spec() for value in signature.inputs]
 
     def imported(*tensors):

@@ -61,7 +61,11 @@ def _split(count=40, kind=Kind.STATIC):
     return Split(x, kind, labels=np.arange(count) % 3, name="test")
 
 
-@pytest.fixture(scope="module", params=["conditional", "bayesian", "ensemble"])
+# Seven signatures take half a minute to convert, three times each.
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param("conditional", marks=pytest.mark.slow), "bayesian", "ensemble"],
+)
 def exported(request, tmp_path_factory):
     """Returns (model, split, folder) of an export in all formats that hold signatures."""
     keras.utils.set_random_seed(0)

@@ -9,8 +9,8 @@ example.
 from absl import flags
 
 import tfp_vae as tv
-from experiments import cli
-from tfp_vae import evaluation, methods, report
+from experiments import cli, runs
+from tfp_vae import evaluation, report
 
 flags.adopt_module_key_flags(cli)
 _SPLIT = flags.DEFINE_enum("split", "test", ["train", "validation", "test"], "Which examples.")
@@ -24,28 +24,12 @@ _PREDICTIVE_SAMPLES = flags.DEFINE_integer(
 _CLASS_SAMPLES = flags.DEFINE_integer(
     "num_class_samples", 100, "S of log p(x|y) under each class, to classify.", lower_bound=1
 )
-_MOVABLE = ("data_dir",)  # what may lie elsewhere now
 
 
 def main():
     """Loads model and data, evaluates and writes."""
     run = report.RunFolder(cli.RUN_DIR.value, overwrite=True)
-    model = tv.load(run / "model.keras")
-    source = cli.source()
-    known_run = (run / "metrics.json").exists() or not cli.DATASET.present
-    trained = report.read_json(run / "metrics.json") if known_run else {}
-    if trained.get("method") in methods.AFTERWARDS:
-        raise ValueError(
-            f"The posterior of {trained['method']} is not in model.keras, which holds the point it "
-            "started from. Expected a run of another method. Received this one; train_bnn with its "
-            "flags.txt makes the posterior again."
-        )
-    if not cli.DATASET.present:  # what the model was trained on
-        known = {key: trained.get(key) for key in source}
-        source = known | {key: value for key, value in source.items() if value and key in _MOVABLE}
-    data = cli.load(source, model.data_kind)
-    if trained.get("quadrants"):
-        data = tv.data.completion(data, trained["quadrants"])
+    model, data, source, _ = runs.opened(run)
     split = getattr(data, _SPLIT.value)
     prefix = f"{_SPLIT.value}_"
     if isinstance(model, tv.VAE):

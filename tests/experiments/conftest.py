@@ -13,8 +13,18 @@ from absl.testing import flagsaver
 import experiments.cli  # its flags stay; those of the programs go with them
 
 PROGRAMS = (
-    *("train_vae", "train_bnn", "evaluate", "generate", "latent_sizes", "uci", "toys", "compare"),
-    *("condition_flags", "vae_flags", "bnn_flags", "training_flags"),
+    *(
+        "train_vae",
+        "train_bnn",
+        "evaluate",
+        "generate",
+        "latent_sizes",
+        "uci",
+        "toys",
+        "compare",
+        "export",
+    ),
+    *("condition_flags", "vae_flags", "bnn_flags", "training_flags", "runs"),
 )
 
 

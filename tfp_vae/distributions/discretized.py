@@ -48,6 +48,11 @@ class DiscretizedLogistic(tfd.Distribution):
         """Scale, [...]."""
         return self._scale
 
+    @property
+    def num_values(self) -> int:
+        """n, the number of grid values."""
+        return self._num_values
+
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
         properties = tfp.util.ParameterProperties

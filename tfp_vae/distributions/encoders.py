@@ -57,9 +57,10 @@ class FullGaussian(Encoder):
     def distribution(self, loc, triangle):
         """Returns the `MultivariateNormalTriL`."""
         raw = tfp.math.fill_triangular(triangle)
-        # Not tf.linalg.set_diag: its gradient does not compile with XLA for batches of any size.
-        below = raw * (1.0 - tf.eye(self.latent_dim))
-        factor = below + tf.linalg.diag(positive(tf.linalg.diag_part(raw)))
+        # Not tf.linalg.set_diag: its gradient does not compile with XLA for batches of any size,
+        # and LiteRT has no operation for diagonals.
+        diagonal = tf.eye(self.latent_dim)
+        factor = (1.0 - diagonal) * raw + diagonal * positive(raw)
         return tfd.MultivariateNormalTriL(loc, factor)
 
 

@@ -1,5 +1,28 @@
-"""Models out to where they run, and saved ones back in."""
+"""Models out to where they run, and saved ones back in.
 
+folder = export.export(model, data, "runs/digits/export", ["keras", "savedmodel", "onnx"])
+export.verify(folder).raise_for_failures()
+model = export.load("runs/digits/model.keras")
+"""
+
+from tfp_vae.export.exporting import export
+from tfp_vae.export.formats import FORMATS
 from tfp_vae.export.loading import load
+from tfp_vae.export.package import signatures_of
+from tfp_vae.export.signatures import DEFAULT_SAMPLES, Signature, Value
+from tfp_vae.export.traffic import Traffic, serve
+from tfp_vae.export.verification import Verification, verify
 
-__all__ = ["load"]
+__all__ = [
+    "DEFAULT_SAMPLES",
+    "FORMATS",
+    "Signature",
+    "Traffic",
+    "Value",
+    "Verification",
+    "export",
+    "load",
+    "serve",
+    "signatures_of",
+    "verify",
+]

@@ -66,6 +66,23 @@ class Noise:
         return 1.0 - 2.0 * tf.round(self.uniform(layer, purpose, shape))
 
 
+class FrozenNoise(Noise):
+    """Noise that is drawn when a graph is traced: constants in it, for runtimes that cannot draw.
+
+    The numbers are those that `Noise` would give for the same key.
+    """
+
+    def _draw(self, sampler, layer, purpose, shape):
+        static = tf.get_static_value(tf.convert_to_tensor(shape))
+        if static is None:
+            raise ValueError(
+                f"The noise of {layer.name} cannot be frozen. Expected a shape that does not "
+                f"depend on the batch. Received {shape}."
+            )
+        with tf.init_scope():
+            return super()._draw(sampler, layer, purpose, static)
+
+
 @contextlib.contextmanager
 def use(noise: Noise) -> Iterator[Noise]:
     """Makes `noise` what the layers called inside the block draw from."""

@@ -37,7 +37,9 @@ class MonteCarloDropout(keras.Layer):
             return inputs
         shape = tf.shape(inputs)
         if noise.mode == SHARED:
-            shape = tf.concat([[1], shape[1:]], 0)
+            # By numbers where they are known: noise that is frozen into a graph needs them.
+            known = inputs.shape[1:].is_fully_defined()
+            shape = [1, *inputs.shape[1:]] if known else tf.concat([[1], shape[1:]], 0)
         kept = noise.uniform(self, 0, shape) >= self.rate
         return inputs * tf.cast(kept, inputs.dtype) / (1 - self.rate)
 

@@ -144,6 +144,16 @@ class BayesianNetwork(SupervisedModel):
             parallel_iterations=1,
         )
 
+    def frozen_parameters(self, x, num_samples, key):
+        """Returns `draw_parameters` with the draws as constants, [S, B, Q]."""
+        passes = []
+        for index in range(num_samples if self.is_random else 1):
+            with tf.init_scope():
+                noise = self.frozen_noise(fold_in(key, index))
+            with noise:
+                passes.append(self.likelihood(self.network(x, training=False)))
+        return tf.stack(passes)
+
     def mean_parameters(self, x) -> tf.Tensor:
         """Returns parameters of the likelihood with all weights at their means, [B, Q]."""
         with self.weight_noise(self.caller_key(None), MEAN):

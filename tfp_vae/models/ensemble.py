@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfp_vae.data import Split
 from tfp_vae.distributions.base import registered
 from tfp_vae.layers import BayesianLayer, MonteCarloDropout
-from tfp_vae.layers.noise import ESTIMATOR, SHARED, Noise, use
+from tfp_vae.layers.noise import ESTIMATOR, SHARED, FrozenNoise, Noise, use
 from tfp_vae.layers.noise import of as noise_of
 from tfp_vae.models.bayesian import BayesianNetwork
 from tfp_vae.models.supervised import SupervisedModel
@@ -149,6 +149,11 @@ class Ensemble(SupervisedModel):
         return self.pattern.task
 
     @property
+    def is_random(self) -> bool:
+        """Whether the members themselves are random."""
+        return self.pattern.is_random
+
+    @property
     def num_predictive_samples(self) -> int:
         """Draws behind `predict`, all members together."""
         return self.pattern.num_predictive_samples
@@ -204,10 +209,10 @@ class Ensemble(SupervisedModel):
         ]
         return tf.nest.map_structure(lambda *parts: tf.stack(parts), *each)
 
-    def _noise(self, key, index, mode) -> Noise:
+    def _noise(self, key, index, mode, kind=Noise) -> Noise:
         if self.is_vectorized:
-            return Noise(key, mode, member=(index, self.num_members))
-        return Noise(fold_in(key, index), mode)
+            return kind(key, mode, member=(index, self.num_members))
+        return kind(fold_in(key, index), mode)
 
     def _parameters(self, x, key, mode, training) -> tf.Tensor:
         """Returns parameters of the members' likelihoods, [M, B, Q]."""
@@ -282,6 +287,29 @@ class Ensemble(SupervisedModel):
             parallel_iterations=1,
         )
         return tf.reshape(found, tf.concat([[-1], tf.shape(found)[2:]], 0))
+
+    def frozen_parameters(self, x, num_samples, key):
+        """Returns `draw_parameters` with the draws as constants, member by member, [S, B, Q]."""
+        if self.groups is not None:
+            raise ValueError(
+                "Members of groups see data of their own. Expected groups=None. Received "
+                f"groups={self.groups}."
+            )
+        pattern, passes = self.pattern, []
+        for draw in range(-(-num_samples // self.size) if self.is_random else 1):
+            for index in range(self.size):
+                with tf.init_scope():
+                    noise = self._noise(fold_in(key, draw), index, SHARED, FrozenNoise)
+                with use(noise):
+                    member = [stack[index] for stack in self.stacks]
+                    passes.append(
+                        run_with(
+                            pattern,
+                            member,
+                            lambda: pattern.likelihood(pattern.network(x, training=False)),
+                        )
+                    )
+        return tf.stack(passes)
 
     # Data in.
 

@@ -149,25 +149,17 @@ class Laplace(WeightPosterior):
             tf.tensor_scatter_nd_add(columns, self.index[:, np.newaxis], tf.transpose(deviation))
         )
 
-    def parameters_of(self, draws, x):
-        """Returns parameters of the likelihood of the linearised network, [S, B, Q]."""
+    def parameters_with(self, vector, x):
+        """Returns parameters of the likelihood of the linearised network, [B, Q]."""
         model = self.network_model
 
-        def features(vector):
-            return self.with_weights(vector, lambda: model.network(x, training=False))
+        def features(weights):
+            return self.with_weights(weights, lambda: model.network(x, training=False))
 
-        def one(vector):
-            # f(x; w_MAP) + J (w - w_MAP) by forward differentiation.
-            with tf.autodiff.ForwardAccumulator(self.loc, vector - self.loc) as forward:
-                outputs = features(self.loc)
-            return model.likelihood(tf.cast(outputs + forward.jvp(outputs), tf.float32))
-
-        return tf.map_fn(
-            one,
-            draws,
-            fn_output_signature=tf.TensorSpec([x.shape[0], None], tf.float32),
-            parallel_iterations=1,
-        )
+        # f(x; w_MAP) + J (w - w_MAP) by forward differentiation.
+        with tf.autodiff.ForwardAccumulator(self.loc, vector - self.loc) as forward:
+            outputs = features(self.loc)
+        return model.likelihood(tf.cast(outputs + forward.jvp(outputs), tf.float32))
 
     def _check_fitted(self):
         if self.scale is None:

@@ -155,6 +155,10 @@ class NUTS(WeightPosterior):
         """Returns parameters of the likelihood under the samples, [S, B, Q]."""
         return self._known().draw_parameters(x, num_samples, key)
 
+    def frozen_draws(self, num_samples, key):
+        """Returns the samples that `draw_parameters` predicts from, [P] each."""
+        return self._known().frozen_draws(num_samples, key)
+
     def draw(self, num_samples, key):
         """Returns `num_samples` of the samples, evenly spaced over all chains."""
         return self._known().draw(num_samples, key)

@@ -79,7 +79,8 @@ class Predictive(tfd.MixtureSameFamily):
 class Predictor:
     """What gives predictive distributions: it draws parameters of the likelihood.
 
-    A subclass has `draw_parameters` and, unless it is one itself, overrides `trained_model`.
+    A subclass has `draw_parameters` and `frozen_parameters` and, unless it is one itself, overrides
+    `trained_model`.
     """
 
     def trained_model(self) -> VariationalModel:
@@ -90,6 +91,18 @@ class Predictor:
         """Returns parameters of the likelihood under draws of the weights, [S, B, Q].
 
         The draws are functions of `key` alone: every batch sees the same ones.
+        """
+        raise NotImplementedError
+
+    @property
+    def is_random(self) -> bool:
+        """Whether two draws differ: whether there is more to predict from than fixed weights."""
+        return True
+
+    def frozen_parameters(self, x: tf.Tensor, num_samples: int, key: tf.Tensor) -> tf.Tensor:
+        """Returns `draw_parameters` with the draws made now: in a graph they are constants.
+
+        One pass after the other, without loops and random operations, which other runtimes lack.
         """
         raise NotImplementedError
 

@@ -18,7 +18,7 @@ import tensorflow as tf
 from tfp_vae import objectives
 from tfp_vae.data import Kind, Split
 from tfp_vae.layers import BayesianLayer
-from tfp_vae.layers.noise import ESTIMATOR, Noise, use
+from tfp_vae.layers.noise import ESTIMATOR, SHARED, FrozenNoise, Noise, use
 from tfp_vae.models.intake import DEFAULT_BATCH_SIZE, Intake
 from tfp_vae.models.loop import Looping
 from tfp_vae.models.metrics import Bound
@@ -174,6 +174,11 @@ class VariationalModel(Intake, Looping, keras.Model):
     def weight_noise(self, key: tf.Tensor, mode: str = ESTIMATOR):
         """Returns a context in which Bayesian layers draw from `key`; see `layers.noise`."""
         return use(Noise(fold_in(key, _WEIGHTS), mode))
+
+    def frozen_noise(self, key: tf.Tensor):
+        """Returns the context of `weight_noise(key, SHARED)` with constants in a traced graph."""
+        with tf.init_scope():
+            return use(FrozenNoise(fold_in(key, _WEIGHTS), SHARED))
 
     # What Keras asks for.
 

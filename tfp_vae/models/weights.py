@@ -113,16 +113,26 @@ class WeightPosterior(Predictor):
 
     def parameters_of(self, draws: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Returns parameters of the likelihood for weights [S, P], [S, B, Q]."""
-
-        def one(vector):
-            return self.with_weights(vector, lambda: self.parameters(x))
-
         return tf.map_fn(
-            one,
+            lambda vector: self.parameters_with(vector, x),
             draws,
             fn_output_signature=tf.TensorSpec([x.shape[0], None], tf.float32),
             parallel_iterations=1,
         )
+
+    def parameters_with(self, vector: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        """Returns parameters of the likelihood for weights [P], [B, Q]."""
+        return self.with_weights(vector, lambda: self.parameters(x))
+
+    def frozen_parameters(self, x, num_samples, key):
+        """Returns `draw_parameters` with the draws as constants, [S, B, Q]."""
+        with tf.init_scope():
+            draws = self.frozen_draws(num_samples, key)
+        return tf.stack([self.parameters_with(draw, x) for draw in draws])
+
+    def frozen_draws(self, num_samples: int, key: tf.Tensor) -> list[tf.Tensor]:
+        """Returns the weights that `draw_parameters` predicts from, [P] each."""
+        return [self.draw(1, fold_in(key, index))[0] for index in range(num_samples)]
 
 
 class WeightSamples(WeightPosterior):
@@ -145,6 +155,10 @@ class WeightSamples(WeightPosterior):
     def draw_parameters(self, x, num_samples, key):
         """Returns parameters of the likelihood under the samples, [S, B, Q]."""
         return self.parameters_of(self.draw(num_samples, key), x)
+
+    def frozen_draws(self, num_samples, key):
+        """Returns the samples that `draw_parameters` predicts from, [P] each."""
+        return list(self.draw(num_samples, key))
 
     def draw(self, num_samples, key):
         """Returns `num_samples` of the samples, evenly spaced; all of them if there are fewer."""

@@ -1,0 +1,108 @@
+"""The export program: from a run folder to files that their own runtimes have answered from."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import tfp_vae as tv
+from tfp_vae.models import VAE
+
+
+@pytest.fixture
+def run(tmp_path, make_vae):
+    """Returns the run folder of a model of the digits that was never trained."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    data = tv.data.load("digits", kind="dynamic")
+    model: VAE = make_vae(data.shape)
+    model.adapt(data.train)
+    model.save(folder / "model.keras")
+    metrics = {"dataset": "digits", "data_dir": None, "kind": "dynamic", "test_elbo": -30.5}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    return folder
+
+
+def test_export_leaves_what_it_promises(succeeds, run):
+    out = succeeds("export", "--run_dir=run", "--num_samples=3", "--name=digits", "--licence=MIT")
+    folder = run / "export"
+    assert {path.name for path in folder.iterdir()} == {
+        *("card.md", "card.json", "export.json", "examples.npz"),
+        *("keras", "savedmodel", "models.config", "request.json"),
+    }
+    assert f"exported: {folder}" in out
+    assert tv.export.load(folder / "keras/model.keras").count_params() > 0
+    card = json.loads((folder / "card.json").read_text())
+    assert card["data"]["dataset"] == "digits"
+    assert card["metrics"]["test_elbo"] == -30.5
+    assert card["licence"]["weights"] == "MIT"
+    assert card["num_samples"] == 3
+
+
+def test_a_run_that_cannot_be_exported_is_refused_before_anything_is_written(refused, run):
+    assert "There is no model" in refused("export", "--run_dir=none")
+    assert "Received pickle" in refused("export", "--run_dir=run", "--formats=pickle")
+    assert "letters, digits" in refused("export", "--run_dir=run", "--name=a-b")
+    metrics = json.loads((run / "metrics.json").read_text())
+    (run / "metrics.json").write_text(json.dumps({**metrics, "method": "swag"}))
+    assert "posterior of swag is not in model.keras" in refused("export", "--run_dir=run")
+
+
+def test_a_failed_verification_is_an_exit_status(program, run, monkeypatch):
+    cell = {"format": "keras", "signature": "encode", "size": 1, "passed": False, "reason": "worn"}
+    monkeypatch.setattr(tv.export, "verify", lambda _: tv.export.Verification([cell]))
+    status, out, err = program("export", "--run_dir=run", "--formats=keras", "--verify")
+    assert status == 2
+    assert "FAILED: worn" in out
+    assert err.startswith("error: 1 of 1 cells failed") and "keras encode: worn" in err
+
+
+@pytest.mark.slow
+def test_every_runtime_and_many_clients_agree_in_new_processes(succeeds, run):
+    out = succeeds(
+        "export", "--run_dir=run", "--formats=keras,savedmodel,onnx,litert", "--verify", "--serve"
+    )
+    folder = run / "export"
+    verified = json.loads((folder / "verify.json").read_text())
+    assert verified["passed"]
+    assert {cell["format"] for cell in verified["cells"]} == {
+        *("keras", "savedmodel", "onnx", "litert", "litert_quantised"),
+    }
+    served = json.loads((folder / "serve.json").read_text())
+    assert served["passed"]
+    rows = [row for row in served["rows"] if "clients" in row]
+    assert {(row["format"], row["clients"]) for row in rows} == {
+        (name, count) for name in ("savedmodel", "onnx") for count in (1, 8, 64)
+    }
+    assert not any(row["wrong"] for row in rows)
+    assert "max |diff|" in out and "p99 ms" in out
+
+
+@pytest.mark.slow
+def test_the_saved_model_is_one_for_its_own_command(succeeds, run, tmp_path):
+    succeeds("export", "--run_dir=run", "--formats=savedmodel", "--num_samples=3")
+    folder = run / "export"
+    command = str(pathlib.Path(sys.executable).with_name("saved_model_cli"))
+    where = ["--dir", str(folder / "savedmodel/1")]
+
+    def call(*arguments):
+        return subprocess.run(
+            [command, *arguments], capture_output=True, text=True, check=True, cwd=tmp_path
+        ).stdout
+
+    shown = call("show", *where, "--tag_set", "serve", "--signature_def", "elbo")
+    assert "inputs['x']" in shown and "shape: (-1, 8, 8, 1)" in shown
+    assert "inputs['seed']" in shown and "outputs['elbo']" in shown
+    with np.load(folder / "examples.npz") as examples:
+        start = "seeded/elbo/3/"
+        for name in ("x", "seed"):
+            np.save(tmp_path / f"{name}.npy", examples[f"{start}in/{name}"])
+        expected = examples[f"{start}out/elbo"]
+    call(
+        *("run", *where, "--tag_set", "serve", "--signature_def", "elbo"),
+        *("--inputs", "x=x.npy;seed=seed.npy", "--outdir", "."),
+    )
+    np.testing.assert_allclose(np.load(tmp_path / "elbo.npy"), expected, rtol=1e-5)

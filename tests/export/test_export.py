@@ -1,0 +1,591 @@
+"""An export is a folder that other runtimes load, and a verification that notices when they do not.
+
+SavedModel and .keras run here in this process; in a new one they are in the slow test of the
+program.
+"""
+
+import builtins
+import importlib.util
+import json
+import re
+
+import google.protobuf.descriptor_pool
+import google.protobuf.message_factory
+import keras
+import numpy as np
+import onnx
+import pytest
+import tensorflow as tf
+from google.protobuf import descriptor_pb2
+from tensorflow.core.framework import tensor_pb2
+
+import tfp_vae as tv
+from tfp_vae import export, report
+from tfp_vae.data import Kind, Split
+from tfp_vae.export import clients, operators, portable, reload, runtimes, serving, writers
+from tfp_vae.export.package import SEEDED, Package, digest, record_examples
+from tfp_vae.export.signatures import Signature, Value
+
+SHAPE = (4, 4, 1)
+FORMATS = ("keras", "savedmodel", "onnx", "litert")
+
+
+def _make(kind, split):
+    """Returns a tiny trained model."""
+    parts = {
+        "prior": tv.priors.StandardNormal(2),
+        "encoder": tv.encoders.Gaussian(tv.networks.mlp([6]), 2),
+        "decoder": tv.decoders.Bernoulli(tv.networks.mlp([6]), SHAPE),
+    }
+    if kind == "vae":
+        model = tv.VAE(**parts)
+    elif kind == "conditional":
+        model = tv.ConditionalVAE(num_classes=3, **parts)
+    else:
+        dense = tv.layers.DenseLocalReparameterization
+        network = keras.Sequential(
+            [keras.layers.Flatten(), dense(5, "relu", initial_scale=1.0), dense(3)]
+        )
+        model = tv.BayesianNetwork(network, tv.likelihoods.Categorical(3))
+        if kind == "ensemble":
+            model.build((None, *SHAPE))
+            model = tv.Ensemble(model, 2)
+    model.compile(optimizer=keras.optimizers.Adam(1e-2), jit_compile=False)
+    model.fit(split, batch_size=20, epochs=1, verbose=0)
+    return model
+
+
+def _split(count=40, kind=Kind.STATIC):
+    rng = np.random.default_rng(0)
+    x = (rng.random((count, *SHAPE)) < rng.random(SHAPE)).astype(np.float32)
+    return Split(x, kind, labels=np.arange(count) % 3, name="test")
+
+
+# Seven signatures take half a minute to convert, three times each.
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param("conditional", marks=pytest.mark.slow), "bayesian", "ensemble"],
+)
+def exported(request, tmp_path_factory):
+    """Returns (model, split, folder) of an export in all formats that hold signatures."""
+    keras.utils.set_random_seed(0)
+    split = _split()
+    model = _make(request.param, split)
+    folder = tmp_path_factory.mktemp(request.param) / "export"
+    facts = {"dataset": "bars", "digests": {"test": "abc"}, "test_elbo": -9.5, "test_elbo_se": 0.1}
+    export.export(model, split, folder, FORMATS, num_samples=4, facts=facts, name="tiny")
+    return model, split, folder
+
+
+@pytest.fixture(scope="module")
+def vae(tmp_path_factory):
+    """Returns (model, split)."""
+    keras.utils.set_random_seed(0)
+    split = _split()
+    return _make("vae", split), split
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Times nothing for longer than three calls."""
+    monkeypatch.setattr(runtimes, "_SECONDS", 0.0)
+
+
+@pytest.mark.parametrize("name", ["savedmodel", "onnx", "litert", "litert_quantised"])
+def test_every_runtime_agrees_at_every_batch_size(exported, name, quick):
+    _, _, folder = exported
+    cells = []
+    runtimes.run_format(folder, name, cells.append)
+    manifest = report.read_json(folder / "export.json")
+    wanted = [s for a in manifest["artefacts"] if a["format"] == name for s in a["signatures"]]
+    assert [cell["signature"] for cell in cells] == wanted
+    for cell in cells:
+        assert "reason" not in cell, cell
+        assert cell["tolerance_share"] < 1 or name == "litert_quantised"
+        assert cell["milliseconds_128"] > 0
+
+
+def test_a_saved_model_brings_back_optimizer_and_seed(exported, quick):
+    _, _, folder = exported
+    cells = []
+    reload.check(folder, cells.append)
+    assert cells
+    for cell in cells:
+        assert "reason" not in cell, cell
+        assert cell["tolerance_share"] < 1
+
+
+def test_another_optimizer_step_fails_the_reload(exported, quick, tmp_path):
+    _, _, folder = exported
+    manifest = report.read_json(folder / "export.json")
+    manifest["state"]["optimizer"]["step"] += 1
+    (tmp_path / "export.json").write_text(json.dumps(manifest))
+    (tmp_path / "keras").mkdir()
+    for name in ("keras/model.keras", "examples.npz"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    cells = []
+    reload.check(tmp_path, cells.append)
+    assert all("another state" in cell["reason"] for cell in cells)
+
+
+def test_a_saved_model_has_one_copy_of_the_weights(exported):
+    model, _, folder = exported
+    reader = tf.train.load_checkpoint(str(folder / "savedmodel/1/variables/variables"))
+    stored = sum(np.prod(s) for n, s in reader.get_variable_to_shape_map().items() if s)
+    in_model = sum(np.prod(w.shape) for w in model.weights if w.shape)
+    assert stored == in_model
+
+
+def test_random_signatures_repeat_for_a_seed_and_differ_for_another(exported):
+    model, split, folder = exported
+    signatures = tf.saved_model.load(str(folder / "savedmodel/1")).signatures
+    random = [s for s in export.signatures_of(model, 4) if s.draws is not None]
+    assert random
+    for signature in random:
+        example = {"x": split.values()[:3], "label": np.array([0, 1, 2], np.int32), "count": 3}
+        data = {v.name: example[v.name] for v in signature.seeded_inputs if v.name != "seed"}
+        data = {name: tf.constant(value) for name, value in data.items()}
+        first, again, other = (
+            signatures[signature.name](seed=tf.constant(seed), **data)
+            for seed in ([1, 2], [1, 2], [2, 1])
+        )
+        for name, value in first.items():
+            np.testing.assert_array_equal(value, again[name])
+        assert any(not np.allclose(value, other[name]) for name, value in first.items())
+
+
+def test_impossible_requests_get_errors_or_nan(exported):
+    _, _, folder = exported
+    for name, allowed in (("savedmodel", {"error"}), ("onnx", {"error", "NaN", "nothing"})):
+        manifest, examples = report.read_json(folder / "export.json"), runtimes.Examples(folder)
+        form, load = runtimes.LOADERS[name]
+        for artefact in (a for a in manifest["artefacts"] if a["format"] == name):
+            runs = load(folder / artefact["path"], artefact["signatures"])[0]
+            for signature in artefact["signatures"][:2]:
+                described = next(s for s in manifest["signatures"] if s["name"] == signature)
+                values = described["inputs" if form == "portable" else "seeded_inputs"]
+                asked = clients.impossible(examples.inputs(form, signature, 1), values)
+                assert len(asked) >= 3
+                for what, request in asked.items():
+                    found = clients.ask(runs[signature], request)
+                    assert found["answer"] in allowed, (name, signature, what, found)
+                    if what.startswith("wrong"):
+                        assert found["answer"] == "error", (name, signature, what)
+
+
+def test_clients_are_counted_and_wrong_answers_noticed():
+    wanted = {"y": np.ones(2, np.float32)}
+    row = clients.many(lambda inputs: wanted, {}, wanted, 8)
+    assert (row["requests"], row["wrong"]) == (clients.REQUESTS, 0)
+    assert 0 < row["p50_milliseconds"] <= row["p99_milliseconds"]
+    wrong = clients.many(lambda inputs: {"y": np.array([1, 1.1], np.float32)}, {}, wanted, 8)
+    assert wrong["wrong"] == wrong["requests"]
+    assert clients.ask(lambda inputs: wanted, {})["answer"] == "numbers"
+
+
+# The card.
+
+
+def test_the_card_says_what_there_is(exported):
+    model, split, folder = exported
+    card = report.read_json(folder / "card.json")
+    assert card["data"]["dataset"] == "bars"
+    assert card["data"]["test_digest"] == split.digest
+    # Beside its layers a ConditionalVAE has the frequencies of its classes; of the two members of
+    # the ensemble the card shows one.
+    layers = sum(row["parameters"] for row in card["architecture"])
+    count = {"ConditionalVAE": layers + 3, "Ensemble": 2 * layers}.get(card["model"], layers)
+    assert card["parameters"] == model.count_params() == count
+    assert card["metrics"] == {"test_elbo": -9.5, "test_elbo_se": 0.1}
+    assert card["seed"] == model.seed
+    assert card["licence"] == {"tfp_vae": "Apache-2.0", "weights": "not stated"}
+    assert card["limits"] and card["intended_use"]
+    text = (folder / "card.md").read_text()
+    for signature in card["signatures"]:
+        assert f"### {signature['name']}" in text
+        for value in (*signature["inputs"], *signature["outputs"]):
+            assert f"`{value['name']}`" in text
+    assert "-9.50 +- 0.10" in text
+    assert "saved_model_cli show --dir savedmodel/1 --all" in text
+    assert "tritonserver --model-repository" in text
+    for line in text.splitlines():  # tables keep their columns
+        if line.startswith("| in |") or line.startswith("| out |"):
+            assert len(re.findall(r"(?<!\\)\|", line)) == 6
+
+
+# What servers want.
+
+
+def _messages():
+    """Returns PredictionLog as tensorflow_serving/apis describes it."""
+    field = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(
+        name="log.proto", package="serving", syntax="proto3", dependency=[]
+    )
+    file.dependency.append("tensorflow/core/framework/tensor.proto")
+
+    def message(name, *fields, parent=file.message_type):
+        added = parent.add(name=name)
+        for field_name, number, kind, repeated in fields:
+            new = added.field.add(name=field_name, number=number)
+            new.label = field.LABEL_REPEATED if repeated else field.LABEL_OPTIONAL
+            new.type = field.TYPE_STRING if kind is None else field.TYPE_MESSAGE
+            if kind:
+                new.type_name = kind
+        return added
+
+    message("ModelSpec", ("name", 1, None, False), ("signature_name", 3, None, False))
+    request = message(
+        "PredictRequest",
+        ("model_spec", 1, ".serving.ModelSpec", False),
+        ("inputs", 2, ".serving.PredictRequest.InputsEntry", True),
+    )
+    entry = message(
+        "InputsEntry",
+        ("key", 1, None, False),
+        ("value", 2, ".tensorflow.TensorProto", False),
+        parent=request.nested_type,
+    )
+    entry.options.map_entry = True
+    message("PredictLog", ("request", 1, ".serving.PredictRequest", False))
+    message("PredictionLog", ("predict_log", 6, ".serving.PredictLog", False))
+    pool = google.protobuf.descriptor_pool.DescriptorPool()
+
+    def add(descriptor):
+        for dependency in descriptor.dependencies:
+            add(dependency)
+        copy = descriptor_pb2.FileDescriptorProto()
+        descriptor.CopyToProto(copy)
+        pool.Add(copy)
+
+    add(tensor_pb2.DESCRIPTOR)
+    pool.Add(file)
+    found = pool.FindMessageTypeByName("serving.PredictionLog")
+    return google.protobuf.message_factory.GetMessageClass(found)
+
+
+def test_warm_up_requests_are_prediction_logs(exported):
+    model, split, folder = exported
+    log_type = _messages()
+    path = folder / "savedmodel/1" / serving.WARM_UP
+    records = [*tf.data.TFRecordDataset(str(path)).as_numpy_iterator()]
+    signatures = export.signatures_of(model, 4)
+    assert len(records) == len(signatures)
+    for record, signature in zip(records, signatures, strict=True):
+        request = log_type.FromString(record).predict_log.request
+        assert request.model_spec.name == "tiny"
+        assert request.model_spec.signature_name == signature.name
+        assert set(request.inputs) == {value.name for value in signature.seeded_inputs}
+        if "x" in request.inputs:
+            content = request.inputs["x"].SerializeToString()
+            x = tf.make_ndarray(tensor_pb2.TensorProto.FromString(content))
+            np.testing.assert_array_equal(x, split.values()[:1])
+
+
+def test_the_request_of_the_card_is_one_that_is_answered(exported):
+    _, _, folder = exported
+    request = report.read_json(folder / "request.json")
+    loaded = tf.saved_model.load(str(folder / "savedmodel/1"))
+    function = loaded.signatures[request["signature_name"]]
+    types = {spec.name: spec.dtype for spec in function.structured_input_signature[1].values()}
+    inputs = {name: tf.constant(v, types[name]) for name, v in request["inputs"].items()}
+    assert function(**inputs)
+
+
+def test_triton_may_join_requests_where_the_first_axis_is_the_batch():
+    label = Value("label", ("B",), "", "int32", limit=3)
+    x, y = Value("x", ("B", 8), ""), Value("y", ("B",), "")
+    text = serving.triton_config("m_f", Signature("f", "", (x, label), (y,), None))
+    assert "max_batch_size: 128" in text and "dynamic_batching" in text
+    assert '{ name: "x" data_type: TYPE_FP32 dims: [ 8 ] }' in text
+    assert '"label" data_type: TYPE_INT32 dims: [ 1 ] reshape: { shape: [ ] }' in text
+    noise = Value("noise", ("S", "B", 2), "", role="noise")
+    text = serving.triton_config("m_f", Signature("f", "", (x, noise), (y,), None))
+    assert "max_batch_size: 0" in text and "dynamic_batching" not in text
+    assert '{ name: "x" data_type: TYPE_FP32 dims: [ -1, 8 ] }' in text
+    assert '{ name: "noise" data_type: TYPE_FP32 dims: [ -1, -1, 2 ] }' in text
+    assert text.count("{") == text.count("}") and text.count("[") == text.count("]")
+
+
+# Verification, in new processes.
+
+
+@pytest.fixture(scope="module")
+def portable_export(vae, tmp_path_factory):
+    """Returns the folder of an export whose runtimes start fast."""
+    model, split = vae
+    folder = tmp_path_factory.mktemp("portable") / "export"
+    return export.export(model, split, folder, ["onnx", "litert"], num_samples=4)
+
+
+def _copy(folder, target):
+    for path in folder.rglob("*"):
+        if path.is_file():
+            copied = target / path.relative_to(folder)
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            copied.write_bytes(path.read_bytes())
+    return target
+
+
+def _register(folder, path):
+    """Makes the record say that a changed file is the one that was written."""
+    manifest = report.read_json(folder / "export.json")
+    for artefact in manifest["artefacts"]:
+        if artefact["path"] == path:
+            artefact["sha256"] = digest(folder / path)
+    (folder / "export.json").write_text(json.dumps(manifest))
+
+
+def test_a_good_export_is_verified_and_the_table_is_written(portable_export):
+    found = export.verify(portable_export)
+    found.raise_for_failures()
+    written = report.read_json(portable_export / "verify.json")
+    assert written["passed"]
+    assert written["cells"] == found.cells
+    for cell in written["cells"]:
+        assert {"format", "signature", "max_abs_difference", "size", "operators"} <= set(cell)
+        assert cell["size"] == (portable_export / cell["path"]).stat().st_size
+        assert cell["milliseconds_1"] > 0 and cell["milliseconds_128"] > 0
+    lines = found.table().splitlines()
+    assert len(lines) == 1 + 6 * 3
+    assert all("ok" in line for line in lines[1:])
+
+
+def test_verification_fails_where_a_file_was_tampered_with(portable_export, tmp_path):
+    folder = _copy(portable_export, tmp_path / "export")
+    weights, cut, empty, flipped, gone, noisy = (
+        "onnx/tfp_vae_encode/1/model.onnx",
+        "onnx/tfp_vae_decode/1/model.onnx",
+        "onnx/tfp_vae_sample/1/model.onnx",
+        "litert/decode.tflite",
+        "litert/encode.tflite",
+        "onnx/tfp_vae_reconstruct/1/model.onnx",
+    )
+    proto = onnx.load(str(folder / weights))
+    largest = max(proto.graph.initializer, key=lambda each: np.prod(each.dims))
+    values = onnx.numpy_helper.to_array(largest) + np.float32(1e-3)
+    largest.CopyFrom(onnx.numpy_helper.from_array(values, largest.name))
+    onnx.save(proto, str(folder / weights))
+    content = (folder / cut).read_bytes()
+    (folder / cut).write_bytes(content[: len(content) // 2])
+    (folder / empty).write_bytes(b"")
+    content = bytearray((folder / flipped).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / flipped).write_bytes(content)
+    (folder / gone).unlink()
+    proto = onnx.load(str(folder / noisy))
+    draw = onnx.helper.make_node("RandomNormal", [], ["unused"], shape=[1])
+    proto.graph.node.append(draw)
+    onnx.save(proto, str(folder / noisy))
+    for path in (weights, cut, empty, noisy):  # not by the digest alone
+        _register(folder, path)
+    found = export.verify(folder)
+    reasons = {cell["path"]: cell["reason"] for cell in found.failures}
+    assert set(reasons) == {weights, cut, empty, flipped, gone, noisy}
+    assert "times what is tolerated" in reasons[weights]
+    assert "does not load" in reasons[cut] and "does not load" in reasons[empty]
+    assert "not the one that was written" in reasons[flipped]
+    assert "not the one that was written" in reasons[gone]
+    assert "outside the portable set: RandomNormal" in reasons[noisy]
+    assert not report.read_json(folder / "verify.json")["passed"]
+    with pytest.raises(ValueError, match=r"6 of 18 cells failed.*onnx encode"):
+        found.raise_for_failures()
+    assert found.table().count("FAILED") == 6
+
+
+def test_a_runtime_that_crashes_fails_its_cells(portable_export, tmp_path, monkeypatch):
+    program = tmp_path / "runtimes.py"
+    program.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
+    monkeypatch.setattr(runtimes, "__file__", str(program))
+    found = export.verify(_copy(portable_export, tmp_path / "export"))
+    assert len(found.failures) == len(found.cells)
+    assert all("ended with status -11" in cell["reason"] for cell in found.cells)
+
+
+def test_there_has_to_be_an_export_to_verify(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"export\.json is missing"):
+        export.verify(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"export\.json is missing"):
+        export.serve(tmp_path)
+
+
+def test_only_servers_formats_are_served(portable_export, tmp_path):
+    folder = _copy(portable_export, tmp_path / "export")
+    manifest = report.read_json(folder / "export.json")
+    manifest["artefacts"] = [a for a in manifest["artefacts"] if a["format"] == "litert"]
+    (folder / "export.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match=r"Expected an export with savedmodel or onnx"):
+        export.serve(folder)
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        ({"a": np.zeros(2, np.float32)}, "Expected the outputs"),
+        ({"y": np.zeros(3, np.float32)}, "expected float32"),
+        ({"y": np.zeros(2)}, "expected float32"),
+        ({"y": np.array([0, np.nan], np.float32)}, "Received NaN"),
+    ],
+    ids=["another name", "another shape", "another type", "not finite"],
+)
+def test_answers_that_cannot_be_compared_are_errors(answer, text):
+    with pytest.raises(ValueError, match=text):
+        runtimes.compare(answer, {"y": np.zeros(2, np.float32)})
+
+
+def test_large_numbers_are_compared_by_their_size():
+    expected = {"y": np.array([-1000.0], np.float32)}
+    worst, share = runtimes.compare({"y": np.array([-1000.005], np.float32)}, expected)
+    assert worst == pytest.approx(0.005, rel=0.01) and share < 1
+    assert runtimes.compare({"y": np.array([-1000.02], np.float32)}, expected)[1] > 1
+    small = {"y": np.array([0.0], np.float32)}
+    assert runtimes.compare({"y": np.array([1.1e-5], np.float32)}, small)[1] > 1
+
+
+# What a writer refuses.
+
+
+def _signature(function, shape=("B", 4)):
+    x, y = Value("x", shape, "numbers"), Value("y", shape, "numbers")
+    return Signature("f", "a function", (x,), (y,), lambda x: {"y": function(x)})
+
+
+def _package(signature):
+    return Package(None, None, (signature,), {}, None, "name")
+
+
+def test_what_a_format_has_no_operator_for_is_refused(tmp_path):
+    signature = _signature(lambda x: tf.math.igamma(tf.abs(x) + 1.0, tf.ones_like(x)))
+    with pytest.raises(ValueError, match=r"ONNX cannot hold f.*portable set.*Igamma"):
+        writers.write_onnx(_package(signature), tmp_path)
+    with pytest.raises(ValueError, match=r"LiteRT cannot hold f.*builtin.*Igamma"):
+        writers.write_litert(_package(signature), tmp_path)
+
+
+def test_random_operations_are_outside_the_portable_set(tmp_path):
+    drawn = _signature(lambda x: x + tf.random.stateless_normal(tf.shape(x), [1, 2]))
+    outside = []
+    for write in (writers.write_onnx, writers.write_litert):
+        with pytest.raises(ValueError, match="cannot hold f") as error:
+            write(_package(drawn), tmp_path)
+        outside.append(str(error.value))
+    assert operators.outside_onnx({("", "RandomNormal"), ("", "Add"), ("com.x", "Add")}) == [
+        "RandomNormal",
+        "com.x.Add",
+    ]
+    assert operators.outside_litert({"ADD", "FlexQr", "CUSTOM"}) == ["CUSTOM", "FlexQr"]
+
+
+@pytest.mark.parametrize("name", ["onnx", "litert"])
+def test_composed_operations_are_exact_far_out(name, tmp_path):
+    # LiteRT's own softplus saturates at 88.4.
+    def far(x):
+        return tf.math.softplus(x) + tf.math.log1p(tf.abs(x)) + tf.nn.gelu(x)
+
+    signature = _signature(far, ("B",))
+    x = np.array([-1000, -100, -88, -20, -1, 0, 1e-3, 1, 20, 88, 100, 1000], np.float32)
+    {"onnx": writers.write_onnx, "litert": writers.write_litert}[name](
+        _package(signature), tmp_path
+    )
+    path = (
+        next(p for p in tmp_path.rglob("*.onnx"))
+        if name == "onnx"
+        else tmp_path / "litert/f.tflite"
+    )
+    runs, _, outside, _ = runtimes.LOADERS[name][1](path, ["f"])
+    assert not outside
+    np.testing.assert_allclose(runs["f"]({"x": x})["y"], far(x), rtol=1e-6, atol=1e-6)
+
+
+def test_rewriting_leaves_other_types_and_operations_alone():
+    @tf.function(autograph=False)
+    def function(x, y):
+        return tf.math.softplus(x), tf.math.softplus(y), x + 1
+
+    specs = tf.TensorSpec([2], tf.float64), tf.TensorSpec([2], tf.float32)
+    graph = function.get_concrete_function(*specs).graph.as_graph_def()
+    kinds = [node.op for node in portable.rewritten(graph, portable.FOR_ONNX).node]
+    assert kinds.count("Softplus") == 1  # the float64 one
+    assert kinds.count("Exp") == 1
+
+
+def test_the_format_without_its_extra_names_the_command(vae, tmp_path, monkeypatch):
+    model, split = vae
+    found = importlib.util.find_spec
+    missing = {"tf2onnx": "onnx", "ai_edge_litert": "litert"}
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *_: None if name in missing else found(name)
+    )
+    for module, extra in missing.items():
+        with pytest.raises(ImportError, match=rf'pip install "tfp_vae\[{extra}\]".*{module}'):
+            export.export(model, split, tmp_path / "export", ["savedmodel", extra])
+    assert not any(tmp_path.iterdir())
+
+
+def test_nothing_is_written_unless_all_is_well(vae, tmp_path, monkeypatch):
+    model, split = vae
+    with pytest.raises(ValueError, match=r"Unknown formats.*Received pickle"):
+        export.export(model, split, tmp_path / "export", ["keras", "pickle"])
+    with pytest.raises(ValueError, match=r"Unknown formats.*Received none"):
+        export.export(model, split, tmp_path / "export", [])
+    with pytest.raises(ValueError, match=r"Expected letters, digits and underscores"):
+        export.export(model, split, tmp_path / "export", ["keras"], name="a/b")
+    other = Split(np.zeros((5, 3, 3, 1), np.float32), Kind.STATIC, name="test")
+    with pytest.raises(ValueError, match="wrong shape"):
+        export.export(model, other, tmp_path / "export", ["keras"])
+
+    def fails(*_):
+        raise ValueError("no")
+
+    monkeypatch.setattr(serving, "write", fails)
+    with pytest.raises(ValueError, match="no"):
+        export.export(model, split, tmp_path / "export", ["keras"])
+    assert not any(tmp_path.iterdir())
+
+
+def test_an_earlier_export_is_replaced_and_another_folder_is_not(vae, tmp_path):
+    model, split = vae
+    folder = tmp_path / "export"
+    export.export(model, split, folder, ["keras"], num_samples=2)
+    (folder / "left.over").write_text("")
+    export.export(model, split, folder, ["keras"], num_samples=2)
+    assert not (folder / "left.over").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["export"]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/file").write_text("")
+    with pytest.raises(FileExistsError, match="not empty and no export"):
+        export.export(model, split, tmp_path / "mine", ["keras"])
+
+
+def test_a_posterior_over_weights_is_no_keras_model(tmp_path):
+    split = _split(kind=Kind.UNIT_INTERVAL)
+    network = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)])
+    map_model = tv.BayesianNetwork(network, tv.likelihoods.Categorical(3), weight_prior=1.0)
+    map_model.compile(optimizer="adam", jit_compile=False)
+    map_model.fit(split, batch_size=20, epochs=1, verbose=0)
+    laplace = tv.Laplace(map_model, "last_layer").fit(split)
+    with pytest.raises(ValueError, match="Expected formats without keras"):
+        export.export(laplace, split, tmp_path / "export", ["keras"])
+
+
+def test_sixteen_bits_are_refused_where_a_format_has_32(vae, tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    model, split = _make("vae", _split()), _split()
+    with pytest.raises(ValueError, match=r"onnx compute in float32.*Received layers of bfloat16"):
+        export.export(model, split, tmp_path / "export", ["onnx"])
+
+
+def test_few_examples_are_repeated(vae):
+    model, split = vae
+    signatures = export.signatures_of(model, 2)
+    examples = record_examples(model, signatures, split.take(5), seed=0)
+    x = examples[f"{SEEDED}/encode/128/in/x"]
+    assert x.shape == (128, *SHAPE)
+    np.testing.assert_array_equal(x[:5], x[5:10])
+
+
+def test_formats_are_found_by_name_and_each_once():
+    found = export.formats.get(["onnx", "keras", "onnx"])
+    assert [each.name for each in found] == ["onnx", "keras"]
+    assert set(export.FORMATS) == {"keras", "savedmodel", "onnx", "litert", "web"}
+    assert all(builtins.callable(each.write) for each in found)

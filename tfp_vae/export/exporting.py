@@ -1,0 +1,129 @@
+"""Exporting: a trained model in, a folder out that other runtimes and servers take as it is."""
+
+import datetime
+import json
+import os
+import pathlib
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tfp_vae.data import Data, Split
+from tfp_vae.export import card, serving
+from tfp_vae.export import formats as registry
+from tfp_vae.export.package import Package, digest, record_examples, signatures_of, size
+from tfp_vae.export.reload import state_of
+from tfp_vae.export.signatures import DEFAULT_SAMPLES
+from tfp_vae.models import Predictor
+from tfp_vae.models.variational import VariationalModel
+from tfp_vae.version import __version__
+
+
+def export(
+    predictor: "VariationalModel | Predictor",
+    data: "Data | Split",
+    folder: "str | pathlib.Path",
+    formats: Sequence[str] = ("keras", "savedmodel"),
+    *,
+    num_samples: int = DEFAULT_SAMPLES,
+    name: str = "tfp_vae",
+    facts: Mapping | None = None,
+    licence: str | None = None,
+) -> pathlib.Path:
+    """Writes a trained model in the formats that people run, with a card and what servers want.
+
+    The folder appears whole or not at all; an earlier export in its place is replaced. It proves
+    nothing yet: `verify` does.
+
+    Args:
+        predictor: a model, or a posterior over its weights (then without the format keras).
+        data: whose test examples the answers are recorded for, or such a split itself.
+        folder: of the export.
+        formats: names in `formats.FORMATS`.
+        num_samples: S of the signatures that draw: latents of a bound, weights of a prediction.
+        name: by which servers know the model: letters, digits and underscores.
+        facts: what is known of the run, as in its metrics.json, for the card.
+        licence: of the weights, for the card.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ValueError: for what cannot be exported, before anything is written.
+        ImportError: if a format needs what is not installed; says what to install.
+        FileExistsError: if the folder holds something else than an export.
+
+    Example:
+        >>> tv.export.export(vae, data, "runs/vae/export", ["savedmodel", "onnx"])
+        >>> print(tv.export.verify("runs/vae/export").table())
+    """
+    chosen = registry.get(formats)
+    folder = pathlib.Path(folder)
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+        raise ValueError(
+            f"Unusable name. Expected letters, digits and underscores. Received {name!r}."
+        )
+    if folder.exists() and any(folder.iterdir()) and not (folder / "export.json").exists():
+        raise FileExistsError(
+            f"{folder} is not empty and no export. Expected a new folder or an earlier export. "
+            f"Received a folder with {len(list(folder.iterdir()))} entries."
+        )
+    model = predictor.trained_model() if isinstance(predictor, Predictor) else predictor
+    signatures = signatures_of(predictor, num_samples)
+    _check_precision(model, chosen)
+    test = data.test if isinstance(data, Data) else data
+    model.check_split(test)
+    examples = record_examples(predictor, signatures, test, model.seed)
+    package = Package(model, predictor, signatures, examples, test, name)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".exporting-") as temporary:
+        written = pathlib.Path(temporary) / "export"
+        written.mkdir(mode=0o755)
+        artefacts = [a for each in chosen for a in each.write(package, written)]
+        serving.write(package, written, artefacts)
+        np.savez_compressed(written / "examples.npz", **examples)
+        manifest = {
+            "tfp_vae": __version__,
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "name": name,
+            "num_samples": int(num_samples),
+            "state": state_of(model),
+            "examples_sha256": digest(written / "examples.npz"),
+            "signatures": [signature.to_json() for signature in signatures],
+            "artefacts": [
+                {
+                    "format": artefact.format,
+                    "path": artefact.path,
+                    "signatures": list(artefact.signatures),
+                    "exact": artefact.exact,
+                    "size": size(written / artefact.path),
+                    "sha256": digest(written / artefact.path),
+                }
+                for artefact in artefacts
+            ],
+        }
+        (written / "export.json").write_text(f"{json.dumps(manifest, indent=2)}\n", "utf-8")
+        card.write(package, manifest, written, facts or {}, licence)
+        if folder.exists():
+            os.replace(folder, pathlib.Path(temporary) / "earlier")
+        try:
+            os.replace(written, folder)
+        except OSError:
+            shutil.move(pathlib.Path(temporary) / "earlier", folder)
+            raise
+    return folder
+
+
+def _check_precision(model, chosen) -> None:
+    """Raises `ValueError` if a portable format would have to compute with 16 bits."""
+    portable = [each.name for each in chosen if each.name in ("onnx", "litert")]
+    dtypes = {layer.compute_dtype for layer in model._flatten_layers(include_self=False)}
+    other = sorted(dtype for dtype in dtypes if dtype not in (None, "float32"))
+    if portable and other:
+        raise ValueError(
+            f"{' and '.join(portable)} compute in float32. Expected a model of float32 layers. "
+            f"Received layers of {', '.join(other)}; savedmodel and keras keep those."
+        )

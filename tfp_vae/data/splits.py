@@ -1,9 +1,9 @@
 """A data set as models use it: three splits that know their size, shape and kind of values.
 
-Intensities are kept once, in the smallest form (uint8, or float32 where that is what came in). They
-become float32 batches inside a tf.data graph, batched before anything else is done to them. The
-order of the examples and the binarisation in training are pure functions of (seed, epoch, step),
-never of hidden iterator state: a run that starts at epoch 7 sees what the uninterrupted run saw.
+Intensities are kept once, in the smallest form (uint8, or float32 where that is what came in). A
+`Feed` makes float32 batches of them inside a graph, batched before anything else is done. The order
+of the examples and the binarisation in training are pure functions of (seed, epoch, step), never of
+hidden iterator state: a run that starts at epoch 7 sees what the uninterrupted run saw.
 """
 
 import dataclasses

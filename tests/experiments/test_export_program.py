@@ -62,15 +62,13 @@ def test_a_failed_verification_is_an_exit_status(program, run, monkeypatch):
 
 @pytest.mark.slow
 def test_every_runtime_and_many_clients_agree_in_new_processes(succeeds, run):
-    out = succeeds(
-        "export", "--run_dir=run", "--formats=keras,savedmodel,onnx,litert", "--verify", "--serve"
-    )
+    # LiteRT, as slow to convert as all of these, is verified in tests/export.
+    formats = "--formats=keras,savedmodel,onnx"
+    out = succeeds("export", "--run_dir=run", formats, "--verify", "--serve")
     folder = run / "export"
     verified = json.loads((folder / "verify.json").read_text())
     assert verified["passed"]
-    assert {cell["format"] for cell in verified["cells"]} == {
-        *("keras", "savedmodel", "onnx", "litert", "litert_quantised"),
-    }
+    assert {cell["format"] for cell in verified["cells"]} == {"keras", "savedmodel", "onnx"}
     served = json.loads((folder / "serve.json").read_text())
     assert served["passed"]
     rows = [row for row in served["rows"] if "clients" in row]

@@ -478,7 +478,7 @@ def test_any_keras_network_may_be_supplied(binary_images, tmp_path, network):
     history = _fit(vae, x, epochs=5)
     assert history["elbo"][-1] > history["elbo"][0]
     vae.save(tmp_path / "model.keras")
-    again = tv.load(tmp_path / "model.keras")
+    again = tv.load(tmp_path / "model.keras", trusted=("test",))
     np.testing.assert_array_equal(vae.log_likelihood(x[:5], 10), again.log_likelihood(x[:5], 10))
 
 

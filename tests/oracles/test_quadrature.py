@@ -104,7 +104,7 @@ def test_probabilities_of_all_images_sum_to_one(trained):
     vae, _ = trained
     bits = np.arange(2**16)[:, None] >> np.arange(16) & 1
     every = bits.reshape(-1, 4, 4, 1).astype(np.float32)
-    bounds = vae.bounds(every, 1000, batch_size=2048)
+    bounds = vae.bounds(every, 650, batch_size=2048)
     probability = np.exp(bounds.log_likelihood.astype(np.float64))
     error = np.sqrt(np.sum(probability**2 / bounds.effective_sample_size))
     assert abs(probability.sum() - 1) < 1e-3

@@ -13,26 +13,12 @@ import zipfile
 import h5py
 import numpy as np
 import pytest
-from hostile_cases import make_vae, members, pack, refused
+from hostile_cases import make_vae, pack, refused
 
 import tfp_vae as tv
 from tfp_vae.export import allowed, archive
 
 CONFIG, METADATA, WEIGHTS = archive.CONFIG, archive.METADATA, archive.WEIGHTS
-
-
-@pytest.fixture(scope="module")
-def good(tmp_path_factory):
-    """Returns the members of a good file."""
-    return members(tmp_path_factory.mktemp("good"))
-
-
-@pytest.fixture
-def marker(tmp_path):
-    """Returns the file that a payload would leave, and checks that none did."""
-    marker = tmp_path / "ran"
-    yield marker
-    assert not marker.exists(), "the payload ran"
 
 
 def _payload(marker):
@@ -50,7 +36,7 @@ def _payload(marker):
     ("name", "reason"),
     [
         ("../outside", "outside its folder"),
-        ("/tmp/outside", "outside its folder"),
+        ("/outside", "outside its folder"),
         ("..\\outside", "outside its folder"),
         ("C:outside", "outside its folder"),
         ("assets/layers/lookup/vocabulary.txt", "more in it"),
@@ -144,7 +130,7 @@ def _replace(make):
 
 def _virtual(file, place, shape):
     layout = h5py.VirtualLayout(shape, "f4")
-    layout[...] = h5py.VirtualSource("/tmp/secret.h5", "x", shape)
+    layout[...] = h5py.VirtualSource("/secret.h5", "x", shape)
     file.create_virtual_dataset(place, layout)
 
 
@@ -154,7 +140,7 @@ def _cycle(file, place):
 
 WEIGHT_CHANGES = {
     "external_link": _replace(
-        lambda f, p, s: f.__setitem__(p, h5py.ExternalLink("/tmp/secret.h5", "/x"))
+        lambda f, p, s: f.__setitem__(p, h5py.ExternalLink("/secret.h5", "/x"))
     ),
     "soft_link": _replace(lambda f, p, s: f.__setitem__(p, h5py.SoftLink("/elsewhere"))),
     # CVE-2026-1669: the values are in a file of the reader.

@@ -9,25 +9,11 @@ import json
 import keras
 import numpy as np
 import pytest
-from hostile_cases import HOSTILE, Dense, double, make_vae, members, pack, refused
+from hostile_cases import HOSTILE, Dense, double, make_vae, pack, refused
 
 import tfp_vae as tv
 from tfp_vae.export import allowed
 from tfp_vae.export.archive import CONFIG
-
-
-@pytest.fixture(scope="module")
-def good(tmp_path_factory):
-    """Returns the members of a good file."""
-    return members(tmp_path_factory.mktemp("good"))
-
-
-@pytest.fixture
-def marker(tmp_path):
-    """Returns the file that a payload would leave, and checks that none did."""
-    marker = tmp_path / "ran"
-    yield marker
-    assert not marker.exists(), "the payload ran"
 
 
 def with_layer(good, layer, place="layer"):

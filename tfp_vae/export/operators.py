@@ -25,6 +25,17 @@ LITERT_REFUSED = frozenset(
 )
 
 
+def in_onnx(graph) -> "set[tuple[str, str]]":
+    """Returns (domain, operator) of an ONNX graph and of the graphs in its loops and branches."""
+    found = set()
+    for node in graph.node:
+        found.add((node.domain, node.op_type))
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                found |= in_onnx(attribute.g)
+    return found
+
+
 def outside_onnx(operators: "set[tuple[str, str]]") -> "list[str]":
     """Returns the (domain, operator) pairs that are not portable, as words, sorted."""
     return sorted(

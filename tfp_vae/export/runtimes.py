@@ -100,17 +100,11 @@ def load_onnx(path: pathlib.Path, names):
     import onnx
     import onnxruntime
 
-    def nodes(graph):
-        for node in graph.node:
-            yield node
-            for attribute in node.attribute:
-                if attribute.HasField("g"):
-                    yield from nodes(attribute.g)
-
     proto = onnx.load(str(path))
     onnx.checker.check_model(proto, full_check=True)
-    found = {(node.domain, node.op_type) for node in nodes(proto.graph)}
-    outside = _beside("operators").outside_onnx(found)
+    operators = _beside("operators")
+    found = operators.in_onnx(proto.graph)
+    outside = operators.outside_onnx(found)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors are raised, and need not be printed too
     options.intra_op_num_threads = 1  # clients are threads already, and LiteRT has one as well

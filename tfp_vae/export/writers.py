@@ -81,8 +81,7 @@ def _to_onnx(signature: Signature) -> bytes:
             opset=OPSET,
             tensors_to_rename=names,
         )
-    found = {(node.domain, node.op_type) for node in onnx_nodes(proto.graph)}
-    outside = operators.outside_onnx(found)
+    outside = operators.outside_onnx(operators.in_onnx(proto.graph))
     if outside:
         raise ValueError(
             f"ONNX cannot hold {signature.name}. Expected operators of the portable set. Received "
@@ -95,15 +94,6 @@ def _to_onnx(signature: Signature) -> bytes:
     proto.doc_string = signature.meaning
     onnx.checker.check_model(proto, full_check=True)
     return proto.SerializeToString()
-
-
-def onnx_nodes(graph) -> Iterator:
-    """Yields the nodes of an ONNX graph and of the graphs inside its loops and branches."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from onnx_nodes(attribute.g)
 
 
 def _name_axes(tensor, value) -> None:

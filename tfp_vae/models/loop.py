@@ -1,7 +1,7 @@
 """Many steps in one call: batches are made inside the graph, from data that stay in memory.
 
-Stock Keras makes two tf.data iterators per epoch and traces the step four times; with small data
-that takes longer than the training. Here an epoch needs no iterator, and the step is traced once.
+Stock Keras makes two tf.data iterators per epoch and traces the step twice, which small data wait
+for. Here an epoch needs no iterator, and the step is traced once.
 """
 
 import tensorflow as tf

@@ -48,6 +48,15 @@ const makeSteps = (weights) => {
     if (bias) for (let i = 0; i < data.length; i++) data[i] = bias[i % width];
     return data;
   };
+  // sums[to ..] += data[at ..] kernel, a matrix [inner, units] that begins at `from`.
+  const multiply = (data, at, kernel, from, inner, units, sums, to) => {
+    for (let i = 0; i < inner; i++) {
+      const value = data[at + i];
+      if (value === 0) continue;
+      const row = from + i * units;
+      for (let u = 0; u < units; u++) sums[to + u] += value * kernel[row + u];
+    }
+  };
   return {
     dense: ({ data, shape }, { kernel, bias }) => {
       const k = array(kernel);
@@ -55,11 +64,7 @@ const makeSteps = (weights) => {
       const rows = data.length / inner;
       const sums = start(new Float64Array(rows * units), units, bias && array(bias).data);
       for (let r = 0; r < rows; r++) {
-        for (let i = 0; i < inner; i++) {
-          const x = data[r * inner + i];
-          if (x === 0) continue;
-          for (let u = 0; u < units; u++) sums[r * units + u] += x * k.data[i * units + u];
-        }
+        multiply(data, r * inner, k.data, 0, inner, units, sums, r * units);
       }
       return { data: Float32Array.from(sums), shape: [...shape.slice(0, -1), units] };
     },
@@ -76,12 +81,8 @@ const makeSteps = (weights) => {
           const y = r * strides[0] + a * dilation[0] - top;
           const x = c * strides[1] + b * dilation[1] - left;
           if (y < 0 || y >= shape[0] || x < 0 || x >= shape[1]) continue;
-          for (let i = 0; i < inner; i++) {
-            const value = data[(y * shape[1] + x) * inner + i];
-            if (value === 0) continue;
-            const from = ((a * width + b) * inner + i) * units;
-            for (let u = 0; u < units; u++) sums[to + u] += value * k.data[from + u];
-          }
+          const at = (y * shape[1] + x) * inner, from = (a * width + b) * inner * units;
+          multiply(data, at, k.data, from, inner, units, sums, to);
         }
       }
       return { data: Float32Array.from(sums), shape: [rows, columns, units] };
@@ -102,12 +103,8 @@ const makeSteps = (weights) => {
           const r = y * strides[0] + a - top, c = x * strides[1] + b - left;
           if (r < 0 || r >= rows || c < 0 || c >= columns) continue;
           const to = (r * columns + c) * units;
-          for (let i = 0; i < inner; i++) {
-            const value = data[(y * shape[1] + x) * inner + i];
-            if (value === 0) continue;
-            const from = ((a * width + b) * inner + i) * units;
-            for (let u = 0; u < units; u++) sums[to + u] += value * k.data[from + u];
-          }
+          const at = (y * shape[1] + x) * inner, from = (a * width + b) * inner * units;
+          multiply(data, at, k.data, from, inner, units, sums, to);
         }
       }
       return { data: Float32Array.from(sums), shape: [rows, columns, units] };

@@ -19,7 +19,6 @@ from tfp_vae.export.signatures import (
     Signature,
     Value,
     entropy,
-    in_chunks,
     log_mean_exp,
     normal_noise,
 )
@@ -146,7 +145,7 @@ class _Latent:
             (self.x, *self.given, self.many),
             (Value(name, ("B",), "nats per example"),),
             None if self.random_weights else function,
-            lambda key, **data: {name: self.streamed(key, **data)[name]},
+            lambda key, **data: {name: self.draw_bounds(key, **data)[name]},
             self.num_samples,
         )
 
@@ -221,39 +220,12 @@ class _Latent:
         terms = self._terms(x, noise, _given(label, condition))
         return {"log_prob": log_mean_exp(objectives.log_weights(terms))}
 
-    def streamed(self, key, x, label=None, condition=None, noise=None):
+    def draw_bounds(self, key, x, label=None, condition=None):
         """Returns both bounds from S draws, in chunks that bound the memory."""
-        given, batch = _given(label, condition), tf.shape(x)[0]
-        if noise is None:
-            noise = normal_noise(self.many, fold_in(key, 0), B=batch, S=self.num_samples)
-        weights_key = fold_in(key, 1)
-        kl_global = 0.0
-        if self.random_weights:
-            with self.model.weight_noise(weights_key):
-                terms = self.model.global_terms()
-            kl_global = terms["kl_global"] / terms["num_data"]
-
-        def add(i, first, last, elbo, top, total):
-            with self.model.weight_noise(fold_in(weights_key, i), SHARED):
-                terms = self._terms(x, noise[first:last], given)
-            log_weights = objectives.log_weights(terms)
-            new_top = tf.maximum(top, tf.reduce_max(log_weights, axis=0))
-            share = tf.cast(last - first, tf.float32) / self.num_samples
-            return (
-                elbo + share * objectives.elbo(terms),
-                new_top,
-                total * tf.exp(top - new_top)
-                + tf.reduce_sum(tf.exp(log_weights - new_top), axis=0),
-            )
-
-        zeros = tf.zeros([batch])
-        chunk = tf.maximum(1, self.model.rows_at_once // batch)
-        start = zeros, zeros + tf.float32.min, zeros
-        elbo, top, total = in_chunks(self.num_samples, chunk, add, start)
-        return {
-            "elbo": elbo - kl_global,
-            "log_prob": top + tf.math.log(total / self.num_samples),
-        }
+        given, count = _given(label, condition), tf.constant(self.num_samples, tf.int32)
+        chunk = tf.clip_by_value(self.model.rows_at_once // tf.shape(x)[0], 1, count)
+        bounds = self.model.bounds_of_batch(x, given, count, chunk, key)
+        return {"elbo": bounds.elbo, "log_prob": bounds.log_likelihood}
 
     # Classes.
 
@@ -277,10 +249,14 @@ class _Latent:
         return self._by_class(self.log_prob(**self._under_every_class(x, noise))["log_prob"])
 
     def draw_predict(self, key, x):
-        """Returns `predict` of noise drawn from a key, in chunks."""
-        noise = normal_noise(self.many, fold_in(key, 0), B=tf.shape(x)[0], S=self.num_samples)
-        every = self._under_every_class(x, noise)
-        return self._by_class(self.streamed(key, **every)["log_prob"])
+        """Returns `predict` of noise drawn from a key, one class after the other."""
+
+        def under(label):
+            labels = tf.fill(tf.shape(x)[:1], label)
+            return self.draw_bounds(key, x, labels)["log_prob"]  # one key: the same noise
+
+        classes = tf.range(self.model.num_classes)
+        return self._by_class(tf.map_fn(under, classes, fn_output_signature=tf.float32))
 
     def recognize(self, x):
         """Returns q(y|x)."""

@@ -180,23 +180,6 @@ def normal_noise(value: Value, key: tf.Tensor, **sizes) -> tf.Tensor:
     return tf.random.stateless_normal([sizes.get(axis, axis) for axis in value.shape], key)
 
 
-def in_chunks(num_samples: int, chunk: tf.Tensor, function: Callable, state: tuple) -> tuple:
-    """Returns `function(index of chunk, first, past last, *state)` folded over S samples.
-
-    Args:
-        num_samples: S.
-        chunk: samples at a time, which bounds the memory.
-        function: one step.
-        state: at the start.
-    """
-    count = (num_samples + chunk - 1) // chunk
-
-    def step(i, *state):
-        return (i + 1, *function(i, i * chunk, tf.minimum((i + 1) * chunk, num_samples), *state))
-
-    return tf.while_loop(lambda i, *_: i < count, step, (tf.constant(0), *state))[1:]
-
-
 def logsumexp(values: tf.Tensor, axis: int) -> tf.Tensor:
     """Returns log sum exp of finite values; without the guards that portable formats lack."""
     top = tf.reduce_max(values, axis=axis, keepdims=True)

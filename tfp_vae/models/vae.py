@@ -300,7 +300,7 @@ class VAE(VariationalModel):
         chunk = min(num_samples, max(1, self.rows_at_once // batch_size))
         if self._bounds_function is None:
             self._bounds_function = tf.function(
-                self._bounds_of_batch,
+                self.bounds_of_batch,
                 autograph=False,
                 jit_compile=bool(self.compiled and self.jit_compile),
             )
@@ -324,7 +324,16 @@ class VAE(VariationalModel):
         """How many latents are decoded at a time at most, which keeps the memory flat."""
         return max(1, min(_ROWS, _PARAMETERS // self.decoder.output_size))
 
-    def _bounds_of_batch(self, x, given, num_samples, chunk, key):
+    def bounds_of_batch(self, x, given, num_samples, chunk, key) -> Bounds:
+        """Returns what `bounds` returns, as tensors [B], in a graph of its own or of another.
+
+        Args:
+            x: a batch [B, ...].
+            given: what a conditional model is conditioned on, [B, ...], or None.
+            num_samples: S, an int32 scalar.
+            chunk: samples at a time, which bounds the memory.
+            key: stateless seed of the draws, int32 [2].
+        """
         with self.weight_noise(key, SHARED):
             posterior, prior = self.posterior_of(x, given), self.prior_of(given)
             shared = self.global_terms()

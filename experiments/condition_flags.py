@@ -23,9 +23,6 @@ _LABELLED_SHARE = flags.DEFINE_float(
     "labelled_share", 0.5, "Share of m2's batches with labels.", 0.0, 1.0
 )
 _CLASSIFIER = flags.DEFINE_enum("classifier", "mlp", ["mlp", "conv"], "Kind of m2's q(y|x).")
-_AUGMENT = flags.DEFINE_float(
-    "augment", 0.0, "Share by which --classifier=conv shifts, zooms and turns images.", 0.0, 0.99
-)
 QUADRANTS = flags.DEFINE_integer(
     "quadrants", None, "Seen quadrants of images to complete: 1, 2 or 3; they are the condition."
 )
@@ -42,7 +39,6 @@ def conditioned(data: tv.data.Data) -> tv.data.Data:
     """
     m2, classes = _MODEL.value == "m2", _MODEL.value == "conditional" and QUADRANTS.value is None
     cli.refuse_unused(m2, "--model=m2", _LABELS, _ALPHA, _LABELLED_SHARE, _CLASSIFIER)
-    cli.refuse_unused(_CLASSIFIER.value == "conv", "--classifier=conv", _AUGMENT)
     cli.refuse_unused(_MODEL.value == "conditional", "--model=conditional", QUADRANTS)
     cli.refuse_unused(m2 or classes, "a class as condition", _CLASS_PRIOR)
     cli.refuse_unused(classes, "--model=conditional and classes", _CLASS_SAMPLES)
@@ -72,7 +68,7 @@ def build(data: tv.data.Data, latent_dim: int) -> tv.VAE:
     }
     if _MODEL.value == "conditional":
         return vae_flags.compiled(tv.ConditionalVAE(**parts), data)
-    classifier = vae_flags.classifier(data, _CLASSIFIER.value, _AUGMENT.value)
+    classifier = vae_flags.classifier(data, _CLASSIFIER.value)
     m2 = {"alpha": _ALPHA.value, "labelled_share": _LABELLED_SHARE.value}
     return vae_flags.compiled(tv.M2(classifier=classifier, **m2, **parts), data)
 

@@ -1,5 +1,6 @@
 """The flags of every training: data and run folder, passes, optimizer, weight of the KL."""
 
+import dataclasses
 import time
 
 import keras
@@ -13,6 +14,9 @@ flags.adopt_module_key_flags(cli)
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Write into a run folder that is not empty.")
 _KIND = flags.DEFINE_enum(
     "kind", None, [*tv.data.Kind], "Kind of the values; without it, what the model prefers."
+)
+_AUGMENT = flags.DEFINE_float(
+    "augment", 0.0, "Share by which training images are shifted, zoomed and turned.", 0.0, 0.99
 )
 EPOCHS = flags.DEFINE_integer("epochs", 100, "Passes over the training data.", lower_bound=1)
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "Examples per step.", lower_bound=1)
@@ -42,7 +46,8 @@ def prepare(preferred_kind=None) -> tuple[report.RunFolder, tv.data.Data]:
     keras.utils.set_random_seed(SEED.value)
     keras.config.set_dtype_policy(_PRECISION.value)
     run = report.RunFolder(cli.RUN_DIR.value, _OVERWRITE.value)
-    return run, cli.load(cli.source(), _KIND.value or preferred_kind)
+    data = cli.load(cli.source(), _KIND.value or preferred_kind)
+    return run, dataclasses.replace(data, train=data.train.augmented(_AUGMENT.value))
 
 
 def beta(steps_per_epoch: int):

@@ -51,15 +51,13 @@ def conv_width(data: tv.data.Data) -> int:
     return hidden[0]
 
 
-def classifier(data: tv.data.Data, kind: str, augment: float) -> keras.Sequential:
+def classifier(data: tv.data.Data, kind: str) -> keras.Sequential:
     """Returns a network of examples to logits of the classes, of kind "mlp" or "conv"."""
     if kind == "mlp":
         return keras.Sequential([encoding(data, "mlp"), keras.layers.Dense(data.num_classes)])
     filters, activation = cli.integers(_FILTERS), training_flags.ACTIVATION.value
     width = conv_width(data)
-    return tv.networks.conv_classifier(
-        data.num_classes, filters, width, activation, augment=augment
-    )
+    return tv.networks.conv_classifier(data.num_classes, filters, width, activation)
 
 
 def _decoding(data: tv.data.Data) -> keras.Sequential:

@@ -65,11 +65,10 @@ def conv_classifier(
     units: int = 128,
     activation: str = "relu",
     dropout: float = 0.5,
-    augment: float = 0.0,
 ) -> keras.Sequential:
     """Returns 5x5 convolutions with pooling and a dense layer, [B, H, W, C] -> logits [B, K].
 
-    Pooling, dropout and augmentation are for few labels, where strides alone generalise worse.
+    Pooling and dropout are for few labels, where strides alone generalise worse.
 
     Args:
         num_classes: K.
@@ -77,27 +76,16 @@ def conv_classifier(
         units: width of the dense layer.
         activation: a name in `ACTIVATIONS`.
         dropout: rate before each dense layer.
-        augment: in training, images are shifted and zoomed at random by up to this share of their
-            size, and turned by up to half this share of a turn.
 
     Raises:
         ValueError: for a number of classes, filters or units below 1, an unknown activation, or a
-            rate or a share that is not in [0, 1).
+            rate that is not in [0, 1).
     """
     _check([num_classes, *filters, units], activation, "num_classes, filters and units")
     if not 0 <= dropout < 1:
         raise ValueError(f"Impossible dropout. Expected 0 <= dropout < 1. Received {dropout}.")
-    if not 0 <= augment < 1:
-        raise ValueError(f"Impossible augment. Expected 0 <= augment < 1. Received {augment}.")
     initial = {"kernel_initializer": initializer(activation)}
     layers = []
-    if augment:
-        empty = {"fill_mode": "constant"}  # what comes in from outside is background
-        layers = [
-            keras.layers.RandomTranslation(augment, augment, **empty),
-            keras.layers.RandomRotation(augment / 2, **empty),
-            keras.layers.RandomZoom(augment, augment, **empty),
-        ]
     for n in filters:
         layers.append(keras.layers.Conv2D(n, 5, padding="same", activation=activation, **initial))
         layers.append(keras.layers.MaxPool2D(padding="same"))

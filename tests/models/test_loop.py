@@ -74,6 +74,8 @@ def test_training_from_memory_equals_training_through_tf_data(
     through_tf_data, make, labels, steps, jit
 ):
     split = _split(labels=labels)
+    if labels is not None:
+        split = split.augmented(0.1)
     validation = _split(8, None if labels is None else LABELS[:8])
     ours, history = _run(make, split, steps, jit, validation_data=validation)
     assert isinstance(ours.train_function, Loop)

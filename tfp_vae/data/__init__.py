@@ -1,6 +1,7 @@
 """Data sets with a known size, shape and kind of values."""
 
 from tfp_vae.data import toys
+from tfp_vae.data.augmentation import augmented
 from tfp_vae.data.completion import QUADRANTS, completion, seen_quadrants
 from tfp_vae.data.feeds import Feed
 from tfp_vae.data.foreign import FOREIGN, fitted, foreign, hold_out
@@ -24,6 +25,7 @@ __all__ = [
     "Feed",
     "Kind",
     "Split",
+    "augmented",
     "completion",
     "fitted",
     "foreign",

@@ -45,9 +45,14 @@ def completion(data: Data, quadrants: int) -> Data:
         quadrants: how many quadrants are seen, 1, 2 or 3.
 
     Raises:
-        ValueError: for data that are no images, or another number of quadrants.
+        ValueError: for data that are no images, or are augmented, or another number of quadrants.
     """
     seen = seen_quadrants(data.shape, quadrants)
+    if data.train.augment:
+        raise ValueError(
+            "Both parts of images in quadrants would have to move alike. Expected no augment. "
+            f"Received {data.train.augment}."
+        )
 
     def cut(split: Split) -> Split:
         unseen = split.mapped(lambda values: values[:, ~seen], split.name)

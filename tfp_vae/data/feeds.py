@@ -6,6 +6,9 @@ both call the same functions, so both see the same numbers.
 
 import tensorflow as tf
 
+from tfp_vae.data.augmentation import augmented
+from tfp_vae.data.kinds import Kind
+
 
 class Feed:
     """The batches of one pass after another over a split.
@@ -13,12 +16,13 @@ class Feed:
     Args:
         split: a `Split`.
         batch_size: examples per batch; the last one of a pass may be shorter.
-        seed: an integer that fixes order and binarisation; None for passes in order over the frozen
-            split.
+        seed: an integer that fixes order, augmentation and binarisation; None for passes in order
+            over the frozen split.
         with_y: whether a batch is (x, y), with `y` the labels or the targets of x, and not x.
 
     The order of pass number `epoch` is a permutation keyed by (seed, epoch); the binarisation of a
-    dynamic split is keyed by (seed, epoch, step). Neither changes with `with_y`.
+    dynamic split and the moves of an augmented one are keyed by (seed, epoch, step). Nothing of it
+    changes with `with_y`.
 
     Attributes:
         num_batches: of one pass.
@@ -33,8 +37,10 @@ class Feed:
     def __init__(self, split, batch_size: int, seed: int | None, with_y: bool = False):
         if seed is not None:
             split.check_batch_size(batch_size)
+        self._augment = 0.0 if seed is None else split.augment
         self._resample = seed is not None and split.is_dynamic
-        split = split if self._resample else split.frozen()
+        self._kind = split.kind
+        split = split if self._resample or self._augment else split.frozen()
         if with_y and split.y is None:
             raise ValueError(
                 f"The {split.name} split has neither labels nor targets. Expected labels or "
@@ -48,7 +54,7 @@ class Feed:
     def signature(self) -> tuple:
         """What feeds have alike whose batches are the same function of arrays, order and step."""
         specs = tuple((array.shape, array.dtype) for array in self.arrays)
-        return type(self), self.batch_size, self._resample, specs
+        return type(self), self.batch_size, self._resample, self._augment, self._kind, specs
 
     def order(self, epoch: tf.Tensor) -> "tuple[tf.Tensor, ...]":
         """Returns what batches have to know of a pass, an int64 scalar: order [N] and key [2]."""
@@ -57,7 +63,7 @@ class Feed:
             return tf.range(count), tf.zeros([2], tf.int64)
 
         def key(purpose):
-            # Two keys per epoch, for the order and for the binarisation: no stream is used twice.
+            # Two keys per epoch, for the order and for the steps: no stream is used twice.
             number = 2 * tf.cast(epoch, tf.int64) + purpose
             return tf.stack([tf.constant(self.seed, tf.int64), number])
 
@@ -79,8 +85,19 @@ class Feed:
         x, *rest = (tf.gather(array, index) for array in arrays)
         if x.dtype == tf.uint8:
             x = tf.cast(x, tf.float32) / 255.0
+        if not (self._resample or self._augment):
+            return x, *rest
+        step_key = tf.random.experimental.stateless_fold_in(key, step)
+        if self._augment:
+            # A key beside the step's own, which draws the same binary images as without moves.
+            x = augmented(x, self._augment, tf.random.experimental.stateless_fold_in(step_key, 1))
+            if self._kind is Kind.THRESHOLD:
+                x = tf.cast(x >= 0.5, tf.float32)
+            if self._kind is Kind.EIGHT_BIT:
+                x = tf.round(x * 255.0) / 255.0
+            if self._kind is Kind.UNIT_INTERVAL:
+                x = tf.clip_by_value(x, 0.0, 1.0)  # the last bit of an interpolation
         if self._resample:
-            step_key = tf.random.experimental.stateless_fold_in(key, step)
             x = tf.cast(tf.random.stateless_uniform(tf.shape(x), step_key) < x, tf.float32)
         return x, *rest
 

@@ -39,6 +39,7 @@ class Split:
         kind: a `Kind`.
         labels: [N] int64 array or None.
         targets: [N] or [N, T] float32 array or None.
+        augment: the share by which images are moved at random in training; 0 for not at all.
 
     A `DYNAMIC` split draws new binary images for every batch of `epoch`; `frozen()` gives the split
     whose images were drawn once.
@@ -65,6 +66,7 @@ class Split:
         # Whether the intensities are the values: nothing is left to draw or to threshold.
         self._is_frozen = self.kind not in (Kind.DYNAMIC, Kind.THRESHOLD)
         self._source: Split | None = None  # what it was before it was frozen
+        self.augment = 0.0
         self._check()
 
     def _check(self) -> None:
@@ -173,6 +175,30 @@ class Split:
         """
         return self if self._source is None else self._source
 
+    def augmented(self, share: float) -> "Split":
+        """Returns this split with images that are moved at random in training, each time anew.
+
+        `data.augmented` says how. Binarisation comes after it; frozen, the images are as they were.
+
+        Args:
+            share: at most how far, a share of the image's size in [0, 1).
+
+        Raises:
+            ValueError: for another share, or a split that holds no images [N, H, W, C] of values
+                that a moved image may have.
+        """
+        if not 0 <= share < 1:
+            raise ValueError(f"Impossible augment. Expected 0 <= augment < 1. Received {share}.")
+        if share and (len(self.shape) != 3 or (self._is_frozen and self.kind.is_binary)):
+            raise ValueError(
+                f"The {self.name} split cannot be augmented. Expected images (N, H, W, C) whose "
+                "values are intensities, such as those of kind 'dynamic'. Received examples of "
+                f"shape {self.shape} and kind '{self.kind}', frozen: {self._is_frozen}."
+            )
+        split = self._like(self._intensities, self.labels, self.targets)
+        split.augment = float(share)
+        return split
+
     def mapped(self, function, name: str) -> "Split":
         """Returns this split, called `name`, with other values.
 
@@ -181,10 +207,13 @@ class Split:
                 frozen split both the binary images and the intensities before go through it.
             name: of the new split.
         """
-        split = Split(function(self._intensities), self.kind, self.labels, name, self.targets)
-        split._is_frozen = self._is_frozen
-        split._source = None if self._source is None else self._source.mapped(function, name)
-        return split
+        return self._like(
+            function(self._intensities),
+            self.labels,
+            self.targets,
+            name,
+            lambda source: source.mapped(function, name),
+        )
 
     def take(self, count: int) -> "Split":
         """Returns the first `count` examples as a split."""
@@ -194,10 +223,13 @@ class Split:
         """Returns the examples at `index`, a slice or an array, as a split called `name`."""
         labels = None if self.labels is None else self.labels[index]
         targets = None if self.targets is None else self.targets[index]
-        split = Split(self._intensities[index], self.kind, labels, name, targets)
-        split._is_frozen = self._is_frozen
-        split._source = None if self._source is None else self._source.select(index, name)
-        return split
+        return self._like(
+            self._intensities[index],
+            labels,
+            targets,
+            name,
+            lambda source: source.select(index, name),
+        )
 
     def relabelled(self, labels) -> "Split":
         """Returns the same examples with other labels [N], and without targets."""
@@ -208,9 +240,18 @@ class Split:
         return self._with_y(None, targets)
 
     def _with_y(self, labels, targets):
-        split = Split(self._intensities, self.kind, labels, self.name, targets)
-        split._is_frozen = self._is_frozen
-        split._source = None if self._source is None else self._source._with_y(labels, targets)
+        return self._like(
+            self._intensities,
+            labels,
+            targets,
+            source=lambda source: source._with_y(labels, targets),
+        )
+
+    def _like(self, intensities, labels, targets, name=None, source=lambda source: source):
+        """Returns a split that is frozen and augmented as this one is."""
+        split = Split(intensities, self.kind, labels, name or self.name, targets)
+        split._is_frozen, split.augment = self._is_frozen, self.augment
+        split._source = None if self._source is None else source(self._source)
         return split
 
     def num_batches(self, batch_size: int) -> int:

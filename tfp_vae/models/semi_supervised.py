@@ -138,7 +138,7 @@ class M2(ConditionalVAE):
 
     def recognition(self, x, training=None) -> tfd.Categorical:
         """Returns q(y|x), batch shape [B]."""
-        # Not None: layers that augment images take that for training.
+        # Not None, which Keras' layers that augment images take for training.
         logits = self.classifier(tf.cast(x, tf.float32), training=bool(training))
         return tfd.Categorical(logits=tf.cast(logits, tf.float32))
 

@@ -155,7 +155,7 @@ def test_a_kl_without_closed_form_is_drawn_anew_at_every_step(base_seed):
     x, y = _table(seed=base_seed)
     ensemble.compile(optimizer=keras.optimizers.SGD(0.0), jit_compile=False)
     history = ensemble.fit(x, y, epochs=4, verbose=0).history
-    assert np.min(np.diff(np.sort(history["kl"]))) > 1e-4  # more than rounding
+    assert np.min(np.diff(np.sort(history["kl"]))) > 1e-6  # more than rounding
     measured = [ensemble.evaluate(x, y, verbose=0, return_dict=True)["kl"] for _ in range(2)]
     assert measured[0] == measured[1]
 

@@ -128,9 +128,9 @@ def test_each_batch_has_both_sorts_and_weights_make_its_mean_that_of_all_data(im
     # Labelled ones come back in turn: three batches of two are all six.
     labels = np.concatenate([y[y != UNLABELLED] for _, y, _ in batches])
     assert sorted(labels.tolist()) == sorted(FEW[:6].tolist())
-    again = [y.numpy() for _, y, _ in model.feed(split, 8).dataset(0)]
-    other = [y.numpy() for _, y, _ in model.feed(split, 8).dataset(1)]
-    np.testing.assert_array_equal(again, [y.numpy() for _, y, _ in batches])
+    again = [x.numpy() for x, _, _ in model.feed(split, 8).dataset(0)]
+    other = [x.numpy() for x, _, _ in model.feed(split, 8).dataset(1)]
+    np.testing.assert_array_equal(again, [x.numpy() for x, _, _ in batches])
     assert not np.array_equal(again, other)
 
 

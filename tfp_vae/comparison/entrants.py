@@ -17,6 +17,7 @@ from tfp_vae.comparison.settings import Settings
 from tfp_vae.data import Data, Split
 from tfp_vae.distributions import decoders, encoders, priors
 from tfp_vae.distributions.base import tfd
+from tfp_vae.distributions.draws import draw
 from tfp_vae.models import M2, VAE, ConditionalVAE, Predictive
 from tfp_vae.models.variational import VariationalModel
 
@@ -156,7 +157,7 @@ class Probed(Contestant):
         return {_DENSITY_SCORES[name]: found[name] for name in names} | super().scores(split)
 
     def _draw(self, x, count, key):
-        return self.model.posterior_of(x, None).sample(count, seed=key)
+        return draw(self.model.posterior_of(x, None), [count], key)
 
     def _latents(self, split: Split, count: int) -> np.ndarray:
         """Returns draws of q(z|x), [count, N, D]."""

@@ -8,6 +8,9 @@ import tensorflow as tf
 
 from tfp_vae.data.augmentation import augmented
 from tfp_vae.data.kinds import Kind
+from tfp_vae.randomness import fold_in, uniform
+
+_FEED = 2**29  # folded into the seed, which a model that learns from the batches folds others into
 
 
 class Feed:
@@ -26,8 +29,10 @@ class Feed:
 
     Attributes:
         num_batches: of one pass.
-        arrays: the tensors [N, ...] that batches are taken from; every function gets them as its
-            first argument, so that a graph need not hold them.
+        short: examples of its last batch if those are fewer than in the others, else 0.
+        compiles: whether XLA can compile `batch` with a `size`.
+        arrays: the tensors [N, ...] that batches are taken from, of examples as vectors; every
+            function gets them as its first argument, so that a graph need not hold them.
 
     Raises:
         ValueError: if `batch_size` is not in [1, N], or if `with_y` is asked of a split without
@@ -48,49 +53,62 @@ class Feed:
             )
         self.batch_size, self.seed = batch_size, seed
         self.num_batches = split.num_batches(batch_size)
-        self.arrays = (tf.constant(split.stored), *([tf.constant(split.y)] if with_y else []))
+        self.compiles = not self._augment  # no XLA kernel moves images
+        self.short = len(split) % batch_size  # examples of the last batch, if it is a short one
+        self._shape = split.shape
+        # Flat, since XLA vectorises the innermost axis: that of an image is its channels.
+        flat = tf.constant(split.stored.reshape(len(split), -1))
+        self.arrays = (flat, *([tf.constant(split.y)] if with_y else []))
 
     @property
     def signature(self) -> tuple:
         """What feeds have alike whose batches are the same function of arrays, order and step."""
         specs = tuple((array.shape, array.dtype) for array in self.arrays)
-        return type(self), self.batch_size, self._resample, self._augment, self._kind, specs
+        return (
+            type(self),
+            self.batch_size,
+            self._resample,
+            self._augment,
+            self._kind,
+            self._shape,
+            specs,
+        )
 
     def order(self, epoch: tf.Tensor) -> "tuple[tf.Tensor, ...]":
         """Returns what batches have to know of a pass, an int64 scalar: order [N] and key [2]."""
         count = self.arrays[0].shape[0]
         if self.seed is None:
-            return tf.range(count), tf.zeros([2], tf.int64)
+            return tf.range(count), tf.zeros([2], tf.int32)
+        # Two keys per epoch, for the order and for the steps: no stream is used twice.
+        order, steps = (fold_in(self.seed, _FEED, epoch, purpose) for purpose in (0, 1))
+        return tf.random.experimental.stateless_shuffle(tf.range(count), seed=order), steps
 
-        def key(purpose):
-            # Two keys per epoch, for the order and for the steps: no stream is used twice.
-            number = 2 * tf.cast(epoch, tf.int64) + purpose
-            return tf.stack([tf.constant(self.seed, tf.int64), number])
-
-        return tf.random.experimental.stateless_shuffle(tf.range(count), seed=key(0)), key(1)
-
-    def batch(self, arrays, order, step: tf.Tensor) -> tuple:
+    def batch(self, arrays, order, step: tf.Tensor, size: int | None = None) -> tuple:
         """Returns batch number `step`, an int64 scalar, of a pass with this `order`, on float32.
 
         Args:
             arrays: as `arrays`.
             order: what `order` returned.
             step: from 0 on, below `num_batches`.
+            size: B, an integer, where it has to be known to compile the graph.
 
         Returns:
             (x,) or (x, y), x of shape [B, ...].
         """
         order, key = order
-        index = order[step * self.batch_size : (step + 1) * self.batch_size]
+        first = step * self.batch_size
+        if size is None:
+            index = order[first : first + self.batch_size]
+        else:
+            index = tf.slice(order, [first], [size])
         x, *rest = (tf.gather(array, index) for array in arrays)
         if x.dtype == tf.uint8:
             x = tf.cast(x, tf.float32) / 255.0
-        if not (self._resample or self._augment):
-            return x, *rest
-        step_key = tf.random.experimental.stateless_fold_in(key, step)
+        step_key = fold_in(key, step)
         if self._augment:
             # A key beside the step's own, which draws the same binary images as without moves.
-            x = augmented(x, self._augment, tf.random.experimental.stateless_fold_in(step_key, 1))
+            images = tf.reshape(x, [-1, *self._shape])
+            x = tf.reshape(augmented(images, self._augment, fold_in(step_key, 1)), tf.shape(x))
             if self._kind is Kind.THRESHOLD:
                 x = tf.cast(x >= 0.5, tf.float32)
             if self._kind is Kind.EIGHT_BIT:
@@ -98,8 +116,8 @@ class Feed:
             if self._kind is Kind.UNIT_INTERVAL:
                 x = tf.clip_by_value(x, 0.0, 1.0)  # the last bit of an interpolation
         if self._resample:
-            x = tf.cast(tf.random.stateless_uniform(tf.shape(x), step_key) < x, tf.float32)
-        return x, *rest
+            x = tf.cast(uniform(tf.shape(x), step_key) < x, tf.float32)
+        return tf.reshape(x, [size or -1, *self._shape]), *rest
 
     def dataset(self, epoch: "int | tf.Variable" = 0) -> tf.data.Dataset:
         """Returns one pass as tf.data, batches x or tuples.

@@ -18,11 +18,12 @@ import tensorflow as tf
 
 from tfp_vae.data import Split
 from tfp_vae.distributions.base import tfd
+from tfp_vae.distributions.draws import draw
 from tfp_vae.evaluation import checks
 from tfp_vae.layers.noise import MEAN, SHARED
 from tfp_vae.models import VAE, ConditionalVAE, Predictive
 from tfp_vae.models.vae import warn_of_bias
-from tfp_vae.models.variational import fold_in
+from tfp_vae.randomness import fold_in, uniform
 
 _START, _CHAIN, _DRAW = range(3)
 _DEGREES = 5.0  # of freedom: the tails of Student's t bound the weights where an encoder is off
@@ -257,14 +258,14 @@ class _Proposal(NamedTuple):
     def sample(self, count: int, key) -> tf.Tensor:
         """Returns draws [count, B, D]."""
         shape = [count, self.share.shape[0]]
-        uniform = tf.random.stateless_uniform(shape, fold_in(key, 0))[..., tf.newaxis]
+        chance = uniform(shape, fold_in(key, 0))[..., tf.newaxis]
         share = self.share[:, tf.newaxis]
         z = tf.where(
-            uniform < share + (1 - share) * self.share_matched[:, tf.newaxis],
+            chance < share + (1 - share) * self.share_matched[:, tf.newaxis],
             self.matched.sample(count, seed=fold_in(key, 1)),
             self.components.sample(count, seed=fold_in(key, 2)),
         )
-        return tf.where(uniform < share, _draw(self.prior, shape, fold_in(key, 3)), z)
+        return tf.where(chance < share, _draw(self.prior, shape, fold_in(key, 3)), z)
 
     def log_prob(self, z, log_prior) -> tf.Tensor:
         """Returns log r(z) [count, B]."""
@@ -279,7 +280,7 @@ class _Proposal(NamedTuple):
 
 def _draw(prior: tfd.Distribution, shape, key) -> tf.Tensor:
     """Returns draws [S, B, D] of a prior that is one for all examples or one for each."""
-    return prior.sample(shape[:1] if prior.batch_shape.rank else shape, seed=key)
+    return draw(prior, shape[:1] if prior.batch_shape.rank else shape, key)
 
 
 def _proposal(vae, given, x, seen, key, num_chains, num_sweeps) -> _Proposal:
@@ -298,7 +299,7 @@ def _proposal(vae, given, x, seen, key, num_chains, num_sweeps) -> _Proposal:
 
     def sweep(number, images):
         sweep_key = fold_in(key, _CHAIN, number)
-        z = vae.posterior_of(images, given).sample(seed=fold_in(sweep_key, 0))
+        z = draw(vae.posterior_of(images, given), [], fold_in(sweep_key, 0))
         return number + 1, completed(z, fold_in(sweep_key, 1))
 
     def moments(posterior):

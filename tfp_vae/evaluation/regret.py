@@ -6,10 +6,11 @@ import tensorflow as tf
 
 from tfp_vae import objectives
 from tfp_vae.data import Split
+from tfp_vae.distributions.draws import draw
 from tfp_vae.evaluation import checks
 from tfp_vae.layers.noise import MEAN
 from tfp_vae.models import VAE
-from tfp_vae.models.variational import fold_in
+from tfp_vae.randomness import fold_in
 
 _STEP, _MEASURE = 0, 1
 
@@ -78,7 +79,7 @@ def likelihood_regret(
     def elbo(raw, x, draws, key):
         encoder = vae.encoder
         posterior = encoder.distribution(*encoder.split(raw))
-        z = posterior.sample(draws, seed=key)
+        z = draw(posterior, [draws], key)
         log_likelihood = vae.decoder(z).log_prob(x)
         return objectives.elbo(objectives.latent_terms(log_likelihood, posterior, vae.prior(), z))
 

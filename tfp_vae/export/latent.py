@@ -24,7 +24,7 @@ from tfp_vae.export.signatures import (
 )
 from tfp_vae.layers.noise import MEAN, SHARED
 from tfp_vae.models import M2, VAE
-from tfp_vae.models.variational import fold_in
+from tfp_vae.randomness import fold_in
 
 # Classes under each of which log p(x|y) is computed to classify x, which costs that much more.
 MAX_CLASSES = 100

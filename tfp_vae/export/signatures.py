@@ -16,6 +16,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tfp_vae.randomness import normal
+
 FREE = ("B", "S")
 DATA, NOISE = "data", "noise"
 DEFAULT_SAMPLES = 32
@@ -177,7 +179,7 @@ class Signature:
 
 def normal_noise(value: Value, key: tf.Tensor, **sizes) -> tf.Tensor:
     """Returns the numbers of a noise input, drawn from a key; `sizes` are those of its letters."""
-    return tf.random.stateless_normal([sizes.get(axis, axis) for axis in value.shape], key)
+    return normal([sizes.get(axis, axis) for axis in value.shape], key)
 
 
 def logsumexp(values: tf.Tensor, axis: int) -> tf.Tensor:

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
+from tfp_vae import randomness
+
 ESTIMATOR, SHARED, MEAN = "estimator", "shared", "mean"
 _active = threading.local()
 
@@ -44,7 +46,7 @@ class Noise:
         # By order of first use, which a reload keeps; a layer used twice has its noise twice: one
         # layer is one set of weights.
         number = self._numbers.setdefault(id(layer), len(self._numbers))
-        return tf.random.experimental.stateless_fold_in(self.key, 8 * number + purpose)
+        return randomness.fold_in(self.key, 8 * number + purpose)
 
     def _draw(self, sampler, layer, purpose, shape) -> tf.Tensor:
         key = self._key(layer, purpose)
@@ -55,11 +57,11 @@ class Noise:
 
     def normal(self, layer: keras.Layer, purpose: int, shape) -> tf.Tensor:
         """Returns standard normal numbers, float32."""
-        return self._draw(tf.random.stateless_normal, layer, purpose, shape)
+        return self._draw(randomness.normal, layer, purpose, shape)
 
     def uniform(self, layer: keras.Layer, purpose: int, shape) -> tf.Tensor:
         """Returns uniform numbers in [0, 1), float32."""
-        return self._draw(tf.random.stateless_uniform, layer, purpose, shape)
+        return self._draw(randomness.uniform, layer, purpose, shape)
 
     def signs(self, layer: keras.Layer, purpose: int, shape) -> tf.Tensor:
         """Returns -1 and 1 with probability 1/2 each, float32."""

@@ -8,7 +8,7 @@ from tfp_vae.distributions.likelihoods import Likelihood
 from tfp_vae.layers import BayesianLayer, MonteCarloDropout, Standardize, priors
 from tfp_vae.layers.noise import MEAN, SHARED
 from tfp_vae.models.supervised import SupervisedModel
-from tfp_vae.models.variational import fold_in
+from tfp_vae.randomness import fold_in
 
 
 @registered

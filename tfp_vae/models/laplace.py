@@ -14,6 +14,7 @@ from tfp_vae.distributions.base import tfd
 from tfp_vae.layers import priors
 from tfp_vae.models.bayesian import BayesianNetwork
 from tfp_vae.models.weights import WeightPosterior
+from tfp_vae.randomness import normal
 
 STRUCTURES = ("diagonal", "last_layer")
 MAX_LAST_LAYER = 4096
@@ -138,7 +139,7 @@ class Laplace(WeightPosterior):
     def draw(self, num_samples, key):
         """Returns draws of the weights, [S, P]."""
         self._check_fitted()
-        standard = tf.random.stateless_normal([num_samples, len(self.index)], key)
+        standard = normal([num_samples, len(self.index)], key)
         if self.structure == "diagonal":
             deviation = standard * self.scale
         else:

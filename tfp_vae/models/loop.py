@@ -1,8 +1,11 @@
 """Many steps in one call: batches are made inside the graph, from data that stay in memory.
 
 Stock Keras makes two tf.data iterators per epoch and traces the step twice, which small data wait
-for. Here an epoch needs no iterator, and the step is traced once.
+for. Here an epoch needs no iterator, and the step is traced once. With `jit_compile` the whole loop
+is one XLA program: batches, steps and updates without a word to TensorFlow in between.
 """
+
+import functools
 
 import tensorflow as tf
 
@@ -24,10 +27,11 @@ class Loop:
 
     def __init__(self, model, step, feed: Feed):
         self._model, self._step = model, step
-        if model.jit_compile:
+        self._compiled = bool(model.jit_compile and feed.compiles)
+        if model.jit_compile and not self._compiled:
             self._step = tf.function(step, autograph=False, jit_compile=True, reduce_retracing=True)
         self._signature = feed.signature
-        self._steps = None  # traced when it is first called
+        self._steps = {}  # by size of the batches; traced when first called
         self._feed = self._order = None
         self._position = self._left = 0
 
@@ -66,24 +70,37 @@ class Loop:
             epoch, first = divmod(self._position, self._feed.num_batches)
             if self._order is None or first == 0:
                 self._order = self._feed.order(tf.constant(epoch, tf.int64))
-            count = min(wanted, self._feed.num_batches - first)
+            count, size = self._alike(first, wanted)
             given = (self._feed.arrays, self._order, tf.constant(first, tf.int64))
-            logs = self._run(*given, tf.constant(count, tf.int64))
+            logs = self._run(size, *given, tf.constant(count, tf.int64))
             self._position += count
             wanted -= count
         return logs
 
-    def _run(self, *arguments):
-        if self._steps is None:
+    def _alike(self, first, wanted) -> "tuple[int, int | None]":
+        """Returns how many of the wanted batches one program can run, and their size if fixed."""
+        feed = self._feed
+        left = feed.num_batches - first
+        if not self._compiled:
+            return min(wanted, left), None
+        full = left - bool(feed.short)
+        return (min(wanted, full), feed.batch_size) if full else (1, feed.short)
+
+    def _run(self, size, *arguments):
+        if size not in self._steps:
             optimizer = self._model.optimizer
             if optimizer is not None and not optimizer.built:
                 optimizer.build(self._model.trainable_variables)
             # One concrete function: a `tf.function` is traced anew when it is called again.
-            function = tf.function(self._all_steps, autograph=False)
-            self._steps = function.get_concrete_function(*arguments)
-        return self._steps(*arguments)
+            function = tf.function(
+                functools.partial(self._all_steps, size),
+                autograph=False,
+                jit_compile=self._compiled,
+            )
+            self._steps[size] = function.get_concrete_function(*arguments)
+        return self._steps[size](*arguments)
 
-    def _all_steps(self, arrays, order, first, count):
+    def _all_steps(self, size, arrays, order, first, count):
         feed, last = self._feed, first + count - 1
 
         def run(batch):
@@ -97,8 +114,15 @@ class Loop:
             run(batch)
             return step + 1, following
 
-        batch = feed.batch(arrays, order, first)
-        if self._model.steps_per_execution == 1:
+        def compiled_body(step):
+            run(feed.batch(arrays, order, step, size))
+            return (step + 1,)
+
+        if size is not None and self._model.steps_per_execution > 1 and size == feed.batch_size:
+            tf.while_loop(lambda step: step <= last, compiled_body, (first,))
+            return self._model.get_metrics_result()
+        batch = feed.batch(arrays, order, first, *([] if size is None else [size]))
+        if size is not None or self._model.steps_per_execution == 1:
             run(batch)
         else:
             shapes = [tf.TensorShape([None, *part.shape[1:]]) for part in batch]

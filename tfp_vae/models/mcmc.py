@@ -9,8 +9,8 @@ import tensorflow_probability as tfp
 
 from tfp_vae.data import Split
 from tfp_vae.models.bayesian import BayesianNetwork
-from tfp_vae.models.variational import fold_in
 from tfp_vae.models.weights import WeightPosterior, WeightSamples
+from tfp_vae.randomness import fold_in, normal
 
 
 class Chains(NamedTuple):
@@ -92,9 +92,7 @@ class NUTS(WeightPosterior):
         self._forget()
         x, y = tf.constant(split.values()), tf.constant(split.y)
         key = fold_in(seed, 77)
-        start = self.point() + 0.1 * tf.random.stateless_normal(
-            [self.num_chains, self.num_weights], fold_in(key, 0)
-        )
+        start = self.point() + 0.1 * normal([self.num_chains, self.num_weights], fold_in(key, 0))
 
         def log_prob(weights):  # [C, P] -> [C]
             return tf.vectorized_map(

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfp_vae import objectives
 from tfp_vae.data import UNLABELLED, Feed, Split
 from tfp_vae.distributions.base import registered, tfd
+from tfp_vae.distributions.draws import draw
 from tfp_vae.models.conditional import ConditionalVAE
 from tfp_vae.models.predictive import Predictive
 from tfp_vae.objectives import Terms
@@ -42,6 +43,7 @@ class MixedFeed(Feed):
         sizes = [len(feed.arrays[0]) for feed in (others, labelled)]
         self._shares = [size / sum(sizes) for size in sizes]
         self._order = tf.function(self._orders, autograph=False)
+        self.compiles = False  # the labelled batch may be a short one at any step
 
     @property
     def signature(self):
@@ -55,7 +57,7 @@ class MixedFeed(Feed):
     def _orders(self, epoch):
         repeats = -(-self.num_batches // self.labelled.num_batches)
         passes = repeats * epoch + tf.range(repeats, dtype=tf.int64)
-        again = tf.map_fn(self.labelled.order, passes, fn_output_signature=(tf.int32, tf.int64))
+        again = tf.map_fn(self.labelled.order, passes, fn_output_signature=(tf.int32, tf.int32))
         return self.others.order(epoch), again
 
     def batch(self, arrays, order, step):
@@ -149,7 +151,7 @@ class M2(ConditionalVAE):
         with self.weight_noise(key):
             tiled, every = self.under_every_class(x)
             posterior = self.posterior_of(tiled, every, training)
-            z = posterior.sample(num_samples or self.num_samples, seed=key)
+            z = draw(posterior, [num_samples or self.num_samples], key)
             likelihood = self.likelihood_of(z, every, training)
             return RecognizedPass(posterior, z, likelihood, self.recognition(x, training))
 

@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from tfp_vae.data import Split
 from tfp_vae.models.bayesian import BayesianNetwork
-from tfp_vae.models.variational import fold_in
 from tfp_vae.models.weights import WeightPosterior
+from tfp_vae.randomness import fold_in, normal
 
 
 class SWAG(WeightPosterior):
@@ -97,8 +97,8 @@ class SWAG(WeightPosterior):
                 "of fit."
             )
         rank = self.deviations.shape[0]
-        diagonal = tf.random.stateless_normal([num_samples, self.num_weights], fold_in(key, 1))
-        low = tf.random.stateless_normal([num_samples, rank], fold_in(key, 2))
+        diagonal = normal([num_samples, self.num_weights], fold_in(key, 1))
+        low = normal([num_samples, rank], fold_in(key, 2))
         low = tf.matmul(low, self.deviations) / np.sqrt(2 * max(rank - 1, 1))
         return self.mean + diagonal * self.scale / np.sqrt(2) + low
 

@@ -12,10 +12,12 @@ import tensorflow as tf
 from tfp_vae import objectives
 from tfp_vae.data import Split
 from tfp_vae.distributions.base import ConditionalDistribution, registered, tfd
+from tfp_vae.distributions.draws import draw
 from tfp_vae.distributions.priors import ConditionalPrior, Prior
 from tfp_vae.layers.noise import MEAN, SHARED
 from tfp_vae.models.metrics import ActiveUnits
-from tfp_vae.models.variational import VariationalModel, fold_in
+from tfp_vae.models.variational import VariationalModel
+from tfp_vae.randomness import fold_in
 
 # Rows that are decoded at a time: at most so many, and so many parameters of the likelihood.
 _ROWS = 2048
@@ -180,7 +182,7 @@ class VAE(VariationalModel):
         key = self.noise_key(training) if seed is None else self.caller_key(seed)
         with self.weight_noise(key):
             posterior = self.posterior_of(x, given, training)
-            z = posterior.sample(num_samples or self.num_samples, seed=key)
+            z = draw(posterior, [num_samples or self.num_samples], key)
             return Pass(posterior, z, self.likelihood_of(z, given, training))
 
     def terms(self, x, y, outputs, sample_weight=None):
@@ -235,7 +237,7 @@ class VAE(VariationalModel):
         key = self.caller_key(seed)
         prior = self.prior_of(given)
         shape = [] if prior.batch_shape.rank else [count]
-        z = prior.sample(shape, seed=fold_in(key, 0))
+        z = draw(prior, shape, fold_in(key, 0))
         parts, rows = [], self.rows_at_once
         for start in range(0, count, rows):
             with self.weight_noise(fold_in(key, 2, start)):
@@ -340,7 +342,7 @@ class VAE(VariationalModel):
         total = tf.cast(num_samples, tf.float32)
 
         def add_chunk(i, log_likelihood, kl, top, weights, squares):
-            z = posterior.sample(chunk, seed=fold_in(key, i))
+            z = draw(posterior, [chunk], fold_in(key, i))
             with self.weight_noise(fold_in(key, i), SHARED):
                 likelihood = self.likelihood_of(z, given)
             terms = objectives.latent_terms(likelihood.log_prob(x), posterior, prior, z)

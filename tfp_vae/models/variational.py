@@ -23,6 +23,7 @@ from tfp_vae.models.intake import DEFAULT_BATCH_SIZE, Intake
 from tfp_vae.models.loop import Looping
 from tfp_vae.models.metrics import Bound
 from tfp_vae.objectives import Terms
+from tfp_vae.randomness import fold_in
 
 _TRAINING, _EVALUATION, _CALLER = 0, 1, 2
 _WEIGHTS = 2**30  # folded into the key of a batch for the noise of Bayesian layers
@@ -374,13 +375,3 @@ class VariationalModel(Intake, Looping, keras.Model):
         parse = keras.saving.deserialize_keras_object
         parts = {part: parse(config[part], custom_objects) for part in cls.parts}
         return cls(**{**config, **parts})
-
-
-def fold_in(key, *numbers) -> tf.Tensor:
-    """Returns the stateless seed, int32 [2], of `key` (a seed or an integer) and `numbers`."""
-    key = tf.convert_to_tensor(key, tf.int32)
-    if key.shape.rank == 0:
-        key = tf.stack([key, 0])
-    for number in numbers:
-        key = tf.random.experimental.stateless_fold_in(key, tf.cast(number, tf.int32))
-    return key

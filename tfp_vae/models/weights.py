@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfp_vae.models.bayesian import BayesianNetwork
 from tfp_vae.models.predictive import Predictor
-from tfp_vae.models.variational import fold_in
+from tfp_vae.randomness import fold_in
 
 
 class WeightPosterior(Predictor):

@@ -1,0 +1,75 @@
+"""What a user of tfp_vae writes: `compile`, `fit`, `log_likelihood`."""
+
+import keras
+import worker
+
+import tfp_vae as tv
+
+SHAPE = (28, 28, 1)
+
+
+def _vae(item, data, batch_size, **options):
+    keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy(options.pop("policy", "float32"))
+    if item == "V3":
+        networks = tv.networks.conv_encoder((32, 64), 128), tv.networks.conv_decoder(SHAPE)
+        size = 16
+    else:
+        networks, size = (tv.networks.mlp([400]), tv.networks.mlp([400])), 20
+    vae = tv.VAE(
+        prior=tv.priors.StandardNormal(size),
+        encoder=tv.encoders.Gaussian(networks[0], size),
+        decoder=tv.decoders.Bernoulli(networks[1], SHAPE),
+    )
+    steps = len(data["x"]) // batch_size
+    vae.compile(optimizer=keras.optimizers.Adam(1e-3), steps_per_execution=steps, **options)
+    split = tv.data.Split(data["x"].reshape(-1, *SHAPE), tv.data.Kind.DYNAMIC, data["y"])
+    return vae, split
+
+
+def _train(model, split, batch_size):
+    def block():
+        history = model.fit(split, batch_size=batch_size, epochs=1, verbose=0)
+        return len(split), history.history["loss"][-1]
+
+    return block
+
+
+def _network(estimator, data):
+    keras.utils.set_random_seed(0)
+    dense = {
+        "local": tv.layers.DenseLocalReparameterization,
+        "flipout": tv.layers.DenseFlipout,
+    }[estimator]
+    layers = [keras.layers.Flatten(), *(dense(n, activation="relu") for n in (400, 400)), dense(10)]
+    network = tv.BayesianNetwork(keras.Sequential(layers), tv.likelihoods.Categorical(10))
+    images = data["x"].reshape(-1, *SHAPE)
+    split = tv.data.Split(images, tv.data.Kind.UNIT_INTERVAL, data["y"])
+    network.compile(
+        optimizer=keras.optimizers.Adam(1e-3),
+        steps_per_execution=len(split) // 128,
+        jit_compile=True,
+    )
+    return network, split
+
+
+def make(item, variant, data):
+    """Returns the block of an item."""
+    if item == "B1":
+        return _train(*_network(variant, data), 128)
+    batch_size = int(data["batch_size"])
+    if item == "E1":
+        vae, split = _vae(item, data, batch_size, jit_compile=True)
+        vae.fit(split, batch_size=batch_size, epochs=3, verbose=0)
+        test = split.take(1000).frozen()
+
+        def block():
+            return len(test), vae.bounds(test, num_samples=500).log_likelihood.mean()
+
+        return block
+    policy = "mixed_bfloat16" if variant == "bfloat16" else "float32"
+    return _train(*_vae(item, data, batch_size, jit_compile=True, policy=policy), batch_size)
+
+
+if __name__ == "__main__":
+    worker.serve(make)

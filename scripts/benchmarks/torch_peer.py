@@ -1,0 +1,179 @@
+"""PyTorch: as its users write it (a DataLoader), and as fast as we could make it."""
+
+import math
+
+import torch
+import worker
+from torch import nn
+from torch.nn import functional
+
+
+class VAE(nn.Module):
+    """784-400-20-400-784, or two convolutions and their mirror; returns -ELBO per example."""
+
+    def __init__(self, convolutional=False):
+        super().__init__()
+        size = 16 if convolutional else 20
+        if convolutional:
+            self.encoder = nn.Sequential(
+                nn.Unflatten(1, (1, 28, 28)),
+                *(nn.Conv2d(1, 32, 3, 2, 1), nn.ReLU(), nn.Conv2d(32, 64, 3, 2, 1), nn.ReLU()),
+                *(nn.Flatten(), nn.Linear(64 * 49, 128), nn.ReLU(), nn.Linear(128, 2 * size)),
+            )
+            self.decoder = nn.Sequential(
+                *(nn.Linear(size, 128), nn.ReLU(), nn.Linear(128, 64 * 49), nn.ReLU()),
+                nn.Unflatten(1, (64, 7, 7)),
+                *(nn.ConvTranspose2d(64, 64, 3, 2, 1, 1), nn.ReLU()),
+                *(nn.ConvTranspose2d(64, 32, 3, 2, 1, 1), nn.ReLU()),
+                *(nn.Conv2d(32, 1, 1), nn.Flatten()),
+            )
+        else:
+            self.encoder = nn.Sequential(nn.Linear(784, 400), nn.ReLU(), nn.Linear(400, 2 * size))
+            self.decoder = nn.Sequential(nn.Linear(size, 400), nn.ReLU(), nn.Linear(400, 784))
+
+    def forward(self, x):
+        loc, log_variance = self.encoder(x).float().chunk(2, dim=1)
+        z = loc + torch.exp(0.5 * log_variance) * torch.randn_like(loc)
+        logits = self.decoder(z).float()
+        kl = -0.5 * torch.sum(1 + log_variance - loc.square() - log_variance.exp())
+        loss = functional.binary_cross_entropy_with_logits(logits, x, reduction="sum") + kl
+        return loss / len(x)
+
+
+class Local(nn.Module):
+    """A dense layer with a normal posterior, by local reparameterization (Kingma et al., 2015)."""
+
+    def __init__(self, fan_in, fan_out):
+        super().__init__()
+        self.loc = nn.Parameter(torch.randn(fan_in, fan_out) / math.sqrt(fan_in))
+        self.raw = nn.Parameter(torch.full((fan_in, fan_out), -5.0))
+        self.bias = nn.Parameter(torch.zeros(fan_out))
+
+    def noisy(self, x, scale):
+        """Returns what the noise of the weights adds to the outputs."""
+        variance = x.square() @ scale.square()
+        return torch.sqrt(variance + 1e-12) * torch.randn_like(variance)
+
+    def forward(self, x):
+        scale = functional.softplus(self.raw)
+        kl = 0.5 * torch.sum(scale.square() + self.loc.square() - 1) - torch.sum(scale.log())
+        return x @ self.loc + self.noisy(x, scale) + self.bias, kl
+
+
+class Flipout(Local):
+    """The same posterior with one draw and signs per example (Wen et al., 2018)."""
+
+    def noisy(self, x, scale):
+        """Returns what the noise of the weights adds to the outputs."""
+        into = 1.0 - 2.0 * torch.randint_like(x, 2)
+        out = 1.0 - 2.0 * torch.randint(0, 2, (len(x), scale.shape[1])).float()
+        return ((x * into) @ (scale * torch.randn_like(scale))) * out
+
+
+class Network(nn.Module):
+    """784-400-400-10; returns -ELBO per example."""
+
+    def __init__(self, layer, num_data):
+        super().__init__()
+        self.layers = nn.ModuleList([layer(784, 400), layer(400, 400), layer(400, 10)])
+        self.num_data = num_data
+
+    def forward(self, x, y):
+        total = 0.0
+        for i, layer in enumerate(self.layers):
+            x, kl = layer(x if i == 0 else x.relu())
+            total = total + kl
+        return functional.cross_entropy(x, y) + total / self.num_data
+
+
+def _tuned(model, tensors, prepare, batch_size, half=False):
+    """Returns an epoch over tensors in memory: no DataLoader, a fused optimizer."""
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
+
+    def block():
+        total = torch.zeros([])
+        order = torch.randperm(len(tensors[0]))
+        for index in order.split(batch_size):
+            batch = prepare(*(tensor[index] for tensor in tensors))
+            optimizer.zero_grad(set_to_none=True)
+            with torch.autocast("cpu", torch.bfloat16, enabled=half):
+                loss = model(*batch)
+            loss.backward()
+            optimizer.step()
+            total += loss.detach()
+        return len(order), total.item() / len(order.split(batch_size))
+
+    return block
+
+
+def _usual(model, x, batch_size):
+    """Returns an epoch as tutorials write it."""
+    dataset = torch.utils.data.TensorDataset(x)
+    loader = torch.utils.data.DataLoader(dataset, batch_size, shuffle=True)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+
+    def block():
+        total = 0.0
+        for (grey,) in loader:
+            optimizer.zero_grad()
+            loss = model(torch.bernoulli(grey))
+            loss.backward()
+            optimizer.step()
+            total += loss.item()
+        return len(dataset), total / len(loader)
+
+    return block
+
+
+def _likelihood(model, x, num_samples=500):
+    """Returns log p(x) of 1,000 images, streamed in chunks of samples."""
+
+    @torch.no_grad()
+    def block():
+        total = 0.0
+        for batch in x.split(100):
+            loc, log_variance = model.encoder(batch).chunk(2, dim=1)
+            scale = torch.exp(0.5 * log_variance)
+            parts = []
+            for _ in range(0, num_samples, 10):
+                noise = torch.randn(10, *loc.shape)
+                z = loc + scale * noise
+                logits = model.decoder(z.flatten(0, 1)).view(10, len(batch), -1)
+                log_likelihood = (batch * logits - functional.softplus(logits)).sum(-1)
+                ratio = 0.5 * (noise.square() - z.square() + log_variance).sum(-1)
+                parts.append(log_likelihood + ratio)
+            weights = torch.cat(parts)
+            total += (torch.logsumexp(weights, 0) - math.log(num_samples)).sum().item()
+        return len(x), total / len(x)
+
+    return block
+
+
+def make(item, variant, data):
+    """Returns the block of an item."""
+    torch.manual_seed(0)
+    stored = torch.from_numpy(data["x"]).reshape(-1, 784)
+    batch_size = int(data["batch_size"])
+
+    def binarised(grey):
+        return (torch.bernoulli(grey.float() / 255),)
+
+    if item == "B1":
+        model = Network({"local": Local, "flipout": Flipout}[variant], len(stored))
+        labels = torch.from_numpy(data["y"]).long()
+        return _tuned(model, (stored, labels), lambda x, y: (x.float() / 255, y), batch_size)
+    model = VAE(convolutional=item == "V3")
+    if item == "E1":
+        train = _tuned(model, (stored,), binarised, batch_size)
+        for _ in range(3):
+            train()
+        return _likelihood(model, torch.bernoulli(stored[:1000].float() / 255))
+    if variant == "usual":
+        return _usual(model, stored.float() / 255, batch_size)
+    if variant == "compiled":
+        model.compile()
+    return _tuned(model, (stored,), binarised, batch_size, half=variant == "bfloat16")
+
+
+if __name__ == "__main__":
+    worker.serve(make)

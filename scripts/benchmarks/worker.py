@@ -1,0 +1,38 @@
+"""A contestant: a process that makes its model ready, and then runs one block whenever it is told.
+
+    python FILE ITEM VARIANT DATA.npz
+
+It writes a line of JSON when it is ready, and one per block. Whatever else it or its libraries
+print goes to standard error. Needs NumPy alone, as a contestant has an environment of its own.
+"""
+
+import json
+import os
+import sys
+import time
+
+import numpy as np
+
+
+def serve(make) -> None:
+    """Runs blocks until standard input ends.
+
+    Args:
+        make: (item, variant, data) -> block, a function without arguments that returns the number
+            of examples that it worked on and a figure that tells whether the work is the same: the
+            loss of training or the log-likelihood, in nats per example.
+    """
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    item, variant, path = sys.argv[1:]
+    with np.load(path) as data:
+        block = make(item, variant, dict(data))
+    block()  # traces, compiles, allocates
+    print(json.dumps({"ready": True}), file=answers)
+    for _ in sys.stdin:
+        started = time.perf_counter()
+        examples, figure = block()
+        figure = float(figure)  # waits for what is computed in the background
+        seconds = time.perf_counter() - started
+        answer = {"seconds": seconds, "examples": int(examples), "figure": figure}
+        print(json.dumps(answer), file=answers)

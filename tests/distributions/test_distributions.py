@@ -13,6 +13,7 @@ import tfp_vae as tv
 from tfp_vae.data import Kind
 from tfp_vae.distributions import DiscretizedLogistic, positive
 from tfp_vae.distributions.base import SCALE_FLOOR, inverse_positive
+from tfp_vae.distributions.draws import draw
 
 tfd = tfp.distributions
 
@@ -98,19 +99,73 @@ def test_bernoulli_log_prob_is_the_sum_over_pixels_and_does_not_clip():
     assert float(decoder(tf.zeros((1, 1))).log_prob(x)[0]) == pytest.approx(expected)
 
 
-def test_bernoulli_equals_tfp_in_value_and_gradient(base_seed):
-    rng = np.random.default_rng(base_seed)
-    decoder = tv.decoders.Bernoulli(tv.networks.mlp([]), (1000,))
-    logits = tf.constant(rng.normal(size=1000) * 10 ** rng.uniform(-3, 4, 1000), tf.float32)
-    x = (rng.random(1000) < 0.5).astype(np.float32)
+def _bernoulli_and_tfp(event_shape, logits, x):
+    """Returns value and gradient of our log_prob and of TFP's."""
+    ours = tv.decoders.Bernoulli(tv.networks.mlp([]), event_shape).distribution
     results = []
-    for likelihood in (decoder.distribution(logits).distribution, tfd.Bernoulli(logits=logits)):
+    for likelihood in (
+        ours,
+        lambda logits: tfd.Independent(tfd.Bernoulli(logits), len(event_shape)),
+    ):
         with tf.GradientTape() as tape:
             tape.watch(logits)
-            value = likelihood.__class__(logits=logits, dtype=tf.float32).log_prob(x)
-        results.append((value, tape.gradient(value, logits)))
-    for ours, theirs in zip(*results, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)
+            value = likelihood(logits).log_prob(x)
+        results.append((value.numpy(), tape.gradient(value, logits).numpy()))
+    return results
+
+
+def test_bernoulli_equals_tfp_in_value_and_gradient(base_seed):
+    rng = np.random.default_rng(base_seed)
+    logits = rng.normal(size=(1000, 1)) * 10 ** rng.uniform(-3, 4, (1000, 1))
+    x = (rng.random((1000, 1)) < 0.5).astype(np.float32)
+    ours, theirs = _bernoulli_and_tfp((1,), tf.constant(logits, tf.float32), x)
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 4, 6, 2), (5, 4, 6, 2), (4, 6, 2)])
+def test_bernoulli_sums_over_images_as_tfp_does(base_seed, shape):
+    rng = np.random.default_rng(base_seed)
+    x = (rng.random((5, 4, 6, 2)) < 0.5).astype(np.float32)
+    logits = tf.constant(rng.normal(size=shape), tf.float32)
+    ours, theirs = _bernoulli_and_tfp((4, 6, 2), logits, x)
+    assert ours[0].shape == theirs[0].shape
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("triangular", [False, True])
+def test_draws_of_normals_have_their_mean_and_covariance(triangular):
+    loc = tf.constant([[1.0, -2.0, 0.5], [0.0, 3.0, 1.0]])
+    factor = tf.constant([[[0.5, 0, 0], [1.0, 2.0, 0], [-0.3, 0.2, 0.1]]] * 2)
+    normal = tfd.MultivariateNormalDiag(loc, tf.linalg.diag_part(factor))
+    if triangular:
+        normal = tfd.MultivariateNormalTriL(loc, factor)
+    count = 50_000
+    z = draw(normal, [count], (3, 4)).numpy()
+    assert z.shape == (count, 2, 3)
+    covariance = normal.covariance().numpy()
+    deviation = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+    assert np.all(np.abs(z.mean(0) - loc) < 4.5 * deviation / np.sqrt(count))
+    for example in range(2):
+        found = np.cov(z[:, example], rowvar=False)
+        spread = np.outer(deviation[example], deviation[example])
+        # The variance of a sample covariance is (cov_ij^2 + cov_ii cov_jj) / n.
+        error = np.sqrt((covariance[example] ** 2 + spread**2) / count)
+        assert np.all(np.abs(found - covariance[example]) < 4.5 * error)
+
+
+def test_draws_of_other_distributions_are_tfps():
+    logistic = tfd.Logistic([0.0, 1.0], 2.0)
+    np.testing.assert_array_equal(draw(logistic, [5], (1, 2)), logistic.sample(5, seed=(1, 2)))
+
+
+def test_draws_are_reparameterised():
+    loc = tf.constant([[1.0, 2.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(loc)
+        z = draw(tfd.MultivariateNormalDiag(loc, tf.ones([1, 2])), [7], (0, 0))
+    np.testing.assert_allclose(tape.gradient(z, loc), [[7.0, 7.0]])
 
 
 def test_continuous_bernoulli_integrates_to_one():

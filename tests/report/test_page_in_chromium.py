@@ -4,8 +4,6 @@ Chromium writes what a script finds into the page (--dump-dom), what the console
 every request to a log. The script is added to a copy of the page whose policy has its hash too.
 """
 
-import base64
-import hashlib
 import json
 import re
 import shutil
@@ -15,16 +13,11 @@ import pytest
 import report_cases as cases
 
 from tfp_vae import report
+from tfp_vae.export import browser
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = next(filter(None, map(shutil.which, browser.NAMES)), None)
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs chromium, which is not installed")
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-extensions "
-    "--enable-logging=stderr --v=0 --virtual-time-budget=3000 --window-size=1200,900"
-).split()
-# Names may not leave the machine even if the page should try to.
-RULES = "--host-resolver-rules=MAP * ~NOTFOUND"
+FLAGS = "--enable-logging=stderr --v=0 --virtual-time-budget=3000 --window-size=1200,900".split()
 
 FIND = """
 const table = document.querySelector("#overview table.sortable");
@@ -81,7 +74,8 @@ def browse(folder, name, *flags):
 def _browse(folder, name, *flags):
     log = folder / "net.json"
     log.unlink(missing_ok=True)
-    command = [CHROMIUM, *FLAGS, RULES, f"--user-data-dir={folder / 'profile'}", *flags]
+    command = [CHROMIUM, *browser.FLAGS, *FLAGS, browser.NO_NETWORK]
+    command += [f"--user-data-dir={folder / 'profile'}", *flags]
     done = subprocess.run(
         [*command, f"--log-net-log={log}", "--dump-dom", (folder / name).as_uri()],
         capture_output=True,
@@ -101,21 +95,13 @@ def _requests(log):
     return [p["url"] for p in made if p["initiator"] != "not an origin"]
 
 
-def instrument(page, script=FIND):
-    """Returns the page with a script that its policy allows besides its own."""
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    assert page.count("script-src ") == page.count("</body>") == 1
-    page = page.replace("script-src ", f"script-src &#39;sha256-{digest}&#39; ")
-    return page.replace("</body>", f"<script>{script}</script></body>")
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     values = cases.comparison()
     page = report.write_report(folder, values, cases.pictures(values))
     (folder / "copy.html").write_text(
-        instrument(page.read_text(encoding="utf-8")), encoding="utf-8"
+        browser.instrumented(page.read_text(encoding="utf-8"), FIND), encoding="utf-8"
     )
     (folder / "phone.html").write_text(LISTEN, encoding="utf-8")
     return folder
@@ -135,7 +121,7 @@ def dark(folder):
 def phone(request, folder):
     values = cases.comparison()
     page = report.render_html(values, cases.pictures(values), request.param)
-    (folder / "copy.html").write_text(instrument(page), encoding="utf-8")
+    (folder / "copy.html").write_text(browser.instrumented(page, FIND), encoding="utf-8")
     return browse(folder, "phone.html")
 
 

@@ -5,9 +5,6 @@ decoder and the script that runs them; its Content-Security-Policy allows nothin
 """
 
 import base64
-import functools
-import hashlib
-import importlib.resources
 import json
 import pathlib
 from collections.abc import Mapping
@@ -21,17 +18,15 @@ from tfp_vae.export.browser import check
 from tfp_vae.export.steps import decoder_steps
 from tfp_vae.layers.noise import MEAN
 from tfp_vae.models import VAE
-from tfp_vae.report import RunFolder
+from tfp_vae.report import LANGUAGES, RunFolder, sealed
 
 __all__ = ["LANGUAGES", "PAGE", "check", "render", "write"]
 
-LANGUAGES = ("en", "zh")
 PAGE = "index.html"
 _MOST_SLIDERS = 8
 _MOST_POINTS = 1500
 _DRAWS = 512  # of the model itself, where there are no examples
 _LEAST_EXTENT = 3.0  # of the plane to each side: 99.7 % of a standard normal
-_SCRIPTS = ("decoder.js", "explorer.js")
 
 
 def write(
@@ -71,39 +66,24 @@ def write(
 
 def render(model: VAE, *, examples=None, language: str = "en") -> str:
     """Returns the page of a model as HTML; see `write`."""
-    import jinja2  # loaded when used
-    from markupsafe import Markup
-
-    if language not in LANGUAGES:
-        raise ValueError(
-            f"No texts in this language. Expected one of {LANGUAGES}. Received {language!r}."
-        )
+    words = sealed.words_of(__package__, language)
     values = describe(model, examples)
-    words = json.loads(_file("texts", f"{language}.json"))
     values["words"] = words["script"]
-    style = _file("templates", "explorer.css")
-    # In a function of its own: the page has one name for others, `tfpVae`.
-    script = "(() => {\n" + "".join(_file("templates", name) for name in _SCRIPTS) + "})();\n"
-    policy = (
-        "default-src 'none'; img-src data:; "
-        f"style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
-        _file("templates", "explorer.html")
-    )
     latent = values["latent"]
-    return template.render(
-        lang={"zh": "zh-Hans"}.get(language, language),
+    from markupsafe import Markup  # loaded when used
+
+    return sealed.render(
+        __package__,
+        "explorer.html",
+        ["explorer.css"],
+        ["decoder.js", "explorer.js"],
+        language,
         t=words["page"],
         **_sentences(values, words["page"]),
         has_plane=latent["dim"] > 1,
         is_image=values["picture"]["is_image"],
         classes=values["classes"],
         sliders=len(latent["directions"]),
-        policy=policy,
-        style=Markup(style),
-        script=Markup(script),
         # No text of the data can end the element that holds it.
         values=Markup(json.dumps(values, allow_nan=False).replace("<", "\\u003c")),
     )
@@ -252,13 +232,3 @@ def _range(model: VAE) -> "list[float]":
 
 def _base64(values: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(values, "<f4").tobytes()).decode("ascii")
-
-
-def _hash(text: str) -> str:
-    digest = hashlib.sha256(text.encode("utf-8")).digest()
-    return "sha256-" + base64.b64encode(digest).decode("ascii")
-
-
-@functools.cache
-def _file(folder: str, name: str) -> str:
-    return (importlib.resources.files("tfp_vae.export") / folder / name).read_text(encoding="utf-8")

@@ -9,8 +9,8 @@ from tfp_vae.report.folders import RunFolder, read_json, replacing, resume_table
 from tfp_vae.report.markdown import render_markdown
 from tfp_vae.report.marks import DIRECTIONS, Estimate, Marked, best_within_error, mark
 from tfp_vae.report.page import render_html
+from tfp_vae.report.sealed import LANGUAGES
 from tfp_vae.report.tables import method_table, summary
-from tfp_vae.report.texts import LANGUAGES
 from tfp_vae.report.verdict import Verdict, state_verdict
 from tfp_vae.report.writing import write_report
 

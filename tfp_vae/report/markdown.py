@@ -23,7 +23,7 @@ def render_markdown(report: Mapping, language: str = "en") -> str:
 
     Args:
         report: see `comparison`.
-        language: one of `texts.LANGUAGES`.
+        language: one of `sealed.LANGUAGES`.
 
     Raises:
         ValueError: if the report has another form.

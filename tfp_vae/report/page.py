@@ -1,12 +1,10 @@
 """The report of a comparison as one HTML file that needs no network and asks for nothing."""
 
 import base64
-import functools
-import hashlib
 import struct
 from collections.abc import Mapping
 
-from tfp_vae.report import grids
+from tfp_vae.report import grids, sealed
 from tfp_vae.report.comparison import validate
 from tfp_vae.report.texts import Texts, duration
 from tfp_vae.report.verdict import state_verdict
@@ -23,7 +21,7 @@ def render_html(report: Mapping, figures: "Mapping[str, bytes]", language: str =
         figures: {file name: bytes of a PNG} of each figure of the report. A picture X-dark.png
             stands for X.png where the reader's screen is dark; without one the picture has a light
             card behind it.
-        language: one of `texts.LANGUAGES`.
+        language: one of `sealed.LANGUAGES`.
 
     Raises:
         ValueError: if the report has another form, or a picture is missing, unknown or no PNG.
@@ -31,23 +29,13 @@ def render_html(report: Mapping, figures: "Mapping[str, bytes]", language: str =
     validate(report)
     texts = Texts(language)
     check_pictures(report, figures)
-    environment = _environment()
-    style, script = _source(environment, "page.css"), _source(environment, "page.js")
-    # Nothing may be loaded or run but what this file brings: the hashes are those of its own style
-    # and script, so text that slips into the page as markup can do neither.
-    policy = (
-        "default-src 'none'; img-src data:; "
-        f"style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    from markupsafe import Markup
-
-    return environment.get_template("page.html").render(
-        lang={"zh": "zh-Hans"}.get(language, language),
+    return sealed.render(
+        __package__,
+        "page.html",
+        ["page.css"],
+        ["page.js"],
+        language,
         t=texts.words["page"],
-        policy=policy,
-        style=Markup(style),
-        script=Markup(script),
         verdict=state_verdict(report, language),
         overview=grids.overview(report, texts),
         figures=[_figure(entry, figures, texts) for entry in ordered_figures(report)],
@@ -196,24 +184,3 @@ def _dark(file: str) -> str:
 
 def _inline(content: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(content).decode("ascii")
-
-
-def _hash(text: str) -> str:
-    digest = hashlib.sha256(text.encode("utf-8")).digest()
-    return "sha256-" + base64.b64encode(digest).decode("ascii")
-
-
-@functools.cache
-def _environment():
-    import jinja2  # loaded when used
-
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("tfp_vae.report", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=False,
-    )
-
-
-def _source(environment, name: str) -> str:
-    return environment.loader.get_source(environment, name)[0]

@@ -1,14 +1,11 @@
 """Words and numbers of a report in one language; the words are `texts/LANGUAGE.json`."""
 
-import functools
-import importlib.resources
-import json
 import math
 import re
 
+from tfp_vae.report import sealed
 from tfp_vae.report.marks import Estimate
 
-LANGUAGES = ("en", "zh")
 _PERCENT = ("accuracy", "fpr95")  # shares, shown in percent
 _NATS = ("log_likelihood", "elbo", "nll", "nll_scaled")
 _DECIMALS = 6
@@ -18,19 +15,15 @@ class Texts:
     """The texts of one language.
 
     Args:
-        language: one of `LANGUAGES`.
+        language: one of `sealed.LANGUAGES`.
 
     Raises:
         ValueError: if there are no texts in the language.
     """
 
     def __init__(self, language: str = "en"):
-        if language not in LANGUAGES:
-            raise ValueError(
-                f"No texts in this language. Expected one of {LANGUAGES}. Received {language!r}."
-            )
         self.language = language
-        self.words = _words(language)
+        self.words = sealed.words_of(__package__, language)
 
     def say(self, group: str, key: str, **values) -> str:
         """Returns a text with the values filled in."""
@@ -141,9 +134,3 @@ def _spaced(text: str) -> str:
     # Chinese beside Latin letters or digits has a space between, and none after its own brackets.
     text = re.sub(r"(?<=[一-鿿])(?=[A-Za-z0-9])|(?<=[A-Za-z0-9%])(?=[一-鿿])", " ", text)
     return re.sub(r"(?<=[，、。；：（）]) +| +(?=[，、。；：（）])", "", text)
-
-
-@functools.cache
-def _words(language: str) -> dict:
-    file = importlib.resources.files("tfp_vae.report") / "texts" / f"{language}.json"
-    return json.loads(file.read_text(encoding="utf-8"))

@@ -25,7 +25,7 @@ def state_verdict(report: Mapping, language: str = "en") -> Verdict:
 
     Args:
         report: see `comparison`; it is taken as valid.
-        language: one of `texts.LANGUAGES`.
+        language: one of `sealed.LANGUAGES`.
     """
     texts = Texts(language)
     found = quantities(report)

@@ -24,7 +24,7 @@ def write_report(
         folder: the folder of the run.
         report: see `comparison`.
         figures: {file name: bytes of a PNG}, see `page.render_html`.
-        language: one of `texts.LANGUAGES`.
+        language: one of `sealed.LANGUAGES`.
 
     Returns:
         The page.

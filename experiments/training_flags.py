@@ -90,7 +90,8 @@ def fit(model: keras.Model, data: tv.data.Data, run: report.RunFolder) -> tuple[
         chosen.append(training.early_stopping(PATIENCE.value))
     if TENSORBOARD.value:
         chosen.append(training.tensorboard(run / "tensorboard"))
-    print(f"{data}\n{model.count_params():,} parameters, run folder {run.path}", flush=True)
+    print(f"{data}\n{model.count_params():,} parameters, run folder {run.path}")
+    print(model.reading(data.train, BATCH_SIZE.value), flush=True)
     run.create()
     run.write_text("flags.txt", cli.flag_lines())
     started = time.monotonic()

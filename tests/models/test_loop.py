@@ -200,3 +200,20 @@ def test_eager_models_and_large_data_go_through_tf_data(monkeypatch):
         assert not model.stays_in_memory(_split())
     monkeypatch.setattr("tfp_vae.models.intake.MOST_BYTES", _split().stored.nbytes - 1)
     assert not model.stays_in_memory(_split())
+
+
+def test_one_line_says_how_data_are_read_and_why(monkeypatch):
+    split = _split(labels=FEW)
+
+    def reading(make=_vae, split=split, **options):
+        model = make()
+        model.compile(optimizer="adam", **options)
+        return model.reading(split, 5)
+
+    assert "one XLA program" in reading(jit_compile=True)
+    assert "in a graph" in reading(jit_compile=False)
+    assert "cannot make" in reading(split=split.augmented(0.1), jit_compile=True)
+    assert "cannot make" in reading(_m2, jit_compile=True)
+    assert "eagerly" in reading(run_eagerly=True)
+    monkeypatch.setattr("tfp_vae.models.intake.MOST_BYTES", split.stored.nbytes - 1)
+    assert f"tf.data: {split.stored.nbytes:,} bytes are more" in reading()

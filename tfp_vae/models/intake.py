@@ -127,13 +127,33 @@ class Intake:
         return Feed(split, batch_size, self.seed, self.supervised)
 
     def stays_in_memory(self, split: Split) -> bool:
-        """Returns whether `split` can be trained on from memory and not through tf.data.
+        """Returns whether `split` is trained on from memory and not through tf.data.
 
-        It can if it is no larger than `MOST_BYTES`, the model does not run eagerly, and no
+        It is if it is no larger than `MOST_BYTES`, the model does not run eagerly, and no
         `tf.distribute` strategy deals out the batches.
         """
-        spread = self._distribute_strategy is not None or tf.distribute.has_strategy()
-        return split.stored.nbytes <= MOST_BYTES and not (self.run_eagerly or spread)
+        return self._why_not_in_memory(split) is None
+
+    def _why_not_in_memory(self, split: Split) -> "str | None":
+        if split.stored.nbytes > MOST_BYTES:
+            return f"{split.stored.nbytes:,} bytes are more than {MOST_BYTES:,}"
+        if self.run_eagerly:
+            return "the model runs eagerly"
+        if self._distribute_strategy is not None or tf.distribute.has_strategy():
+            return "a tf.distribute strategy deals them out"
+        return None
+
+    def reading(self, split: Split, batch_size: int) -> str:
+        """Returns how `fit` reads `split`, and why so, in one line; the model is compiled."""
+        reason = self._why_not_in_memory(split)
+        if reason is not None:
+            return f"batches through tf.data: {reason}"
+        held = f"batches from memory ({split.stored.nbytes:,} bytes), "
+        if not self.jit_compile:
+            return held + "in a graph: not compiled by XLA"
+        if self.feed(split, batch_size).compiles:
+            return held + "many steps in one XLA program"
+        return held + "step by step under XLA, which cannot make these batches"
 
     def _stream(self, split: Split, batch_size: int, kwargs: dict):
         """Returns a dataset, (feed, first pass) or None, and a function for when an epoch begins.

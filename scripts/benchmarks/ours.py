@@ -8,18 +8,19 @@ import tfp_vae as tv
 SHAPE = (28, 28, 1)
 
 
-def _vae(item, data, batch_size, **options):
+def _vae(item, data, batch_size, latent_dim=20, num_samples=1, **options):
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(options.pop("policy", "float32"))
     if item == "V3":
         networks = tv.networks.conv_encoder((32, 64), 128), tv.networks.conv_decoder(SHAPE)
         size = 16
     else:
-        networks, size = (tv.networks.mlp([400]), tv.networks.mlp([400])), 20
+        networks, size = (tv.networks.mlp([400]), tv.networks.mlp([400])), latent_dim
     vae = tv.VAE(
         prior=tv.priors.StandardNormal(size),
         encoder=tv.encoders.Gaussian(networks[0], size),
         decoder=tv.decoders.Bernoulli(networks[1], SHAPE),
+        num_samples=num_samples,
     )
     steps = len(data["x"]) // batch_size
     vae.compile(optimizer=keras.optimizers.Adam(1e-3), steps_per_execution=steps, **options)
@@ -67,6 +68,11 @@ def make(item, variant, data):
             return len(test), vae.bounds(test, num_samples=500).log_likelihood.mean()
 
         return block
+    if item == "G1":
+        latent_dim, num_samples = map(int, variant.split(","))
+        return _train(
+            *_vae(item, data, batch_size, latent_dim, num_samples, jit_compile=True), batch_size
+        )
     policy = "mixed_bfloat16" if variant == "bfloat16" else "float32"
     return _train(*_vae(item, data, batch_size, jit_compile=True, policy=policy), batch_size)
 

@@ -46,7 +46,8 @@ class Local(nn.Module):
     def __init__(self, fan_in, fan_out):
         super().__init__()
         self.loc = nn.Parameter(torch.randn(fan_in, fan_out) / math.sqrt(fan_in))
-        self.raw = nn.Parameter(torch.full((fan_in, fan_out), -5.0))
+        start = math.log(math.expm1(0.1 / math.sqrt(fan_in)))  # as tfp_vae starts
+        self.raw = nn.Parameter(torch.full((fan_in, fan_out), start))
         self.bias = nn.Parameter(torch.zeros(fan_out))
 
     def noisy(self, x, scale):

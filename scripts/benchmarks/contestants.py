@@ -1,0 +1,174 @@
+"""Who does what: the items of work, and the processes that do them."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+HERE = pathlib.Path(__file__).parent
+OURS = "tfp_vae"
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """A piece of work.
+
+    Attributes:
+        title: what is done.
+        contestants: name -> (environment, file, variant); ours is first.
+        goals: name of a peer -> how many times its speed ours should be.
+        batch_size: examples per step.
+        examples: of a block.
+        flops: floating-point operations per example in matrix products, 2 per multiply-add;
+            training has three products for each one of the forward pass. 0 where not counted.
+        ours: the name of our contestant that the ratios are of.
+    """
+
+    title: str
+    contestants: dict
+    goals: dict
+    batch_size: int = 128
+    examples: int = 38_400
+    flops: int = 0
+    ours: str = OURS
+
+
+_MLP = 784 * 400 + 400 * 40 + 20 * 400 + 400 * 784
+_DENSE = 784 * 400 + 400 * 400 + 400 * 10
+# Two stride-2 convolutions to 14 x 14 x 32 and 7 x 7 x 64, dense layers, and their mirror.
+_CONV = 2 * (196 * 9 * 32 + 49 * 9 * 32 * 64 + 3136 * 128) + 49 * 9 * 64 * 64 * 4 + 784 * 32
+
+ITEMS = {
+    "V1": Item(
+        "training of a VAE 784-400-20, batch 128, float32",
+        {
+            OURS: ("", "ours.py", ""),
+            "JAX, scanned epoch": ("jax", "jax_peer.py", ""),
+            "PyTorch, tuned": ("torch", "torch_peer.py", "tuned"),
+            "PyTorch, DataLoader": ("torch", "torch_peer.py", "usual"),
+            "TFP layers": ("", "tfp_peer.py", ""),
+            "pythae": ("torch", "pythae_peer.py", ""),
+            "Keras fit": ("", "keras_peer.py", ""),
+            "Keras fit, XLA": ("", "keras_peer.py", "xla"),
+        },
+        {
+            "JAX, scanned epoch": 1.05,
+            "PyTorch, tuned": 1.25,
+            "PyTorch, DataLoader": 1.9,
+            "TFP layers": 3.0,
+            "pythae": 3.0,
+            "Keras fit": 3.0,
+        },
+        flops=6 * _MLP,
+    ),
+    "V2": Item(
+        "the same, batch 512, best precision",
+        {
+            OURS: ("", "ours.py", ""),
+            f"{OURS}, bfloat16": ("", "ours.py", "bfloat16"),
+            "JAX, scanned epoch": ("jax", "jax_peer.py", ""),
+            "PyTorch, tuned": ("torch", "torch_peer.py", "tuned"),
+            "PyTorch, bfloat16": ("torch", "torch_peer.py", "bfloat16"),
+        },
+        {"PyTorch, bfloat16": 1.0, "JAX, scanned epoch": 1.5},
+        batch_size=512,
+        flops=6 * _MLP,
+    ),
+    "V3": Item(
+        "training of a convolutional VAE, batch 128",
+        {
+            OURS: ("", "ours.py", ""),
+            "PyTorch, tuned": ("torch", "torch_peer.py", "tuned"),
+            "Keras fit": ("", "keras_peer.py", ""),
+        },
+        {"PyTorch, tuned": 1.0, "Keras fit": 3.0},
+        examples=6_400,
+    ),
+    "B1": Item(
+        "training of a Bayesian network 784-400-400-10, local reparameterization, batch 128",
+        {
+            OURS: ("", "ours.py", "local"),
+            "PyTorch, tuned": ("torch", "torch_peer.py", "local"),
+            "TFP layers": ("", "tfp_peer.py", "local"),
+        },
+        {"PyTorch, tuned": 1.2, "TFP layers": 3.0},
+        examples=19_200,
+        flops=2 * 6 * _DENSE,
+    ),
+    "B1f": Item(
+        "the same, flipout",
+        {
+            OURS: ("", "ours.py", "flipout"),
+            "PyTorch, tuned": ("torch", "torch_peer.py", "flipout"),
+            "TFP layers": ("", "tfp_peer.py", "flipout"),
+            "bayesian-torch": ("torch", "bayesian_torch_peer.py", ""),
+        },
+        {"PyTorch, tuned": 1.2, "TFP layers": 3.0, "bayesian-torch": 3.0},
+        examples=19_200,
+        flops=2 * 6 * _DENSE,
+    ),
+    "E1": Item(
+        "log p(x) of 1,000 images, S = 500, model of V1",
+        {
+            OURS: ("", "ours.py", ""),
+            "PyTorch, tuned": ("torch", "torch_peer.py", ""),
+            "pythae": ("torch", "pythae_peer.py", ""),
+        },
+        {"PyTorch, tuned": 1.2, "pythae": 10.0},
+        flops=2 * 500 * (20 * 400 + 400 * 784),
+    ),
+}
+
+
+class Contestant:
+    """A process that works when told to."""
+
+    def __init__(self, name, environment, file, arguments):
+        python = sys.executable
+        if environment:
+            python = pathlib.Path(os.environ.get("TFP_VAE_PEERS", "")) / environment / "bin/python"
+        if not pathlib.Path(python).exists():
+            raise ValueError(
+                f"{name} has no environment. Expected scripts/benchmark --setup before. Received "
+                f"no {python}."
+            )
+        self.name, self.results = name, []
+        self.errors = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(
+            [str(python), str(HERE / file), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
+        )
+        self._answer()
+
+    def _answer(self) -> dict:
+        line = self.process.stdout.readline()
+        if not line:
+            self.errors.seek(0)
+            last = self.errors.read().strip().splitlines()[-1:] or ["nothing"]
+            raise ValueError(f"{self.name} gave up. Expected an answer. Received: {last[0]}")
+        return json.loads(line)
+
+    def work(self) -> dict:
+        """Lets it run one block."""
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+        self.results.append(self._answer())
+
+    def close(self):
+        """Ends the process."""
+        self.process.stdin.close()
+        self.process.wait()
+        self.errors.close()
+
+    @property
+    def rates(self) -> np.ndarray:
+        """Examples per second, by round."""
+        return np.array([each["examples"] / each["seconds"] for each in self.results])

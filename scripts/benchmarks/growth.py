@@ -1,0 +1,105 @@
+"""What a start costs, and how time and memory grow."""
+
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+from contestants import OURS, Contestant
+
+_START = """
+import tfp_vae as tv
+data = tv.data.load("digits")
+vae = tv.VAE(
+    prior=tv.priors.StandardNormal(20),
+    encoder=tv.encoders.Gaussian(tv.networks.mlp([400]), 20),
+    decoder=tv.decoders.Bernoulli(tv.networks.mlp([400]), data.shape),
+)
+vae.compile(optimizer="adam")
+vae.fit(data.train, epochs=1, verbose=0)
+"""
+
+
+def measure_start(rounds: int) -> list[dict]:
+    """Returns seconds from starting Python to the end of an epoch, and to the end of imports."""
+    print("\nS1: from typing the command to the end of one epoch on the digits", flush=True)
+    programs = {
+        "import TensorFlow and TFP": "import tensorflow, tensorflow_probability",
+        OURS: _START,
+    }
+    seconds = {name: [] for name in programs}
+    for _ in range(rounds):
+        for name, program in programs.items():
+            started = time.perf_counter()
+            subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+            seconds[name].append(time.perf_counter() - started)
+    imports = np.array(seconds["import TensorFlow and TFP"])
+    return [
+        {"item": "S1", "contestant": name, "seconds": float(np.median(times))}
+        for name, times in seconds.items()
+    ] + [{"item": "S1", "contestant": "goal", "seconds": float(np.median(1.2 * imports + 4))}]
+
+
+# What grows: examples, latent dimensions, samples, examples per step; the rest stays.
+GROWTH = {
+    "N": (1_000, 4_000, 16_000, 55_000),
+    "latent_dim": (2, 20, 100, 400),
+    "num_samples": (1, 4, 16),
+    "batch_size": (32, 128, 512, 2048),
+}
+_USUAL = {"N": 16_000, "latent_dim": 20, "num_samples": 1, "batch_size": 128}
+
+
+def measure_growth(data: dict, rounds: int) -> list[dict]:
+    """Returns time per image and peak memory of our training, along what grows."""
+    print("\nG1: growth", flush=True)
+    rows = []
+    for name, values in GROWTH.items():
+        for value in values:
+            sizes = {**_USUAL, name: value}
+            with tempfile.TemporaryDirectory() as folder:
+                path = pathlib.Path(folder) / "data.npz"
+                part = {key: each[: sizes["N"]] for key, each in data.items()}
+                np.savez(path, batch_size=sizes["batch_size"], **part)
+                variant = f"{sizes['latent_dim']},{sizes['num_samples']}"
+                contestant = Contestant(OURS, "", "ours.py", ["G1", variant, str(path)])
+                for _ in range(rounds):
+                    contestant.work()
+                contestant.close()
+            row = {
+                "item": "G1",
+                "grows": name,
+                "value": value,
+                "microseconds": 1e6 / float(np.median(contestant.rates)),
+                "peak_bytes": contestant.results[-1]["peak_bytes"],
+            }
+            print(
+                f"  {name} {value:,}: {row['microseconds']:.1f} us per image, "
+                f"{row['peak_bytes'] / 1e9:.2f} GB",
+                flush=True,
+            )
+            rows.append(row)
+    return rows
+
+
+def growth_figure(rows: list[dict]):
+    """Returns a picture of time and memory along what grows."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(2, len(GROWTH), figsize=(12, 5), sharey="row", layout="constrained")
+    for column, name in enumerate(GROWTH):
+        part = [row for row in rows if row["grows"] == name]
+        values = [row["value"] for row in part]
+        axes[0, column].plot(values, [row["microseconds"] for row in part], "o-", color="#0c5c69")
+        axes[1, column].plot(
+            values, [row["peak_bytes"] / 1e9 for row in part], "o-", color="#b4581a"
+        )
+        axes[1, column].set_xlabel(name)
+        for row in (0, 1):
+            axes[row, column].set_xscale("log")
+            axes[row, column].set_ylim(bottom=0)
+    axes[0, 0].set_ylabel("microseconds per image")
+    axes[1, 0].set_ylabel("peak memory, GB")
+    return figure

@@ -85,8 +85,11 @@ def test_training_from_memory_equals_training_through_tf_data(through_tf_data, m
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize(("make", "labels"), [(_vae, None), (_network, LABELS)])
-@pytest.mark.parametrize("steps", [STEPS, 1])
+@pytest.mark.parametrize(
+    ("make", "labels", "steps"),
+    [(_vae, None, STEPS), (_network, LABELS, 1)],
+    ids=["vae", "network"],
+)
 def test_training_is_the_same_in_one_xla_program_step_by_step_and_in_a_graph(
     through_tf_data, make, labels, steps
 ):

@@ -67,7 +67,7 @@ def _fold(key, number):
 
 
 def bits(shape, key) -> tf.Tensor:
-    """Returns uint32 words of `shape`, each independent and uniform on all words.
+    """Returns uint32 words of `shape`, uniform on all words; no two of a tensor are the same.
 
     Args:
         shape: integers, or an integer tensor [rank]; fewer than 2^31 words.

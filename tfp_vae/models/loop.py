@@ -108,27 +108,26 @@ class Loop:
             x, y = self._model.to_keras(x, *rest[:1] or [None])
             self._step((x, y, *rest[1:]) if rest else x)
 
-        def body(step, batch):
+        def compiled(step):
+            run(feed.batch(arrays, order, step, size))
+            return (step + 1,)
+
+        def ahead(step, batch):
             # The next batch needs nothing of this step: TensorFlow makes it meanwhile.
             following = feed.batch(arrays, order, tf.minimum(step + 1, last))
             run(batch)
             return step + 1, following
 
-        def compiled_body(step):
-            run(feed.batch(arrays, order, step, size))
-            return (step + 1,)
-
-        if size is not None and self._model.steps_per_execution > 1 and size == feed.batch_size:
-            tf.while_loop(lambda step: step <= last, compiled_body, (first,))
-            return self._model.get_metrics_result()
-        batch = feed.batch(arrays, order, first, *([] if size is None else [size]))
-        if size is not None or self._model.steps_per_execution == 1:
-            run(batch)
+        if self._compiled:
+            tf.while_loop(lambda step: step <= last, compiled, (first,))
+        elif self._model.steps_per_execution == 1:
+            run(feed.batch(arrays, order, first))
         else:
+            batch = feed.batch(arrays, order, first)
             shapes = [tf.TensorShape([None, *part.shape[1:]]) for part in batch]
             tf.while_loop(
                 lambda step, _: step <= last,
-                body,
+                ahead,
                 (first, batch),
                 shape_invariants=(first.shape, tuple(shapes)),
             )

@@ -121,6 +121,10 @@ def test_bernoulli_equals_tfp_in_value_and_gradient(base_seed):
     ours, theirs = _bernoulli_and_tfp((1,), tf.constant(logits, tf.float32), x)
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
+    pixels = tv.decoders.Bernoulli(tv.networks.mlp([]), (1,)).distribution(
+        tf.constant(logits, tf.float32)
+    )
+    np.testing.assert_array_equal(pixels.distribution.log_prob(x)[:, 0], pixels.log_prob(x))
 
 
 @pytest.mark.parametrize("shape", [(3, 5, 4, 6, 2), (5, 4, 6, 2), (4, 6, 2)])

@@ -79,24 +79,31 @@ class Bernoulli(Decoder):
 
     def distribution(self, logits):
         """Returns an `Independent(Bernoulli)`."""
-        values = tfd.Bernoulli(logits=logits, dtype=tf.float32)
+        values = _Bernoulli(logits=logits, dtype=tf.float32)
         return _IndependentBernoulli(values, len(self.event_shape))
 
 
-class _IndependentBernoulli(tfd.Independent):
-    """What it is called; `tests/distributions` compares value and gradient with TFP's."""
-
+class _Bernoulli(tfd.Bernoulli):
     def _log_prob(self, event):
-        # TFP evaluates softplus(logits) and softplus(-logits); x logits - softplus(logits) is equal
-        # and needs one of them. One long axis, because XLA vectorises the innermost one: that of an
-        # image is its channels.
+        return _bernoulli_log_prob(event, self.logits)
+
+
+class _IndependentBernoulli(tfd.Independent):
+    def _log_prob(self, event):
+        # One long axis, because XLA vectorises the innermost one: that of an image is its channels.
         axes = len(self.event_shape)
 
         def flat(values):
             return tf.reshape(values, tf.concat([tf.shape(values)[:-axes], [-1]], axis=0))
 
-        logits = flat(self.distribution.logits)
-        return tf.reduce_sum(flat(event) * logits - tf.math.softplus(logits), axis=-1)
+        each = _bernoulli_log_prob(flat(event), flat(self.distribution.logits))
+        return tf.reduce_sum(each, axis=-1)
+
+
+def _bernoulli_log_prob(event, logits):
+    # TFP evaluates softplus(logits) and softplus(-logits); x logits - softplus(logits) is equal
+    # (tests/distributions compares value and gradient) and needs one of them.
+    return event * logits - tf.math.softplus(logits)
 
 
 @registered

@@ -1,9 +1,9 @@
-"""Random numbers as functions of a key: the same numbers in a graph, under XLA and on any device.
+"""Random numbers as functions of a key: the same eagerly, in a graph and under XLA.
 
 A key and the place of a number in its tensor are all that the number depends on. TensorFlow's
-stateless operations promise that too, but draw other numbers under XLA than in a graph, several
-times slower (on a CPU more slowly than a training step needs for all the rest). Here each number is
-a hash of its place: integer operations, which fuse with what uses the number.
+stateless operations promise that too, but draw other numbers under XLA than in a graph, and there
+slowly on a CPU (scripts/benchmark --items=R1). Here each number is a hash of its place: integer
+operations, which fuse with what uses the number.
 
 The hash is two rounds of `lowbias32`, the 32-bit integer hash with the least bias found by
 Wellons, "Prospecting for hash functions", 2018 (public domain constants), with one word of the key

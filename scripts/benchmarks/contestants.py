@@ -26,7 +26,6 @@ class Item:
         examples: of a block.
         flops: floating-point operations per example in matrix products, 2 per multiply-add;
             training has three products for each one of the forward pass. 0 where not counted.
-        ours: the name of our contestant that the ratios are of.
     """
 
     title: str
@@ -35,13 +34,28 @@ class Item:
     batch_size: int = 128
     examples: int = 38_400
     flops: int = 0
-    ours: str = OURS
 
 
 _MLP = 784 * 400 + 400 * 40 + 20 * 400 + 400 * 784
 _DENSE = 784 * 400 + 400 * 400 + 400 * 10
 # Two stride-2 convolutions to 14 x 14 x 32 and 7 x 7 x 64, dense layers, and their mirror.
 _CONV = 2 * (196 * 9 * 32 + 49 * 9 * 32 * 64 + 3136 * 128) + 49 * 9 * 64 * 64 * 4 + 784 * 32
+
+
+def _bayesian(title, estimator, others=()) -> Item:
+    peers = {
+        "PyTorch, tuned": ("torch", "torch_peer.py", estimator),
+        "TFP layers": ("", "tfp_peer.py", estimator),
+        **dict(others),
+    }
+    return Item(
+        f"training of a Bayesian network 784-400-400-10, {title}, batch 128",
+        {OURS: ("", "ours.py", estimator), **peers},
+        {name: 1.2 if name == "PyTorch, tuned" else 3.0 for name in peers},
+        examples=19_200,
+        flops=2 * 6 * _DENSE,
+    )
+
 
 ITEMS = {
     "V1": Item(
@@ -89,28 +103,9 @@ ITEMS = {
         {"PyTorch, tuned": 1.0, "Keras fit": 3.0},
         examples=6_400,
     ),
-    "B1": Item(
-        "training of a Bayesian network 784-400-400-10, local reparameterization, batch 128",
-        {
-            OURS: ("", "ours.py", "local"),
-            "PyTorch, tuned": ("torch", "torch_peer.py", "local"),
-            "TFP layers": ("", "tfp_peer.py", "local"),
-        },
-        {"PyTorch, tuned": 1.2, "TFP layers": 3.0},
-        examples=19_200,
-        flops=2 * 6 * _DENSE,
-    ),
-    "B1f": Item(
-        "the same, flipout",
-        {
-            OURS: ("", "ours.py", "flipout"),
-            "PyTorch, tuned": ("torch", "torch_peer.py", "flipout"),
-            "TFP layers": ("", "tfp_peer.py", "flipout"),
-            "bayesian-torch": ("torch", "bayesian_torch_peer.py", ""),
-        },
-        {"PyTorch, tuned": 1.2, "TFP layers": 3.0, "bayesian-torch": 3.0},
-        examples=19_200,
-        flops=2 * 6 * _DENSE,
+    "B1": _bayesian("local reparameterization", "local"),
+    "B1f": _bayesian(
+        "flipout", "flipout", {"bayesian-torch": ("torch", "bayesian_torch_peer.py", "")}
     ),
     "E1": Item(
         "log p(x) of 1,000 images, S = 500, model of V1",

@@ -42,6 +42,35 @@ def measure_start(rounds: int) -> list[dict]:
     ] + [{"item": "S1", "contestant": "goal", "seconds": float(np.median(1.2 * imports + 4))}]
 
 
+def measure_numbers(rounds: int) -> list[dict]:
+    """Returns milliseconds of a batch of uniform numbers, TensorFlow's and ours, as compiled."""
+    import tensorflow as tf
+
+    from tfp_vae import randomness
+
+    print("\nR1: uniform numbers", flush=True)
+    samplers = {"TensorFlow": tf.random.stateless_uniform, OURS: randomness.uniform}
+    key, times = tf.constant([1, 2]), {}
+    for name, sampler in samplers.items():
+        for compiled in (False, True):
+            draw = tf.function(
+                lambda key, sampler=sampler: tf.reduce_sum(sampler([128, 784], key)),
+                autograph=False,
+                jit_compile=compiled,
+            )
+            times[f"{name}, {'XLA' if compiled else 'graph'}"] = draw, []
+            draw(key)
+    for _ in range(20 * rounds):
+        for draw, seconds in times.values():
+            started = time.perf_counter()
+            draw(key).numpy()
+            seconds.append(time.perf_counter() - started)
+    return [
+        {"item": "R1", "contestant": name, "milliseconds": 1e3 * float(np.median(seconds))}
+        for name, (_, seconds) in times.items()
+    ]
+
+
 # What grows: examples, latent dimensions, samples, examples per step; the rest stays.
 GROWTH = {
     "N": (1_000, 4_000, 16_000, 55_000),

@@ -56,7 +56,7 @@ def _network(estimator, data):
 
 def make(item, variant, data):
     """Returns the block of an item."""
-    if item == "B1":
+    if item in ("B1", "B1f"):
         return _train(*_network(variant, data), 128)
     batch_size = int(data["batch_size"])
     if item == "E1":

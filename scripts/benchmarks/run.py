@@ -16,8 +16,8 @@ import time
 
 import numpy as np
 from absl import flags
-from contestants import ITEMS, Contestant, Item
-from growth import growth_figure, measure_growth, measure_start
+from contestants import ITEMS, OURS, Contestant, Item
+from growth import growth_figure, measure_growth, measure_numbers, measure_start
 
 import tfp_vae as tv
 from experiments import cli
@@ -26,7 +26,7 @@ from tfp_vae import report
 flags.adopt_module_key_flags(cli)
 flags.set_default(cli.DATASET, "mnist")
 flags.set_default(cli.RUN_DIR, "runs/benchmark")
-EVERY = [*ITEMS, "S1", "G1"]
+EVERY = [*ITEMS, "R1", "S1", "G1"]
 _ITEMS = flags.DEFINE_list("items", EVERY, f"Which of {', '.join(EVERY)}.")
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "Blocks of each contestant.", lower_bound=2)
 
@@ -53,7 +53,7 @@ def measure(name: str, item: Item, data: dict, rounds: int) -> list[dict]:
         np.savez(folder / "data.npz", batch_size=item.batch_size, **part)
         running, rows = [], []
         for contestant, (environment, file, variant) in item.contestants.items():
-            arguments = [name.rstrip("f"), variant, str(folder / "data.npz")]
+            arguments = [name, variant, str(folder / "data.npz")]
             try:
                 started = Contestant(contestant, environment, file, arguments)
             except ValueError as error:
@@ -66,7 +66,7 @@ def measure(name: str, item: Item, data: dict, rounds: int) -> list[dict]:
             for each in running[:: 1 if number % 2 else -1]:  # there and back, in fairness
                 each.work()
             print(f"  round {number + 1} of {rounds}", end="\r", flush=True)
-        first = next((each for each in running if each.name == item.ours), None)
+        first = next((each for each in running if each.name == OURS), None)
         for each in running:
             ratios = first.rates / each.rates if first else np.full(rounds, np.nan)
             row = {
@@ -92,7 +92,7 @@ def table(rows: list[dict], top: float) -> str:
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
-        if row["item"] in ("S1", "G1"):
+        if row["item"] in ("R1", "S1", "G1"):
             continue
         if "error" in row:
             lines.append(f"| {row['item']} | {row['contestant']} | {row['error']} | | | | |")
@@ -104,6 +104,10 @@ def table(rows: list[dict], top: float) -> str:
             f"| {row['item']} | {row['contestant']} | {row['per_second']:,.0f} ({low:,.0f} to "
             f"{high:,.0f}) | {row['ratio']:.2f} | {goal} | {share} | {row['figure']:.1f} |"
         )
+    numbers = [row for row in rows if row["item"] == "R1"]
+    if numbers:
+        lines += ["", "| item | 128 x 784 uniform numbers | milliseconds |", "| --- | --- | --- |"]
+        lines += [f"| R1 | {row['contestant']} | {row['milliseconds']:.2f} |" for row in numbers]
     start = [row for row in rows if row["item"] == "S1"]
     if start:
         lines += ["", "| item | from the command on | seconds |", "| --- | --- | --- |"]
@@ -141,6 +145,8 @@ def main():
     for name in _ITEMS.value:
         if name == "S1":
             rows += measure_start(_ROUNDS.value)
+        elif name == "R1":
+            rows += measure_numbers(_ROUNDS.value)
         elif name == "G1":
             rows += measure_growth(data, _ROUNDS.value)
         else:

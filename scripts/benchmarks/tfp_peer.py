@@ -41,7 +41,7 @@ def make(item, variant, data):
     tf_keras.utils.set_random_seed(0)
     batch_size = int(data["batch_size"])
     grey = data["x"].reshape(-1, 784).astype("float32") / 255
-    if item == "B1":
+    if item in ("B1", "B1f"):
         model = _network(variant, len(grey))
         loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         dataset = tf.data.Dataset.from_tensor_slices((grey, data["y"].astype("int32")))

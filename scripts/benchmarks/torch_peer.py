@@ -159,7 +159,7 @@ def make(item, variant, data):
     def binarised(grey):
         return (torch.bernoulli(grey.float() / 255),)
 
-    if item == "B1":
+    if item in ("B1", "B1f"):
         model = Network({"local": Local, "flipout": Flipout}[variant], len(stored))
         labels = torch.from_numpy(data["y"]).long()
         return _tuned(model, (stored, labels), lambda x, y: (x.float() / 255, y), batch_size)

@@ -9,6 +9,7 @@ import tensorflow_probability as tfp
 import tfp_vae as tv
 from tfp_vae import objectives
 from tfp_vae.data import Split, kinds
+from tfp_vae.distributions import draws
 from tfp_vae.distributions.discretized import DiscretizedLogistic
 from tfp_vae.export import likelihoods, normals
 from tfp_vae.layers.noise import SHARED
@@ -238,7 +239,7 @@ def test_normals_are_those_of_tfp(full):
         posterior = tfd.MultivariateNormalTriL(loc, factor.astype(np.float32))
     prior = tfd.MultivariateNormalDiag(0.3 * np.ones(3, np.float32), 2 * np.ones(3, np.float32))
     noise = _noise(5, 4, 3)
-    z = normals.from_standard(posterior, noise)
+    z = draws.from_standard(posterior, noise)
     expected = posterior.log_prob(z)
     np.testing.assert_allclose(normals.log_prob_of_noise(posterior, noise), expected, rtol=1e-4)
     np.testing.assert_allclose(normals.log_prob(prior, z), prior.log_prob(z), rtol=1e-5)

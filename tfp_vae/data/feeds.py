@@ -54,7 +54,7 @@ class Feed:
         self.batch_size, self.seed = batch_size, seed
         self.num_batches = split.num_batches(batch_size)
         self.compiles = not self._augment  # no XLA kernel moves images
-        self.short = len(split) % batch_size  # examples of the last batch, if it is a short one
+        self.short = len(split) % batch_size
         self._shape = split.shape
         # Flat, since XLA vectorises the innermost axis: that of an image is its channels.
         flat = tf.constant(split.stored.reshape(len(split), -1))

@@ -17,14 +17,37 @@ def draw(distribution: tfd.Distribution, sample_shape, key) -> tf.Tensor:
         sample_shape: integers, or integer tensors.
         key: int32 [2].
     """
-    diagonal = isinstance(distribution, tfd.MultivariateNormalDiag)
-    if not (diagonal or isinstance(distribution, tfd.MultivariateNormalTriL)):
+    if not is_supported(distribution):
         return distribution.sample(sample_shape, seed=key)
-    loc, scale = (
-        tf.convert_to_tensor(distribution.parameters[name])
-        for name in ("loc", "scale_diag" if diagonal else "scale_tril")
-    )
     sample_shape = tf.convert_to_tensor(sample_shape, tf.int32)
     shape = [sample_shape, distribution.batch_shape_tensor(), distribution.event_shape_tensor()]
-    noise = randomness.normal(tf.concat(shape, axis=0), key)
-    return loc + (scale * noise if diagonal else tf.linalg.matvec(scale, noise))
+    return from_standard(distribution, randomness.normal(tf.concat(shape, axis=0), key))
+
+
+def is_supported(distribution: tfd.Distribution) -> bool:
+    """Whether it is a multivariate normal whose draws are loc + L noise."""
+    return isinstance(distribution, tfd.MultivariateNormalDiag | tfd.MultivariateNormalTriL)
+
+
+def loc_of(normal: tfd.Distribution) -> tf.Tensor:
+    """Returns the mean, [B, D] or [D]."""
+    return tf.convert_to_tensor(normal.parameters["loc"])
+
+
+def scale_of(normal: tfd.Distribution) -> tf.Tensor:
+    """Returns the standard deviations [B, D], or the lower triangular factor [B, D, D]."""
+    diagonal = isinstance(normal, tfd.MultivariateNormalDiag)
+    return tf.convert_to_tensor(normal.parameters["scale_diag" if diagonal else "scale_tril"])
+
+
+def is_diagonal(normal: tfd.Distribution) -> bool:
+    """Whether the latents are independent."""
+    return isinstance(normal, tfd.MultivariateNormalDiag)
+
+
+def from_standard(normal: tfd.Distribution, noise: tf.Tensor) -> tf.Tensor:
+    """Returns loc + L noise, [..., B, D] for standard normal numbers [..., B, D]."""
+    scale = scale_of(normal)
+    if is_diagonal(normal):
+        return loc_of(normal) + scale * noise
+    return loc_of(normal) + tf.reduce_sum(scale * tf.expand_dims(noise, -2), axis=-1)

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfp_vae import objectives
 from tfp_vae.data import Kind
+from tfp_vae.distributions import draws
 from tfp_vae.distributions.base import tfd
 from tfp_vae.export import likelihoods, normals
 from tfp_vae.export.signatures import (
@@ -119,13 +120,13 @@ class _Latent:
         given = [tf.zeros([1, *v.shape[1:]], v.dtype) for v in self.given]
         posterior = self.model.posterior_of(example, given[0] if given else None)
         prior = self.model.prior_of(given[0] if given else None)
-        if not (normals.is_supported(posterior) and isinstance(prior, tfd.MultivariateNormalDiag)):
+        if not (draws.is_supported(posterior) and isinstance(prior, tfd.MultivariateNormalDiag)):
             raise ValueError(
                 "These distributions cannot be exported. Expected multivariate normals q(z|x) and "
                 f"p(z), the latter diagonal. Received {type(posterior).__name__} and "
                 f"{type(prior).__name__}."
             )
-        if normals.is_diagonal(posterior):
+        if draws.is_diagonal(posterior):
             return Value("scale", ("B", size), "standard deviations of q(z|x)")
         meaning = "lower triangular factor L of the covariance L L' of q(z|x)"
         return Value("scale_tril", ("B", size, size), meaning)
@@ -158,7 +159,7 @@ class _Latent:
         """Returns loc and scale of q(z|x)."""
         with self._at_mean():
             posterior = self.model.posterior_of(x, _given(label, condition))
-        return {"loc": normals.loc_of(posterior), self.scale.name: normals.scale_of(posterior)}
+        return {"loc": draws.loc_of(posterior), self.scale.name: draws.scale_of(posterior)}
 
     def decode(self, z, label=None, condition=None):
         """Returns E[x|z]."""
@@ -175,7 +176,7 @@ class _Latent:
         return {"z": z, **self.decode(z, **given)}
 
     def _prior_draw(self, noise, label=None, condition=None):
-        return normals.from_standard(self.model.prior_of(_given(label, condition)), noise)
+        return draws.from_standard(self.model.prior_of(_given(label, condition)), noise)
 
     def draw_sample(self, key, count=None, **given):
         """Returns `sample` of noise drawn from a key, with weights drawn as well if they can be."""
@@ -190,7 +191,7 @@ class _Latent:
 
     def _terms(self, x, noise, given) -> objectives.Terms:
         posterior, prior = self.model.posterior_of(x, given), self.model.prior_of(given)
-        z = normals.from_standard(posterior, noise)
+        z = draws.from_standard(posterior, noise)
         return objectives.Terms(
             self._log_likelihood(x, z, given),
             normals.log_prob(prior, z),

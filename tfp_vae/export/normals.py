@@ -15,37 +15,9 @@ import math
 import tensorflow as tf
 
 from tfp_vae.distributions.base import tfd
+from tfp_vae.distributions.draws import is_diagonal, loc_of, scale_of
 
 _LOG_2_PI = math.log(2 * math.pi)
-
-
-def is_supported(distribution: tfd.Distribution) -> bool:
-    """Whether it is a multivariate normal that the functions of this module know."""
-    return isinstance(distribution, tfd.MultivariateNormalDiag | tfd.MultivariateNormalTriL)
-
-
-def loc_of(normal: tfd.Distribution) -> tf.Tensor:
-    """Returns the mean, [B, D] or [D]."""
-    return tf.convert_to_tensor(normal.parameters["loc"])
-
-
-def scale_of(normal: tfd.Distribution) -> tf.Tensor:
-    """Returns the standard deviations [B, D], or the lower triangular factor [B, D, D]."""
-    diagonal = isinstance(normal, tfd.MultivariateNormalDiag)
-    return tf.convert_to_tensor(normal.parameters["scale_diag" if diagonal else "scale_tril"])
-
-
-def is_diagonal(normal: tfd.Distribution) -> bool:
-    """Whether the latents are independent."""
-    return isinstance(normal, tfd.MultivariateNormalDiag)
-
-
-def from_standard(normal: tfd.Distribution, noise: tf.Tensor) -> tf.Tensor:
-    """Returns loc + L noise, [..., B, D] for standard normal numbers [..., B, D]."""
-    scale = scale_of(normal)
-    if is_diagonal(normal):
-        return loc_of(normal) + scale * noise
-    return loc_of(normal) + tf.reduce_sum(scale * tf.expand_dims(noise, -2), axis=-1)
 
 
 def log_prob_of_noise(normal: tfd.Distribution, noise: tf.Tensor) -> tf.Tensor:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from absl import app, flags
 
 import tfp_vae as tv
+from tfp_vae import training
 
 DATASET = flags.DEFINE_string(
     "dataset",
@@ -48,6 +49,9 @@ def run(main: Callable[[], None]) -> None:
             main()
         except (ValueError, OSError, ImportError, ArithmeticError) as error:
             _fail(error)
+        except training.Stopped as stopped:
+            print(stopped)  # nothing is wrong: everything is saved
+            sys.exit(0)
         except KeyboardInterrupt:
             _fail("interrupted.", status=130)
 
@@ -109,17 +113,28 @@ def load(source: dict, kind=None) -> tv.data.Data:
     )
 
 
-def flag_lines() -> str:
-    """Returns the flags of the program that runs, one per line, as `--flagfile` reads them."""
+def key_flags() -> "dict[str, flags.Flag]":
+    """Returns the flags of the program that runs, by name, without those of absl itself."""
     flag_values = flags.FLAGS
     ours = [
         *flag_values.get_key_flags_for_module(sys.argv[0]),
         *flag_values.get_key_flags_for_module(__name__),
     ]
-    unique = {
-        flag.name: flag for flag in ours if flag.value is not None and flag.name != "overwrite"
-    }
-    return "".join(f"{unique[name].serialize()}\n" for name in sorted(unique))
+    return {flag.name: flag for flag in sorted(ours, key=lambda flag: flag.name)}
+
+
+def flag_values() -> dict:
+    """Returns the values of `key_flags`, JSON-ready."""
+    return {name: flag.value for name, flag in key_flags().items()}
+
+
+def flag_lines() -> str:
+    """Returns the flags of the program that runs, one per line, as `--flagfile` reads them."""
+    return "".join(
+        f"{flag.serialize()}\n"
+        for name, flag in key_flags().items()
+        if flag.value is not None and name != "overwrite"
+    )
 
 
 def command(module: str, path: pathlib.Path) -> str:

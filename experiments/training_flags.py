@@ -1,5 +1,6 @@
 """The flags of every training: data and run folder, passes, optimizer, weight of the KL."""
 
+import contextlib
 import dataclasses
 import time
 
@@ -7,10 +8,10 @@ import keras
 from absl import flags
 
 import tfp_vae as tv
-from experiments import cli
+from experiments import cli, running_flags
 from tfp_vae import report, training
 
-flags.adopt_module_key_flags(cli)
+flags.adopt_module_key_flags(running_flags)
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Write into a run folder that is not empty.")
 _KIND = flags.DEFINE_enum(
     "kind", None, [*tv.data.Kind], "Kind of the values; without it, what the model prefers."
@@ -45,7 +46,7 @@ def prepare(preferred_kind=None) -> tuple[report.RunFolder, tv.data.Data]:
     """Returns the run folder, checked but not made, and the data that the flags describe."""
     keras.utils.set_random_seed(SEED.value)
     keras.config.set_dtype_policy(_PRECISION.value)
-    run = report.RunFolder(cli.RUN_DIR.value, _OVERWRITE.value)
+    run = report.RunFolder(cli.RUN_DIR.value, _OVERWRITE.value, running_flags.saves())
     data = cli.load(cli.source(), _KIND.value or preferred_kind)
     return run, dataclasses.replace(data, train=data.train.augmented(_AUGMENT.value))
 
@@ -73,7 +74,9 @@ def compiled(model: keras.Model, data: tv.data.Data) -> keras.Model:
     model.compile(
         optimizer=keras.optimizers.Adam(rate),
         jit_compile=_JIT.value and model.supports_jit,
-        steps_per_execution=training.steps_per_execution(data.train, BATCH_SIZE.value),
+        steps_per_execution=training.steps_per_execution(
+            data.train, BATCH_SIZE.value, running_flags.steps_at_once()
+        ),
     )
     model.check_training(data.train, BATCH_SIZE.value)
     return model
@@ -81,29 +84,32 @@ def compiled(model: keras.Model, data: tv.data.Data) -> keras.Model:
 
 def fit(model: keras.Model, data: tv.data.Data, run: report.RunFolder) -> tuple[dict, dict]:
     """Makes the run folder, trains, saves; returns the history and what is known of the run."""
+    saved = running_flags.checkpoints(run, data)
     chosen = [
+        training.StopOnNaN(),
         training.ShowProgress(),
-        keras.callbacks.CSVLogger(run / "history.csv"),
-        keras.callbacks.TerminateOnNaN(),
+        training.HistoryFile(run / "history.csv"),
     ]
     if PATIENCE.value:
         chosen.append(training.early_stopping(PATIENCE.value))
     if TENSORBOARD.value:
         chosen.append(training.tensorboard(run / "tensorboard"))
+    chosen += [saved] if saved else []  # the last one: it keeps what the others have seen
     print(f"{data}\n{model.count_params():,} parameters, run folder {run.path}")
     print(model.reading(data.train, BATCH_SIZE.value), flush=True)
     run.create()
     run.write_text("flags.txt", cli.flag_lines())
     started = time.monotonic()
-    history = model.fit(
-        data.train,
-        batch_size=BATCH_SIZE.value,
-        validation_data=data.validation,
-        epochs=EPOCHS.value,
-        callbacks=chosen,
-        verbose=0,
-    )
-    seconds = time.monotonic() - started
+    with saved.catching_signals() if saved else contextlib.nullcontext():
+        history = model.fit(
+            data.train,
+            batch_size=BATCH_SIZE.value,
+            validation_data=data.validation,
+            epochs=EPOCHS.value,
+            callbacks=chosen,
+            verbose=0,
+        )
+    seconds = saved.seconds_trained if saved else time.monotonic() - started
     training.check_finished(history)
     model.save(run / "model.keras")
     epochs = len(history.epoch)

@@ -24,7 +24,7 @@ PROGRAMS = (
         "compare",
         "export",
     ),
-    *("condition_flags", "vae_flags", "bnn_flags", "training_flags", "runs"),
+    *("condition_flags", "vae_flags", "bnn_flags", "training_flags", "running_flags", "runs"),
 )
 
 

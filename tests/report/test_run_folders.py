@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tfp_vae as tv
-from tfp_vae import report
+from tfp_vae import files, report
 
 OLD = b"the old file"
 
@@ -103,7 +103,7 @@ def test_a_failed_write_leaves_the_folder_as_it_was(tmp_path, write, existing):
 def test_the_old_file_is_whole_until_the_new_one_is(tmp_path, error):
     path = tmp_path / "f.txt"
     path.write_bytes(OLD)
-    with pytest.raises(error), report.replacing(path) as temporary:
+    with pytest.raises(error), files.replacing(path) as temporary:
         temporary.write_text("half")
         assert path.read_bytes() == OLD
         raise error

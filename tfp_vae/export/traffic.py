@@ -10,7 +10,8 @@ import pathlib
 
 from tfp_vae.export import clients
 from tfp_vae.export.verification import run
-from tfp_vae.report import read_json, replacing
+from tfp_vae.files import replacing
+from tfp_vae.report import read_json
 
 # What may be said to a request without an answer. Only SavedModel can hold assertions.
 ALLOWED = {

@@ -16,7 +16,8 @@ import tempfile
 from tfp_vae.export import runtimes
 from tfp_vae.export.formats import FORMATS
 from tfp_vae.export.package import PORTABLE, digest, size
-from tfp_vae.report import read_json, replacing
+from tfp_vae.files import replacing
+from tfp_vae.report import read_json
 
 # Root mean square error of a quantised answer over the spread of the expected ones.
 MAX_LOSS = 0.2

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae.data import Feed, Kind, Split, kinds
-from tfp_vae.models.loop import MOST_BYTES
+from tfp_vae.models.loop import MOST_BYTES, Skipping
 
 DEFAULT_BATCH_SIZE = 128
 
@@ -156,34 +156,47 @@ class Intake:
         return held + "step by step under XLA, which cannot make these batches"
 
     def _stream(self, split: Split, batch_size: int, kwargs: dict):
-        """Returns a dataset, (feed, first pass) or None, and a function for when an epoch begins.
+        """Returns a dataset, its feed or None, and a function for when an epoch begins.
 
         The dataset is a placeholder if the data stay in memory, where there is a feed.
         """
+        initial = kwargs.get("initial_epoch", 0)
         if "initial_epoch" in kwargs:
             before = 0
         else:
             step = int(tf.convert_to_tensor(self.training_step))
             before = step // self.batches_per_epoch(split, batch_size)
-        first = before + kwargs.get("initial_epoch", 0)
         feed, endless = self.feed(split, batch_size), kwargs.get("steps_per_epoch")
+        first = (before + initial) * feed.num_batches
+        per_epoch = endless or feed.num_batches  # epochs of Keras need be no passes over the data
+        self.is_replayable = True
         if self.stays_in_memory(split) and not kwargs.get("class_weight"):
 
             def set_epoch(number, logs):
-                if endless:  # epochs of Keras that are no passes over the data
-                    self.train_function.go_on(endless)
-                else:
-                    self.train_function.begin(feed, before + number)
+                position = first + (number - initial) * per_epoch
+                self.train_function.begin(feed, position, per_epoch, self._taken_skip())
 
-            return placeholder(None if endless else feed), (feed, first), set_epoch
-        epoch = tf.Variable(first, trainable=False, dtype=tf.int64)
+            return placeholder(None if endless else feed), feed, set_epoch
+        epoch = tf.Variable(before + initial, trainable=False, dtype=tf.int64)
         if endless:
-            passes = tf.data.Dataset.counter(first)
+            passes = tf.data.Dataset.counter(before + initial)
             batches = passes.flat_map(feed.dataset)
+            self.is_replayable = False  # one iterator goes through all epochs
         else:
             batches = feed.dataset(epoch)
         batches, _ = self.to_keras(batches, None)
-        return batches, None, lambda number, logs: epoch.assign(before + number)
+
+        def set_pass(number, logs):
+            epoch.assign(before + number)
+            skip = self._taken_skip()
+            if skip:
+                self.train_function = Skipping(self, skip)
+
+        return batches, None, set_pass
+
+    def _taken_skip(self) -> int:
+        skip, self.skip_batches = self.skip_batches, 0
+        return skip
 
 
 def placeholder(feed: "Feed | None") -> tf.data.Dataset:

@@ -33,20 +33,30 @@ class Loop:
         self._signature = feed.signature
         self._steps = {}  # by size of the batches; traced when first called
         self._feed = self._order = None
-        self._position = self._left = 0
+        self._position = self._left = self._skip = 0
 
     def fits(self, feed: Feed) -> bool:
         """Returns whether the batches of `feed` can run in the same graph as those so far."""
         return self._signature == feed.signature
 
-    def begin(self, feed: Feed, epoch: int = 0) -> None:
-        """Goes to the first batch of pass number `epoch` over `feed`, for one pass."""
-        self._feed, self._order = feed, None
-        self._position, self._left = epoch * feed.num_batches, feed.num_batches
+    def begin(self, feed: Feed, position: int = 0, count: "int | None" = None, skip: int = 0):
+        """Says which batches are the next ones.
 
-    def go_on(self, num_batches: int) -> None:
-        """Allows `num_batches` more batches, over the end of the pass if need be."""
-        self._left = num_batches
+        Args:
+            feed: what they come from.
+            position: the number of the first of them, counted through all passes over `feed`.
+            count: how many there are; those of one pass by default.
+            skip: how many of them have been worked on before: calls pass them by.
+        """
+        if feed is not self._feed or position != self._position:
+            self._feed, self._order = feed, None
+        self._position, self._skip = position, skip
+        self._left = feed.num_batches if count is None else count
+
+    @property
+    def position(self) -> int:
+        """The number of the batch that is trained on next, counted through all passes."""
+        return self._position + self._skip
 
     def release(self) -> None:
         """Lets go of the data."""
@@ -66,6 +76,11 @@ class Loop:
             raise StopIteration
         wanted = min(self._model.steps_per_execution, self._left)
         self._left -= wanted
+        skipped = min(wanted, self._skip)
+        self._skip -= skipped
+        self._position += skipped
+        wanted -= skipped
+        logs = self._model.get_metrics_result() if skipped else None
         while wanted:
             epoch, first = divmod(self._position, self._feed.num_batches)
             if self._order is None or first == 0:
@@ -134,27 +149,51 @@ class Loop:
         return self._model.get_metrics_result()
 
 
+class Skipping:
+    """A train function of Keras that passes by the first batches of what it iterates over.
+
+    Args:
+        model: whose train function it is.
+        count: of batches to pass by.
+    """
+
+    def __init__(self, model, count: int):
+        self._model, self._function, self._left = model, model.train_function, count
+
+    def __call__(self, iterator):
+        """Runs, or passes by, the next `steps_per_execution` batches."""
+        if not self._left:
+            return self._function(iterator)
+        for _ in range(min(self._left, self._model.steps_per_execution)):
+            next(iterator)
+            self._left -= 1
+        return self._model.get_metrics_result()
+
+
 class Looping:
     """The part of a Keras model that trains and evaluates with a `Loop` where there is a feed.
 
     A mix-in; `fit` and `evaluate` of the model set the feeds.
 
     Attributes:
-        training_feed: (feed, first pass) of the `fit` that is running, or None.
+        training_feed: feed of the `fit` that is running, or None.
         validation_feed: feed of its validation data, or None.
         test_feed: feed of the `evaluate` that is running, or None.
+        skip_batches: of the epoch that begins next; a training that goes on from a checkpoint has
+            them behind it.
+        fit_callbacks: of the `fit` that is running.
+        is_replayable: whether every batch of the `fit` that is running is a function of its number.
     """
 
     training_feed = validation_feed = test_feed = None
+    skip_batches, is_replayable, fit_callbacks = 0, False, ()
 
     def make_train_function(self, force=False):
         """Makes what Keras calls for every execution: a `Loop` where there is a feed."""
         if self.training_feed is None:
             self._forget_loop("train_function")
             return super().make_train_function(force)
-        feed, epoch = self.training_feed
-        self._make_loop("train_function", self.train_step, feed, force)
-        self.train_function.begin(feed, epoch)
+        self._make_loop("train_function", self.train_step, self.training_feed, force)
 
     def make_test_function(self, force=False):
         """Makes what Keras calls for every execution: a `Loop` where there is a feed."""
@@ -170,12 +209,13 @@ class Looping:
             setattr(self, name, Loop(self, step, feed))
 
     def _forget_loop(self, name):
-        if isinstance(getattr(self, name), Loop):
+        if isinstance(getattr(self, name), Loop | Skipping):
             setattr(self, name, None)
 
     def release_feeds(self) -> None:
         """Lets go of the data of a `fit` that is over; what was compiled stays."""
         self.training_feed = self.validation_feed = None
+        self.skip_batches, self.is_replayable, self.fit_callbacks = 0, False, ()
         for function in (self.train_function, self.test_function):
             if isinstance(function, Loop):
                 function.release()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tfp_vae.distributions.base import tfd
+from tfp_vae.models.memory import in_batches
 from tfp_vae.models.variational import VariationalModel
 
 DEFAULT_PREDICTIVE_SAMPLES = 100
@@ -123,7 +124,7 @@ class Predictor:
             x: a `Split` or an array [N, ...].
             num_samples: S draws of the weights; each is one function for all of `x`.
             seed: fixes the draws; the model's seed by default.
-            batch_size: examples at a time.
+            batch_size: examples at a time; fewer, with a warning, where memory runs out.
             progress: called with (examples done, examples in all) after every batch.
 
         Raises:
@@ -137,12 +138,13 @@ class Predictor:
         split = model.as_inputs(x)
         key = model.caller_key(seed)
         function = self._drawing_function(num_samples)
-        parts, batch_size = [], min(batch_size, len(split))
-        for start, size, index in split.equal_batches(batch_size):
-            parts.append(function(tf.constant(split.values(index)), key)[:, :size])
-            if progress is not None:
-                progress(start + size, len(split))
-        parameters = tf.concat(parts, axis=1)
+        batches = in_batches(
+            split,
+            batch_size,
+            lambda _, index: function(tf.constant(split.values(index)), key),
+            progress,
+        )
+        parameters = tf.concat([part[:, :size] for part, size in batches], axis=1)
         return Predictive.of(model.distribution(_draws_last(parameters)))
 
     def _drawing_function(self, num_samples: int):

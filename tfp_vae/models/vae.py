@@ -15,6 +15,7 @@ from tfp_vae.distributions.base import ConditionalDistribution, registered, tfd
 from tfp_vae.distributions.draws import draw
 from tfp_vae.distributions.priors import ConditionalPrior, Prior
 from tfp_vae.layers.noise import MEAN, SHARED
+from tfp_vae.models.memory import in_batches
 from tfp_vae.models.metrics import ActiveUnits
 from tfp_vae.models.variational import VariationalModel
 from tfp_vae.randomness import fold_in
@@ -284,7 +285,8 @@ class VAE(VariationalModel):
             x: a `Split` or an array [N, ...] of values as the model sees them.
             num_samples: S.
             seed: fixes the draws; the model's seed by default.
-            batch_size: examples at a time; by default as many as fit the cache, at most 100.
+            batch_size: examples at a time; by default as many as fit the cache, at most 100. Fewer,
+                with a warning, where memory runs out.
             progress: called with (examples done, examples in all) after every batch.
 
         Raises:
@@ -307,18 +309,18 @@ class VAE(VariationalModel):
                 jit_compile=bool(self.compiled and self.jit_compile),
             )
         key = self.caller_key(seed)
-        parts = []
-        for start, size, index in split.equal_batches(batch_size):
-            part = self._bounds_function(
+
+        def run(start, index):
+            return self._bounds_function(
                 tf.constant(split.values(index)),
                 None if given is None else tf.constant(given[index]),
                 tf.constant(num_samples, tf.int32),
                 chunk,
                 fold_in(key, start),
             )
-            parts.append([bound.numpy()[:size] for bound in part])
-            if progress is not None:
-                progress(start + size, len(split))
+
+        batches = in_batches(split, batch_size, run, progress)
+        parts = [[bound.numpy()[:size] for bound in part] for part, size in batches]
         return Bounds(*(np.concatenate(bound) for bound in zip(*parts, strict=True)))
 
     @property

@@ -6,9 +6,7 @@ for replicas) and leaves `compile` and `train_step` alone, so callbacks, reload 
 are those of Keras.
 """
 
-import os
 import pathlib
-import tempfile
 import warnings
 
 import keras
@@ -17,6 +15,7 @@ import tensorflow as tf
 
 from tfp_vae import objectives
 from tfp_vae.data import Kind, Split
+from tfp_vae.files import replacing
 from tfp_vae.layers import BayesianLayer
 from tfp_vae.layers.noise import ESTIMATOR, SHARED, FrozenNoise, Noise, use
 from tfp_vae.models.intake import DEFAULT_BATCH_SIZE, Intake
@@ -300,10 +299,12 @@ class VariationalModel(Intake, Looping, keras.Model):
         if isinstance(x, tf.data.Dataset):
             kwargs["shuffle"] = False  # a dataset brings its order
         kwargs["validation_data"] = validation_data
+        self.fit_callbacks = tuple(keras.tree.flatten(callbacks or []))
         try:
             return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
         finally:
             self.release_feeds()
+            self._initial_epoch = None  # where a checkpoint began
 
     def _check_compiled(self):
         for name, given in (("loss", self._compile_loss), ("metrics", self._compile_metrics)):
@@ -353,10 +354,8 @@ class VariationalModel(Intake, Looping, keras.Model):
             raise ValueError(f"Unknown format. Expected a path ending in .keras. Received {path}.")
         if self.compiled and self.optimizer is not None and not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)  # or reloading would warn and skip it
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
-            written = pathlib.Path(folder) / path.name
+        with replacing(path) as written:
             super().save(written, *args, **kwargs)
-            os.replace(written, path)
 
     def get_config(self):
         """Returns the constructor's arguments that all models share, and its `parts`, as JSON."""

@@ -5,7 +5,7 @@ report.write_report(folder, values, {"reliability.png": png}, language="en")
 """
 
 from tfp_vae.report.comparison import TASKS, validate
-from tfp_vae.report.folders import RunFolder, read_json, replacing, resume_table, versions
+from tfp_vae.report.folders import CHECKPOINTS, RunFolder, read_json, resume_table, versions
 from tfp_vae.report.markdown import render_markdown
 from tfp_vae.report.marks import DIRECTIONS, Estimate, Marked, best_within_error, mark
 from tfp_vae.report.page import render_html
@@ -15,6 +15,7 @@ from tfp_vae.report.verdict import Verdict, state_verdict
 from tfp_vae.report.writing import write_report
 
 __all__ = [
+    "CHECKPOINTS",
     "DIRECTIONS",
     "LANGUAGES",
     "TASKS",
@@ -28,7 +29,6 @@ __all__ = [
     "read_json",
     "render_html",
     "render_markdown",
-    "replacing",
     "resume_table",
     "state_verdict",
     "summary",

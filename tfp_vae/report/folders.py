@@ -1,16 +1,14 @@
 """Run folders: everything a run leaves behind, each file written whole or not at all."""
 
-import contextlib
 import importlib.metadata
 import json
-import os
 import pathlib
 import platform
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
+from tfp_vae.files import is_writable, replacing
 from tfp_vae.version import __version__
 
 _ARTEFACTS = frozenset(
@@ -18,8 +16,8 @@ _ARTEFACTS = frozenset(
     + "pruning.json results.json table.md model.keras generated.npz".split()
     + "index.html report.md report.json".split()
 )
-# The folder, inside that of a run, of the report that people read.
-REPORT = "report"
+# The folders, inside that of a run, of the report that people read and of saved trainings.
+REPORT, CHECKPOINTS = "report", "checkpoints"
 _PACKAGES = ("tensorflow", "tensorflow-probability", "keras", "tensorflow-datasets", "numpy")
 
 
@@ -39,34 +37,46 @@ class RunFolder:
         path: the folder.
         overwrite: whether the folder may hold files already. Those of an earlier run are removed
             by `create`, others are kept.
+        resumes: whether the run saves its training as it goes on: then the folder may hold one
+            that is to be continued, which `create` leaves alone (unless `overwrite`).
 
     Raises:
         FileExistsError: if the folder is not empty and `overwrite` is False, or is a file.
         PermissionError: if the folder (or the one to make it in) is not writable.
     """
 
-    def __init__(self, path: "str | pathlib.Path", overwrite: bool = False):
-        self.path = pathlib.Path(path)
+    def __init__(self, path: "str | pathlib.Path", overwrite: bool = False, resumes: bool = False):
+        self.path, self.overwrite, self.resumes = pathlib.Path(path), overwrite, resumes
         if self.path.exists() and not self.path.is_dir():
             raise FileExistsError(f"{path} is not a folder. Expected a folder. Received a file.")
         existing = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
-        if not existing.is_dir() or not _writable(existing):
+        if not existing.is_dir() or not is_writable(existing):
             raise PermissionError(
                 f"The run folder {path} cannot be written. Expected a writable folder. Received "
                 f"{existing}, which is not."
             )
+        saved = (self.path / CHECKPOINTS).is_dir()
         if self.path.is_dir() and any(self.path.iterdir()) and not overwrite:
-            raise FileExistsError(
-                f"The run folder {path} is not empty. Expected a new or empty folder, or "
-                f"--overwrite. Received a folder with {len(list(self.path.iterdir()))} entries."
-            )
+            if not (saved and resumes):
+                more = ", or --checkpoint_every to continue its training" if saved else ""
+                raise FileExistsError(
+                    f"The run folder {path} is not empty. Expected a new or empty folder, or "
+                    f"--overwrite{more}. Received a folder with "
+                    f"{len(list(self.path.iterdir()))} entries."
+                )
 
     def create(self) -> None:
         """Makes the folder, and clears it of what an earlier run wrote, so that no two runs mix."""
         self.path.mkdir(parents=True, exist_ok=True)
+        if self.resumes:
+            (self.path / CHECKPOINTS).mkdir(exist_ok=True)  # an interruption may come at once
+        if not self.overwrite:
+            return  # it was empty, or holds what is continued
         for file in [*self.path.iterdir(), *(self.path / REPORT).glob("*")]:
             if file.name in _ARTEFACTS or file.suffix == ".png":
                 file.unlink()
+        for file in (self.path / CHECKPOINTS).glob("checkpoint-*.npz"):
+            file.unlink()
 
     def __truediv__(self, name: str) -> pathlib.Path:
         return self.path / name
@@ -100,26 +110,6 @@ class RunFolder:
         """Writes arrays as a compressed .npz."""
         with replacing(self.path / name) as temporary:
             np.savez_compressed(temporary, **arrays)
-
-
-def _writable(folder: pathlib.Path) -> bool:
-    # os.access answers yes to root on a read-only file system; writing is the test.
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            return True
-    except OSError:
-        return False
-
-
-@contextlib.contextmanager
-def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yields a temporary path beside `path` that replaces it at the end, if nothing failed."""
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_json(path: "str | pathlib.Path") -> dict:

@@ -73,7 +73,7 @@ class _Terminal(io.StringIO):
 
 def test_progress_in_a_log_is_first_and_last_and_few_between(monkeypatch):
     clock = iter(np.arange(0.0, 1000.0, 1.0))
-    monkeypatch.setattr(training.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(training.progress.time, "monotonic", lambda: float(next(clock)))
     log = io.StringIO()
     progress = training.Progress("epoch", seconds=10, stream=log)
     for done in range(1, 41):
@@ -87,7 +87,7 @@ def test_progress_in_a_log_is_first_and_last_and_few_between(monkeypatch):
 
 def test_progress_of_a_continued_training_counts_its_own_epochs_only(monkeypatch):
     clock = iter([100.0, 103.0])
-    monkeypatch.setattr(training.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(training.progress.time, "monotonic", lambda: next(clock))
     log = io.StringIO()
     progress = training.Progress("epoch", seconds=0, stream=log)
     progress(11, 14)

@@ -1,0 +1,219 @@
+"""A training that was interrupted and goes on ends as if nothing had happened."""
+
+import io
+import os
+import signal
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from training_cases import BATCH_SIZE, EPOCHS, Interrupt, assert_same, data, model, train
+
+from tfp_vae import training
+from tfp_vae.models import loop
+
+
+@pytest.fixture(scope="module")
+def found():
+    return data()
+
+
+@pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
+@pytest.mark.parametrize("kind", ["vae", "bnn"])
+def test_a_resumed_training_equals_an_uninterrupted_one_to_the_last_bit(kind, jit, found, tmp_path):
+    whole = train(model(kind, found, jit), found, tmp_path / "whole")
+    for calls in (3, 5):  # into the first pass, then into the second
+        with pytest.raises(KeyboardInterrupt):
+            train(model(kind, found, jit), found, tmp_path / "parts", Interrupt(calls))
+    assert_same(whole, train(model(kind, found, jit), found, tmp_path / "parts"))
+
+
+def test_a_resumed_training_through_tf_data_equals_an_uninterrupted_one(
+    found, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(loop, "MOST_BYTES", 0)
+    monkeypatch.setattr("tfp_vae.models.intake.MOST_BYTES", 0)
+    assert not model("vae", found).stays_in_memory(found.train)
+    whole = train(model("vae", found), found, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(model("vae", found), found, tmp_path / "parts", Interrupt(6))
+    assert_same(whole, train(model("vae", found), found, tmp_path / "parts"))
+
+
+def test_epochs_that_are_no_passes_resume_too(found, tmp_path):
+    def run(folder, *more):
+        made = model("vae", found)
+        chosen = [*more, training.Checkpoints(folder, steps=1)]
+        made.fit(found.train, None, BATCH_SIZE, 3, 0, chosen, steps_per_epoch=5)
+        return (made.get_weights(),)
+
+    whole = run(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts", Interrupt(5))
+    assert_same(whole, run(tmp_path / "parts"))
+
+
+def test_early_stopping_goes_on_with_the_best_it_has_seen_and_a_finished_training_rests(
+    found, tmp_path
+):
+    def run(folder, *more):
+        return train(model("vae", found, rate=5.0), found, folder, *more)  # gets worse
+
+    whole = run(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts", Interrupt(7))
+    assert_same(whole, run(tmp_path / "parts"))
+    before = {file: file.read_bytes() for file in (tmp_path / "parts").glob("*.npz")}
+    assert_same(whole, run(tmp_path / "parts", Interrupt(1)))  # not a single batch
+    assert {*before} == {*(tmp_path / "parts").glob("*.npz")}
+
+
+def test_checkpoints_of_another_configuration_are_refused_and_what_differs_is_named(
+    found, tmp_path
+):
+    save = training.Checkpoints(tmp_path / "a", 3, configuration={"--hidden": 8, "--seed": 1})
+    train(model("vae", found), found, tmp_path / "a", save=save)
+    other = training.Checkpoints(tmp_path / "a", 3, configuration={"--hidden": 9, "--seed": 1})
+    with pytest.raises(ValueError, match=r"Expected --hidden=8, .*Received --hidden=9") as error:
+        train(model("vae", found), found, tmp_path / "a", save=other)
+    assert "--seed" not in str(error.value)
+
+
+@pytest.mark.parametrize("what", ["batches", "shapes"])
+def test_checkpoints_of_another_training_are_refused(what, found, tmp_path):
+    train(model("vae", found), found, tmp_path / "a")
+    kind, spe = ("vae", 4) if what == "batches" else ("bnn", 2)
+    with pytest.raises(ValueError, match=r"The checkpoint is of another.*Expected.*Received"):
+        train(model(kind, found, steps_per_execution=spe), found, tmp_path / "a")
+
+
+def _cut(content):
+    return content[: len(content) // 2]
+
+
+def _flip(content):
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("damage", [_cut, _flip, lambda content: b""], ids=["cut", "flip", "empty"])
+def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before_and_says_so(
+    damage, found, tmp_path
+):
+    whole = train(model("vae", found), found, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(model("vae", found), found, tmp_path / "parts", Interrupt(9))
+    said = io.StringIO()
+    save = training.Checkpoints(tmp_path / "parts", steps=3, stream=said)
+    newest, before, *_ = save.files()
+    newest.write_bytes(damage(newest.read_bytes()))
+    assert_same(whole, train(model("vae", found), found, tmp_path / "parts", save=save))
+    assert f"{newest.name} is damaged" in said.getvalue()
+    assert f"going on after step {int(before.stem[-10:])} " in said.getvalue()
+
+
+def test_only_the_newest_checkpoints_are_kept(found, tmp_path):
+    save = training.Checkpoints(tmp_path / "a", steps=2, keep=2)
+    train(model("vae", found), found, tmp_path / "a", save=save)
+    assert [file.name for file in save.files()] == [
+        "checkpoint-0000000024.npz",
+        "checkpoint-0000000022.npz",
+    ]
+    assert save.saves == EPOCHS * 4
+    assert 0 < save.seconds_saving < save.seconds_trained
+
+
+def test_checkpoints_by_seconds_come_when_they_are_due(found, tmp_path, monkeypatch):
+    save = training.Checkpoints(tmp_path / "a", seconds=1e6)
+    train(model("vae", found), found, tmp_path / "a", save=save)
+    assert save.saves == 1  # the end of the training
+    often = training.Checkpoints(tmp_path / "b", seconds=1e-9)
+    train(model("vae", found), found, tmp_path / "b", save=often)
+    assert often.saves == EPOCHS * 4
+
+
+class _Signal(keras.callbacks.Callback):
+    def __init__(self, number):
+        super().__init__()
+        self.number = number
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch > 3:
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
+def test_a_signal_saves_before_it_stops(number, found, tmp_path):
+    whole = train(model("vae", found), found, tmp_path / "whole")
+    before = signal.getsignal(number)
+    save = training.Checkpoints(tmp_path / "parts", seconds=1e6)
+    with (
+        pytest.raises(training.Stopped, match=rf"{number.name} after step 6; everything is saved"),
+        save.catching_signals(),
+    ):
+        train(model("vae", found), found, tmp_path / "parts", _Signal(number), save=save)
+    assert signal.getsignal(number) is before
+    assert_same(whole, train(model("vae", found), found, tmp_path / "parts"))
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_training_and_the_old_ones_alone(
+    found, tmp_path, monkeypatch
+):
+    whole = train(model("vae", found), found, tmp_path / "whole")
+    said = io.StringIO()
+    save = training.Checkpoints(tmp_path / "a", steps=3, stream=said)
+    replace, calls = os.replace, []
+
+    def full(source, target):
+        if str(target).endswith(".npz"):
+            calls.append(target)
+            if len(calls) in (2, 3):
+                raise OSError(28, "No space left on device")
+        return replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    assert_same(whole, train(model("vae", found), found, tmp_path / "a", save=save))
+    assert said.getvalue().count("not written: [Errno 28] No space left on device") == 2
+    assert not list((tmp_path / "a").glob(".*"))  # no half of a file stays behind
+
+
+@pytest.mark.parametrize("what", ["dataset", "weights"])
+def test_data_whose_batches_are_no_functions_of_their_number_have_no_checkpoints(
+    what, found, tmp_path
+):
+    made, values = model("vae", found), found.train.values()
+    given = {"x": values, "sample_weight": np.ones(60)}
+    if what == "dataset":
+        given = {"x": tf.data.Dataset.from_tensor_slices(values).batch(8)}
+    with pytest.raises(ValueError, match=r"Expected a Split or arrays.*Received something else"):
+        made.fit(**given, verbose=0, callbacks=[training.Checkpoints(tmp_path, steps=1)])
+
+
+@pytest.mark.parametrize(
+    ("text", "plan"),
+    [
+        ("500", (500, None)),
+        ("1 step", (1, None)),
+        ("20 steps", (20, None)),
+        ("30s", (None, 30.0)),
+        ("0.5 seconds", (None, 0.5)),
+    ],
+)
+def test_distances_between_checkpoints_are_steps_or_seconds(text, plan):
+    assert training.parse_every(text) == plan
+
+
+@pytest.mark.parametrize("text", ["", "0", "-3", "1.5 steps", "two", "0s", "5 minutes"])
+def test_other_distances_are_refused(text):
+    with pytest.raises(ValueError, match=r"Expected steps .* or seconds .*Received"):
+        training.parse_every(text)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [{}, {"steps": 0}, {"steps": 1, "seconds": 1.0}, {"seconds": -1.0}, {"steps": 1, "keep": 0}],
+)
+def test_impossible_plans_are_refused(plan, tmp_path):
+    with pytest.raises(ValueError, match=r"Expected steps > 0 or seconds > 0.*Received"):
+        training.Checkpoints(tmp_path, **plan)

@@ -1,0 +1,84 @@
+"""Small trainings that tests interrupt."""
+
+import keras
+import numpy as np
+
+import tfp_vae as tv
+from tfp_vae import methods, training
+from tfp_vae.data import Data, Kind, Split
+
+EPOCHS, BATCH_SIZE = 3, 8
+
+
+def data():
+    """Returns 60 images to train on, in eight batches the last of which is short."""
+    rng = np.random.default_rng(0)
+    splits = [
+        Split(rng.integers(0, 256, (n, 4, 4, 1), np.uint8), Kind.DYNAMIC, rng.integers(0, 3, n), s)
+        for n, s in ((60, "train"), (10, "validation"), (10, "test"))
+    ]
+    return Data("noise", splits[0], *(split.frozen() for split in splits[1:]))
+
+
+def model(kind, found, jit=False, steps_per_execution=2, rate=1e-2):
+    """Returns a compiled model, "vae" or "bnn"."""
+    keras.utils.set_random_seed(1)
+    if kind == "bnn":
+        recipe = methods.Recipe(method="vi", hidden=(8,))
+        made = methods.build(recipe, found, tv.objectives.ELBO(tv.objectives.linear(20)), 3)
+    else:
+        made = tv.VAE(
+            prior=tv.priors.StandardNormal(2),
+            encoder=tv.encoders.BY_NAME["diagonal"](tv.networks.mlp([8]), 2),
+            decoder=tv.decoders.BY_NAME["bernoulli"](tv.networks.mlp([8]), found.shape),
+            objective=tv.objectives.ELBO(tv.objectives.linear(20)),
+            seed=3,
+        )
+    made.compile(
+        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, 24)),
+        jit_compile=jit,
+        steps_per_execution=steps_per_execution,
+    )
+    return made
+
+
+class Interrupt(keras.callbacks.Callback):
+    """Ends the training as a crash would, after some calls."""
+
+    def __init__(self, calls):
+        super().__init__()
+        self.left = calls
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Counts down."""
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def train(made, found, folder, *more, save=None, **plan):
+    """Trains, saves and returns (weights, history, lines of the file)."""
+    folder.mkdir(exist_ok=True)
+    chosen = [
+        training.StopOnNaN(),
+        training.HistoryFile(folder / "history.csv"),
+        training.early_stopping(2),
+        *more,
+        save or training.Checkpoints(folder, **(plan or {"steps": 3})),
+    ]
+    history = made.fit(
+        found.train,
+        batch_size=BATCH_SIZE,
+        epochs=EPOCHS,
+        validation_data=found.validation,
+        callbacks=chosen,
+        verbose=0,
+    )
+    return made.get_weights(), history.history, (folder / "history.csv").read_text()
+
+
+def assert_same(first, second):
+    """Asserts that two trainings ended the same, to the last bit."""
+    for one, other in zip(first[0], second[0], strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert first[1:] == second[1:]

@@ -1,0 +1,30 @@
+"""Training: what goes around Keras' `fit`."""
+
+from tfp_vae.training.checkpoints import Checkpoints, Stopped, parse_every
+from tfp_vae.training.failures import StopOnNaN, check_finished
+from tfp_vae.training.history import HistoryFile
+from tfp_vae.training.progress import Progress, ShowProgress, duration
+from tfp_vae.training.schedules import (
+    SCHEDULES,
+    early_stopping,
+    learning_rate,
+    steps_per_execution,
+    tensorboard,
+)
+
+__all__ = [
+    "SCHEDULES",
+    "Checkpoints",
+    "HistoryFile",
+    "Progress",
+    "ShowProgress",
+    "StopOnNaN",
+    "Stopped",
+    "check_finished",
+    "duration",
+    "early_stopping",
+    "learning_rate",
+    "parse_every",
+    "steps_per_execution",
+    "tensorboard",
+]

@@ -1,0 +1,97 @@
+"""What a checkpoint holds, and the file it is in: an .npz with its SHA-256 behind it."""
+
+import hashlib
+import io
+import json
+import pathlib
+import zipfile
+import zlib
+
+import keras
+import numpy as np
+
+_FORMAT = 1
+# What Keras' own callbacks have seen; others say it with `get_state` and `set_state`.
+_SEEN = {
+    keras.callbacks.EarlyStopping: "wait best best_epoch best_weights stopped_epoch".split(),
+    keras.callbacks.ReduceLROnPlateau: "wait best cooldown_counter".split(),
+    keras.callbacks.ModelCheckpoint: "best epochs_since_last_save".split(),
+}
+DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+def to_bytes(state: dict, arrays: dict) -> bytes:
+    """Returns the content of a file with a JSON-ready state and arrays by name."""
+    text = np.frombuffer(json.dumps(state | {"format": _FORMAT}).encode(), np.uint8)
+    buffer = io.BytesIO()
+    np.savez(buffer, state=text, **arrays)
+    content = buffer.getvalue()
+    return content + hashlib.sha256(content).digest()
+
+
+def read(file: pathlib.Path) -> "tuple[dict, dict]":
+    """Returns (state, arrays) of a file.
+
+    Raises:
+        One of `DAMAGE`: if it is not as it was written.
+    """
+    content = file.read_bytes()
+    content, digest = content[:-32], content[-32:]
+    if hashlib.sha256(content).digest() != digest:
+        raise ValueError("its content does not have its SHA-256")
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    state = json.loads(arrays.pop("state").tobytes())
+    if state["format"] != _FORMAT:
+        raise ValueError(f"format {state['format']}, expected {_FORMAT}")
+    return state, arrays
+
+
+def _names(callback) -> "list[str]":
+    return next((names for kind, names in _SEEN.items() if isinstance(callback, kind)), [])
+
+
+def has_state(callback) -> bool:
+    """Whether a callback has seen something that a resumed training needs."""
+    return hasattr(callback, "get_state") or bool(_names(callback))
+
+
+def seen(callback) -> dict:
+    """Returns what a callback has seen."""
+    if hasattr(callback, "get_state"):
+        return callback.get_state()
+    return {name: getattr(callback, name, None) for name in _names(callback)}
+
+
+def set_seen(callback, state: dict) -> None:
+    """Gives a callback what `seen` returned."""
+    if hasattr(callback, "set_state"):
+        callback.set_state(state)
+        return
+    for name, value in state.items():
+        setattr(callback, name, value)
+
+
+def pack(value, arrays: dict, name: str):
+    """Returns `value` as JSON, its arrays moved to `arrays`."""
+    if isinstance(value, np.ndarray):
+        arrays[name] = value
+        return {"array": name}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {"dict": {key: pack(x, arrays, f"{name}/{key}") for key, x in value.items()}}
+    if isinstance(value, list | tuple):
+        return [pack(x, arrays, f"{name}/{i}") for i, x in enumerate(value)]
+    return value
+
+
+def unpacked(value, arrays: dict):
+    """Returns what `pack` was given."""
+    if isinstance(value, list):
+        return [unpacked(x, arrays) for x in value]
+    if not isinstance(value, dict):
+        return value
+    if "array" in value:
+        return arrays[value["array"]]
+    return {key: unpacked(x, arrays) for key, x in value["dict"].items()}

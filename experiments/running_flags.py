@@ -1,4 +1,10 @@
-"""The flags of how a training runs: how it is saved as it goes on."""
+"""The flags of how a training runs: how it is saved as it goes on, and on which devices."""
+
+import contextlib
+import os
+import pathlib
+import sys
+import tempfile
 
 from absl import flags
 
@@ -12,9 +18,38 @@ _CHECKPOINT_EVERY = flags.DEFINE_string(
     None,
     "Save the training every so many steps (500) or seconds (30s); the same command continues it.",
 )
+_STRATEGY = flags.DEFINE_enum(
+    "strategy", "none", training.STRATEGIES, "Who shares the batches: no one, devices, workers."
+)
+_entered = contextlib.ExitStack()  # to the end of the program
 _MOST_STEPS = 100  # that one call from Python runs
 # Where a training lies and how it is saved is not what it is; the data are told by their digests.
 _IMMATERIAL = ("run_dir", "overwrite", "checkpoint_every", "data_dir", "tensorboard")
+
+
+def is_shared() -> bool:
+    """Returns whether several devices share the batches."""
+    return _STRATEGY.value != "none"
+
+
+def enter_strategy() -> None:
+    """Makes everything from here on be made and trained on the devices of --strategy.
+
+    Of many workers only the first one speaks and writes: the others work in a folder of their own,
+    which goes when they do.
+    """
+    strategy = training.strategy(_STRATEGY.value)
+    if strategy is not None:
+        _entered.enter_context(strategy.scope())
+    if not training.is_chief():
+        sys.stdout = open(os.devnull, "w")
+
+
+def run_folder(overwrite: bool) -> report.RunFolder:
+    """Returns the folder of the run, checked but not made."""
+    if not training.is_chief():
+        return report.RunFolder(tempfile.mkdtemp())
+    return report.RunFolder(cli.RUN_DIR.value, overwrite, saves())
 
 
 def saves() -> bool:
@@ -40,7 +75,7 @@ def checkpoints(run: report.RunFolder, data: tv.data.Data) -> "training.Checkpoi
     steps, seconds = training.parse_every(_CHECKPOINT_EVERY.value)
     configuration = {f"--{k}": v for k, v in cli.flag_values().items() if k not in _IMMATERIAL}
     configuration |= {f"digest of {split}": digest for split, digest in data.digests.items()}
-    folder = run / report.CHECKPOINTS
+    folder = pathlib.Path(cli.RUN_DIR.value) / report.CHECKPOINTS  # all workers read there
     saved = training.Checkpoints(folder, steps, seconds, configuration=configuration)
     if not run.overwrite:
         saved.newest()  # of another training: an error now

@@ -44,9 +44,10 @@ TENSORBOARD = flags.DEFINE_bool("tensorboard", False, "Write TensorBoard logs.")
 
 def prepare(preferred_kind=None) -> tuple[report.RunFolder, tv.data.Data]:
     """Returns the run folder, checked but not made, and the data that the flags describe."""
+    running_flags.enter_strategy()
     keras.utils.set_random_seed(SEED.value)
     keras.config.set_dtype_policy(_PRECISION.value)
-    run = report.RunFolder(cli.RUN_DIR.value, _OVERWRITE.value, running_flags.saves())
+    run = running_flags.run_folder(_OVERWRITE.value)
     data = cli.load(cli.source(), _KIND.value or preferred_kind)
     return run, dataclasses.replace(data, train=data.train.augmented(_AUGMENT.value))
 
@@ -73,7 +74,7 @@ def compiled(model: keras.Model, data: tv.data.Data) -> keras.Model:
     rate = training.learning_rate(_SCHEDULE.value, _LEARNING_RATE.value, steps)
     model.compile(
         optimizer=keras.optimizers.Adam(rate),
-        jit_compile=_JIT.value and model.supports_jit,
+        jit_compile=_JIT.value and model.supports_jit and not running_flags.is_shared(),
         steps_per_execution=training.steps_per_execution(
             data.train, BATCH_SIZE.value, running_flags.steps_at_once()
         ),
@@ -92,7 +93,7 @@ def fit(model: keras.Model, data: tv.data.Data, run: report.RunFolder) -> tuple[
     ]
     if PATIENCE.value:
         chosen.append(training.early_stopping(PATIENCE.value))
-    if TENSORBOARD.value:
+    if TENSORBOARD.value and training.is_chief():
         chosen.append(training.tensorboard(run / "tensorboard"))
     chosen += [saved] if saved else []  # the last one: it keeps what the others have seen
     print(f"{data}\n{model.count_params():,} parameters, run folder {run.path}")

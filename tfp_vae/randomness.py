@@ -11,11 +11,16 @@ before each. Counter-based generators are from Salmon et al., "Parallel random n
 1, 2, 3", SC 2011.
 """
 
+import contextlib
 import math
+import threading
+from collections.abc import Iterator
 
 import tensorflow as tf
 
 _SALT = (0x9E3779B9, 0x85EBCA6B)  # zeros are a fixed point of the hash; and two words, two hashes
+
+_active = threading.local()
 
 
 def _word(number: int) -> tf.Tensor:
@@ -66,28 +71,63 @@ def _fold(key, number):
     )
 
 
-def bits(shape, key) -> tf.Tensor:
+@contextlib.contextmanager
+def part(index, count: int) -> Iterator[None]:
+    """A context for part `index`, an integer or a tensor, of `count` equal parts of a batch.
+
+    Numbers with an axis of examples are then those that the whole batch would have at the places of
+    this part: replicas that share a batch draw together what one device would draw.
+    """
+    before = current_part()
+    _active.part = (index, count)
+    try:
+        yield
+    finally:
+        _active.part = before
+
+
+def current_part() -> "tuple[int | tf.Tensor, int]":
+    """Returns (index, count) of the innermost `part`; (0, 1) outside of any."""
+    return getattr(_active, "part", None) or (0, 1)
+
+
+def _places(shape, axis) -> tf.Tensor:
+    """Returns the numbers of the places of a tensor, int32 [product of shape]."""
+    index, count = current_part()
+    if axis is None or count == 1:
+        return tf.range(tf.reduce_prod(shape))
+    outer, here, inner = (
+        tf.reduce_prod(shape[:axis]),
+        shape[axis],
+        tf.reduce_prod(shape[axis + 1 :]),
+    )
+    rows = tf.range(outer)[:, tf.newaxis] * here * count + index * here + tf.range(here)
+    return tf.reshape(rows[..., tf.newaxis] * inner + tf.range(inner), [-1])
+
+
+def bits(shape, key, axis: "int | None" = None) -> tf.Tensor:
     """Returns uint32 words of `shape`, uniform on all words; no two of a tensor are the same.
 
     Args:
         shape: integers, or an integer tensor [rank]; fewer than 2^31 words.
         key: int32 [2].
+        axis: that of the examples, if it has one; see `part`.
     """
     shape = tf.convert_to_tensor(shape, tf.int32)
     first, second = tf.unstack(_words(fold_in(key, 0)))  # keys of one bit's difference: unlike
-    place = tf.bitcast(tf.range(tf.reduce_prod(shape)), tf.uint32)
+    place = tf.bitcast(_places(shape, axis), tf.uint32)
     return tf.reshape(_mix(tf.bitwise.bitwise_xor(_mix(place + first), second)), shape)
 
 
-def uniform(shape, key) -> tf.Tensor:
+def uniform(shape, key, axis: "int | None" = None) -> tf.Tensor:
     """Returns float32 numbers of `shape`, uniform on {0, 1, ..., 2^24 - 1} / 2^24."""
-    words = tf.bitwise.right_shift(bits(shape, key), _word(8))
+    words = tf.bitwise.right_shift(bits(shape, key, axis), _word(8))
     return tf.cast(tf.bitcast(words, tf.int32), tf.float32) * 2.0**-24
 
 
-def normal(shape, key) -> tf.Tensor:
+def normal(shape, key, axis: "int | None" = None) -> tf.Tensor:
     """Returns standard normal float32 numbers of `shape`; none is further out than 5.3."""
-    words = tf.bitwise.right_shift(bits(shape, key), _word(9))
+    words = tf.bitwise.right_shift(bits(shape, key, axis), _word(9))
     # The middles of 2^23 equal parts of (-1, 1): every one a float32, none of them -1 or 1.
     middles = tf.cast(tf.bitcast(words, tf.int32), tf.float32) * 2.0**-22 + (2.0**-23 - 1.0)
     return math.sqrt(2.0) * tf.math.erfinv(middles)

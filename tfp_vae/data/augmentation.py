@@ -26,7 +26,7 @@ def augmented(images: tf.Tensor, share: float, key: tf.Tensor) -> tf.Tensor:
         key: stateless seed, integers [2].
     """
     height, width = images.shape[1:3]
-    draws = share * (2.0 * randomness.uniform([4, tf.shape(images)[0]], key) - 1.0)
+    draws = share * (2.0 * randomness.uniform([4, tf.shape(images)[0]], key, axis=1) - 1.0)
     down, right, zoom, turn = tf.unstack(draws)
     # Where the value of pixel (x, y) comes from: the inverse of what is done to the image.
     cos, sin = (f(turn * math.pi) / (1.0 + zoom) for f in (tf.cos, tf.sin))

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfp_vae.data.augmentation import augmented
 from tfp_vae.data.kinds import Kind
-from tfp_vae.randomness import fold_in, uniform
+from tfp_vae.randomness import current_part, fold_in, uniform
 
 _FEED = 2**29  # folded into the seed, which a model that learns from the batches folds others into
 
@@ -22,6 +22,7 @@ class Feed:
         seed: an integer that fixes order, augmentation and binarisation; None for passes in order
             over the frozen split.
         with_y: whether a batch is (x, y), with `y` the labels or the targets of x, and not x.
+        replicas: how many share every batch; a short last one leaves out what would not divide.
 
     The order of pass number `epoch` is a permutation keyed by (seed, epoch); the binarisation of a
     dynamic split and the moves of an augmented one are keyed by (seed, epoch, step). Nothing of it
@@ -39,7 +40,9 @@ class Feed:
             labels and targets.
     """
 
-    def __init__(self, split, batch_size: int, seed: int | None, with_y: bool = False):
+    def __init__(
+        self, split, batch_size: int, seed: int | None, with_y: bool = False, replicas: int = 1
+    ):
         if seed is not None:
             split.check_batch_size(batch_size)
         self._augment = 0.0 if seed is None else split.augment
@@ -51,10 +54,15 @@ class Feed:
                 f"The {split.name} split has neither labels nor targets. Expected labels or "
                 f"targets for supervised training. Received {len(split)} examples with none."
             )
-        self.batch_size, self.seed = batch_size, seed
-        self.num_batches = split.num_batches(batch_size)
+        self.batch_size, self.seed, self.replicas = batch_size, seed, replicas
+        if batch_size % replicas:
+            raise ValueError(
+                f"batch_size does not fit the replicas. Expected a multiple of {replicas}, the "
+                f"number of replicas that share a batch. Received {batch_size}."
+            )
+        self.short = len(split) % batch_size // replicas * replicas
+        self.num_batches = len(split) // batch_size + bool(self.short)
         self.compiles = not self._augment  # no XLA kernel moves images
-        self.short = len(split) % batch_size
         self._shape = split.shape
         # Flat, since XLA vectorises the innermost axis: that of an image is its channels.
         flat = tf.constant(split.stored.reshape(len(split), -1))
@@ -93,7 +101,7 @@ class Feed:
             size: B, an integer, where it has to be known to compile the graph.
 
         Returns:
-            (x,) or (x, y), x of shape [B, ...].
+            (x,) or (x, y), x of shape [B, ...]; inside `randomness.part`, the part of it.
         """
         order, key = order
         first = step * self.batch_size
@@ -101,6 +109,10 @@ class Feed:
             index = order[first : first + self.batch_size]
         else:
             index = tf.slice(order, [first], [size])
+        part, parts = current_part()
+        if parts > 1:
+            share = tf.shape(index)[0] // parts  # all parts are equal: see `short`
+            index = index[part * share : (part + 1) * share]
         x, *rest = (tf.gather(array, index) for array in arrays)
         if x.dtype == tf.uint8:
             x = tf.cast(x, tf.float32) / 255.0
@@ -116,8 +128,8 @@ class Feed:
             if self._kind is Kind.UNIT_INTERVAL:
                 x = tf.clip_by_value(x, 0.0, 1.0)  # the last bit of an interpolation
         if self._resample:
-            x = tf.cast(uniform(tf.shape(x), step_key) < x, tf.float32)
-        return tf.reshape(x, [size or -1, *self._shape]), *rest
+            x = tf.cast(uniform(tf.shape(x), step_key, axis=0) < x, tf.float32)
+        return tf.reshape(x, [size // parts if size else -1, *self._shape]), *rest
 
     def dataset(self, epoch: "int | tf.Variable" = 0) -> tf.data.Dataset:
         """Returns one pass as tf.data, batches x or tuples.

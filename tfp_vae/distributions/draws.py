@@ -18,10 +18,14 @@ def draw(distribution: tfd.Distribution, sample_shape, key) -> tf.Tensor:
         key: int32 [2].
     """
     if not is_supported(distribution):
+        index, count = randomness.current_part()
+        key = key if count == 1 else randomness.fold_in(key, index)
         return distribution.sample(sample_shape, seed=key)
     sample_shape = tf.convert_to_tensor(sample_shape, tf.int32)
     shape = [sample_shape, distribution.batch_shape_tensor(), distribution.event_shape_tensor()]
-    return from_standard(distribution, randomness.normal(tf.concat(shape, axis=0), key))
+    # The examples are the first axis of the batch shape; a prior without one is the same for all.
+    axis = sample_shape.shape[0] if distribution.batch_shape.rank else None
+    return from_standard(distribution, randomness.normal(tf.concat(shape, axis=0), key, axis))
 
 
 def is_supported(distribution: tfd.Distribution) -> bool:

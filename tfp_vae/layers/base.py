@@ -318,7 +318,7 @@ class LocalReparameterization(BayesianLayer):
             variance += variances[self.fan_in]
         # The floor is for inputs that are all zero, where the square root has no gradient.
         scale = tf.sqrt(variance + WEIGHT_SCALE_FLOOR**2)
-        deviation = scale * noise.normal(self, _WEIGHTS, tf.shape(scale))
+        deviation = scale * noise.normal(self, _WEIGHTS, tf.shape(scale), axis=0)
         return self.affine(inputs, normal.loc) + tf.cast(deviation, self.compute_dtype)
 
 
@@ -333,7 +333,7 @@ class Flipout(BayesianLayer):
 
         def signs(purpose, size):
             shape = tf.concat([batch, ones, [size]], 0)
-            return tf.cast(noise.signs(self, purpose, shape), self.compute_dtype)
+            return tf.cast(noise.signs(self, purpose, shape, axis=0), self.compute_dtype)
 
         perturbed = self.linear(
             inputs * signs(_SIGNS_IN, inputs.shape[-1]), self.kernel_of(deviation)

@@ -48,24 +48,27 @@ class Noise:
         number = self._numbers.setdefault(id(layer), len(self._numbers))
         return randomness.fold_in(self.key, 8 * number + purpose)
 
-    def _draw(self, sampler, layer, purpose, shape) -> tf.Tensor:
+    def _draw(self, sampler, layer, purpose, shape, axis) -> tf.Tensor:
         key = self._key(layer, purpose)
         if self.member is None:
-            return sampler(shape, key)
+            return sampler(shape, key, axis)
         index, count = self.member
-        return tf.gather(sampler(tf.concat([[count], shape], 0), key), index)
+        axis = None if axis is None else axis + 1
+        return tf.gather(sampler(tf.concat([[count], shape], 0), key, axis), index)
 
-    def normal(self, layer: keras.Layer, purpose: int, shape) -> tf.Tensor:
+    # `axis` is that of the examples, where every example has noise of its own.
+
+    def normal(self, layer: keras.Layer, purpose: int, shape, axis=None) -> tf.Tensor:
         """Returns standard normal numbers, float32."""
-        return self._draw(randomness.normal, layer, purpose, shape)
+        return self._draw(randomness.normal, layer, purpose, shape, axis)
 
-    def uniform(self, layer: keras.Layer, purpose: int, shape) -> tf.Tensor:
+    def uniform(self, layer: keras.Layer, purpose: int, shape, axis=None) -> tf.Tensor:
         """Returns uniform numbers in [0, 1), float32."""
-        return self._draw(randomness.uniform, layer, purpose, shape)
+        return self._draw(randomness.uniform, layer, purpose, shape, axis)
 
-    def signs(self, layer: keras.Layer, purpose: int, shape) -> tf.Tensor:
+    def signs(self, layer: keras.Layer, purpose: int, shape, axis=None) -> tf.Tensor:
         """Returns -1 and 1 with probability 1/2 each, float32."""
-        return 1.0 - 2.0 * tf.round(self.uniform(layer, purpose, shape))
+        return 1.0 - 2.0 * tf.round(self.uniform(layer, purpose, shape, axis))
 
 
 class FrozenNoise(Noise):
@@ -74,7 +77,7 @@ class FrozenNoise(Noise):
     The numbers are those that `Noise` would give for the same key.
     """
 
-    def _draw(self, sampler, layer, purpose, shape):
+    def _draw(self, sampler, layer, purpose, shape, axis):
         static = tf.get_static_value(tf.convert_to_tensor(shape))
         if static is None:
             raise ValueError(
@@ -82,7 +85,7 @@ class FrozenNoise(Noise):
                 f"depend on the batch. Received {shape}."
             )
         with tf.init_scope():
-            return super()._draw(sampler, layer, purpose, static)
+            return super()._draw(sampler, layer, purpose, static, axis)
 
 
 @contextlib.contextmanager

@@ -40,7 +40,8 @@ class MonteCarloDropout(keras.Layer):
             # By numbers where they are known: noise that is frozen into a graph needs them.
             known = inputs.shape[1:].is_fully_defined()
             shape = [1, *inputs.shape[1:]] if known else tf.concat([[1], shape[1:]], 0)
-        kept = noise.uniform(self, 0, shape) >= self.rate
+        axis = None if noise.mode == SHARED else 0
+        kept = noise.uniform(self, 0, shape, axis) >= self.rate
         return inputs * tf.cast(kept, inputs.dtype) / (1 - self.rate)
 
     def compute_output_shape(self, input_shape):

@@ -120,17 +120,22 @@ class Intake:
 
     def batches_per_epoch(self, split: Split, batch_size: int) -> int:
         """Returns the number of batches that `feed` has."""
-        return split.num_batches(batch_size)
+        whole, short = divmod(len(split), batch_size)
+        return whole + bool(short // self.num_replicas)
+
+    @property
+    def num_replicas(self) -> int:
+        """How many replicas share a batch in training."""
+        return self.distribute_strategy.num_replicas_in_sync
 
     def feed(self, split: Split, batch_size: int) -> Feed:
         """Returns the shuffled batches for training."""
-        return Feed(split, batch_size, self.seed, self.supervised)
+        return Feed(split, batch_size, self.seed, self.supervised, self.num_replicas)
 
     def stays_in_memory(self, split: Split) -> bool:
         """Returns whether `split` is trained on from memory and not through tf.data.
 
-        It is if it is no larger than `MOST_BYTES`, the model does not run eagerly, and no
-        `tf.distribute` strategy deals out the batches.
+        It is if it is no larger than `MOST_BYTES` and the model does not run eagerly.
         """
         return self._why_not_in_memory(split) is None
 
@@ -139,8 +144,6 @@ class Intake:
             return f"{split.stored.nbytes:,} bytes are more than {MOST_BYTES:,}"
         if self.run_eagerly:
             return "the model runs eagerly"
-        if self._distribute_strategy is not None or tf.distribute.has_strategy():
-            return "a tf.distribute strategy deals them out"
         return None
 
     def reading(self, split: Split, batch_size: int) -> str:
@@ -149,6 +152,9 @@ class Intake:
         if reason is not None:
             return f"batches through tf.data: {reason}"
         held = f"batches from memory ({split.stored.nbytes:,} bytes), "
+        if self._distribute_strategy is not None:
+            shared = f"shared by {self.num_replicas} replicas"
+            return f"{held}{shared}, in a graph: XLA compiles no step of tf.distribute"
         if not self.jit_compile:
             return held + "in a graph: not compiled by XLA"
         if self.feed(split, batch_size).compiles:
@@ -201,4 +207,9 @@ class Intake:
 
 def placeholder(feed: "Feed | None") -> tf.data.Dataset:
     """Returns a dataset that tells Keras how many batches there are: those of a pass, or no end."""
-    return tf.data.Dataset.counter() if feed is None else tf.data.Dataset.range(feed.num_batches)
+    count = tf.data.Dataset.counter() if feed is None else tf.data.Dataset.range(feed.num_batches)
+    # A strategy wants batches, and to share them out; nobody reads these.
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    return count.map(lambda number: tf.fill([replicas], number)).with_options(options)

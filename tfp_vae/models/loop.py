@@ -6,10 +6,12 @@ is one XLA program: batches, steps and updates without a word to TensorFlow in b
 """
 
 import functools
+from contextlib import nullcontext
 
 import tensorflow as tf
 
 from tfp_vae.data import Feed
+from tfp_vae.randomness import part
 
 MOST_BYTES = 2**31  # of data that are kept in memory as tensors; tf.data reads larger ones
 
@@ -27,6 +29,7 @@ class Loop:
 
     def __init__(self, model, step, feed: Feed):
         self._model, self._step = model, step
+        self._strategy = model._distribute_strategy
         self._compiled = bool(model.jit_compile and feed.compiles)
         if model.jit_compile and not self._compiled:
             self._step = tf.function(step, autograph=False, jit_compile=True, reduce_retracing=True)
@@ -105,7 +108,8 @@ class Loop:
         if size not in self._steps:
             optimizer = self._model.optimizer
             if optimizer is not None and not optimizer.built:
-                optimizer.build(self._model.trainable_variables)
+                with self._model.distribute_strategy.scope():
+                    optimizer.build(self._model.trainable_variables)
             # One concrete function: a `tf.function` is traced anew when it is called again.
             function = tf.function(
                 functools.partial(self._all_steps, size),
@@ -123,6 +127,16 @@ class Loop:
             x, y = self._model.to_keras(x, *rest[:1] or [None])
             self._step((x, y, *rest[1:]) if rest else x)
 
+        def replica(step):
+            # Replicas make their parts of the batch; of one that is no training batch, all of it.
+            index = tf.distribute.get_replica_context().replica_id_in_sync_group
+            with part(index, feed.replicas) if feed.replicas > 1 else nullcontext():
+                run(feed.batch(arrays, order, step))
+
+        def shared(step):
+            self._strategy.run(replica, (step,))
+            return (step + 1,)
+
         def compiled(step):
             run(feed.batch(arrays, order, step, size))
             return (step + 1,)
@@ -133,7 +147,9 @@ class Loop:
             run(batch)
             return step + 1, following
 
-        if self._compiled:
+        if self._strategy is not None:
+            tf.while_loop(lambda step: step <= last, shared, (first,))
+        elif self._compiled:
             tf.while_loop(lambda step: step <= last, compiled, (first,))
         elif self._model.steps_per_execution == 1:
             run(feed.batch(arrays, order, first))

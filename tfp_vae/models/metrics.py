@@ -27,9 +27,8 @@ class Bound(keras.metrics.Mean):
 class ActiveUnits(keras.metrics.Metric):
     """Number of latent dimensions whose posterior mean varies over the data by more than 0.01.
 
-    Cov_x(E_q(z|x)[z_d]) > 0.01 (Burda, Grosse & Salakhutdinov, 2016, sec. 5.2). The variance is
-    merged batch by batch (Chan et al., 1979), so it has no cancellation and short batches count for
-    what they are.
+    Cov_x(E_q(z|x)[z_d]) > 0.01 (Burda, Grosse & Salakhutdinov, 2016, sec. 5.2). Sums of values and
+    squares in float64, which has room for the cancellation between them: sums of replicas add up.
 
     Args:
         latent_dim: D.
@@ -37,24 +36,22 @@ class ActiveUnits(keras.metrics.Metric):
 
     def __init__(self, latent_dim: int, name: str = "active_units", **kwargs):
         super().__init__(name=name, **kwargs)
-        self.count = self.add_variable((), "zeros", dtype="float32", name="count")
-        self.mean = self.add_variable((latent_dim,), "zeros", dtype="float32", name="mean")
-        self.squares = self.add_variable((latent_dim,), "zeros", dtype="float32", name="squares")
+        self.count = self.add_variable((), "zeros", dtype="float64", name="count")
+        self.total = self.add_variable((latent_dim,), "zeros", dtype="float64", name="total")
+        self.squares = self.add_variable((latent_dim,), "zeros", dtype="float64", name="squares")
 
     def update_state(self, posterior_mean, sample_weight=None):
         """Adds posterior means [B, D]."""
         del sample_weight  # the definition is over the data, not over a weighted sample
-        added = tf.cast(tf.shape(posterior_mean)[0], tf.float32)
-        mean, variance = tf.nn.moments(posterior_mean, axes=[0])
-        total = self.count + added
-        shift = mean - self.mean
-        self.squares.assign_add(variance * added + shift**2 * self.count * added / total)
-        self.mean.assign_add(shift * added / total)
-        self.count.assign(total)
+        means = tf.cast(posterior_mean, tf.float64)
+        self.count.assign_add(tf.cast(tf.shape(means)[0], tf.float64))
+        self.total.assign_add(tf.reduce_sum(means, axis=0))
+        self.squares.assign_add(tf.reduce_sum(means**2, axis=0))
 
     def variance(self) -> tf.Tensor:
-        """Returns the variance of each latent dimension's posterior mean, [D]."""
-        return self.squares / tf.maximum(self.count, 1.0)
+        """Returns the variance of each latent dimension's posterior mean, float64 [D]."""
+        count = tf.maximum(tf.convert_to_tensor(self.count), 1.0)
+        return self.squares / count - (self.total / count) ** 2
 
     def result(self):
         """Returns the number of active units, a float32 scalar."""

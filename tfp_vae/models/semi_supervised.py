@@ -38,7 +38,7 @@ class MixedFeed(Feed):
 
     def __init__(self, others: Feed, labelled: Feed):
         self.others, self.labelled = others, labelled
-        self.num_batches = others.num_batches
+        self.num_batches, self.replicas = others.num_batches, others.replicas
         self.arrays = (*others.arrays, *labelled.arrays)
         sizes = [len(feed.arrays[0]) for feed in (others, labelled)]
         self._shares = [size / sum(sizes) for size in sizes]
@@ -253,7 +253,8 @@ class M2(ConditionalVAE):
         others, many, labelled, few = sorts
         seed = (self.seed + 1) % 2**31  # an order and a binarisation of their own
         return MixedFeed(
-            Feed(others, many, self.seed, with_y=True), Feed(labelled, few, seed, with_y=True)
+            Feed(others, many, self.seed, with_y=True, replicas=self.num_replicas),
+            Feed(labelled, few, seed, with_y=True, replicas=self.num_replicas),
         )
 
     def _sorts(self, split, batch_size):

@@ -22,7 +22,7 @@ from tfp_vae.models.intake import DEFAULT_BATCH_SIZE, Intake
 from tfp_vae.models.loop import Looping
 from tfp_vae.models.metrics import Bound
 from tfp_vae.objectives import Terms
-from tfp_vae.randomness import fold_in
+from tfp_vae.randomness import current_part, fold_in
 
 _TRAINING, _EVALUATION, _CALLER = 0, 1, 2
 _WEIGHTS = 2**30  # folded into the key of a batch for the noise of Bayesian layers
@@ -208,7 +208,8 @@ class VariationalModel(Intake, Looping, keras.Model):
         step = self.training_step if training else self.elbo_tracker.batches
         key = fold_in(self.seed, _TRAINING if training else _EVALUATION, step)
         replica = tf.distribute.get_replica_context()
-        if replica is not None and replica.num_replicas_in_sync > 1:
+        # Replicas that share a batch know their part of it; those that Keras deals batches do not.
+        if training and replica is not None and current_part()[1] < replica.num_replicas_in_sync:
             key = fold_in(key, replica.replica_id_in_sync_group)
         return key
 
@@ -257,6 +258,18 @@ class VariationalModel(Intake, Looping, keras.Model):
             ValueError: before training, for data that the model is no model of.
         """
         self._check_compiled()
+        with self.distribute_strategy.scope():  # variables are made where they are shared
+            arguments = self._prepared(
+                x, y, batch_size, epochs, verbose, callbacks, validation_data, kwargs
+            )
+        try:
+            return super().fit(*arguments, **kwargs)
+        finally:
+            self.release_feeds()
+            self._initial_epoch = None  # where a checkpoint began
+
+    def _prepared(self, x, y, batch_size, epochs, verbose, callbacks, validation_data, kwargs):
+        """Returns the arguments of Keras' `fit`, and changes `kwargs`, after a look at the data."""
         weighted = kwargs.get("sample_weight") is not None
         cut = bool(kwargs.get("validation_split"))
         is_array = isinstance(x, np.ndarray | tf.Tensor)
@@ -300,13 +313,14 @@ class VariationalModel(Intake, Looping, keras.Model):
             kwargs["shuffle"] = False  # a dataset brings its order
         kwargs["validation_data"] = validation_data
         self.fit_callbacks = tuple(keras.tree.flatten(callbacks or []))
-        try:
-            return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
-        finally:
-            self.release_feeds()
-            self._initial_epoch = None  # where a checkpoint began
+        return x, y, batch_size, epochs, verbose, callbacks
 
     def _check_compiled(self):
+        if self.compiled and self.jit_compile and self._distribute_strategy is not None:
+            raise ValueError(
+                "XLA compiles no step of tf.distribute on this platform. Expected "
+                "compile(jit_compile=False) under a strategy. Received jit_compile=True."
+            )
         for name, given in (("loss", self._compile_loss), ("metrics", self._compile_metrics)):
             if self.compiled and given is not None:
                 raise ValueError(

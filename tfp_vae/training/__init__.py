@@ -1,6 +1,7 @@
 """Training: what goes around Keras' `fit`."""
 
 from tfp_vae.training.checkpoints import Checkpoints, Stopped, parse_every
+from tfp_vae.training.devices import STRATEGIES, is_chief, strategy
 from tfp_vae.training.failures import StopOnNaN, check_finished
 from tfp_vae.training.history import HistoryFile
 from tfp_vae.training.progress import Progress, ShowProgress, duration
@@ -14,6 +15,7 @@ from tfp_vae.training.schedules import (
 
 __all__ = [
     "SCHEDULES",
+    "STRATEGIES",
     "Checkpoints",
     "HistoryFile",
     "Progress",
@@ -23,8 +25,10 @@ __all__ = [
     "check_finished",
     "duration",
     "early_stopping",
+    "is_chief",
     "learning_rate",
     "parse_every",
     "steps_per_execution",
+    "strategy",
     "tensorboard",
 ]

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae.files import remove_leftovers, replacing
+from tfp_vae.training.devices import any_worker, is_chief
 from tfp_vae.training.states import (
     DAMAGE,
     has_state,
@@ -151,7 +152,8 @@ class Checkpoints(keras.callbacks.Callback):
                 "and epochs that are passes over what tf.data reads. Received something else."
             )
         if not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
+            with model.distribute_strategy.scope():
+                model.optimizer.build(model.trainable_variables)
         self._callbacks = [x for x in model.fit_callbacks if x is not self and has_state(x)]
         if is_chief():
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -161,7 +163,8 @@ class Checkpoints(keras.callbacks.Callback):
         self._step = self._first_step = int(tf.convert_to_tensor(model.training_step))
         found = self.newest()
         if found is not None:
-            self._restore(*found)
+            with model.distribute_strategy.scope():
+                self._restore(*found)
         self._started = time.monotonic() - self.seconds_trained
 
     def _plan(self) -> dict:
@@ -219,8 +222,11 @@ class Checkpoints(keras.callbacks.Callback):
         self._first_step = self._step - self._done
         self._epoch = epoch
         if self._metrics and self._done:
-            for variable, value in zip(_metric_variables(self.model), self._metrics, strict=True):
-                variable.assign(value)
+            with self.model.distribute_strategy.scope():
+                for variable, value in zip(
+                    _metric_variables(self.model), self._metrics, strict=True
+                ):
+                    variable.assign(value)
         self._metrics = None
 
     def _fill_history(self):
@@ -289,13 +295,14 @@ class Checkpoints(keras.callbacks.Callback):
         )
 
     def _save_if_due(self):
+        strategy = self.model.distribute_strategy
         then, step = self._saved_at
-        asked = _any_worker(self._signal is not None)
-        if asked or (
-            self._step - step >= self.steps
-            if self.steps
-            else _any_worker(time.monotonic() - then >= self.seconds)
-        ):
+        asked = any_worker(strategy, self._signal is not None)
+        if self.steps:
+            due = self._step - step >= self.steps
+        else:
+            due = any_worker(strategy, time.monotonic() - then >= self.seconds)
+        if asked or due:
             self._save(must=asked)
         if asked:
             self._signal = self._signal or signal.SIGTERM
@@ -353,21 +360,9 @@ class Checkpoints(keras.callbacks.Callback):
             print(text, file=self.stream, flush=True)
 
 
-def is_chief() -> bool:
-    """Returns whether this process writes: alone, or the first of many workers."""
-    resolver = tf.distribute.get_strategy().cluster_resolver
-    task = getattr(resolver, "task_id", None)
-    return not task
-
-
-def _any_worker(condition: bool) -> bool:
-    """Returns whether the condition holds in any worker, the same answer to all of them."""
-    return condition
-
-
 def _metric_variables(model) -> list:
     return [variable for metric in model.metrics for variable in metric.variables]
 
 
 def _value(variable) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(variable.value))
+    return tf.convert_to_tensor(variable.value).numpy()

@@ -26,14 +26,20 @@ class StopOnNaN(keras.callbacks.Callback):
 
     The state is copied every hundred batches. When something is not finite, the batches since are
     run again one by one, which is exact because each is a function of its number; the step that
-    fails is looked at layer by layer, and the model is left as it was before it. Data that Keras
-    reads itself (`tf.distribute`, tf.data) cannot be run again: there the message names the loss
-    and the weights alone.
+    fails is looked at layer by layer, and the model is left as it was before it. Steps that
+    replicas share, or on data that Keras reads itself, are not run again: there the message names
+    the loss or the weights alone.
 
     Raises:
         FloatingPointError: at the end of the call that ran the step. It names the step, the first
             layer, term or gradient that was not finite, and the likely cure.
     """
+
+    def on_train_begin(self, logs=None):
+        """Makes the variables of the optimizer, which the first step would."""
+        if not self.model.optimizer.built:
+            with self.model.distribute_strategy.scope():
+                self.model.optimizer.build(self.model.trainable_variables)
 
     def on_epoch_begin(self, epoch, logs=None):
         """Remembers where the epoch is; the first batch makes a copy."""
@@ -41,12 +47,13 @@ class StopOnNaN(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch, logs=None):
         """Copies the state, where it is time to."""
-        if not isinstance(self.model.train_function, Loop):
+        loop, shared = self.model.train_function, self.model.num_replicas > 1
+        if not isinstance(loop, Loop) or shared:
             return
         if self._copied is None or batch - self._copied >= _BETWEEN:
             self._check(batch)
             self._copied = batch
-            self._copy = _copy(self.model), self.model.train_function.position
+            self._copy = _copy(self.model), loop.position
 
     def on_train_batch_end(self, batch, logs=None):
         """Looks at the loss of the batches so far."""
@@ -88,7 +95,7 @@ def _state(model) -> list:
 
 
 def _copy(model) -> list:
-    return [tf.identity(variable.value) for variable in _state(model)]
+    return [tf.identity(tf.convert_to_tensor(variable.value)) for variable in _state(model)]
 
 
 def _restore(model, copy) -> None:

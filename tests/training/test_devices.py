@@ -1,0 +1,122 @@
+"""Devices that share batches train as one device does."""
+
+import json
+import os
+import pathlib
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from training_cases import BATCH_SIZE, data, model
+
+from tfp_vae import training
+from tfp_vae.data import Feed
+
+HERE = pathlib.Path(__file__).parent
+LAUNCH = HERE.parents[1] / "scripts" / "launch_local"
+
+
+def start(folder, kind, strategy, workers=None, *more):
+    """Runs `worker.py` and returns (what every worker saved, stderr)."""
+    launch = [str(LAUNCH), f"--workers={workers}"] if workers else []
+    command = [*launch, sys.executable, str(HERE / "worker.py"), kind, strategy, str(folder), *more]
+    path = os.pathsep.join([str(HERE.parents[1]), str(HERE)])
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    files = [folder / f"{rank}.pickle" for rank in range(workers or 1)]
+    return [pickle.loads(file.read_bytes()) for file in files], done.stderr
+
+
+def alone(kind):
+    """Returns (weights, history) of one device."""
+    found = data()
+    made = model(kind, found)
+    history = made.fit(
+        found.train, None, BATCH_SIZE, 3, 0, validation_data=found.validation
+    ).history
+    return made.get_weights(), history
+
+
+def assert_close(shared, single):
+    """Asserts that weights and metrics are those of one device, within float32."""
+    for one, other in zip(shared[0], single[0], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    assert shared[1].keys() == single[1].keys()
+    for name, values in single[1].items():
+        np.testing.assert_allclose(shared[1][name], values, rtol=1e-4, err_msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["vae", "bnn"])
+def test_two_replicas_take_the_steps_of_one_device(kind, tmp_path):
+    ((*shared, replicas),), _ = start(tmp_path, kind, "mirrored")
+    assert replicas == 2
+    assert_close(shared, alone(kind))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "workers"), [("vae", 4), ("bnn", 2)])
+def test_workers_have_the_same_weights_which_are_those_of_one_device(kind, workers, tmp_path):
+    found, _ = start(tmp_path, kind, "multiworker", workers)
+    for weights, history, replicas in found:
+        assert replicas == workers
+        assert history == found[0][1]
+        for one, other in zip(weights, found[0][0], strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert_close(found[0], alone(kind))
+
+
+@pytest.mark.slow
+def test_a_killed_worker_brings_all_back_from_the_last_checkpoint(tmp_path):
+    found, said = start(tmp_path, "vae", "multiworker", 2, "13")
+    assert "starting all again (1 of 3)" in said
+    assert_close(found[0], alone("vae"))
+    np.testing.assert_array_equal(found[0][0][0], found[1][0][0])
+
+
+def test_a_batch_that_replicas_cannot_share_is_refused():
+    with pytest.raises(ValueError, match=r"Expected a multiple of 3.*Received 8"):
+        Feed(data().train, 8, 0, replicas=3)
+
+
+@pytest.mark.parametrize(("short", "replicas"), [(4, 1), (4, 2), (4, 4), (0, 8)])
+def test_a_short_batch_leaves_out_what_replicas_cannot_share(short, replicas):
+    feed = Feed(data().train, 8, 0, replicas=replicas)  # 60 examples
+    assert feed.short == short
+    assert feed.num_batches == 7 + bool(short)
+
+
+def test_who_writes_is_the_first_worker_or_the_chief(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    assert training.is_chief()
+
+    def task(names, kind, index):
+        cluster = dict.fromkeys(names, ["h:1"])
+        text = json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}})
+        monkeypatch.setenv("TF_CONFIG", text)
+        return training.is_chief()
+
+    assert task(["worker"], "worker", 0)
+    assert not task(["worker"], "worker", 1)
+    assert not task(["chief", "worker"], "worker", 0)
+    assert task(["chief", "worker"], "chief", 0)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "3"])
+def test_a_damaged_list_of_workers_is_refused(text, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(ValueError, match=r"TF_CONFIG is damaged.*Expected.*Received"):
+        training.strategy("multiworker")
+
+
+def test_workers_without_a_list_of_them_are_refused(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(ValueError, match=r"Expected the environment variable TF_CONFIG"):
+        training.strategy("multiworker")
+    with pytest.raises(ValueError, match=r"Unknown strategy.*Received 'horovod'"):
+        training.strategy("horovod")
+    assert training.strategy("none") is None

@@ -126,6 +126,8 @@ def fit(model: keras.Model, data: tv.data.Data, run: report.RunFolder) -> tuple[
         "examples_per_second": epochs * len(data.train) / seconds,
         "versions": report.versions(),
     }
+    if saved:
+        metrics |= {"num_checkpoints": saved.saves, "checkpoint_seconds": saved.seconds_saving}
     # Now, and again with the results: an evaluation may take long, and training is done.
     run.write_json("metrics.json", metrics)
     return history.history, metrics

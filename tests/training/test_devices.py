@@ -20,7 +20,7 @@ LAUNCH = HERE.parents[1] / "scripts" / "launch_local"
 
 def start(folder, kind, strategy, workers=None, *more):
     """Runs `worker.py` and returns (what every worker saved, stderr)."""
-    launch = [str(LAUNCH), f"--workers={workers}"] if workers else []
+    launch = [str(LAUNCH), f"--workers={workers}", "--grace=2"] if workers else []
     command = [*launch, sys.executable, str(HERE / "worker.py"), kind, strategy, str(folder), *more]
     path = os.pathsep.join([str(HERE.parents[1]), str(HERE)])
     done = subprocess.run(
@@ -95,7 +95,7 @@ def test_who_writes_is_the_first_worker_or_the_chief(monkeypatch):
     assert training.is_chief()
 
     def task(names, kind, index):
-        cluster = dict.fromkeys(names, ["h:1"])
+        cluster = {name: ["h:1"] for name in names}
         text = json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}})
         monkeypatch.setenv("TF_CONFIG", text)
         return training.is_chief()

@@ -21,6 +21,7 @@ class HistoryFile(keras.callbacks.Callback):
         super().__init__()
         self.path = pathlib.Path(path)
         self._lines: list[str] = []
+        self._is_whole = False  # whether the file has all lines
 
     def get_state(self) -> dict:
         """Returns the lines so far, JSON-ready."""
@@ -29,8 +30,7 @@ class HistoryFile(keras.callbacks.Callback):
     def set_state(self, state: dict) -> None:
         """Writes the lines of `get_state`."""
         self._lines = list(state["lines"])
-        with replacing(self.path) as temporary:
-            temporary.write_text("".join(self._lines), encoding="utf-8")
+        self._write()
 
     def on_train_begin(self, logs=None):
         """Starts anew."""
@@ -42,5 +42,23 @@ class HistoryFile(keras.callbacks.Callback):
         new = [] if self._lines else [",".join(("epoch", *names)) + "\n"]
         new.append(",".join((str(epoch), *(repr(float(logs[name])) for name in names))) + "\n")
         self._lines += new
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.writelines(new)
+        try:
+            if self._is_whole:
+                self._is_whole = False
+                with open(self.path, "a", encoding="utf-8") as file:
+                    file.writelines(new)
+                self._is_whole = True
+            else:
+                self._write()
+        except OSError as error:  # a full disk may have room again after the next epoch
+            print(f"{self.path.name} not written: {error}. Training goes on", flush=True)
+
+    def on_train_end(self, logs=None):
+        """Writes what could not be written before."""
+        if not self._is_whole:
+            self._write()
+
+    def _write(self):
+        with replacing(self.path) as temporary:
+            temporary.write_text("".join(self._lines), encoding="utf-8")
+        self._is_whole = True

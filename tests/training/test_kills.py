@@ -32,7 +32,8 @@ def run(where, jit, slow):
     cases.EPOCHS = 12
     made = cases.model(sys.argv[3], found, jit)
     (folder / "begun").touch()
-    pause = cases.keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_: time.sleep(0.02))
+    wait = lambda batch, logs: time.sleep(0.05)
+    pause = cases.keras.callbacks.LambdaCallback(on_train_batch_end=wait)
     done = cases.train(made, found, where, *[pause] * slow, steps=2)
     (where / "done").write_bytes(pickle.dumps(done))
 
@@ -44,8 +45,7 @@ for line in sys.stdin:
         run(folder / name, jit, name == "parts")
         os._exit(0)
     print(pid, flush=True)
-    os.waitpid(pid, 0)
-    print("over", flush=True)
+    print("over", os.waitpid(pid, 0)[1], flush=True)
 """
 
 
@@ -72,20 +72,24 @@ def test_kills_at_random_moments_leave_the_result_as_it_would_have_been(kind, mo
             return int(line)
 
         def wait():
-            while server.stdout.readline().strip() != "over":
-                pass
+            line = server.stdout.readline()
+            while not line.startswith("over"):
+                line = server.stdout.readline()
+            return int(line.split()[1])
 
         start("whole")
-        wait()
+        assert wait() == 0
         while not (tmp_path / "parts" / "done").exists():
             pid = start("parts")
             while not (tmp_path / "begun").exists():
                 time.sleep(0.01)
             if kills < KILLS // 2 + 1:
-                time.sleep(rng.uniform(0, 4))
+                time.sleep(rng.uniform(0, 5))
                 os.kill(pid, signal.SIGKILL)
                 kills += 1
-            wait()
+                wait()
+            else:
+                assert wait() == 0
         server.stdin.close()
     results = [pickle.loads((tmp_path / name / "done").read_bytes()) for name in ("whole", "parts")]
     assert kills > KILLS // 2

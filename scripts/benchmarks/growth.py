@@ -1,5 +1,6 @@
 """What a start costs, and how time and memory grow."""
 
+import json
 import pathlib
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import tempfile
 import time
 
 import numpy as np
-from contestants import OURS, Contestant
+from contestants import HERE, OURS, Contestant
 
 _START = """
 import tfp_vae as tv
@@ -69,6 +70,14 @@ def measure_numbers(rounds: int) -> list[dict]:
         {"item": "R1", "contestant": name, "milliseconds": 1e3 * float(np.median(seconds))}
         for name, (_, seconds) in times.items()
     ]
+
+
+def measure_noise(rounds: int) -> list[dict]:
+    """Returns milliseconds of a training step by the way in which its noise is drawn."""
+    print("\nN1: noise of a Bayesian network 784-400-400-10", flush=True)
+    program = [sys.executable, str(HERE / "noise.py"), str(rounds)]
+    found = subprocess.run(program, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return json.loads(found.stdout.splitlines()[-1])
 
 
 # What grows: examples, latent dimensions, samples, examples per step; the rest stays.

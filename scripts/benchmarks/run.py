@@ -17,7 +17,7 @@ import time
 import numpy as np
 from absl import flags
 from contestants import ITEMS, OURS, Contestant, Item
-from growth import growth_figure, measure_growth, measure_numbers, measure_start
+from growth import growth_figure, measure_growth, measure_noise, measure_numbers, measure_start
 from precision import measure_precision, precision_table
 
 import tfp_vae as tv
@@ -27,7 +27,7 @@ from tfp_vae import report
 flags.adopt_module_key_flags(cli)
 flags.set_default(cli.DATASET, "mnist")
 flags.set_default(cli.RUN_DIR, "runs/benchmark")
-EVERY = [*ITEMS, "R1", "S1", "G1", "P1"]
+EVERY = [*ITEMS, "R1", "N1", "S1", "G1", "P1"]
 TABLE = {"x": (1030, 8), "test_index": (20, 103)}  # shapes of the set "concrete"
 _ITEMS = flags.DEFINE_list("items", EVERY, f"Which of {', '.join(EVERY)}.")
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "Blocks of each contestant.", lower_bound=2)
@@ -161,6 +161,15 @@ def table(rows: list[dict], top: float) -> str:
     if numbers:
         lines += ["", "| item | 128 x 784 uniform numbers | milliseconds |", "| --- | --- | --- |"]
         lines += [f"| R1 | {row['contestant']} | {row['milliseconds']:.2f} |" for row in numbers]
+    noise = [row for row in rows if row["item"] == "N1"]
+    if noise:
+        lines += ["", "| item | estimator | noise | ms per step | times as long by layer |"]
+        lines += ["| --- | --- | --- | --- | --- |"]
+        lines += [
+            f"| N1 | {row['estimator']} | {row['contestant']} | {row['milliseconds']:.2f} | "
+            f"{row['ratio']:.3f} |"
+            for row in noise
+        ]
     start = [row for row in rows if row["item"] == "S1"]
     if start:
         lines += ["", "| item | from the command on | seconds |", "| --- | --- | --- |"]
@@ -201,6 +210,8 @@ def main():
             rows += measure_start(_ROUNDS.value)
         elif name == "R1":
             rows += measure_numbers(_ROUNDS.value)
+        elif name == "N1":
+            rows += measure_noise(_ROUNDS.value)
         elif name == "G1":
             rows += measure_growth(data["images"], _ROUNDS.value)
         elif name == "P1":

@@ -1,7 +1,11 @@
 """Programs: read flags, call the library. Run one as `python -m experiments.NAME --helpshort`."""
 
+import hashlib
+import importlib.metadata
 import logging
 import os
+import pathlib
+import platform
 import sys
 
 # TensorFlow writes pages about its build before the first line of ours; errors still come through.
@@ -23,5 +27,37 @@ def _import_tensorflow() -> None:
         os.close(nowhere)
 
 
+def compiled_folder(root: str) -> pathlib.Path:
+    """Returns the folder below `root` for what XLA compiles here.
+
+    TensorFlow finds a program by what it computes alone. But what was compiled is machine code, of
+    one version, with some flags, for one kind of processor: each has a folder of its own.
+    """
+    processor = pathlib.Path("/proc/cpuinfo")
+    known = [
+        importlib.metadata.version("tensorflow"),
+        os.environ.get("XLA_FLAGS", ""),
+        platform.machine(),
+        str(os.cpu_count()),
+    ]
+    if processor.exists():
+        names = ("model name", "flags", "Features", "CPU part")
+        known += sorted({x for x in processor.read_text().splitlines() if x.startswith(names)})
+    return (
+        pathlib.Path(root).absolute() / hashlib.sha256("\n".join(known).encode()).hexdigest()[:16]
+    )
+
+
+def _keep_what_is_compiled() -> None:
+    root = os.environ.get("TFP_VAE_XLA_CACHE")
+    flags = os.environ.get("TF_XLA_FLAGS", "")
+    if root and "persistent_cache" not in flags:
+        folder = compiled_folder(root)
+        folder.mkdir(parents=True, exist_ok=True)
+        flag = f'--tf_xla_persistent_cache_directory="{folder}"'  # quoted: blanks end a flag
+        os.environ["TF_XLA_FLAGS"] = f"{flags} {flag}".strip()
+
+
 if "tensorflow" not in sys.modules:
+    _keep_what_is_compiled()
     _import_tensorflow()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import tfp_vae as tv
-from tfp_vae import methods
+from tfp_vae import comparison, methods
 from tfp_vae.data import Data, Kind, Split
 from tfp_vae.methods import Recipe
 
@@ -79,6 +79,17 @@ def test_counts_have_a_rate(method, base_seed):
     assert predictive.components_distribution.name == "Poisson"
     assert np.all(predictive.mean() > 0)
     assert np.all(predictive.epistemic > 0)
+
+
+def test_local_reparameterization_is_the_estimator_unless_another_is_asked_for():
+    model = methods.build(Recipe(hidden=(4, 4)), _data("regression"))
+    kinds = [type(layer) for layer in model.bayesian_layers()]
+    assert kinds == [tv.layers.DenseLocalReparameterization] * 3
+    images = methods.make_member(Recipe(network="lenet"), (28, 28, 1), 10)
+    kinds = [type(layer) for layer in images.bayesian_layers()]
+    local = tv.layers.Conv2DLocalReparameterization, tv.layers.DenseLocalReparameterization
+    assert kinds == [local[0]] * 2 + [local[1]] * 3
+    assert comparison.Settings().estimator == Recipe().estimator == "local"
 
 
 def test_a_recipe_says_what_the_layers_are():

@@ -24,6 +24,7 @@ class Item:
         goals: name of a peer -> how many times its speed ours should be.
         batch_size: examples per step.
         examples: of a block.
+        data: what it works on, "images" or "splits" of a table, which have all their examples.
         flops: floating-point operations per example in matrix products, 2 per multiply-add;
             training has three products for each one of the forward pass. 0 where not counted.
     """
@@ -33,6 +34,7 @@ class Item:
     goals: dict
     batch_size: int = 128
     examples: int = 38_400
+    data: str = "images"
     flops: int = 0
 
 
@@ -54,6 +56,19 @@ def _bayesian(title, estimator, others=()) -> Item:
         {name: 1.2 if name == "PyTorch, tuned" else 3.0 for name in peers},
         examples=19_200,
         flops=2 * 6 * _DENSE,
+    )
+
+
+def _splits(title) -> Item:
+    alone = {"one by one, graph": "alone, graph", "one by one, XLA": "alone, XLA"}
+    return Item(
+        f"20 splits of a table x 5 networks of one layer of 50, together, {title}",
+        {
+            OURS: ("", "splits.py", "together"),
+            **{name: ("", "splits.py", variant) for name, variant in alone.items()},
+        },
+        dict.fromkeys(alone, 10.0),
+        data="splits",
     )
 
 
@@ -117,6 +132,8 @@ ITEMS = {
         {"PyTorch, tuned": 1.2, "pythae": 10.0},
         flops=2 * 500 * (20 * 400 + 400 * 784),
     ),
+    "U1": _splits("tracing and compiling included"),
+    "U1c": _splits("compiled before"),
 }
 
 

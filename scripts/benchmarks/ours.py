@@ -8,8 +8,9 @@ import tfp_vae as tv
 SHAPE = (28, 28, 1)
 
 
-def _vae(item, data, batch_size, latent_dim=20, num_samples=1, **options):
-    keras.utils.set_random_seed(0)
+def make_vae(item, data, batch_size, latent_dim=20, num_samples=1, seed=0, **options):
+    """Returns the compiled VAE of an item, and the images as a split."""
+    keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(options.pop("policy", "float32"))
     if item == "V3":
         networks = tv.networks.conv_encoder((32, 64), 128), tv.networks.conv_decoder(SHAPE)
@@ -21,6 +22,7 @@ def _vae(item, data, batch_size, latent_dim=20, num_samples=1, **options):
         encoder=tv.encoders.Gaussian(networks[0], size),
         decoder=tv.decoders.Bernoulli(networks[1], SHAPE),
         num_samples=num_samples,
+        seed=seed,
     )
     steps = len(data["x"]) // batch_size
     vae.compile(optimizer=keras.optimizers.Adam(1e-3), steps_per_execution=steps, **options)
@@ -60,7 +62,7 @@ def make(item, variant, data):
         return _train(*_network(variant, data), 128)
     batch_size = int(data["batch_size"])
     if item == "E1":
-        vae, split = _vae(item, data, batch_size, jit_compile=True)
+        vae, split = make_vae(item, data, batch_size, jit_compile=True)
         vae.fit(split, batch_size=batch_size, epochs=3, verbose=0)
         test = split.take(1000).frozen()
 
@@ -71,10 +73,10 @@ def make(item, variant, data):
     if item == "G1":
         latent_dim, num_samples = map(int, variant.split(","))
         return _train(
-            *_vae(item, data, batch_size, latent_dim, num_samples, jit_compile=True), batch_size
+            *make_vae(item, data, batch_size, latent_dim, num_samples, jit_compile=True), batch_size
         )
     policy = "mixed_bfloat16" if variant == "bfloat16" else "float32"
-    return _train(*_vae(item, data, batch_size, jit_compile=True, policy=policy), batch_size)
+    return _train(*make_vae(item, data, batch_size, jit_compile=True, policy=policy), batch_size)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
     scripts/benchmark --items=V1,E1 --data_dir=DIR
 
 Every contestant is a process of its own that waits while another one works. A round gives each one
-block; what counts is the median over the rounds, and the ratio within a round. Needs images of 28 x
-28 pixels.
+block; what counts is the median over the rounds, and the ratio within a round. The items of images
+need ones of 28 x 28 pixels.
 """
 
 import contextlib
@@ -17,7 +17,8 @@ import time
 import numpy as np
 from absl import flags
 from contestants import ITEMS, OURS, Contestant, Item
-from growth import growth_figure, measure_growth, measure_numbers, measure_start
+from growth import growth_figure, measure_growth, measure_noise, measure_numbers, measure_start
+from precision import measure_precision, precision_table
 
 import tfp_vae as tv
 from experiments import cli
@@ -26,9 +27,18 @@ from tfp_vae import report
 flags.adopt_module_key_flags(cli)
 flags.set_default(cli.DATASET, "mnist")
 flags.set_default(cli.RUN_DIR, "runs/benchmark")
-EVERY = [*ITEMS, "R1", "S1", "G1"]
+EVERY = [*ITEMS, "R1", "N1", "S1", "G1", "P1"]
+TABLE = {"x": (1030, 8), "test_index": (20, 103)}  # shapes of the set "concrete"
 _ITEMS = flags.DEFINE_list("items", EVERY, f"Which of {', '.join(EVERY)}.")
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "Blocks of each contestant.", lower_bound=2)
+_UCI_DIR = flags.DEFINE_string(
+    "uci_dir",
+    os.environ.get("TFP_VAE_UCI_DIR"),
+    "Folder with concrete.npz for U1; without it drawn numbers of the same shape.",
+)
+_UCI_STEPS = flags.DEFINE_integer(
+    "uci_steps", 10_000, "Training steps of the networks of U1.", lower_bound=1
+)
 
 
 def peak() -> float:
@@ -44,13 +54,45 @@ def peak() -> float:
     return 2 * size**3 / best
 
 
+def images() -> tv.data.Data:
+    """Returns the images, which the flags name."""
+    loaded = cli.load(cli.source(), tv.data.Kind.DYNAMIC)
+    train = loaded.train
+    if train.shape != (28, 28, 1) or train.stored.dtype != np.uint8:
+        raise ValueError(
+            "The models are for images of bytes. Expected shape (28, 28, 1). Received "
+            f"{train.shape}, {train.stored.dtype}."
+        )
+    return loaded
+
+
+def splits() -> dict:
+    """Returns the arrays of a UCI set, or of one of its shape."""
+    if _UCI_DIR.value:
+        arrays = tv.data.uci("uci/concrete", _UCI_DIR.value)
+        return dict(zip(("x", "y", "test_index"), arrays, strict=True))
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=TABLE["x"]).astype(np.float32)
+    y = np.sin(x).sum(axis=1) + 0.1 * rng.normal(size=len(x)).astype(np.float32)
+    count, size = TABLE["test_index"]
+    return {
+        "x": x,
+        "y": y,
+        "test_index": rng.permuted(np.tile(np.arange(len(x)), (count, 1)), axis=1)[:, :size],
+    }
+
+
 def measure(name: str, item: Item, data: dict, rounds: int) -> list[dict]:
     """Returns a row for every contestant of an item."""
     print(f"\n{name}: {item.title}", flush=True)
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        part = {key: values[: item.examples] for key, values in data.items()}
-        np.savez(folder / "data.npz", batch_size=item.batch_size, **part)
+        if item.data == "images":
+            part = {key: values[: item.examples] for key, values in data.items()}
+            part["batch_size"] = item.batch_size
+        else:
+            part = {**data, "steps": _UCI_STEPS.value}
+        np.savez(folder / "data.npz", **part)
         running, rows = [], []
         for contestant, (environment, file, variant) in item.contestants.items():
             arguments = [name, variant, str(folder / "data.npz")]
@@ -80,6 +122,11 @@ def measure(name: str, item: Item, data: dict, rounds: int) -> list[dict]:
                 "gflops": item.flops * float(np.median(each.rates)) / 1e9,
                 "peak_bytes": each.results[-1]["peak_bytes"],
             }
+            if (
+                first and item.data == "splits"
+            ):  # whoever trains a part would take that much longer for all
+                whole = first.results[-1]["examples"]
+                row["seconds"] = whole / row["per_second"]
             rows.append(row)
     return rows
 
@@ -92,7 +139,7 @@ def table(rows: list[dict], top: float) -> str:
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
-        if row["item"] in ("R1", "S1", "G1"):
+        if row["item"] not in ITEMS:
             continue
         if "error" in row:
             lines.append(f"| {row['item']} | {row['contestant']} | {row['error']} | | | | |")
@@ -102,12 +149,27 @@ def table(rows: list[dict], top: float) -> str:
         share = f"{row['gflops'] * 1e9 / top:.0%}" if row["gflops"] else ""
         lines.append(
             f"| {row['item']} | {row['contestant']} | {row['per_second']:,.0f} ({low:,.0f} to "
-            f"{high:,.0f}) | {row['ratio']:.2f} | {goal} | {share} | {row['figure']:.1f} |"
+            f"{high:,.0f}) | {row['ratio']:.2f} | {goal} | {share} | {row['figure']:.2f} |"
         )
+    whole = [row for row in rows if row["item"] in ("U1", "U1c") and "seconds" in row]
+    if whole:
+        lines += ["", "| item | 100 networks | seconds |", "| --- | --- | --- |"]
+        lines += [
+            f"| {row['item']} | {row['contestant']} | {row['seconds']:.1f} |" for row in whole
+        ]
     numbers = [row for row in rows if row["item"] == "R1"]
     if numbers:
         lines += ["", "| item | 128 x 784 uniform numbers | milliseconds |", "| --- | --- | --- |"]
         lines += [f"| R1 | {row['contestant']} | {row['milliseconds']:.2f} |" for row in numbers]
+    noise = [row for row in rows if row["item"] == "N1"]
+    if noise:
+        lines += ["", "| item | estimator | noise | ms per step | times as long by layer |"]
+        lines += ["| --- | --- | --- | --- | --- |"]
+        lines += [
+            f"| N1 | {row['estimator']} | {row['contestant']} | {row['milliseconds']:.2f} | "
+            f"{row['ratio']:.3f} |"
+            for row in noise
+        ]
     start = [row for row in rows if row["item"] == "S1"]
     if start:
         lines += ["", "| item | from the command on | seconds |", "| --- | --- | --- |"]
@@ -121,6 +183,9 @@ def table(rows: list[dict], top: float) -> str:
             f"{row['peak_bytes'] / 1e9:.2f} |"
             for row in growth
         ]
+    precision = [row for row in rows if row["item"] == "P1"]
+    if precision:
+        lines += ["", *precision_table(precision)]
     return "\n".join(lines)
 
 
@@ -129,13 +194,11 @@ def main():
     unknown = [item for item in _ITEMS.value if item not in EVERY]
     if unknown:
         raise ValueError(f"Unknown items. Expected {', '.join(EVERY)}. Received {unknown}.")
-    loaded = cli.load(cli.source(), tv.data.Kind.DYNAMIC).train
-    if loaded.shape != (28, 28, 1) or loaded.stored.dtype != np.uint8:
-        raise ValueError(
-            "The models are for images of bytes. Expected shape (28, 28, 1). Received "
-            f"{loaded.shape}, {loaded.stored.dtype}."
-        )
-    data = {"x": loaded.stored, "y": loaded.labels.astype(np.int32)}
+    data = {"splits": splits()}
+    with_images = {"G1", "P1", *(name for name, item in ITEMS.items() if item.data == "images")}
+    if with_images & set(_ITEMS.value):
+        whole = images()
+        data["images"] = {"x": whole.train.stored, "y": whole.train.labels.astype(np.int32)}
     run = report.RunFolder(cli.RUN_DIR.value, overwrite=True)
     top, rows = peak(), []
     print(
@@ -147,10 +210,14 @@ def main():
             rows += measure_start(_ROUNDS.value)
         elif name == "R1":
             rows += measure_numbers(_ROUNDS.value)
+        elif name == "N1":
+            rows += measure_noise(_ROUNDS.value)
         elif name == "G1":
-            rows += measure_growth(data, _ROUNDS.value)
+            rows += measure_growth(data["images"], _ROUNDS.value)
+        elif name == "P1":
+            rows += measure_precision(whole)
         else:
-            rows += measure(name, ITEMS[name], data, _ROUNDS.value)
+            rows += measure(name, ITEMS[name], data[ITEMS[name].data], _ROUNDS.value)
     run.create()
     if "G1" in _ITEMS.value:
         run.write_figure("growth.png", growth_figure([row for row in rows if "grows" in row]))

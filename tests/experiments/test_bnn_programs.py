@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+import tfp_vae as tv
 from tfp_vae import methods
 
 TINY = ("--epochs=2", "--num_predictive_samples=3", "--jit=false")
@@ -46,6 +47,14 @@ def test_train_bnn_leaves_what_it_promises_for_numbers(succeeds, tmp_path):
     # In the units of the target, whose standard deviation is 77.
     assert 20 < metrics["test_rmse"] < 300
     assert (tmp_path / "run" / "interval_coverage.png").exists()
+
+
+def test_local_reparameterization_is_what_train_bnn_does_unless_told(succeeds, tmp_path):
+    name = _table(tmp_path)
+    succeeds("train_bnn", f"--dataset={name}", "--run_dir=run", "--batch_size=8", *NETWORK)
+    assert "--estimator=local" in (tmp_path / "run" / "flags.txt").read_text().splitlines()
+    layers = tv.load(tmp_path / "run" / "model.keras").bayesian_layers()
+    assert [type(layer) for layer in layers] == [tv.layers.DenseLocalReparameterization] * 2
 
 
 @pytest.mark.parametrize("method", [name for name in methods.METHODS if name != "vi"])

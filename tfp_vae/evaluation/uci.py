@@ -68,10 +68,18 @@ class Settings:
         """Returns the batch size for `count` training examples, larger for larger sets."""
         return min(32 if count < 2000 else 128 if count < 20_000 else 256, count)
 
+    def epochs(self, train: Split) -> int:
+        """Returns the passes over `train` that have the wanted number of steps."""
+        return math.ceil(self.steps / train.num_batches(self.batch(len(train))))
+
 
 def load_splits(name: str, data_dir=None) -> "tuple[Split, Split]":
     """Returns training and test examples of all G splits side by side, [N, G, D] and [N, G]."""
-    x, y, test_index = data.uci(name, data_dir)
+    return side_by_side(*data.uci(name, data_dir))
+
+
+def side_by_side(x, y, test_index) -> "tuple[Split, Split]":
+    """Returns what `load_splits` returns, of the arrays of a set."""
     train_index = np.stack([np.setdiff1d(np.arange(len(x)), row) for row in test_index])
     return tuple(
         Split(
@@ -81,25 +89,31 @@ def load_splits(name: str, data_dir=None) -> "tuple[Split, Split]":
     )
 
 
-def fit(recipe: Recipe, train: Split, settings: Settings, seed: int) -> Ensemble:
-    """Returns the trained networks of all splits."""
+def untrained(recipe: Recipe, train: Split, settings: Settings, seed: int) -> Ensemble:
+    """Returns the networks of all splits, compiled."""
     keras.utils.set_random_seed(seed)  # initial weights, whatever was trained before
     groups, features = train.shape
-    batch_size = settings.batch(len(train))
-    per_epoch = train.num_batches(batch_size)
-    epochs = math.ceil(settings.steps / per_epoch)
+    per_epoch = train.num_batches(settings.batch(len(train)))
+    steps = settings.epochs(train) * per_epoch
     objective = None
     if recipe.method == "vi" and settings.warm_up:
-        rise = math.ceil(settings.warm_up * epochs * per_epoch)
+        rise = math.ceil(settings.warm_up * steps)
         objective = objectives.ELBO(objectives.linear(rise))
     member = methods.make_member(recipe, (features,), None, objective, seed)
     size = recipe.members if recipe.method == "ensemble" else 1
     model = Ensemble(member, size, groups=groups, seed=seed)
-    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, epochs * per_epoch)
+    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
     model.compile(
         optimizer=keras.optimizers.Adam(rate), steps_per_execution=per_epoch, jit_compile=False
     )
-    model.fit(train, epochs=epochs, batch_size=batch_size, verbose=0)
+    return model
+
+
+def fit(recipe: Recipe, train: Split, settings: Settings, seed: int) -> Ensemble:
+    """Returns the trained networks of all splits."""
+    model = untrained(recipe, train, settings, seed)
+    batch_size = settings.batch(len(train))
+    model.fit(train, epochs=settings.epochs(train), batch_size=batch_size, verbose=0)
     return model
 
 

@@ -54,11 +54,12 @@ def test_epochs_that_are_no_passes_resume_too(found, tmp_path):
     assert_same(whole, run(tmp_path / "parts"))
 
 
+@pytest.mark.parametrize("kind", ["vae", "bnn"])
 def test_early_stopping_goes_on_with_the_best_it_has_seen_and_a_finished_training_rests(
-    found, tmp_path
+    kind, found, tmp_path
 ):
     def run(folder, *more):
-        return train(model("vae", found, rate=5.0), found, folder, *more)  # gets worse
+        return train(model(kind, found, rate=5.0), found, folder, *more)  # gets worse
 
     whole = run(tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):

@@ -29,12 +29,12 @@ def run(where, jit, slow):
         fsync = os.fsync
         os.fsync = lambda handle: (time.sleep(0.02), fsync(handle))
     found = cases.data()
-    cases.EPOCHS = 12
+    cases.EPOCHS = 40
     made = cases.model(sys.argv[3], found, jit)
     (folder / "begun").touch()
     wait = lambda batch, logs: time.sleep(0.05)
     pause = cases.keras.callbacks.LambdaCallback(on_train_batch_end=wait)
-    done = cases.train(made, found, where, *[pause] * slow, steps=2)
+    done = cases.train(made, found, where, *[pause] * slow, patience=99, steps=2)
     (where / "done").write_bytes(pickle.dumps(done))
 
 jit = sys.argv[4] == "xla"
@@ -55,13 +55,16 @@ def test_kills_at_random_moments_leave_the_result_as_it_would_have_been(kind, mo
     here = os.path.dirname(__file__)
     rng = random.Random(0)
     kills = 0
-    with subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(tmp_path), here, kind, mode],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as server:
+    with (
+        (tmp_path / "stderr").open("w") as stderr,
+        subprocess.Popen(
+            [sys.executable, "-c", CHILD, str(tmp_path), here, kind, mode],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        ) as server,
+    ):
 
         def start(name):
             (tmp_path / "begun").unlink(missing_ok=True)
@@ -78,7 +81,7 @@ def test_kills_at_random_moments_leave_the_result_as_it_would_have_been(kind, mo
             return int(line.split()[1])
 
         start("whole")
-        assert wait() == 0
+        assert wait() == 0, (tmp_path / "stderr").read_text()[-3000:]
         while not (tmp_path / "parts" / "done").exists():
             pid = start("parts")
             while not (tmp_path / "begun").exists():
@@ -89,7 +92,7 @@ def test_kills_at_random_moments_leave_the_result_as_it_would_have_been(kind, mo
                 kills += 1
                 wait()
             else:
-                assert wait() == 0
+                assert wait() == 0, (tmp_path / "stderr").read_text()[-3000:]
         server.stdin.close()
     results = [pickle.loads((tmp_path / name / "done").read_bytes()) for name in ("whole", "parts")]
     assert kills > KILLS // 2

@@ -56,13 +56,13 @@ class Interrupt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-def train(made, found, folder, *more, save=None, **plan):
+def train(made, found, folder, *more, save=None, patience=2, **plan):
     """Trains, saves and returns (weights, history, lines of the file)."""
     folder.mkdir(exist_ok=True)
     chosen = [
         training.StopOnNaN(),
         training.HistoryFile(folder / "history.csv"),
-        training.early_stopping(2),
+        training.early_stopping(patience),
         *more,
         save or training.Checkpoints(folder, **(plan or {"steps": 3})),
     ]

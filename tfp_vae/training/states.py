@@ -74,11 +74,11 @@ def set_seen(callback, state: dict) -> None:
 
 def pack(value, arrays: dict, name: str):
     """Returns `value` as JSON, its arrays moved to `arrays`."""
-    if isinstance(value, np.ndarray):
-        arrays[name] = value
+    if isinstance(
+        value, np.ndarray | np.generic
+    ):  # the weights of a scalar variable are the latter
+        arrays[name] = np.asarray(value)
         return {"array": name}
-    if isinstance(value, np.generic):
-        return value.item()
     if isinstance(value, dict):
         return {"dict": {key: pack(x, arrays, f"{name}/{key}") for key, x in value.items()}}
     if isinstance(value, list | tuple):

@@ -177,12 +177,7 @@ def _images_of(form: str, source, data_dir: "str | pathlib.Path | None") -> tabl
 
 
 def _checked_kind(kind: "Kind | str", native: Kind, name: str) -> Kind:
-    try:
-        kind = Kind(kind)
-    except ValueError:
-        raise ValueError(
-            f"Unknown kind of values. Expected one of {', '.join(Kind)}. Received {kind!r}."
-        ) from None
+    kind = kinds.of(kind)
     if native is Kind.STATIC and kind.is_binary:
         return Kind.STATIC  # binary already: there is nothing left to draw or to threshold
     if native is Kind.REAL and kind is not Kind.REAL:
@@ -200,11 +195,7 @@ def _numbers(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """
     arrays = {split: np.asarray(values) for split, values in arrays.items()}
     for split, values in arrays.items():
-        if values.dtype.kind not in "biuf":
-            raise ValueError(
-                f"The {split} values are not numbers. Expected an array of real numbers. Received "
-                f"dtype {values.dtype}."
-            )
+        kinds.check_numbers(values, f"The {split}")
         kinds.check_finite(values, f"The {split} array")
     if len({values.dtype.kind == "f" for values in arrays.values()}) > 1:
         received = {split: str(values.dtype) for split, values in arrays.items()}

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfp_vae.arguments import is_count
 from tfp_vae.distributions.base import registered
 from tfp_vae.distributions.likelihoods import Likelihood
 from tfp_vae.layers import BayesianLayer, MonteCarloDropout, Standardize, priors
@@ -75,8 +76,8 @@ class BayesianNetwork(SupervisedModel):
             ("num_samples", num_samples),
             ("num_predictive_samples", num_predictive_samples),
         ):
-            if int(value) != value or value < 1:
-                raise ValueError(f"{name} must be positive. Expected >= 1. Received {value}.")
+            if not is_count(value):
+                raise ValueError(f"{name} must be positive. Expected >= 1. Received {value!r}.")
         if isinstance(weight_prior, priors.Horseshoe) or weight_prior == "horseshoe":
             raise ValueError(
                 "The horseshoe has a pole at 0, so that there is no maximum a posteriori. Expected "

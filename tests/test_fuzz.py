@@ -20,6 +20,8 @@ def few(cases):
         derandomize=True,
         deadline=None,
         database=None,
+        # Not made smaller: a case names what it changes of the defaults, and is small as it is.
+        phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
         suppress_health_check=[*hypothesis.HealthCheck],
     )
 

@@ -183,14 +183,18 @@ def handed_over(case, model):
         if x.dtype.kind not in "biuf":  # `load` says so, before there is a split
             tv.data.load(x, kind=case.kind, **beside)
         return tv.data.Split(x, case.kind or tv.data.kinds.infer(x), **beside), None
-    if form == "array":
+    # What TensorFlow itself would not take is given as it is.
+    numbers = all(each is None or each.dtype.kind in "biuf" for each in (x, y))
+    if form == "array" or (form == "tensor" and not numbers):
         return x, y
     if form == "tensor":
         return tf.constant(x), y
-    if form.startswith("dataset") or form == "empty_dataset":
+    if x.ndim and numbers and "dataset" in form:
         x = x.astype(np.uint8 if form == "dataset_of_bytes" else np.float32)
         y = y if y is None or y.dtype.kind != "f" else y.astype(np.float32)
-        dataset = tf.data.Dataset.from_tensor_slices(x if y is None else (x, y))
+        dataset = tf.data.Dataset.from_tensor_slices(x)
+        if y is not None and y.ndim:
+            dataset = tf.data.Dataset.zip(dataset, tf.data.Dataset.from_tensor_slices(y))
         dataset = dataset.take(0) if form == "empty_dataset" else dataset
         return dataset.batch(2), None
     odd = {
@@ -200,7 +204,7 @@ def handed_over(case, model):
         "generator": lambda: iter([x]),
         "tuple": lambda: (x, y),
     }
-    return odd[form](), y
+    return odd.get(form, lambda: x)(), y
 
 
 def train(case, model) -> None:

@@ -76,6 +76,12 @@ class Standardize(keras.Layer):
         x = np.asarray(x, np.float64)
         if not self.built:
             self.build(x.shape)
+        if x.shape[-1:] != tuple(self.mean.shape):
+            raise ValueError(
+                f"{self.name} cannot take its statistics from the data. Expected examples with "
+                f"{self.mean.shape[0]} features, as its inputs have: it belongs in front of all "
+                f"other layers. Received examples of shape {x.shape[1:]}."
+            )
         axes = tuple(range(x.ndim - 1))
         self.mean.assign(x.mean(axes))
         self.scale.assign(spread(x, axes))

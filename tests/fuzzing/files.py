@@ -4,6 +4,7 @@ A case writes its file into a temporary folder and reads it back. Changes are ma
 deepest too: inside a member of an archive whose check sums are right.
 """
 
+import copy
 import dataclasses
 import functools
 import io
@@ -323,7 +324,7 @@ def edited(config, edits):
         path = paths[min(int(share * len(paths)), len(paths) - 1)]
         node = functools.reduce(lambda found, key: found[key], path[:-1], config)
         if what == "set":
-            node[path[-1]] = value
+            node[path[-1]] = copy.deepcopy(value)
         elif what == "remove":
             del node[path[-1]]
         elif what == "wrap":

@@ -591,7 +591,7 @@ def networks(draw, eager: bool = True):
         "poisson": st.none(),
     }
     images = len(shape) == 3
-    ensemble = draw(one_of(False, False, False, True))
+    ensemble = draw(one_of(*[False] * 7, True))
     everything = ("labels", "one_label", "real", "counts", "negative", "large")
     recipe = Recipe(
         right={

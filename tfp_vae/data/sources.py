@@ -5,6 +5,7 @@ one kind.
 Splits are cut with a fixed seed. A source that brings its own test split keeps it.
 """
 
+import os
 import pathlib
 
 import numpy as np
@@ -136,10 +137,11 @@ def _form(source) -> str:
     if source in NAMES:
         return _UCI if source in tables.UCI_NAMES else _NAME
     path = pathlib.Path(source)
-    if path.is_dir():
-        return _FOLDER
     form = {".npz": _NPZ, ".csv": _CSV}.get(path.suffix.lower())
-    if form is None or not path.is_file():
+    # os.path, since pathlib raises where a name is longer than any file's or has a NUL in it.
+    if os.path.isdir(path):
+        return _FOLDER
+    if form is None or not os.path.isfile(path):
         raise FileNotFoundError(
             f"There is no data set {str(source)!r}. Expected one of {', '.join(NAMES)}, a folder "
             f"of images, a .csv or an .npz file. Received {str(source)!r}, which is none."

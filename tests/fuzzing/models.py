@@ -48,7 +48,8 @@ class Values(Record):
         rng = np.random.default_rng(7)
         with np.errstate(all="ignore"):
             values = _CONTENT[self.content](rng, self.shape)
-            return values if self.dtype is None else values.astype(self.dtype)
+            plain = self.dtype is None or values.dtype.kind not in "biuf"
+            return values if plain else values.astype(self.dtype)
 
 
 def _with(value):

@@ -174,15 +174,18 @@ def programs(draw, name: str):
         arguments.append(f"--{flag}={draw(st.sampled_from(texts[flag]))}")
     for flag in odd:
         arguments.append(f"--{flag}={draw(st.sampled_from(_ODD) | st.text(max_size=3))}")
-    dataset = draw(st.sampled_from(_DATASETS) | one_of(*_DATASETS, *_ODD_DATASETS))
-    if name not in ("uci", "toys", "generate", "evaluate", "export") or draw(st.booleans()):
+    starts = name in ("generate", "evaluate", "export")  # from a saved model, of data.npz
+    dataset = draw(
+        (st.just("data.npz") if starts else st.sampled_from(_DATASETS))
+        | one_of(*_DATASETS, *_ODD_DATASETS)
+    )
+    if name not in ("uci", "toys", "generate") or draw(one_of(False, False, True)):
         arguments.append(f"--dataset={dataset}")
     data_dir = draw(one_of("uci", "uci", "nowhere", "file", ""))
     if name == "uci" or "uci/" in dataset:
         arguments.append(f"--data_dir={data_dir}")
     if name == "uci":
         arguments.append(f"--sets={draw(one_of('concrete', 'concrete,yacht', 'wine', ''))}")
-    starts = name in ("generate", "evaluate", "export")
     run = draw(st.just("run" if starts else "new") | one_of("new", "run", "file", "", "é" * 300))
     arguments.append(f"--run_dir={run}")
     stray = one_of("digits", "--", "--nothing=1", "-h1", "")

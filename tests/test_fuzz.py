@@ -155,6 +155,12 @@ def test_a_program_gets_to_its_work_with_flags_that_fit(name):
         VAECase(form="array", sample_weight=Values((4,), "unit")),
         VAECase(form="array", sample_weight=Values((5,), "nan")),
         VAECase(form="dataset", sample_weight=Values((5,), "unit")),
+        # Statistics that are those of other values.
+        NetworkCase(layers=(Layer("DenseFlipout", 2), Layer("Standardize"))),
+        NetworkCase(layers=(Layer("DenseFlipout", 3), Layer("Standardize"))),
+        # A name that the system refuses.
+        FlagsCase(arguments=("--run_dir=" + "é" * 300,)),
+        FlagsCase(arguments=("--dataset=" + "é" * 300 + ".csv",)),
     ],
     ids=repr,
 )

@@ -144,6 +144,11 @@ def command(module: str, path: pathlib.Path) -> str:
 
 
 def _fail(error: "BaseException | str", status: int = 2):
+    if getattr(error, "strerror", None):  # of the system itself, such as a name that is too long
+        error = (
+            f"{error.filename or 'a file'} cannot be used. Expected a file or folder that can be "
+            f"read and written. Received: {error.strerror}."
+        )
     text = " ".join(str(error).split()) or type(error).__name__
     print(f"error: {text}", file=sys.stderr)
     sys.exit(status)

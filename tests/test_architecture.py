@@ -12,6 +12,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 ROOMS = [
     "version",
     "files",
+    "arguments",
     "randomness",
     "data",
     "networks",

@@ -5,9 +5,11 @@ may stand in its place: a conditional distribution takes any Keras layer as its 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import keras
+
+from tfp_vae.arguments import is_count, is_number
 
 ACTIVATIONS = ("relu", "tanh", "leaky_relu", "elu", "gelu", "softplus", "silu")
 
@@ -49,7 +51,7 @@ def conv_encoder(
     Raises:
         ValueError: for a number of filters or units below 1 or an unknown activation.
     """
-    _check([*filters, units], activation, "filters and units")
+    _check(filters, activation, "filters", units)
     initial = {"kernel_initializer": initializer(activation)}
     layers = [
         keras.layers.Conv2D(n, 3, strides=2, padding="same", activation=activation, **initial)
@@ -81,8 +83,8 @@ def conv_classifier(
         ValueError: for a number of classes, filters or units below 1, an unknown activation, or a
             rate that is not in [0, 1).
     """
-    _check([num_classes, *filters, units], activation, "num_classes, filters and units")
-    if not 0 <= dropout < 1:
+    _check(filters, activation, "filters", num_classes, units)
+    if not (is_number(dropout, 0) and dropout < 1):
         raise ValueError(f"Impossible dropout. Expected 0 <= dropout < 1. Received {dropout}.")
     initial = {"kernel_initializer": initializer(activation)}
     layers = []
@@ -117,11 +119,12 @@ def conv_decoder(
     Raises:
         ValueError: for a number of filters or units below 1 or an unknown activation.
     """
-    _check([*filters, units], activation, "filters and units")
-    if not filters or len(shape) < 2:
+    _check(filters, activation, "filters", units)
+    sizes = _listed(shape)
+    if not filters or len(sizes) < 2 or not all(is_count(size) for size in sizes):
         raise ValueError(
             "A convolutional decoder needs filters and images. Expected at least one number of "
-            f"filters and a shape (H, W, C). Received {list(filters)} and {tuple(shape)}."
+            f"filters and a shape (H, W, C). Received {list(filters)} and {shape!r}."
         )
     initial = {"kernel_initializer": initializer(activation)}
     height, width = shape[0], shape[1]
@@ -144,10 +147,18 @@ def conv_decoder(
     return keras.Sequential(layers, name="conv_decoder")
 
 
-def _check(sizes: Sequence[int], activation: str, what: str) -> None:
-    if any(int(size) != size or size < 1 for size in sizes):
+def _listed(sizes) -> tuple:
+    """Returns the sizes, or nothing of what is no sequence of them."""
+    return tuple(sizes) if isinstance(sizes, Iterable) else ()
+
+
+def _check(sizes: Sequence[int], activation: str, what: str, *others: int) -> None:
+    listed = isinstance(sizes, Iterable)
+    if not listed or not all(is_count(size) for size in (*sizes, *others)):
+        also = f" with {', '.join(map(repr, others))}" if others else ""
         raise ValueError(
-            f"{what} must be positive. Expected integers >= 1. Received {list(sizes)}."
+            f"{what} must be positive. Expected integers >= 1, one for each layer. Received "
+            f"{sizes!r}{also}."
         )
     if activation not in ACTIVATIONS:
         raise ValueError(

@@ -7,14 +7,13 @@ mean over samples and over the batch, and nothing else. Only the *loss* may weig
 never does.
 """
 
-import math
-import numbers
 from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfp_vae.arguments import is_count, is_number
 from tfp_vae.distributions.base import registered
 
 tfd = tfp.distributions
@@ -104,6 +103,9 @@ def linear(steps: int, start: float = 0.0, end: float = 1.0):
     Bowman et al., "Generating sentences from a continuous space", 2016.
     """
     _check_steps(steps)
+    for name, value in (("start", start), ("end", end)):
+        if not is_number(value, 0):
+            raise ValueError(f"Impossible {name}. Expected a number >= 0. Received {value!r}.")
     return keras.optimizers.schedules.PolynomialDecay(start, steps, end)
 
 
@@ -120,8 +122,8 @@ class Cyclical(keras.optimizers.schedules.LearningRateSchedule):
 
     def __init__(self, steps: int, ramp: float = 0.5):
         _check_steps(steps, least=2)  # a cycle of one step would never leave 0
-        if not 0 < ramp <= 1:
-            raise ValueError(f"ramp must be a share. Expected 0 < ramp <= 1. Received {ramp}.")
+        if not (is_number(ramp, above=0) and ramp <= 1):
+            raise ValueError(f"ramp must be a share. Expected 0 < ramp <= 1. Received {ramp!r}.")
         self.steps, self.ramp = int(steps), float(ramp)
 
     def __call__(self, step):
@@ -159,8 +161,8 @@ WARM_UPS = {"linear": linear, "cyclical": Cyclical, "sigmoid": Sigmoid}
 
 
 def _check_steps(steps, least=1):
-    if int(steps) != steps or steps < least:
-        raise ValueError(f"Too few steps. Expected an integer >= {least}. Received {steps}.")
+    if not is_count(steps, least):
+        raise ValueError(f"Too few steps. Expected an integer >= {least}. Received {steps!r}.")
 
 
 @registered
@@ -186,7 +188,7 @@ class ELBO:
         ):
             if may_vary and isinstance(value, schedule):
                 continue
-            if not (isinstance(value, numbers.Real) and 0 <= value < math.inf):
+            if not is_number(value, 0):
                 raise ValueError(
                     f"Impossible {name}. Expected a number >= 0"
                     f"{' or a Keras schedule' if may_vary else ''}. Received {value!r}."
@@ -197,8 +199,7 @@ class ELBO:
                 f"free_bits={free_bits}, capacity={capacity}."
             )
         self.beta, self.free_bits, self.capacity = (
-            float(value) if isinstance(value, numbers.Real) else value
-            for value in (beta, free_bits, capacity)
+            float(value) if is_number(value) else value for value in (beta, free_bits, capacity)
         )
 
     def __call__(self, terms: Terms, step) -> tf.Tensor:

@@ -3,6 +3,7 @@
 import dataclasses
 
 from tfp_vae import methods
+from tfp_vae.arguments import is_number
 from tfp_vae.data import SHIFTS, Data, Kind
 from tfp_vae.report import TASKS
 
@@ -79,7 +80,7 @@ class Settings:
                 )
         positive = "hidden latent_dim epochs seconds batch_size learning_rate members num_samples"
         for name in (*positive.split(), "num_importance_samples", "num_examples"):
-            if not getattr(self, name) > 0:
+            if not is_number(getattr(self, name), above=0):
                 raise ValueError(
                     f"Impossible {name}. Expected a number > 0. Received {getattr(self, name)}."
                 )

@@ -44,6 +44,16 @@ class Kind(enum.StrEnum):
         return self.is_binary or self is Kind.EIGHT_BIT
 
 
+def of(kind: "Kind | str") -> Kind:
+    """Returns the kind of a name, or raises `ValueError` if there is none."""
+    try:
+        return Kind(kind)
+    except ValueError:
+        raise ValueError(
+            f"Unknown kind of values. Expected one of {', '.join(Kind)}. Received {kind!r}."
+        ) from None
+
+
 BINARY = frozenset({Kind.STATIC, Kind.DYNAMIC, Kind.THRESHOLD})
 
 
@@ -83,6 +93,16 @@ def violation(values: np.ndarray, kind: Kind) -> str | None:
         if np.abs(levels - np.round(levels)).max() > 1e-3:
             return "multiples of 1/255"
     return None
+
+
+def check_numbers(values: np.ndarray, what: str) -> None:
+    """Raises `ValueError` if `values` are no real numbers."""
+    # Such as bfloat16, which NumPy does not know by itself, are numbers too.
+    if values.dtype.kind not in "biuf" and not np.can_cast(values.dtype, np.float32):
+        raise ValueError(
+            f"{what} values are not numbers. Expected an array of real numbers. Received dtype "
+            f"{values.dtype}."
+        )
 
 
 def check_finite(values: np.ndarray, what: str) -> None:

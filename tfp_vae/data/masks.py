@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from tfp_vae.arguments import is_number
+
 PATTERNS = ("random", "block")
 
 
@@ -37,7 +39,7 @@ def observed_pixels(
             "No masks can be made. Expected count >= 1 and shape (H, W, C)"
             f"{' or (D,)' * (pattern == 'random')}. Received count {count}, shape {shape}."
         )
-    if not 0 <= missing <= 1:
+    if not (is_number(missing, 0) and missing <= 1):
         raise ValueError(f"missing must be a share. Expected 0 to 1. Received {missing}.")
     rng = np.random.default_rng([seed, PATTERNS.index(pattern)])
     places = shape if len(shape) == 1 else shape[:2]

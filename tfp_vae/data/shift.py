@@ -10,6 +10,7 @@ ICLR 2019, section 3, with severities of our own that suit images of any size.
 import numpy as np
 from scipy import ndimage
 
+from tfp_vae.arguments import is_count
 from tfp_vae.data.kinds import Kind
 from tfp_vae.data.splits import Split
 
@@ -78,7 +79,7 @@ def _severity(name: str, level: int) -> float:
     if name not in SHIFTS:
         raise ValueError(f"Unknown shift. Expected one of {', '.join(SHIFTS)}. Received {name!r}.")
     levels = SHIFTS[name]
-    if int(level) != level or not 0 <= level < len(levels):
+    if not is_count(level, 0, len(levels) - 1):
         raise ValueError(
             f"Unknown level of {name}. Expected an integer from 0 to {len(levels) - 1}. Received "
             f"{level}."

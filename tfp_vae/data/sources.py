@@ -5,6 +5,7 @@ one kind.
 Splits are cut with a fixed seed. A source that brings its own test split keeps it.
 """
 
+import os
 import pathlib
 
 import numpy as np
@@ -136,10 +137,11 @@ def _form(source) -> str:
     if source in NAMES:
         return _UCI if source in tables.UCI_NAMES else _NAME
     path = pathlib.Path(source)
-    if path.is_dir():
-        return _FOLDER
     form = {".npz": _NPZ, ".csv": _CSV}.get(path.suffix.lower())
-    if form is None or not path.is_file():
+    # os.path, since pathlib raises where a name is longer than any file's or has a NUL in it.
+    if os.path.isdir(path):
+        return _FOLDER
+    if form is None or not os.path.isfile(path):
         raise FileNotFoundError(
             f"There is no data set {str(source)!r}. Expected one of {', '.join(NAMES)}, a folder "
             f"of images, a .csv or an .npz file. Received {str(source)!r}, which is none."
@@ -177,12 +179,7 @@ def _images_of(form: str, source, data_dir: "str | pathlib.Path | None") -> tabl
 
 
 def _checked_kind(kind: "Kind | str", native: Kind, name: str) -> Kind:
-    try:
-        kind = Kind(kind)
-    except ValueError:
-        raise ValueError(
-            f"Unknown kind of values. Expected one of {', '.join(Kind)}. Received {kind!r}."
-        ) from None
+    kind = kinds.of(kind)
     if native is Kind.STATIC and kind.is_binary:
         return Kind.STATIC  # binary already: there is nothing left to draw or to threshold
     if native is Kind.REAL and kind is not Kind.REAL:
@@ -200,11 +197,7 @@ def _numbers(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """
     arrays = {split: np.asarray(values) for split, values in arrays.items()}
     for split, values in arrays.items():
-        if values.dtype.kind not in "biuf":
-            raise ValueError(
-                f"The {split} values are not numbers. Expected an array of real numbers. Received "
-                f"dtype {values.dtype}."
-            )
+        kinds.check_numbers(values, f"The {split}")
         kinds.check_finite(values, f"The {split} array")
     if len({values.dtype.kind == "f" for values in arrays.values()}) > 1:
         received = {split: str(values.dtype) for split, values in arrays.items()}

@@ -12,6 +12,7 @@ import hashlib
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae.arguments import is_count, is_number
 from tfp_vae.data import kinds
 from tfp_vae.data.feeds import Feed
 from tfp_vae.data.kinds import Kind
@@ -47,12 +48,13 @@ class Split:
 
     def __init__(self, intensities, kind: Kind, labels=None, name: str = "data", targets=None):
         intensities = np.asarray(intensities)
+        kinds.check_numbers(intensities, f"The {name}")
         if intensities.dtype == np.bool_:
             intensities = intensities.astype(np.uint8) * np.uint8(255)
         elif intensities.dtype != np.uint8:
             with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf, refused below
                 intensities = np.asarray(intensities, np.float32)
-        self.kind = Kind(kind)
+        self.kind = kinds.of(kind)
         self.name = name
         if labels is not None and targets is not None:
             raise ValueError(
@@ -187,8 +189,8 @@ class Split:
             ValueError: for another share, or a split that holds no images [N, H, W, C] of values
                 that a moved image may have.
         """
-        if not 0 <= share < 1:
-            raise ValueError(f"Impossible augment. Expected 0 <= augment < 1. Received {share}.")
+        if not (is_number(share, 0) and share < 1):
+            raise ValueError(f"Impossible augment. Expected 0 <= augment < 1. Received {share!r}.")
         if share and (len(self.shape) != 3 or (self._is_frozen and self.kind.is_binary)):
             raise ValueError(
                 f"The {self.name} split cannot be augmented. Expected images (N, H, W, C) whose "
@@ -260,10 +262,10 @@ class Split:
 
     def check_batch_size(self, batch_size: int) -> None:
         """Raises `ValueError` if `batch_size` is not in [1, N]."""
-        if not 1 <= batch_size <= len(self):
+        if not is_count(batch_size, 1, len(self)):
             raise ValueError(
                 f"batch_size does not fit the {self.name} split. Expected 1 to {len(self)}, the "
-                f"number of examples. Received {batch_size}."
+                f"number of examples. Received {batch_size!r}."
             )
 
     def dataset(self, batch_size: int, with_y: bool = False) -> tf.data.Dataset:

@@ -6,10 +6,13 @@ dtype of the network was.
 """
 
 import math
+from collections.abc import Iterable
 
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
+
+from tfp_vae.arguments import is_count
 
 tfd = tfp.distributions
 
@@ -56,14 +59,15 @@ class ConditionalDistribution(keras.Layer):
                 f"{type(self).__name__} needs a network. Expected a Keras layer or model. Received "
                 f"{network!r}."
             )
-        event_shape = tuple(int(size) for size in event_shape)
-        if not event_shape or any(size < 1 for size in event_shape):
+        sizes = event_shape if isinstance(event_shape, Iterable) else ()
+        sizes = tuple(sizes)
+        if not sizes or not all(is_count(size) for size in sizes):
             raise ValueError(
                 f"{type(self).__name__} got an impossible event shape. Expected at least one axis, "
-                f"each of size >= 1. Received {event_shape}."
+                f"each of size >= 1. Received {event_shape!r}."
             )
         self.network = network
-        self.event_shape = event_shape
+        self.event_shape = tuple(int(size) for size in sizes)
 
     @property
     def output_size(self) -> int:

@@ -1,10 +1,9 @@
 """Decoders: the likelihood p(x|z), a distribution over examples given a latent."""
 
-import numbers
-
 import keras
 import tensorflow as tf
 
+from tfp_vae.arguments import is_number
 from tfp_vae.data import Kind
 from tfp_vae.data.kinds import BINARY, GREY_LEVELS
 from tfp_vae.distributions.base import (
@@ -146,17 +145,16 @@ class Normal(Decoder):
         **kwargs,
     ):
         super().__init__(network, event_shape, **kwargs)
-        is_number = isinstance(scale, numbers.Real) and not isinstance(scale, bool)
-        if not (scale in ("shared", "per_pixel") or (is_number and 0 < scale < float("inf"))):
+        if scale not in ("shared", "per_pixel") and not is_number(scale, above=0):
             raise ValueError(
                 "Unknown scale. Expected 'shared', 'per_pixel' or a number > 0. Received "
                 f"{scale!r}."
             )
-        if not scale_floor > 0:
+        if not is_number(scale_floor, above=0):
             raise ValueError(
-                f"scale_floor must be positive. Expected a number > 0. Received {scale_floor}."
+                f"scale_floor must be positive. Expected a number > 0. Received {scale_floor!r}."
             )
-        self.scale = float(scale) if is_number else scale
+        self.scale = scale if isinstance(scale, str) else float(scale)
         self.scale_floor = scale_floor
         self.parameters_per_event = 2 if scale == "per_pixel" else 1
 

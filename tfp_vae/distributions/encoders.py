@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfp_vae.arguments import is_count
 from tfp_vae.distributions.base import ConditionalDistribution, positive, registered, tfd
 
 
@@ -16,9 +17,9 @@ class Encoder(ConditionalDistribution):
     """
 
     def __init__(self, network: keras.Layer, latent_dim: int, **kwargs):
-        if int(latent_dim) != latent_dim or latent_dim < 1:
+        if not is_count(latent_dim):
             raise ValueError(
-                f"latent_dim must be positive. Expected an integer >= 1. Received {latent_dim}."
+                f"latent_dim must be positive. Expected an integer >= 1. Received {latent_dim!r}."
             )
         super().__init__(network, (latent_dim,), **kwargs)
         self.latent_dim = int(latent_dim)

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae.arguments import is_count, is_number
 from tfp_vae.data import Split
 from tfp_vae.distributions.base import inverse_positive, positive, tfd
 
@@ -65,8 +66,10 @@ class Categorical(Likelihood):
 
     def __init__(self, num_classes: int, **kwargs):
         super().__init__(**kwargs)
-        if int(num_classes) != num_classes or num_classes < 2:
-            raise ValueError(f"Too few classes. Expected num_classes >= 2. Received {num_classes}.")
+        if not is_count(num_classes, 2):
+            raise ValueError(
+                f"Too few classes. Expected num_classes >= 2. Received {num_classes!r}."
+            )
         self.num_classes = self.num_features = int(num_classes)
         self.built = True
 
@@ -120,8 +123,7 @@ class Normal(Likelihood):
 
     def __init__(self, scale: "str | float" = "shared", **kwargs):
         super().__init__(**kwargs)
-        fixed = isinstance(scale, int | float) and not isinstance(scale, bool)
-        if scale not in ("shared", "per_example") and not (fixed and 0 < scale < math.inf):
+        if scale not in ("shared", "per_example") and not is_number(scale, above=0):
             raise ValueError(
                 "Unknown scale. Expected 'shared', 'per_example' or a number > 0. Received "
                 f"{scale!r}."

@@ -6,6 +6,7 @@ A prior p(z|c) of a conditional model is called with the condition.
 import keras
 import tensorflow as tf
 
+from tfp_vae.arguments import is_count
 from tfp_vae.distributions.base import inverse_positive, positive, registered, tfd
 from tfp_vae.distributions.encoders import Gaussian
 
@@ -18,9 +19,9 @@ class Prior(keras.Layer):
 
     def __init__(self, latent_dim: int, **kwargs):
         super().__init__(**kwargs)
-        if int(latent_dim) != latent_dim or latent_dim < 1:
+        if not is_count(latent_dim):
             raise ValueError(
-                f"latent_dim must be positive. Expected an integer >= 1. Received {latent_dim}."
+                f"latent_dim must be positive. Expected an integer >= 1. Received {latent_dim!r}."
             )
         self.latent_dim = int(latent_dim)
 
@@ -88,9 +89,9 @@ class ClassNormal(ConditionalPrior):
 
     def __init__(self, latent_dim: int, num_classes: int, learned_scale: bool = True, **kwargs):
         super().__init__(latent_dim, **kwargs)
-        if int(num_classes) != num_classes or num_classes < 1:
+        if not is_count(num_classes):
             raise ValueError(
-                f"num_classes must be positive. Expected an integer >= 1. Received {num_classes}."
+                f"num_classes must be positive. Expected an integer >= 1. Received {num_classes!r}."
             )
         self.num_classes, self.learned_scale = int(num_classes), bool(learned_scale)
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfp_vae.arguments import is_number
 from tfp_vae.evaluation import checks
 
 _EDGE_TOLERANCE = 1e-6  # float32 rounding does not move a probability over the edge of a bin
@@ -257,7 +258,7 @@ def apply_temperature(log_probs, temperature: float) -> np.ndarray:
     Raises:
         ValueError: if the temperature is not positive and finite.
     """
-    if not 0 < temperature < math.inf:
+    if not is_number(temperature, above=0):
         raise ValueError(
             f"The temperature is out of range. Expected a positive number. Received {temperature}."
         )

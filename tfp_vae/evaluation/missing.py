@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae.arguments import is_count
 from tfp_vae.data import Split
 from tfp_vae.distributions.base import tfd
 from tfp_vae.distributions.draws import draw
@@ -116,7 +117,7 @@ def marginal(
         ("num_sweeps", num_sweeps, 0),
         ("batch_size", 1 if batch_size is None else batch_size, 1),
     ):
-        if int(value) != value or value < least:
+        if not is_count(value, least):
             raise ValueError(
                 f"Impossible {name}. Expected an integer >= {least}. Received {value}."
             )

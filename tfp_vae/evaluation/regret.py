@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae import objectives
+from tfp_vae.arguments import is_count, is_number
 from tfp_vae.data import Split
 from tfp_vae.distributions.draws import draw
 from tfp_vae.evaluation import checks
@@ -59,9 +60,9 @@ def likelihood_regret(
         ("num_elbo_samples", num_elbo_samples),
         ("batch_size", batch_size),
     ):
-        if int(value) != value or value < 1:
+        if not is_count(value):
             raise ValueError(f"Impossible {name}. Expected an integer >= 1. Received {value}.")
-    if not 0 < learning_rate < float("inf"):
+    if not is_number(learning_rate, above=0):
         raise ValueError(
             f"Impossible learning_rate. Expected a number > 0. Received {learning_rate}."
         )

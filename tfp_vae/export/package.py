@@ -17,6 +17,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae.arguments import is_count
 from tfp_vae.data import Split
 from tfp_vae.export.latent import latent_signatures
 from tfp_vae.export.predictors import predictor_signatures
@@ -86,7 +87,7 @@ def signatures_of(predictor, num_samples: int) -> "tuple[Signature, ...]":
     Raises:
         ValueError: for anything else, an S below 1, or a model that no signature fits.
     """
-    if int(num_samples) != num_samples or num_samples < 1:
+    if not is_count(num_samples):
         raise ValueError(
             f"num_samples must be positive. Expected an integer >= 1. Received {num_samples}."
         )

@@ -17,6 +17,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_vae import networks
+from tfp_vae.arguments import is_count, is_number
 from tfp_vae.distributions.base import inverse_positive, positive, tfd
 from tfp_vae.layers import noise as noise_sources
 from tfp_vae.layers import priors
@@ -73,8 +74,8 @@ class BayesianLayer(keras.Layer):
     ):
         super().__init__(**kwargs)
         _check_count("units", units)
-        is_rank = isinstance(covariance, int) and not isinstance(covariance, bool)
-        if covariance not in ("diagonal", "full") and not (is_rank and covariance >= 1):
+        is_rank = isinstance(covariance, int) and is_count(covariance)
+        if covariance not in ("diagonal", "full") and not is_rank:
             raise ValueError(
                 "Unknown covariance. Expected 'diagonal', 'full' or an integer rank >= 1. Received "
                 f"{covariance!r}."
@@ -85,7 +86,7 @@ class BayesianLayer(keras.Layer):
                 f"covariance='diagonal', or a ...Reparameterization layer. Received {covariance!r}."
             )
         for name, value in (("initial_scale", initial_scale), ("kl_weight", kl_weight)):
-            if value is not None and not 0 < value < math.inf:
+            if value is not None and not is_number(value, above=0):
                 raise ValueError(f"Impossible {name}. Expected a number > 0. Received {value!r}.")
         if bayesian_bias and not use_bias:
             raise ValueError(
@@ -93,14 +94,18 @@ class BayesianLayer(keras.Layer):
                 "bayesian_bias=True. Received use_bias=False."
             )
         self.units = int(units)
-        self.activation = keras.activations.get(activation)
+        self.activation = _named("activation", keras.activations.get, activation)
         self.use_bias, self.bayesian_bias = bool(use_bias), bool(bayesian_bias)
         self.weight_prior = priors.get(prior)
         self.covariance = covariance
         self.initial_scale = float(initial_scale)
         name = getattr(self.activation, "__name__", None)
         default = networks.initializer(name)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer or default)
+        self.kernel_initializer = _named(
+            "kernel_initializer", keras.initializers.get, kernel_initializer or default
+        )
+        if seed is not None and not is_count(seed, 0):
+            raise ValueError(f"Unusable seed. Expected an integer in [0, 2^31). Received {seed!r}.")
         self.kl_weight = kl_weight
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
@@ -127,6 +132,11 @@ class BayesianLayer(keras.Layer):
         self.fan_in = math.prod(self._kernel_shape[:-1])
         rows = self.fan_in + self.bayesian_bias
         count = rows * self.units
+        if isinstance(self.covariance, int) and self.covariance > count:
+            raise ValueError(
+                f"The covariance of {self.name} has too high a rank. Expected at most {count}, the "
+                f"number of its weights. Received {self.covariance}."
+            )
         if self.covariance != "diagonal" and count > MAX_JOINT:
             raise ValueError(
                 f"{self.name} is too large for covariances between its weights. Expected at most "
@@ -344,6 +354,17 @@ class Flipout(BayesianLayer):
         return self.affine(inputs, normal.loc) + perturbed
 
 
+def _named(name: str, get, value):
+    """Returns what Keras finds for `value`."""
+    try:
+        return get(value)
+    except (ValueError, TypeError):
+        raise ValueError(
+            f"Unknown {name}. Expected a name that Keras knows, or an object of Keras. Received "
+            f"{value!r}."
+        ) from None
+
+
 def _check_count(name: str, value) -> None:
-    if isinstance(value, bool) or int(value) != value or value < 1:
+    if not is_count(value):
         raise ValueError(f"Impossible {name}. Expected an integer >= 1. Received {value!r}.")

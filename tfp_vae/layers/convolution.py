@@ -2,6 +2,7 @@
 
 import keras
 
+from tfp_vae.arguments import is_count
 from tfp_vae.layers.base import (
     BayesianLayer,
     Flipout,
@@ -36,8 +37,8 @@ class _Convolution(BayesianLayer):
         self.padding = padding
 
     def _per_axis(self, name, value) -> "tuple[int, ...]":
-        sizes = (value,) * self.rank if isinstance(value, int) else tuple(value)
-        if len(sizes) != self.rank or any(int(s) != s or s < 1 for s in sizes):
+        sizes = tuple(value) if isinstance(value, list | tuple) else (value,) * self.rank
+        if len(sizes) != self.rank or not all(is_count(size) for size in sizes):
             raise ValueError(
                 f"Impossible {name}. Expected an integer >= 1 or {self.rank} of them. Received "
                 f"{value!r}."

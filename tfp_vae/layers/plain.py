@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae.arguments import is_number
 from tfp_vae.layers import noise as noise_sources
 from tfp_vae.layers.base import registered
 from tfp_vae.layers.noise import MEAN, SHARED
@@ -23,8 +24,8 @@ class MonteCarloDropout(keras.Layer):
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
-        if not 0 <= rate < 1:
-            raise ValueError(f"Impossible rate. Expected 0 <= rate < 1. Received {rate}.")
+        if not (is_number(rate, 0) and rate < 1):
+            raise ValueError(f"Impossible rate. Expected 0 <= rate < 1. Received {rate!r}.")
         self.rate, self.seed = float(rate), seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.built = True
@@ -76,6 +77,12 @@ class Standardize(keras.Layer):
         x = np.asarray(x, np.float64)
         if not self.built:
             self.build(x.shape)
+        if x.shape[-1:] != tuple(self.mean.shape):
+            raise ValueError(
+                f"{self.name} cannot take its statistics from the data. Expected examples with "
+                f"{self.mean.shape[0]} features, as its inputs have: it belongs in front of all "
+                f"other layers. Received examples of shape {x.shape[1:]}."
+            )
         axes = tuple(range(x.ndim - 1))
         self.mean.assign(x.mean(axes))
         self.scale.assign(spread(x, axes))

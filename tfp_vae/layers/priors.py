@@ -9,6 +9,7 @@ import math
 import keras
 import tensorflow as tf
 
+from tfp_vae.arguments import is_number
 from tfp_vae.distributions.base import inverse_positive, positive, tfd
 
 registered = keras.saving.register_keras_serializable(package="tfp_vae.weight_priors")
@@ -27,7 +28,7 @@ class WeightPrior(keras.Layer):
 
     def __init__(self, scale: "float | str" = 1.0, learned: bool = False, **kwargs):
         super().__init__(**kwargs)
-        if scale != "fan_in" and not (isinstance(scale, int | float) and 0 < scale < math.inf):
+        if scale != "fan_in" and not is_number(scale, above=0):
             raise ValueError(
                 f"Impossible prior scale. Expected a number > 0 or 'fan_in'. Received {scale!r}."
             )
@@ -92,8 +93,8 @@ class ScaleMixture(WeightPrior):
     def __init__(self, scale=1.0, ratio=0.0025, weight=0.5, learned=False, **kwargs):
         super().__init__(scale, learned, **kwargs)
         for name, value in (("ratio", ratio), ("weight", weight)):
-            if not 0 < value < 1:
-                raise ValueError(f"Impossible {name}. Expected 0 < {name} < 1. Received {value}.")
+            if not (is_number(value, above=0) and value < 1):
+                raise ValueError(f"Impossible {name}. Expected 0 < {name} < 1. Received {value!r}.")
         self.ratio, self.weight = float(ratio), float(weight)
 
     def elementwise(self, scale):
@@ -121,8 +122,8 @@ class StudentT(WeightPrior):
 
     def __init__(self, scale=1.0, df=3.0, learned=False, **kwargs):
         super().__init__(scale, learned, **kwargs)
-        if not df > 0:
-            raise ValueError(f"Impossible df. Expected a number > 0. Received {df}.")
+        if not is_number(df, above=0):
+            raise ValueError(f"Impossible df. Expected a number > 0. Received {df!r}.")
         self.df = float(df)
 
     def elementwise(self, scale):
@@ -168,7 +169,7 @@ def get(prior: "WeightPrior | float | str | dict") -> WeightPrior:
     Raises:
         ValueError: for anything else.
     """
-    if isinstance(prior, dict):
+    if isinstance(prior, dict) and "class_name" in prior:
         prior = keras.saving.deserialize_keras_object(prior)
     if isinstance(prior, WeightPrior):
         return prior

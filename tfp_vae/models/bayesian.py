@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfp_vae.arguments import is_count
 from tfp_vae.distributions.base import registered
 from tfp_vae.distributions.likelihoods import Likelihood
 from tfp_vae.layers import BayesianLayer, MonteCarloDropout, Standardize, priors
@@ -75,8 +76,8 @@ class BayesianNetwork(SupervisedModel):
             ("num_samples", num_samples),
             ("num_predictive_samples", num_predictive_samples),
         ):
-            if int(value) != value or value < 1:
-                raise ValueError(f"{name} must be positive. Expected >= 1. Received {value}.")
+            if not is_count(value):
+                raise ValueError(f"{name} must be positive. Expected >= 1. Received {value!r}.")
         if isinstance(weight_prior, priors.Horseshoe) or weight_prior == "horseshoe":
             raise ValueError(
                 "The horseshoe has a pole at 0, so that there is no maximum a posteriori. Expected "
@@ -113,6 +114,7 @@ class BayesianNetwork(SupervisedModel):
                 f"(B, {self.likelihood.num_features}), as {type(self.likelihood).__name__} needs. "
                 f"Received {tuple(features)}."
             )
+        self._check_standardizers()
         if not self.likelihood.built:
             self.likelihood.build(features)
         self.event_shape = input_shape[1:]
@@ -187,6 +189,17 @@ class BayesianNetwork(SupervisedModel):
     def _standardizers(self):
         layers = self._flatten_layers(include_self=False)
         return [layer for layer in layers if isinstance(layer, Standardize)]
+
+    def _check_standardizers(self):
+        # The statistics are those of the data, which no layer behind another one sees.
+        layers = self.network.layers if isinstance(self.network, keras.Sequential) else []
+        for before, layer in enumerate(layers):
+            if isinstance(layer, Standardize) and any(other.weights for other in layers[:before]):
+                raise ValueError(
+                    f"{layer.name} would standardize with the statistics of other values. Expected "
+                    f"Standardize in front of all layers with weights. Received it as number "
+                    f"{before + 1}."
+                )
 
     def units(self):
         """Returns the names of what takes units or moments from the data in `adapt`."""

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae.arguments import is_count
 from tfp_vae.data import Split
 from tfp_vae.distributions.base import ConditionalDistribution, registered, tfd
 from tfp_vae.distributions.priors import ConditionalPrior, Prior
@@ -64,11 +65,11 @@ class ConditionalVAE(VAE):
         **kwargs,
     ):
         size = condition_dim if num_classes is None else num_classes
-        if (num_classes is None) == (condition_dim is None) or int(size) != size or size < 1:
+        if (num_classes is None) == (condition_dim is None) or not is_count(size):
             raise ValueError(
                 "A condition is a class or a vector. Expected num_classes or condition_dim, one of "
-                f"them, an integer >= 1. Received num_classes={num_classes}, "
-                f"condition_dim={condition_dim}."
+                f"them, an integer >= 1. Received num_classes={num_classes!r}, "
+                f"condition_dim={condition_dim!r}."
             )
         if join not in JOINS:
             raise ValueError(

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae.arguments import is_count
 from tfp_vae.data import Split
 from tfp_vae.distributions.base import registered
 from tfp_vae.layers import BayesianLayer, MonteCarloDropout
@@ -67,8 +68,10 @@ class Ensemble(SupervisedModel):
     ):
         super().__init__(pattern.objective, seed, data_kind, num_data, **kwargs)
         for name, value in (("size", size), ("groups", 1 if groups is None else groups)):
-            if int(value) != value or value < 1:
-                raise ValueError(f"Impossible {name}. Expected an integer >= 1. Received {value}.")
+            if not is_count(value):
+                raise ValueError(
+                    f"Impossible {name}. Expected an integer >= 1. Received {value!r}."
+                )
         if groups is not None and pattern.likelihood.task == "classification":
             raise ValueError(
                 "Groups are for real targets. Expected groups=None for classes. Received "

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae.arguments import is_count, is_number
 from tfp_vae.data import Feed, Kind, Split, kinds
 from tfp_vae.models.loop import MOST_BYTES, Skipping
 
@@ -47,6 +48,7 @@ class Intake:
                 f"{type(x).__name__}."
             )
         x = np.asarray(x)
+        kinds.check_numbers(x, f"The {name}")
         kinds.check_finite(x, f"The {name} array")
         candidates = self.candidate_kinds()
         if self.data_kind is not None:
@@ -54,7 +56,9 @@ class Intake:
         is_bytes = x.dtype.kind in "iu" and x.size and 0 <= x.min() and x.max() <= 255
         if candidates == [Kind.REAL] or (candidates[0] is Kind.STATIC and kinds.is_zero_one(x)):
             is_bytes = False
-        x = x.astype(np.float32) / 255 if is_bytes else x.astype(np.float32)
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf, refused below
+            x = x.astype(np.float32) / 255 if is_bytes else x.astype(np.float32)
+        kinds.check_finite(x, f"The {name} array, as float32,")
         if not x.size:
             return Split(x, candidates[0], name=name)  # which says that it is empty
         fitting = [kind for kind in candidates if not kinds.violation(x, kind)]
@@ -96,9 +100,18 @@ class Intake:
         if isinstance(x, np.ndarray | tf.Tensor):
             split = self.as_split(x, name, y)
             return split.values(), split.y if self.supervised else y
+        if x is None or isinstance(x, str | bytes | list | tuple | dict):
+            raise ValueError(
+                f"The {name} data cannot be used. Expected a Split, an array (N, ...), a "
+                f"tf.data.Dataset, a PyDataset or a generator. Received {type(x).__name__}."
+            )
         batches = []
         if isinstance(x, tf.data.Dataset):
             batches = list(x.take(1))
+            if not batches:
+                raise ValueError(
+                    f"The {name} dataset is empty. Expected at least one batch. Received none."
+                )
         elif isinstance(x, keras.utils.PyDataset):
             batches = [x[0]]
         for batch in batches:
@@ -117,6 +130,40 @@ class Intake:
             targets = np.asarray(parts[1]) if self.supervised else None
             self.as_split(np.asarray(parts[0]), f"first {name} batch of the dataset:", targets)
         return x, y
+
+    def check_options(self, x, batch_size, options: dict) -> None:
+        """Raises `ValueError` for arguments of `fit` that do not fit each other or the data `x`."""
+        if batch_size is not None and not is_count(batch_size):
+            raise ValueError(
+                f"Impossible batch_size. Expected an integer >= 1. Received {batch_size!r}."
+            )
+        share, weight = options.get("validation_split"), options.get("sample_weight")
+        if share is not None and not (is_number(share, 0) and share < 1):
+            raise ValueError(
+                f"Impossible validation_split. Expected 0 <= share < 1. Received {share!r}."
+            )
+        is_array = isinstance(x, np.ndarray | tf.Tensor)
+        if not is_array and (share or weight is not None):
+            raise ValueError(
+                "sample_weight and validation_split go with arrays. Expected neither, or an array "
+                f"(N, ...). Received one of them with {type(x).__name__}."
+            )
+        count = len(x) if is_array and x.ndim else 0
+        if is_array and share and not 0 < int(count * (1 - share)) < count:
+            raise ValueError(
+                f"validation_split leaves nothing. Expected examples on both sides of the cut. "
+                f"Received {share} with {count} examples."
+            )
+        if weight is not None:
+            weight = np.asarray(weight)
+            kinds.check_numbers(weight, "The sample_weight")
+            kinds.check_finite(weight, "The sample_weight")
+            if weight.shape != (count,) or (weight < 0).any():
+                raise ValueError(
+                    f"The sample weights do not fit the examples. Expected numbers >= 0 of shape "
+                    f"({count},). Received shape {weight.shape}"
+                    f"{' with numbers below 0' if (weight < 0).any() else ''}."
+                )
 
     def batches_per_epoch(self, split: Split, batch_size: int) -> int:
         """Returns the number of batches that `feed` has."""

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfp_vae.arguments import is_count
 from tfp_vae.data import Split
 from tfp_vae.models.bayesian import BayesianNetwork
 from tfp_vae.models.weights import WeightPosterior, WeightSamples
@@ -73,7 +74,7 @@ class NUTS(WeightPosterior):
         super().__init__(model)
         # A chain of one sample has no variance, which R-hat is made of.
         for name, value, least in (("num_chains", num_chains, 1), ("num_samples", num_samples, 2)):
-            if int(value) != value or value < least:
+            if not is_count(value, least):
                 raise ValueError(
                     f"Impossible {name}. Expected an integer >= {least}. Received {value}."
                 )

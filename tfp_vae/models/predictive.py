@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tfp_vae.arguments import is_count
 from tfp_vae.distributions.base import tfd
 from tfp_vae.models.memory import in_batches
 from tfp_vae.models.variational import VariationalModel
@@ -130,7 +131,7 @@ class Predictor:
         Raises:
             ValueError: if S < 1 or the model is no model of `x`.
         """
-        if int(num_samples) != num_samples or num_samples < 1:
+        if not is_count(num_samples):
             raise ValueError(
                 f"num_samples must be positive. Expected an integer >= 1. Received {num_samples}."
             )

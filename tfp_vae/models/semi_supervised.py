@@ -1,6 +1,5 @@
 """Semi-supervised learning with a conditional VAE: the model M2 of Kingma et al. (2014)."""
 
-import math
 from typing import NamedTuple
 
 import keras
@@ -8,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae import objectives
+from tfp_vae.arguments import is_number
 from tfp_vae.data import UNLABELLED, Feed, Split
 from tfp_vae.distributions.base import registered, tfd
 from tfp_vae.distributions.draws import draw
@@ -117,11 +117,11 @@ class M2(ConditionalVAE):
         labelled_share: float = 0.5,
         **kwargs,
     ):
-        if not (isinstance(alpha, int | float) and 0 <= alpha < math.inf):
+        if not is_number(alpha, 0):
             raise ValueError(f"Impossible alpha. Expected a number >= 0. Received {alpha!r}.")
-        if not 0 < labelled_share < 1:
+        if not (is_number(labelled_share, above=0) and labelled_share < 1):
             raise ValueError(
-                f"Impossible labelled_share. Expected 0 < share < 1. Received {labelled_share}."
+                f"Impossible labelled_share. Expected 0 < share < 1. Received {labelled_share!r}."
             )
         self.classifier = classifier
         self.alpha, self.labelled_share = float(alpha), float(labelled_share)

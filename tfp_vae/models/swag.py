@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae.arguments import is_count
 from tfp_vae.data import Split
 from tfp_vae.models.bayesian import BayesianNetwork
 from tfp_vae.models.weights import WeightPosterior
@@ -25,7 +26,7 @@ class SWAG(WeightPosterior):
 
     def __init__(self, model: BayesianNetwork, rank: int = 20):
         super().__init__(model)
-        if int(rank) != rank or rank < 2:
+        if not is_count(rank, 2):
             raise ValueError(f"Impossible rank. Expected an integer >= 2. Received {rank}.")
         self.rank = int(rank)
         self.mean = self.scale = self.deviations = None

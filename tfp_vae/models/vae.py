@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae import objectives
+from tfp_vae.arguments import is_count
 from tfp_vae.data import Split
 from tfp_vae.distributions.base import ConditionalDistribution, registered, tfd
 from tfp_vae.distributions.draws import draw
@@ -118,9 +119,9 @@ class VAE(VariationalModel):
         **kwargs,
     ):
         super().__init__(objective, seed, data_kind, num_data, **kwargs)
-        if int(num_samples) != num_samples or num_samples < 1:
+        if not is_count(num_samples):
             raise ValueError(
-                f"num_samples must be positive. Expected an integer >= 1. Received {num_samples}."
+                f"num_samples must be positive. Expected an integer >= 1. Received {num_samples!r}."
             )
         if isinstance(prior, ConditionalPrior) and not self.conditional:
             raise ValueError(
@@ -233,7 +234,7 @@ class VAE(VariationalModel):
         Returns:
             {"z": [count, D], "mean": [count, ...], "sample": [count, ...]}.
         """
-        if int(count) != count or count < 1:
+        if not is_count(count):
             raise ValueError(f"Impossible count. Expected an integer >= 1. Received {count}.")
         key = self.caller_key(seed)
         prior = self.prior_of(given)
@@ -292,11 +293,11 @@ class VAE(VariationalModel):
         Raises:
             ValueError: if S < 1 or the model is no model of `x`.
         """
-        if int(num_samples) != num_samples or num_samples < 1:
+        if not is_count(num_samples):
             raise ValueError(
-                f"num_samples must be positive. Expected an integer >= 1. Received {num_samples}."
+                f"num_samples must be positive. Expected an integer >= 1. Received {num_samples!r}."
             )
-        if batch_size is not None and batch_size < 1:
+        if batch_size is not None and not is_count(batch_size):
             raise ValueError(f"Impossible batch_size. Expected at least 1. Received {batch_size}.")
         split = self.as_split(x).frozen()
         given = self.given_of(split)

@@ -14,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae import objectives
-from tfp_vae.data import Kind, Split
+from tfp_vae.arguments import is_count
+from tfp_vae.data import Kind, Split, kinds
 from tfp_vae.files import replacing
 from tfp_vae.layers import BayesianLayer
 from tfp_vae.layers.noise import ESTIMATOR, SHARED, FrozenNoise, Noise, use
@@ -52,15 +53,15 @@ class VariationalModel(Intake, Looping, keras.Model):
         self, objective=None, seed: int = 0, data_kind=None, num_data: int | None = None, **kwargs
     ):
         super().__init__(**kwargs)
-        if num_data is not None and (int(num_data) != num_data or num_data < 1):
+        if num_data is not None and not is_count(num_data, most=2**63):
             raise ValueError(
-                f"num_data must be positive. Expected an integer >= 1. Received {num_data}."
+                f"num_data must be positive. Expected an integer >= 1. Received {num_data!r}."
             )
-        if int(seed) != seed or not 0 <= seed < 2**31:
-            raise ValueError(f"Unusable seed. Expected an integer in [0, 2^31). Received {seed}.")
+        if not is_count(seed, 0):
+            raise ValueError(f"Unusable seed. Expected an integer in [0, 2^31). Received {seed!r}.")
         self.objective = objectives.ELBO() if objective is None else objective
         self.seed = int(seed)
-        self.data_kind = None if data_kind is None else Kind(data_kind)
+        self.data_kind = None if data_kind is None else kinds.of(data_kind)
         self.num_data = None if num_data is None else int(num_data)
         self.elbo_tracker = Bound("elbo")
         self.log_likelihood_tracker = keras.metrics.Mean("log_likelihood")
@@ -258,6 +259,7 @@ class VariationalModel(Intake, Looping, keras.Model):
             ValueError: before training, for data that the model is no model of.
         """
         self._check_compiled()
+        self.check_options(x, batch_size, kwargs if not isinstance(x, Split) else {})
         with self.distribute_strategy.scope():  # variables are made where they are shared
             arguments = self._prepared(
                 x, y, batch_size, epochs, verbose, callbacks, validation_data, kwargs

@@ -1,9 +1,8 @@
 """What a training is set up with: its rate, its steps per call, its stock callbacks."""
 
-import math
-
 import keras
 
+from tfp_vae.arguments import is_number
 from tfp_vae.data import Split
 
 SCHEDULES = ("constant", "cosine", "step")
@@ -27,8 +26,8 @@ def learning_rate(schedule: str, initial: float, steps: int):
     Raises:
         ValueError: for an unknown schedule or an impossible rate.
     """
-    if not 0 < initial < math.inf:
-        raise ValueError(f"Impossible learning rate. Expected a number > 0. Received {initial}.")
+    if not is_number(initial, above=0):
+        raise ValueError(f"Impossible learning rate. Expected a number > 0. Received {initial!r}.")
     if schedule == "constant":
         return initial
     if schedule == "cosine":

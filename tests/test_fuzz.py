@@ -1,0 +1,168 @@
+"""Random input: each case works, or one of our errors says what was wrong.
+
+A few cases of every property, the same ones in every run; `scripts/fuzz` runs thousands. Examples
+are what was found so.
+"""
+
+import hypothesis
+import pytest
+from fuzzing import models, outcomes, programs
+from fuzzing.files import CsvCase, FolderCase, NpzCase, SavedCase
+from fuzzing.models import Layer, NetworkCase, VAECase, Values
+from fuzzing.programs import FlagsCase
+from fuzzing.properties import PROPERTIES
+from hypothesis import given
+
+
+def few(cases):
+    return hypothesis.settings(
+        max_examples=cases,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        # Not made smaller: a case names what it changes of the defaults, and is small as it is.
+        phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+        suppress_health_check=[*hypothesis.HealthCheck],
+    )
+
+
+def works_or_is_refused(case):
+    outcomes.of(case.run)
+
+
+@few(12)
+@given(PROPERTIES["vaes"].cases)
+def test_a_vae_trains_a_step_or_says_why_not(case):
+    works_or_is_refused(case)
+
+
+@few(12)
+@given(PROPERTIES["networks"].cases)
+def test_a_bayesian_network_trains_a_step_or_says_why_not(case):
+    works_or_is_refused(case)
+
+
+@few(60)
+@given(PROPERTIES["npz_files"].cases)
+def test_an_npz_file_loads_or_its_fault_is_named(case):
+    works_or_is_refused(case)
+
+
+@few(100)
+@given(PROPERTIES["csv_files"].cases)
+def test_a_csv_file_loads_or_its_fault_is_named(case):
+    works_or_is_refused(case)
+
+
+@few(30)
+@given(PROPERTIES["image_folders"].cases)
+def test_a_folder_of_images_loads_or_its_fault_is_named(case):
+    works_or_is_refused(case)
+
+
+@few(60)
+@given(PROPERTIES["saved_models"].cases)
+def test_a_changed_model_file_loads_or_is_refused_and_runs_nothing(case):
+    works_or_is_refused(case)
+
+
+@pytest.mark.parametrize("name", programs.PROGRAMS)
+def test_a_program_trains_or_says_which_flag_is_wrong(name):
+    few(4)(given(PROPERTIES[f"flags_of_{name}"].cases)(works_or_is_refused))()
+
+
+def test_cases_that_should_work_do():
+    for case in (VAECase(), NetworkCase(), NpzCase(), CsvCase(), FolderCase(), SavedCase()):
+        assert outcomes.of(case.run) == outcomes.WORKED, case
+
+
+@pytest.mark.parametrize("name", programs.PROGRAMS)
+def test_a_program_gets_to_its_work_with_flags_that_fit(name):
+    places = {"uci": ("--data_dir=uci", "--sets=yacht"), "export": ("--run_dir=run",)}
+    places["generate"] = places["export"]
+    places["evaluate"] = ("--run_dir=run", "--dataset=data.npz")
+    places["export"] = places["evaluate"]
+    case = FlagsCase(name, places.get(name, ()))
+    assert outcomes.of(case.run) == outcomes.WORKED
+
+
+# What was found: each was another error than one of ours, or none.
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        # Numbers that are none, where a comparison or int() failed in the place of our check.
+        *(
+            VAECase(**{name: value})
+            for name in ("latent_dim", "num_samples", "seed", "num_data", "batch_size")
+            for value in ("two", models.NAN, models.INF, 2**70)
+        ),
+        VAECase(latent_dim=None),
+        VAECase(batch_size=1.5),
+        VAECase(beta=2**1100),
+        VAECase(beta=("cyclical", 3, "wide")),
+        VAECase(beta=("linear", None)),
+        VAECase(beta=("linear", 3, models.NAN, 1.0)),
+        VAECase(hidden=("two",)),
+        VAECase(hidden=3),
+        VAECase(event_shape=3),
+        VAECase(event_shape=("a",)),
+        VAECase(event_shape=(models.NAN,)),
+        VAECase(event_shape=None, network="conv"),
+        VAECase(decoder="normal", scale_floor="wide"),
+        VAECase(decoder="normal", scale_floor=models.INF),
+        VAECase(sort="m2", y=Values((5,), "labels"), labelled_share=None),
+        VAECase(sort="m2", y=Values((5,), "labels"), alpha=2**1100),
+        NetworkCase(given="two"),
+        NetworkCase(given=None),
+        NetworkCase(likelihood="normal", y=Values((5,), "real"), given=2**1100),
+        NetworkCase(members="two"),
+        NetworkCase(members=models.NAN),
+        NetworkCase(weight_prior={}),
+        NetworkCase(weight_prior=2**1100),
+        NetworkCase(layers=(Layer("MonteCarloDropout", "wide"),)),
+        NetworkCase(layers=(Layer(options=(("initial_scale", "wide"),)),)),
+        NetworkCase(layers=(Layer(options=(("covariance", 2**40),)),)),
+        NetworkCase(layers=(Layer(options=(("activation", "relux"),)),)),
+        NetworkCase(layers=(Layer(options=(("kernel_initializer", "nothing"),)),)),
+        NetworkCase(layers=(Layer(options=(("seed", "two"),)),)),
+        NetworkCase(layers=(Layer(options=(("prior", ("student_t", (("df", models.INF),))),)),)),
+        NetworkCase(layers=(Layer(options=(("prior", ("scale_mixture", (("ratio", "x"),))),)),)),
+        NetworkCase(
+            x=Values((5, 4, 4, 1)),
+            layers=(Layer("Conv2DReparameterization", 2, (("kernel_size", None),)),),
+        ),
+        # Values that are no numbers, or that float32 cannot hold.
+        *(
+            kind(x=Values((5, 3), content), form=form)
+            for kind in (VAECase, NetworkCase)
+            for form in ("array", "split")
+            for content in ("text", "complex", "objects")
+        ),
+        VAECase(x=Values((5, 3), "huge"), form="array", decoder="normal"),
+        NetworkCase(x=Values((5, 3), "huge"), form="array"),
+        VAECase(kind="grey"),
+        # Containers that Keras took for something else, and datasets without a batch.
+        *(
+            kind(form=form)
+            for kind in (VAECase, NetworkCase)
+            for form in ("list", "none", "text", "tuple", "empty_dataset")
+        ),
+        # Arguments of fit that do not fit the data.
+        VAECase(form="array", validation_split=-1),
+        VAECase(form="array", validation_split="half"),
+        VAECase(form="array", sample_weight=Values((4,), "unit")),
+        VAECase(form="array", sample_weight=Values((5,), "nan")),
+        VAECase(form="dataset", sample_weight=Values((5,), "unit")),
+        # Statistics that are those of other values.
+        NetworkCase(layers=(Layer("DenseFlipout", 2), Layer("Standardize"))),
+        NetworkCase(layers=(Layer("DenseFlipout", 3), Layer("Standardize"))),
+        # A name that the system refuses.
+        FlagsCase(arguments=("--run_dir=" + "é" * 300,)),
+        FlagsCase(arguments=("--dataset=" + "é" * 300 + ".csv",)),
+    ],
+    ids=repr,
+)
+def test_what_cannot_be_trained_is_refused(case):
+    assert outcomes.of(case.run) == outcomes.REFUSED

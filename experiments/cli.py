@@ -13,7 +13,7 @@ import tfp_vae as tv
 DATASET = flags.DEFINE_string(
     "dataset",
     "digits",
-    f"{', '.join(tv.data.NAMES)}, a folder of images, an .npz or a .csv file.",
+    f"{', '.join(tv.data.NAMES)}, a folder of images or TFRecords, an .npz or a .csv file.",
 )
 DATA_DIR = flags.DEFINE_string(
     "data_dir",

@@ -5,7 +5,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae.data import Feed, Kind, Split, kinds
-from tfp_vae.models.loop import MOST_BYTES
+from tfp_vae.data.feeds import MOST_BYTES
+from tfp_vae.data.streams import Stream
 
 DEFAULT_BATCH_SIZE = 128
 
@@ -129,12 +130,14 @@ class Intake:
     def stays_in_memory(self, split: Split) -> bool:
         """Returns whether `split` is trained on from memory and not through tf.data.
 
-        It is if it is no larger than `MOST_BYTES`, the model does not run eagerly, and no
+        It is if it is there and no larger than `MOST_BYTES`, the model does not run eagerly, and no
         `tf.distribute` strategy deals out the batches.
         """
         return self._why_not_in_memory(split) is None
 
     def _why_not_in_memory(self, split: Split) -> "str | None":
+        if isinstance(split.stored, Stream):
+            return f"the examples are read from {split.stored.num_files:,} files"
         if split.stored.nbytes > MOST_BYTES:
             return f"{split.stored.nbytes:,} bytes are more than {MOST_BYTES:,}"
         if self.run_eagerly:

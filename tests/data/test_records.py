@@ -146,7 +146,7 @@ def test_a_damaged_file_is_refused_by_name_and_place(tmp_path, file, damage):
     else:
         content, start = b"\x89PNG" * 100, 0
     file.write_bytes(content)
-    with refused(file, f"damaged at byte {start}."):
+    with refused(file, f"damaged: record at byte {start}."):
         Records([whole, file])
 
 

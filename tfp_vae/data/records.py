@@ -164,12 +164,28 @@ def _records(file: str):
                 yield start, record
                 start += _HEAD.size + len(record) + _TAIL
     except tf.errors.OpError as error:
-        reason = error.message.split(";")[0].split("[Op")[0].strip()
-        at = re.search(r"record at (\d+)", reason)
+        # "{{where}} corrupted record at 123; op"
+        reason = re.sub(r"\{\{.*?\}\}", "", error.message).split(";")[0].split("[Op")[0]
+        found = re.search(r"record at (\d+)", reason)
+        start = _start_of(file, start, int(found.group(1)) if found else start)
         raise ValueError(
-            f"{file} is damaged at byte {at.group(1) if at else start}. Expected whole TFRecords, "
-            f"not compressed. Received: {' '.join(reason.split())}"
+            f"{file} is damaged: record at byte {start}. Expected whole TFRecords, not compressed. "
+            f"Received: {' '.join(reason.split())}"
         ) from error
+
+
+def _start_of(file: str, start: int, place: int) -> int:
+    """Returns where the record begins that `place` lies in; those from `start` on are good."""
+    with open(file, "rb") as opened:
+        while True:
+            opened.seek(start)
+            head = opened.read(_HEAD.size)
+            if len(head) < _HEAD.size:
+                return start
+            end = start + _HEAD.size + _HEAD.unpack(head)[0] + _TAIL
+            if end > place:
+                return start
+            start = end
 
 
 def _features(record: bytes, name: str):

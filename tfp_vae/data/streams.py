@@ -59,12 +59,13 @@ class Stream:
         index = np.asarray(index)
         if index.dtype == np.bool_ and index.shape == (count,):
             return np.flatnonzero(index)
-        index = index.astype(np.int64, casting="same_kind") if index.size else np.arange(0)
-        wrong = (index < -count) | (index >= count)
-        if index.ndim != 1 or wrong.any():
+        if not index.size:
+            return np.arange(0)
+        is_integer = index.dtype.kind in "iu" and index.ndim == 1
+        if not is_integer or index.min() < -count or index.max() >= count:
             raise IndexError(
                 f"Impossible index. Expected a slice, a mask ({count},) or integers (n,) below "
-                f"{count}. Received shape {index.shape}, {index[wrong][:1]}."
+                f"{count}. Received {index.dtype} of shape {index.shape}: {index.ravel()[:3]}."
             )
         return np.where(index < 0, index + count, index)
 

@@ -14,7 +14,7 @@ from tfp_vae import training
 DATASET = flags.DEFINE_string(
     "dataset",
     "digits",
-    f"{', '.join(tv.data.NAMES)}, a folder of images, an .npz or a .csv file.",
+    f"{', '.join(tv.data.NAMES)}, a folder of images or TFRecords, an .npz or a .csv file.",
 )
 DATA_DIR = flags.DEFINE_string(
     "data_dir",

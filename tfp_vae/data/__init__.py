@@ -1,6 +1,7 @@
 """Data sets with a known size, shape and kind of values."""
 
 from tfp_vae.data import toys
+from tfp_vae.data.answers import UNLABELLED
 from tfp_vae.data.augmentation import augmented
 from tfp_vae.data.completion import QUADRANTS, completion, seen_quadrants
 from tfp_vae.data.feeds import Feed
@@ -10,7 +11,7 @@ from tfp_vae.data.labels import keep_labels
 from tfp_vae.data.masks import PATTERNS, observed_pixels
 from tfp_vae.data.shift import SHIFTS, shifted
 from tfp_vae.data.sources import NAMES, load
-from tfp_vae.data.splits import UNLABELLED, Data, Split
+from tfp_vae.data.splits import Data, Split
 from tfp_vae.data.tables import UCI_NAMES, uci
 
 __all__ = [

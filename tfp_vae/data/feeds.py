@@ -9,8 +9,10 @@ import tensorflow as tf
 from tfp_vae.arguments import is_count
 from tfp_vae.data.augmentation import augmented
 from tfp_vae.data.kinds import Kind
+from tfp_vae.data.streams import Stream
 from tfp_vae.randomness import current_part, fold_in, uniform
 
+MOST_BYTES = 2**31  # of data that are kept in memory; larger ones go through tf.data
 _FEED = 2**29  # folded into the seed, which a model that learns from the batches folds others into
 
 
@@ -31,10 +33,12 @@ class Feed:
 
     Attributes:
         num_batches: of one pass.
+        ahead: how many batches tf.data makes ahead of the one that is asked for.
         short: examples of its last batch if those are fewer than in the others, else 0.
         compiles: whether XLA can compile `batch` with a `size`.
         arrays: the tensors [N, ...] that batches are taken from, of examples as vectors; every
-            function gets them as its first argument, so that a graph need not hold them.
+            function gets them as its first argument, so that a graph need not hold them. Of a
+            `Stream` the first one has the numbers of the examples, by which they are read.
 
     Raises:
         ValueError: if `batch_size` is not in [1, N], or if `with_y` is asked of a split without
@@ -67,11 +71,18 @@ class Feed:
             )
         self.short = len(split) % batch_size // replicas * replicas
         self.num_batches = len(split) // batch_size + bool(self.short)
-        self.compiles = not self._augment  # no XLA kernel moves images
+        stored = split.stored
+        self._stream = stored if isinstance(stored, Stream) else None
+        # No XLA kernel moves images or reads files.
+        self.compiles = not self._augment and self._stream is None
+        self.ahead = 8 if self._stream is None else 2  # of images that may be large
         self._shape = split.shape
-        # Flat, since XLA vectorises the innermost axis: that of an image is its channels.
-        flat = tf.constant(split.stored.reshape(len(split), -1))
-        self.arrays = (flat, *([tf.constant(split.y)] if with_y else []))
+        if self._stream is not None:
+            first = tf.range(len(split))
+        else:
+            # Flat, since XLA vectorises the innermost axis: that of an image is its channels.
+            first = tf.constant(stored.reshape(len(split), -1))
+        self.arrays = (first, *([tf.constant(split.y)] if with_y else []))
 
     @property
     def signature(self) -> tuple:
@@ -119,6 +130,7 @@ class Feed:
             share = tf.shape(index)[0] // parts  # all parts are equal: see `short`
             index = index[part * share : (part + 1) * share]
         x, *rest = (tf.gather(array, index) for array in arrays)
+        x = x if self._stream is None else self._stream.batch(x)
         if x.dtype == tf.uint8:
             x = tf.cast(x, tf.float32) / 255.0
         step_key = fold_in(key, step)
@@ -154,4 +166,4 @@ class Feed:
 
         steps = tf.data.Dataset.range(1).flat_map(steps_of)
         steps = steps.apply(tf.data.experimental.assert_cardinality(self.num_batches))
-        return steps.map(to_batch, num_parallel_calls=2, deterministic=True).prefetch(8)
+        return steps.map(to_batch, num_parallel_calls=2, deterministic=True).prefetch(self.ahead)

@@ -10,6 +10,8 @@ import enum
 
 import numpy as np
 
+from tfp_vae.data.streams import blocks
+
 GREY_LEVELS = 256
 
 
@@ -74,7 +76,7 @@ def infer(values: np.ndarray) -> Kind:
 
 def is_zero_one(values: np.ndarray) -> bool:
     """Returns whether every value is 0 or 1."""
-    return bool(np.all((values == 0) | (values == 1)))
+    return all(np.all((block == 0) | (block == 1)) for block in blocks(values))
 
 
 def violation(values: np.ndarray, kind: Kind) -> str | None:

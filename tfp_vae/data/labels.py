@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tfp_vae.data.splits import UNLABELLED, Split
+from tfp_vae.data.answers import UNLABELLED
+from tfp_vae.data.splits import Split
 
 
 def keep_labels(split: Split, count: int, seed: int = 0) -> Split:

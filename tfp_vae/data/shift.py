@@ -54,7 +54,10 @@ def shifted(split: Split, name: str, level: int, seed: int = 0) -> Split:
             images = rng.random(images.shape, np.float32) < images
         return to_storage(images, is_bytes, split.kind)
 
-    return split.unfrozen().mapped(change, f"{split.name}, {name} {severity:g}").frozen()
+    grey = split.unfrozen()
+    if name == "noise" or split.kind is Kind.STATIC:
+        grey = grey.in_memory()  # one stream of numbers for all of it
+    return grey.mapped(change, f"{split.name}, {name} {severity:g}").frozen()
 
 
 def to_storage(images: np.ndarray, is_bytes: bool, kind: Kind) -> np.ndarray:

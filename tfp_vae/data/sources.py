@@ -10,26 +10,26 @@ import pathlib
 
 import numpy as np
 
-from tfp_vae.data import kinds, tables
+from tfp_vae.data import kinds, streams, tables
+from tfp_vae.data.folders import SPLIT_NAMES, read_folder
 from tfp_vae.data.kinds import Kind
 from tfp_vae.data.splits import Data, Split
 
 TFDS_NAMES = ("mnist", "fashion_mnist", "binarized_mnist")
 NAMES = ("digits", *tables.EMBEDDED_NAMES, *TFDS_NAMES, *tables.UCI_NAMES)
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 _SPLIT_SEED = 0
-_SPLIT_NAMES = ("train", "validation", "test")
 # What splits are together: as wide as the widest of them.
 _WIDTHS = (Kind.STATIC, Kind.UNIT_INTERVAL, Kind.EIGHT_BIT, Kind.REAL)
 # The forms of a source, and the arguments of `load` that go with some of them only.
 _ARRAY, _NAME, _UCI = "an array", "a named data set", "a uci/... data set"
-_FOLDER, _CSV, _NPZ = "a folder of images", "a .csv file", "an .npz file"
+_FOLDER, _CSV, _NPZ = "a folder of images or TFRecords", "a .csv file", "an .npz file"
 _WHERE = {
     "labels": (_ARRAY,),
     "targets": (_ARRAY,),
     "target": (_CSV,),
     "task": (_CSV, _NPZ),
     "split": (_UCI,),
+    "in_memory": (_FOLDER,),
 }
 
 
@@ -43,6 +43,7 @@ def load(
     target: str | None = None,
     task: str | None = None,
     split: int | None = None,
+    in_memory: bool | None = None,
 ) -> Data:
     """Loads a data set.
 
@@ -50,10 +51,11 @@ def load(
         source: one of `NAMES`: "digits" (1,797 8x8 digits inside scikit-learn, no download),
             "diabetes", "wine" and "breast_cancer" (tables inside scikit-learn), one of
             `TFDS_NAMES`, or one of `UCI_NAMES` (see `uci`). Or a folder of images (optionally with
-            `train`, `validation` and `test` folders, optionally with one folder per class), an
-            `.npz` file (`x_train`, `y_train`, `x_test`, ... or `x` and `y`), a `.csv` file (a
-            header, then numbers, which stay as they are), or an array [N, ...]. Integers in 0..255
-            in images, `.npz` files and arrays mean k/255.
+            `train`, `validation` and `test` folders, optionally with one folder per class) or of
+            TFRecords (see `folders.read_folder` and `records.Records`), an `.npz` file (`x_train`,
+            `y_train`, `x_test`, ... or `x` and `y`), a `.csv` file (a header, then numbers, which
+            stay as they are), or an array [N, ...]. Integers in 0..255 in images, `.npz` files and
+            arrays mean k/255.
         data_dir: folder of prepared tensorflow-datasets, or of the `.npz` files of UCI sets, which
             is only read. None means the TFDS default (`TFDS_DATA_DIR` in the environment moves it),
             or the cache of Keras for UCI sets; what is missing there is downloaded.
@@ -67,6 +69,8 @@ def load(
             values say: in a `.csv` file, text and integers with at most 20 different values are
             classes; in an `.npz` file, integers are. Classes in text are numbered in sorted order.
         split: which of the standard splits of a UCI set. None means 0.
+        in_memory: whether the images of a folder are read now and kept, or each time that they are
+            asked for. None means to keep up to `MOST_BYTES` (2 GiB) of decoded images.
 
     Returns:
         A `Data`. Without a test split in the source, 10 % of the examples (20 % of the named
@@ -78,6 +82,7 @@ def load(
     """
     form = _form(source)
     given = {"labels": labels, "targets": targets, "target": target, "task": task, "split": split}
+    given["in_memory"] = in_memory
     _check_arguments(form, source, given)
     name = {_ARRAY: "array", _NAME: source, _UCI: source}.get(form) or pathlib.Path(source).name
     if form == _ARRAY:
@@ -92,7 +97,7 @@ def load(
     elif source in tables.EMBEDDED_NAMES:
         raw, task = tables.embedded(source)
     else:
-        raw, task = _images_of(form, source, data_dir), tables.CLASSIFICATION
+        raw, task = _images_of(form, source, data_dir, in_memory), tables.CLASSIFICATION
     arrays = _numbers({part: values for part, (values, _) in raw.items()})
     is_table = form == _UCI or (form == _NAME and source in tables.EMBEDDED_NAMES)
     found = {part: Kind.REAL if is_table else kinds.infer(x) for part, x in arrays.items()}
@@ -108,7 +113,8 @@ def load(
     kind = _checked_kind(kind, native, name)
     splits = {}
     for part, values in arrays.items():
-        values = values * np.uint8(255) if values.dtype == np.uint8 and native.is_binary else values
+        if values.dtype == np.uint8 and native.is_binary:
+            values = streams.mapped(values, lambda values: values * np.uint8(255))
         y = {"targets" if task == tables.REGRESSION else "labels": raw[part][1]}
         splits[part] = Split(values, kind, name=part, **y)
     shapes = {part: made.shape for part, made in splits.items()}
@@ -144,7 +150,8 @@ def _form(source) -> str:
     if form is None or not os.path.isfile(path):
         raise FileNotFoundError(
             f"There is no data set {str(source)!r}. Expected one of {', '.join(NAMES)}, a folder "
-            f"of images, a .csv or an .npz file. Received {str(source)!r}, which is none."
+            f"of images or TFRecords, a .csv or an .npz file. Received {str(source)!r}, which is "
+            "none."
         )
     return form
 
@@ -172,9 +179,11 @@ def _check_arguments(form: str, source, given: dict) -> None:
         )
 
 
-def _images_of(form: str, source, data_dir: "str | pathlib.Path | None") -> tables.Raw:
+def _images_of(
+    form: str, source, data_dir: "str | pathlib.Path | None", in_memory: "bool | None"
+) -> tables.Raw:
     if form == _FOLDER:
-        return _folder(pathlib.Path(source))
+        return read_folder(pathlib.Path(source), in_memory)
     return _digits() if source == "digits" else _tfds(source, data_dir)
 
 
@@ -195,6 +204,8 @@ def _numbers(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
     What integers are is decided for all splits together: one scale for training and test.
     """
+    if isinstance(arrays["train"], streams.Stream):  # as the others: bytes, with channels
+        return {split: _channels(values, split, True) for split, values in arrays.items()}
     arrays = {split: np.asarray(values) for split, values in arrays.items()}
     for split, values in arrays.items():
         kinds.check_numbers(values, f"The {split}")
@@ -212,7 +223,7 @@ def _numbers(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def _channels(values: np.ndarray, split: str, is_grey: bool) -> np.ndarray:
     """Gives images their channel axis, [N, H, W] -> [N, H, W, 1], and refuses odd layouts."""
-    if values.dtype.kind in "iu":
+    if values.dtype.kind in "iu" and not isinstance(values, streams.Stream):
         values = values.astype(np.uint8 if is_grey else np.float32, copy=False)
     if values.ndim == 3:
         values = values[..., np.newaxis]
@@ -227,7 +238,7 @@ def _channels(values: np.ndarray, split: str, is_grey: bool) -> np.ndarray:
 def _cut(splits: dict[str, Split], name: str, test_share: float) -> dict[str, Split]:
     """Completes train, validation and test, cutting what is missing with a fixed seed."""
     splits = dict(splits)
-    missing = [split for split in _SPLIT_NAMES if split not in splits]
+    missing = [split for split in SPLIT_NAMES if split not in splits]
     if len(splits["train"]) <= len(missing):
         raise ValueError(
             f"{name} has too few examples to cut a {' and a '.join(missing)} split from. Expected "
@@ -272,7 +283,7 @@ def _tfds(name: str, data_dir: "str | pathlib.Path | None") -> tables.Raw:
         elif not builder.is_prepared():
             raise FileNotFoundError(f"no {builder.data_path}")
         splits = builder.as_dataset(batch_size=-1)
-        loaded = {split: tfds.as_numpy(splits[split]) for split in _SPLIT_NAMES if split in splits}
+        loaded = {split: tfds.as_numpy(splits[split]) for split in SPLIT_NAMES if split in splits}
     except Exception as error:  # TFDS raises a different type for each thing that can go wrong
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise FileNotFoundError(
@@ -285,7 +296,7 @@ def _tfds(name: str, data_dir: "str | pathlib.Path | None") -> tables.Raw:
 def _npz(path: pathlib.Path, task: str | None) -> tuple[tables.Raw, str]:
     arrays = tables.read_npz(path)
     raw: tables.Raw = {}
-    for split in _SPLIT_NAMES:
+    for split in SPLIT_NAMES:
         if f"x_{split}" in arrays:
             raw[split] = (arrays[f"x_{split}"], arrays.get(f"y_{split}"))
     if not raw and "x" in arrays:
@@ -311,67 +322,3 @@ def _npz(path: pathlib.Path, task: str | None) -> tuple[tables.Raw, str]:
             f"to say which. Received {received}."
         )
     return raw, task or (tables.REGRESSION if True in are_real else tables.CLASSIFICATION)
-
-
-def _folder(path: pathlib.Path) -> tables.Raw:
-    parts = {split: path / split for split in _SPLIT_NAMES if (path / split).is_dir()}
-    if parts and "train" not in parts:
-        raise ValueError(
-            f"{path} has no training images. Expected a folder train beside {', '.join(parts)}. "
-            f"Received none."
-        )
-    parts = parts or {"train": path}
-    names = {split: _image_names(part) for split, part in parts.items()}
-    classes = sorted({n.parts[0] for part in names.values() for n in part if len(n.parts) > 1})
-    return {split: _images(part, names[split], classes) for split, part in parts.items()}
-
-
-def _image_names(path: pathlib.Path) -> list[pathlib.Path]:
-    names = [f.relative_to(path) for f in path.rglob("*") if f.suffix.lower() in IMAGE_SUFFIXES]
-    names = sorted(n for n in names if not any(part.startswith(".") for part in n.parts))
-    if not names:
-        raise ValueError(
-            f"{path} holds no images. Expected files ending in {', '.join(IMAGE_SUFFIXES)}. "
-            f"Received a folder with none."
-        )
-    return names
-
-
-def _images(
-    path: pathlib.Path, names: list[pathlib.Path], classes: list[str]
-) -> tuple[np.ndarray, np.ndarray | None]:
-    images, labels = [], []
-    for name in names:
-        image = _image(path / name)
-        if images and image.shape != images[0].shape:
-            raise ValueError(
-                f"{path / name} differs from the other images. Expected shape {images[0].shape} "
-                f"(height, width, channels), as {names[0]} has. Received shape {image.shape}."
-            )
-        images.append(image)
-        if classes and len(name.parts) == 1:
-            raise ValueError(
-                f"{path / name} has no class. Expected every image in the folder of its class "
-                f"({', '.join(classes)}). Received an image beside these folders."
-            )
-        labels.append(classes.index(name.parts[0]) if classes else 0)
-    return np.stack(images), np.array(labels) if classes else None
-
-
-def _image(file: pathlib.Path) -> np.ndarray:
-    from PIL import Image
-
-    try:
-        with Image.open(file) as image:
-            image.load()
-            if image.mode.startswith(("I", "F")):
-                raise ValueError(f"16 or more bits per value (mode {image.mode})")
-            if image.mode in ("RGB", "RGBA"):
-                return np.asarray(image)
-            if image.mode in ("P", "CMYK", "YCbCr", "LA", "PA"):
-                return np.asarray(image.convert("RGB"))
-            return np.asarray(image.convert("L"))[..., np.newaxis]
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(
-            f"{file} could not be read. Expected a whole 8-bit image file. Received: {error}"
-        ) from error

@@ -1,9 +1,10 @@
 """A data set as models use it: three splits that know their size, shape and kind of values.
 
-Intensities are kept once, in the smallest form (uint8, or float32 where that is what came in). A
-`Feed` makes float32 batches of them inside a graph, batched before anything else is done. The order
-of the examples and the binarisation in training are pure functions of (seed, epoch, step), never of
-hidden iterator state: a run that starts at epoch 7 sees what the uninterrupted run saw.
+Intensities are kept once, in the smallest form (uint8, or float32 where that is what came in), or
+not at all: a `Stream` reads them from files when they are asked for. A `Feed` makes float32 batches
+of them inside a graph, batched before anything else is done. The order of the examples and the
+binarisation in training are pure functions of (seed, epoch, step), never of hidden iterator state:
+a run that starts at epoch 7 sees what the uninterrupted run saw.
 """
 
 import dataclasses
@@ -13,22 +14,21 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import is_count, is_number
-from tfp_vae.data import kinds
+from tfp_vae.data import kinds, streams
+from tfp_vae.data.answers import class_numbers, real_numbers
 from tfp_vae.data.feeds import Feed
 from tfp_vae.data.kinds import Kind
 
 # Frozen binarisations use their own fixed stream: the test images of "mnist, dynamic" are the same
 # for every model seed, because scores on different images do not compare.
 _FROZEN_SEED = 20131220
-UNLABELLED = -1  # the label of an example whose class is not known, as in scikit-learn
-_MOST_LABEL = np.iinfo(np.int32).max  # batches of labels are int32
 
 
 class Split:
     """The examples of one split.
 
     Args:
-        intensities: [N, ...] array. uint8 means k/255; floats are taken as they are.
+        intensities: [N, ...] array or `Stream`. uint8 means k/255; floats are taken as they are.
         kind: the kind of the values that models see.
         labels: [N] class numbers, integers from 0 on, or None.
         name: used in messages.
@@ -47,8 +47,9 @@ class Split:
     """
 
     def __init__(self, intensities, kind: Kind, labels=None, name: str = "data", targets=None):
-        intensities = np.asarray(intensities)
-        kinds.check_numbers(intensities, f"The {name}")
+        if not isinstance(intensities, streams.Stream):
+            intensities = np.asarray(intensities)
+            kinds.check_numbers(intensities, f"The {name}")
         if intensities.dtype == np.bool_:
             intensities = intensities.astype(np.uint8) * np.uint8(255)
         elif intensities.dtype != np.uint8:
@@ -62,8 +63,8 @@ class Split:
                 f"targets for regression. Received labels of shape {np.shape(labels)} and targets "
                 f"of shape {np.shape(targets)}."
             )
-        self.labels = None if labels is None else _integers(labels, name)
-        self.targets = None if targets is None else _reals(targets, name)
+        self.labels = None if labels is None else class_numbers(labels, name)
+        self.targets = None if targets is None else real_numbers(targets, name)
         self._intensities = intensities
         # Whether the intensities are the values: nothing is left to draw or to threshold.
         self._is_frozen = self.kind not in (Kind.DYNAMIC, Kind.THRESHOLD)
@@ -100,7 +101,11 @@ class Split:
         kinds.check_finite(values, f"The {self.name} split")
         if values.dtype == np.uint8 and self.kind is not Kind.STATIC:
             return  # k/255 fits every other kind
-        expected = kinds.violation(self.intensities(), self.kind)
+        for block in streams.blocks(values):
+            self._check_values(block)
+
+    def _check_values(self, values) -> None:
+        expected = kinds.violation(_intensities(values), self.kind)
         if expected:
             scale = 255 if values.dtype == np.uint8 else 1
             raise ValueError(
@@ -126,7 +131,7 @@ class Split:
         return self.targets if self.labels is None else self.labels.astype(np.int32)
 
     @property
-    def stored(self) -> np.ndarray:
+    def stored(self) -> "np.ndarray | streams.Stream":
         """The intensities as they are kept, [N, ...]: uint8 that mean k/255, or float32."""
         return self._intensities
 
@@ -141,7 +146,8 @@ class Split:
         sha = hashlib.sha256(
             f"{self.kind}{self._intensities.dtype}{self._intensities.shape}".encode()
         )
-        sha.update(np.ascontiguousarray(self._intensities))
+        for block in streams.blocks(self._intensities):
+            sha.update(np.ascontiguousarray(block))
         if self.labels is not None:
             sha.update(np.ascontiguousarray(self.labels))
         if self.targets is not None:
@@ -151,8 +157,7 @@ class Split:
 
     def intensities(self, index=slice(None)) -> np.ndarray:
         """Returns the float32 intensities (before any binarisation) of the examples at `index`."""
-        values = self._intensities[index]
-        return values.astype(np.float32) / 255 if values.dtype == np.uint8 else values
+        return _intensities(self._intensities[index])
 
     def values(self, index=slice(None)) -> np.ndarray:
         """Returns float32 values as a model sees them, [n, ...]; a dynamic split is drawn once."""
@@ -162,8 +167,12 @@ class Split:
         """Returns this split with its binary images fixed, the same ones at every call."""
         if self._is_frozen:
             return self
-        images = self.intensities() >= 0.5
-        if self.kind is Kind.DYNAMIC:
+        images, is_dynamic = self._intensities, self.kind is Kind.DYNAMIC
+        if isinstance(images, streams.Stream):
+            images = streams.Binarised(images, _FROZEN_SEED if is_dynamic else None)
+        elif not is_dynamic:
+            images = self.intensities() >= 0.5
+        else:
             noise = np.random.default_rng(_FROZEN_SEED).random(self._intensities.shape, np.float32)
             images = noise < self.intensities()
         split = Split(images, self.kind, self.labels, self.name, self.targets)
@@ -206,15 +215,25 @@ class Split:
 
         Args:
             function: what is stored [N, ...] (uint8 or float32) -> the same of another image; of a
-                frozen split both the binary images and the intensities before go through it.
+                frozen split both the binary images and the intensities before go through it. Those
+                of a `Stream` do so each time that they are read, and not all at once.
             name: of the new split.
         """
         return self._like(
-            function(self._intensities),
+            streams.mapped(self._intensities, function),
             self.labels,
             self.targets,
             name,
             lambda source: source.mapped(function, name),
+        )
+
+    def in_memory(self) -> "Split":
+        """Returns this split with all that lies in files read."""
+        return self._like(
+            self._intensities[:],
+            self.labels,
+            self.targets,
+            source=lambda source: source.in_memory(),
         )
 
     def take(self, count: int) -> "Split":
@@ -226,7 +245,7 @@ class Split:
         labels = None if self.labels is None else self.labels[index]
         targets = None if self.targets is None else self.targets[index]
         return self._like(
-            self._intensities[index],
+            streams.selected(self._intensities, index),
             labels,
             targets,
             name,
@@ -310,41 +329,8 @@ class Split:
         return Feed(self, batch_size, seed, with_y).dataset(epoch)
 
 
-def _integers(labels, name: str) -> np.ndarray:
-    labels = np.asarray(labels)
-    if labels.dtype.kind not in "biu":
-        raise ValueError(
-            f"The {name} labels are no class numbers. Expected integers. Received dtype "
-            f"{labels.dtype}."
-        )
-    wrong = (labels < UNLABELLED) | (labels > _MOST_LABEL)
-    if wrong.any():
-        index = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise ValueError(
-            f"The {name} labels are no class numbers. Expected integers from 0 to {_MOST_LABEL}, "
-            f"or {UNLABELLED} for none. "
-            f"Received {labels[index]} at index {index}."
-        )
-    return labels.astype(np.int64)
-
-
-def _reals(targets, name: str) -> np.ndarray:
-    targets = np.asarray(targets)
-    if targets.dtype.kind not in "biuf":
-        raise ValueError(
-            f"The {name} targets are not numbers. Expected real numbers. Received dtype "
-            f"{targets.dtype}."
-        )
-    kinds.check_finite(targets, f"The {name} target array")
-    with np.errstate(over="ignore"):
-        small = targets.astype(np.float32)
-    if not np.isfinite(small).all():
-        index = tuple(int(i) for i in np.argwhere(~np.isfinite(small))[0])
-        raise ValueError(
-            f"The {name} targets are too large. Expected numbers that float32 can hold; scale "
-            f"them. Received {targets[index]} at index {index}."
-        )
-    return small
+def _intensities(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.float32) / 255 if values.dtype == np.uint8 else values
 
 
 @dataclasses.dataclass(frozen=True)

@@ -154,8 +154,10 @@ def complexity_bits(split: Split) -> np.ndarray:
             "(N, H, W, 1, 3 or 4) of values in [0, 1]. Received examples of shape "
             f"{split.shape} and kind '{split.kind}'."
         )
-    images = np.round(split.values() * 255).astype(np.uint8)
-    lengths = [min(map(len, _codes(image, split.kind.is_binary))) for image in images]
+    split, lengths = split.frozen(), []
+    for start in range(0, len(split), 1000):
+        images = np.round(split.values(slice(start, start + 1000)) * 255).astype(np.uint8)
+        lengths += [min(map(len, _codes(image, split.kind.is_binary))) for image in images]
     return 8.0 * np.array(lengths)
 
 

@@ -6,7 +6,9 @@ import tensorflow as tf
 
 from tfp_vae.arguments import is_count, is_number
 from tfp_vae.data import Feed, Kind, Split, kinds
-from tfp_vae.models.loop import MOST_BYTES, Skipping
+from tfp_vae.data.feeds import MOST_BYTES
+from tfp_vae.data.streams import Stream
+from tfp_vae.models.loop import Skipping
 
 DEFAULT_BATCH_SIZE = 128
 
@@ -182,11 +184,13 @@ class Intake:
     def stays_in_memory(self, split: Split) -> bool:
         """Returns whether `split` is trained on from memory and not through tf.data.
 
-        It is if it is no larger than `MOST_BYTES` and the model does not run eagerly.
+        It is if it is there and no larger than `MOST_BYTES`, and the model does not run eagerly.
         """
         return self._why_not_in_memory(split) is None
 
     def _why_not_in_memory(self, split: Split) -> "str | None":
+        if isinstance(split.stored, Stream):
+            return f"the examples are read from {split.stored.num_files:,} files"
         if split.stored.nbytes > MOST_BYTES:
             return f"{split.stored.nbytes:,} bytes are more than {MOST_BYTES:,}"
         if self.run_eagerly:
@@ -230,6 +234,11 @@ class Intake:
                 self.train_function.begin(feed, position, per_epoch, self._taken_skip())
 
             return placeholder(None if endless else feed), feed, set_epoch
+        if isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            raise ValueError(
+                "Workers cannot share these batches. Expected data that stay in memory and no class "
+                f"weights. Received batches through tf.data ({self._why_not_in_memory(split)})."
+            )
         epoch = tf.Variable(before + initial, trainable=False, dtype=tf.int64)
         if endless:
             passes = tf.data.Dataset.counter(before + initial)

@@ -13,8 +13,6 @@ import tensorflow as tf
 from tfp_vae.data import Feed
 from tfp_vae.randomness import part
 
-MOST_BYTES = 2**31  # of data that are kept in memory as tensors; tf.data reads larger ones
-
 
 class Loop:
     """Runs the batches of a feed, as the train or test function of a Keras model.

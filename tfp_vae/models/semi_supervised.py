@@ -39,6 +39,7 @@ class MixedFeed(Feed):
     def __init__(self, others: Feed, labelled: Feed):
         self.others, self.labelled = others, labelled
         self.num_batches, self.replicas = others.num_batches, others.replicas
+        self.ahead = min(others.ahead, labelled.ahead)
         self.arrays = (*others.arrays, *labelled.arrays)
         sizes = [len(feed.arrays[0]) for feed in (others, labelled)]
         self._shares = [size / sum(sizes) for size in sizes]

@@ -16,6 +16,7 @@ import tensorflow as tf
 from tfp_vae import objectives
 from tfp_vae.arguments import is_count
 from tfp_vae.data import Kind, Split, kinds
+from tfp_vae.data.streams import own_errors
 from tfp_vae.files import replacing
 from tfp_vae.layers import BayesianLayer
 from tfp_vae.layers.noise import ESTIMATOR, SHARED, FrozenNoise, Noise, use
@@ -236,6 +237,7 @@ class VariationalModel(Intake, Looping, keras.Model):
         else:  # trained before: its units stay, N is that of the data at hand
             self.take_size(split)
 
+    @own_errors()
     def fit(
         self,
         x=None,
@@ -331,6 +333,7 @@ class VariationalModel(Intake, Looping, keras.Model):
                     f"distributions. Received {name}."
                 )
 
+    @own_errors()
     def evaluate(self, x=None, y=None, batch_size=None, *args, **kwargs):
         """Evaluates as `keras.Model.evaluate` does; `x` may also be a `Split`."""
         weighted = kwargs.get("sample_weight") is not None
@@ -350,6 +353,7 @@ class VariationalModel(Intake, Looping, keras.Model):
         finally:
             self.test_feed = None
 
+    @own_errors()
     def predict(self, x, batch_size=None, *args, **kwargs):
         """Predicts as `keras.Model.predict` does; `x` may also be a `Split`."""
         if isinstance(x, Split | np.ndarray | tf.Tensor):

@@ -1,0 +1,145 @@
+"""What a training from files costs in memory, and how fast it is, as the data grow.
+
+Each measurement is a process of its own, which makes files or trains on them; this one imports
+nothing large and asks them.
+"""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+SHAPE = (64, 64, 3)
+BYTES = 64 * 64 * 3  # of an image, decoded
+ROWS = 1000  # images made at a time
+BATCH_SIZE = 128
+
+
+def make(folder: pathlib.Path, form: str, count: int) -> None:
+    """Writes `count` images to `folder`, as TFRecords of raw bytes or as PNG files."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    for start in range(0, count, ROWS):
+        # Coarse noise, enlarged: as hard to compress as a photograph, roughly.
+        coarse = rng.integers(0, 256, (min(ROWS, count - start), 16, 16, 3), np.uint8)
+        images = coarse.repeat(4, axis=1).repeat(4, axis=2)
+        images = images // 2 + rng.integers(0, 8, images.shape, np.uint8)
+        write = _write_records if form == "TFRecords" else _write_images
+        write(folder, start, images)
+
+
+def _write_records(folder, start, images):
+    import tensorflow as tf
+
+    def feature(value):
+        if isinstance(value, bytes):
+            return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+
+    with tf.io.TFRecordWriter(str(folder / f"{start:07d}.tfrecord")) as writer:
+        for image in images:
+            values = {"image": image.tobytes(), "height": 64, "width": 64, "depth": 3}
+            features = tf.train.Features(feature={k: feature(v) for k, v in values.items()})
+            writer.write(tf.train.Example(features=features).SerializeToString())
+
+
+def _write_images(folder, start, images):
+    from PIL import Image
+
+    for number, image in enumerate(images, start):
+        Image.fromarray(image).save(folder / f"{number:07d}.png", compress_level=1)
+
+
+def train(folder: str, in_memory: bool) -> dict:
+    """Returns what one epoch on the files of `folder` costs, in MB and seconds."""
+    import keras
+
+    import tfp_vae as tv
+
+    keras.utils.set_random_seed(0)
+    row, started = {"imports_mb": peak()}, time.perf_counter()
+    data = tv.data.load(folder, kind="dynamic", in_memory=in_memory)
+    row |= {"load_s": time.perf_counter() - started, "load_mb": peak()}
+    vae = tv.VAE(
+        prior=tv.priors.StandardNormal(16),
+        encoder=tv.encoders.Gaussian(tv.networks.mlp([32]), 16),
+        decoder=tv.decoders.Bernoulli(tv.networks.mlp([32]), data.shape),
+    )
+    vae.compile(optimizer="adam")
+    started = time.perf_counter()
+    vae.fit(data.train, batch_size=BATCH_SIZE, epochs=1, verbose=0)
+    seconds = time.perf_counter() - started
+    row |= {"reading": vae.reading(data.train, BATCH_SIZE), "images": len(data.train)}
+    row |= {"fit_s": seconds, "images_per_s": len(data.train) / seconds, "fit_mb": peak()}
+    vae.evaluate(data.test, batch_size=BATCH_SIZE, verbose=0)
+    vae.elbo(data.test, num_samples=1)
+    return row | {"evaluation_mb": peak()}
+
+
+def peak() -> float:
+    """Returns the most memory that this process has had so far, resident, in MB."""
+    try:
+        # Not `ru_maxrss`, which starts at what the parent had.
+        status = pathlib.Path("/proc/self/status").read_text(encoding="ascii")
+        line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024 / 1e6
+    except FileNotFoundError:
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes on macOS
+
+
+def _ask(*arguments: str) -> str:
+    command = [sys.executable, __file__, *arguments]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def measure(form: str, megabytes: int, parent: "str | None") -> "list[dict]":
+    """Returns the rows of one size: trained on from files, and from memory."""
+    rows, count = [], megabytes * 10**6 // BYTES
+    with tempfile.TemporaryDirectory(dir=parent, prefix="streaming-") as folder:
+        _ask("--make", folder, form, str(count))
+        for held in ("files", "memory"):
+            row = json.loads(_ask("--train", folder, held).splitlines()[-1])
+            rows.append({"form": form, "data_mb": megabytes, "held": held, **row})
+            print(
+                f"| {form} | {megabytes} | {held} | {row['load_s']:.1f} | {row['load_mb']:.0f} | "
+                f"{row['fit_mb']:.0f} | {row['evaluation_mb']:.0f} | {row['images_per_s']:.0f} |",
+                flush=True,
+            )
+    return rows
+
+
+def main() -> None:
+    """Makes files, or trains on them, or measures."""
+    if sys.argv[1:2] == ["--make"]:
+        return make(pathlib.Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+    if sys.argv[1:2] == ["--train"]:
+        return print(json.dumps(train(sys.argv[2], sys.argv[3] == "memory")))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--records", default="50,200,800", help="sizes of TFRecords, MB")
+    parser.add_argument("--images", default="50,200", help="sizes of folders of PNG files, MB")
+    parser.add_argument("--folder", help="where the files are made for as long as they are needed")
+    parser.add_argument("--json", help="a file for the figures")
+    given = parser.parse_args()
+    print(
+        "| files | data, MB | read from | load, s | peak after load, MB | after an epoch, MB | "
+        "after evaluation, MB | images/s |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    rows = []
+    for form, sizes in (("TFRecords", given.records), ("PNG", given.images)):
+        for size in filter(None, sizes.split(",")):
+            rows += measure(form, int(size), given.folder)
+    text = json.dumps(rows, indent=2)
+    print(text)
+    if given.json:
+        pathlib.Path(given.json).write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""Models of data that lie in files: the same numbers as in memory, and no more at once."""
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import tfp_vae as tv
+from tfp_vae.data import Kind, Split
+from tfp_vae.data.streams import ImageFiles, Stream
+
+N = 22  # no multiple of the batch size: the last batch is a short one
+
+
+class Counting(Stream):
+    """An array that is read like a stream, and knows how much was read at once at most."""
+
+    def __init__(self, values):
+        super().__init__(values.shape, 7)
+        self._values, self.most = values, 0
+
+    def read(self, numbers):
+        self.most = max(self.most, len(numbers))
+        return self._values[numbers]
+
+
+def _grey(count=N):
+    return np.random.default_rng(0).integers(0, 256, (count, 4, 4, 1), np.uint8)
+
+
+def _fitted(split):
+    keras.utils.set_random_seed(0)
+    model = _vae()
+    model.compile(optimizer="adam")
+    history = model.fit(split, validation_data=split, batch_size=5, epochs=2, verbose=0)
+    return model, history.history
+
+
+def _vae():
+    return tv.VAE(
+        prior=tv.priors.StandardNormal(2),
+        encoder=tv.encoders.Gaussian(tv.networks.mlp([8]), 2),
+        decoder=tv.decoders.Bernoulli(tv.networks.mlp([8]), (4, 4, 1)),
+    )
+
+
+def _m2():
+    return tv.M2(
+        prior=tv.priors.StandardNormal(2),
+        encoder=tv.encoders.Gaussian(tv.networks.mlp([8]), 2),
+        decoder=tv.decoders.Bernoulli(tv.networks.mlp([8]), (4, 4, 1)),
+        classifier=keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)]),
+        num_classes=3,
+    )
+
+
+LABELS = np.where(np.arange(N) < 8, np.arange(N) % 3, tv.data.UNLABELLED)
+
+
+def test_training_and_evaluation_from_files_equal_those_from_memory():
+    stream = Counting(_grey())
+    memory, streamed = (Split(x, Kind.DYNAMIC).augmented(0.1) for x in (_grey(), stream))
+    model, history = _fitted(memory)
+    other, found = _fitted(streamed)
+    assert found == history
+    for one, same in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(same, one)
+    assert stream.most <= 5
+
+
+def test_batches_of_two_sorts_from_files_equal_those_from_memory():
+    memory, streamed = (Split(x, Kind.DYNAMIC, LABELS) for x in (_grey(), Counting(_grey())))
+    model = _m2()
+    batches = [model.feed(split, 5).dataset(1) for split in (memory, streamed)]
+    for one, same in zip(*batches, strict=True):
+        for part, other in zip(one, same, strict=True):
+            np.testing.assert_array_equal(other, part)
+
+
+def test_what_is_measured_on_files_is_what_is_measured_in_memory_batch_by_batch(make_vae):
+    vae, stream = make_vae(), Counting(_grey(40))
+    vae.compile()
+    memory, streamed = (Split(x, Kind.DYNAMIC) for x in (_grey(40), stream))
+    for measure in (
+        lambda split: vae.log_likelihood(split, 50, batch_size=8),
+        lambda split: vae.elbo(split, 50, batch_size=8),
+        lambda split: vae.evaluate(split, batch_size=8, verbose=0),
+        lambda split: vae.predict(split, batch_size=8, verbose=0),
+        lambda split: tv.evaluation.posterior_means(vae, split, batch_size=8),
+    ):
+        for one, same in zip(
+            keras.tree.flatten(measure(memory)), keras.tree.flatten(measure(streamed)), strict=True
+        ):
+            np.testing.assert_array_equal(same, one)
+        assert 0 < stream.most <= 8
+
+
+def test_a_network_predicts_from_files_what_it_predicts_from_memory():
+    stream = Counting(_grey())
+    memory, streamed = (Split(x, Kind.EIGHT_BIT, np.arange(N) % 3) for x in (_grey(), stream))
+    layers = [keras.layers.Flatten(), tv.layers.DenseReparameterization(3)]
+    network = tv.BayesianNetwork(keras.Sequential(layers), tv.likelihoods.Categorical(3))
+    one, same = (network.predictive(split, 3, batch_size=5).probs for split in (memory, streamed))
+    np.testing.assert_array_equal(same, one)
+    assert stream.most == 5
+
+
+def test_how_files_are_read_is_said(make_vae):
+    vae = make_vae()
+    vae.compile()
+    split = Split(Counting(_grey()), Kind.DYNAMIC)
+    assert vae.reading(split, 5) == ("batches through tf.data: the examples are read from 7 files")
+
+
+def test_a_file_that_is_damaged_ends_training_with_an_error_that_names_it(tmp_path, make_vae):
+    names = [f"{number}.png" for number in range(6)]
+    for name, image in zip(names, _grey(6)[..., 0], strict=True):
+        Image.fromarray(image).save(tmp_path / name)
+    content = (tmp_path / "4.png").read_bytes()
+    (tmp_path / "4.png").write_bytes(content[:-25])
+    split = Split(ImageFiles(tmp_path, names), Kind.DYNAMIC)
+    vae = make_vae()
+    vae.compile(optimizer="adam")
+    for use in (vae.fit, vae.evaluate, vae.predict):
+        with pytest.raises(
+            ValueError, match=r"^.*4\.png could not be read\. Expected.*Received.*$"
+        ):
+            use(split, batch_size=2, verbose=0)

@@ -1,0 +1,231 @@
+"""TFRecord files of images: read once for an index, then any example by its place in its file."""
+
+import array
+import os
+import pathlib
+import re
+import struct
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_vae.data.streams import Stream, decoded, image_shape
+
+RECORD_FILE = re.compile(r"\.tfrecords?(-\d+-of-\d+)?$", re.IGNORECASE)
+_IMAGE_KEYS = ("image", "image/encoded")
+_LABEL_KEYS = ("label", "image/class/label")
+_SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF")  # of images that are encoded
+_HEAD = struct.Struct("<QI")  # before each record: its length, and the check sum of that
+_TAIL = 4  # after it: its check sum
+_ROWS = 64  # records at a time of the first reading
+
+
+class Records(Stream):
+    """The images of TFRecord files of `tf.train.Example`, and their labels.
+
+    Making one reads every file once, with its check sums, and keeps 24 bytes per record: where it
+    is. An image is the feature "image" or "image/encoded", else the only feature of bytes: encoded
+    (PNG, JPEG, ...), or raw bytes [H, W, C] beside features "height", "width" and "depth" or
+    "channels", each also as "image/...". A label is an integer, the feature "label" or
+    "image/class/label".
+
+    Args:
+        files: one or more.
+
+    Attributes:
+        labels: int64 [N], or None if no record has one.
+
+    Raises:
+        ValueError: if a file is damaged, if a record holds no such image or one of another shape
+            than the first, or if some records have labels and others none. The message names the
+            file, the record and its place in bytes.
+    """
+
+    def __init__(self, files: "list[pathlib.Path]"):
+        self._files = [os.fspath(file) for file in files]
+        self._image_key = self._label_key = self._event_shape = None
+        self._is_raw = False
+        # Arrays, because three Python integers per record are as large as a small image.
+        place = [array.array("q") for _ in range(3)]
+        labels = array.array("q")
+        for number, file in enumerate(self._files):
+            for start, record in _records(file):
+                name = f"{file}, record at byte {start},"
+                self._look(record, name, labels, is_first=not place[0])
+                for column, value in zip(place, (number, start, len(record)), strict=True):
+                    column.append(value)
+        if not place[0]:
+            raise ValueError(
+                f"{self._files[0]} and the files beside it hold no examples. Expected at least "
+                f"one. Received {len(self._files)} empty files."
+            )
+        self._place = np.stack([np.frombuffer(column, np.int64) for column in place], axis=1)
+        self.labels = np.array(labels, np.int64) if self._label_key else None
+        super().__init__((len(self._place), *self._event_shape), len(self._files))
+
+    def _look(self, record, name, labels, is_first):
+        features = _features(record, name)
+        if is_first:
+            self._image_key = _image_key(features, name)
+            self._label_key = next((key for key in _LABEL_KEYS if key in features), None)
+            content = self._bytes(features, name)
+            has_shape = _raw_shape(features, content) is not None
+            self._is_raw = has_shape and not content.startswith(_SIGNATURES)
+        shape = self._shape(features, name)
+        if is_first:
+            self._event_shape = shape
+        self._check(shape, name)
+        found = next((key for key in _LABEL_KEYS if key in features), None)
+        label = features[found].int64_list.value if found else ()
+        if found != self._label_key or (found and len(label) != 1):
+            expected = "no label, as in the first record"
+            if self._label_key:
+                expected = f"one integer {self._label_key!r} in every record"
+            received = "none" if found is None else f"{found!r} with {len(label)} integers"
+            raise ValueError(f"{name} has a wrong label. Expected {expected}. Received {received}.")
+        labels.extend(label)
+
+    def _bytes(self, features, name):
+        values = features[self._image_key].bytes_list.value if self._image_key in features else ()
+        if len(values) != 1:
+            raise ValueError(
+                f"{name} has no image. Expected one value of bytes in {self._image_key!r}. "
+                f"Received {len(values)}; features {sorted(features)}."
+            )
+        return values[0]
+
+    def _shape(self, features, name):
+        content = self._bytes(features, name)
+        if not self._is_raw:
+            return image_shape(content, name)
+        shape = _raw_shape(features, content)
+        if shape is None:
+            raise ValueError(
+                f"{name} has a wrong size. Expected as many raw bytes as its height, width and "
+                f"depth say. Received {len(content)} bytes."
+            )
+        return shape
+
+    def _check(self, shape, name):
+        if shape != self._event_shape:
+            raise ValueError(
+                f"{name} differs from the other images. Expected shape {self._event_shape} "
+                f"(height, width, channels), as the first one has. Received shape {shape}."
+            )
+
+    def read(self, numbers):
+        """Returns images [n, H, W, C]."""
+        images = np.empty((len(numbers), *self.shape[1:]), np.uint8)
+        place = self._place[numbers]
+        for number in np.unique(place[:, 0]):
+            rows = np.flatnonzero(place[:, 0] == number)
+            file = self._files[number]
+            try:
+                with open(file, "rb", buffering=0) as opened:
+                    for row in rows:
+                        images[row] = self._image(opened, *place[row, 1:].tolist())
+            except OSError as error:
+                raise ValueError(
+                    f"{file} could not be read. Expected the file that was there. Received: {error}"
+                ) from error
+        return images
+
+    def _image(self, opened, start, length):
+        opened.seek(start)
+        content = opened.read(_HEAD.size + length)
+        name = f"{opened.name}, record at byte {start},"
+        if len(content) != _HEAD.size + length or _HEAD.unpack_from(content)[0] != length:
+            raise ValueError(
+                f"{name} is not what it was. Expected {length} bytes, as at the first reading. "
+                f"Received a file that was changed since."
+            )
+        features = _features(content[_HEAD.size :], name)
+        encoded = self._bytes(features, name)
+        if not self._is_raw:
+            image = decoded(encoded, name)
+            self._check(image.shape, name)
+            return image
+        self._check(self._shape(features, name), name)
+        return np.frombuffer(encoded, np.uint8).reshape(self._event_shape)
+
+
+def _records(file: str):
+    """Yields (place in bytes, content) of the records of a file, with their check sums looked at.
+
+    Raises:
+        ValueError: where the file is damaged.
+    """
+    start = 0
+    try:
+        # In blocks: one record at a time, most of the time would be tf.data's.
+        dataset = tf.data.TFRecordDataset(file, buffer_size=2**18).batch(_ROWS)
+        for block in dataset.as_numpy_iterator():
+            for record in block:
+                yield start, record
+                start += _HEAD.size + len(record) + _TAIL
+    except tf.errors.OpError as error:
+        # "{{where}} corrupted record at 123; op"
+        reason = re.sub(r"\{\{.*?\}\}", "", error.message).split(";")[0].split("[Op")[0]
+        found = re.search(r"record at (\d+)", reason)
+        start = _start_of(file, start, int(found.group(1)) if found else start)
+        raise ValueError(
+            f"{file} is damaged: record at byte {start}. Expected whole TFRecords, not compressed. "
+            f"Received: {' '.join(reason.split())}"
+        ) from error
+
+
+def _start_of(file: str, start: int, place: int) -> int:
+    """Returns where the record begins that `place` lies in; those from `start` on are good."""
+    with open(file, "rb") as opened:
+        while True:
+            opened.seek(start)
+            head = opened.read(_HEAD.size)
+            if len(head) < _HEAD.size:
+                return start
+            end = start + _HEAD.size + _HEAD.unpack(head)[0] + _TAIL
+            if end > place:
+                return start
+            start = end
+
+
+def _features(record: bytes, name: str):
+    """Returns the features of a `tf.train.Example`, a mapping."""
+    try:
+        return tf.train.Example.FromString(record).features.feature
+    except Exception as error:  # protobuf's own type, which it has moved between versions
+        raise ValueError(
+            f"{name} could not be read. Expected a tf.train.Example. Received {len(record)} bytes "
+            f"that are none."
+        ) from error
+
+
+def _image_key(features, name: str) -> str:
+    of_bytes = sorted(key for key in features if features[key].WhichOneof("kind") == "bytes_list")
+    known = [key for key in _IMAGE_KEYS if key in of_bytes] or of_bytes
+    if len(known) != 1 and known[:1] != list(_IMAGE_KEYS[:1]):
+        raise ValueError(
+            f"{name} has no feature that is known as the image. Expected "
+            f"{' or '.join(map(repr, _IMAGE_KEYS))}, or one feature of bytes alone. Received "
+            f"features of bytes {of_bytes} among {sorted(features)}."
+        )
+    return known[0]
+
+
+def _raw_shape(features, content: bytes) -> "tuple[int, int, int] | None":
+    """Returns the shape (H, W, C) of raw bytes, or None if none is known or fits them."""
+    height, width, depth = (
+        next(
+            (
+                int(features[key].int64_list.value[0])
+                for name in names
+                for key in (name, f"image/{name}")
+                if key in features and len(features[key].int64_list.value) == 1
+            ),
+            None,
+        )
+        for names in (("height",), ("width",), ("depth", "channels"))
+    )
+    if not height or not width or height < 0 or width < 0:
+        return None
+    depth = len(content) // (height * width) if depth is None else depth
+    return (height, width, depth) if height * width * depth == len(content) else None

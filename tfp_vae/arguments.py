@@ -6,7 +6,6 @@ say what was expected and no comparison fails in its place.
 
 import math
 import numbers
-import sys
 
 MOST = 2**31 - 1  # of anything that is counted: shapes are int32 in many places
 
@@ -15,10 +14,13 @@ def is_number(value, low: float = -math.inf, above: float = -math.inf) -> bool:
     """Returns whether `value` is a finite real number, at least `low` and more than `above`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return False
-    # Python's integers may be larger than any float.
-    return abs(value) <= sys.float_info.max and low <= value and value > above
+    try:
+        number = float(value)  # Python's integers may be larger than any float
+    except OverflowError:
+        return False
+    return math.isfinite(number) and low <= number and number > above
 
 
 def is_count(value, least: int = 1, most: int = MOST) -> bool:
     """Returns whether `value` is a whole number in [least, most], whatever its type."""
-    return is_number(value, least) and value <= most and int(value) == value
+    return is_number(value) and int(value) == value and least <= int(value) <= most

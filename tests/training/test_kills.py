@@ -66,25 +66,26 @@ def test_kills_at_random_moments_leave_the_result_as_it_would_have_been(kind, mo
         ) as server,
     ):
 
+        def answer():
+            line = server.stdout.readline()
+            while line and not (line.strip().isdigit() or line.startswith("over")):
+                line = server.stdout.readline()  # what the training says
+            assert line, (tmp_path / "stderr").read_text()[-3000:]
+            return line
+
         def start(name):
             (tmp_path / "begun").unlink(missing_ok=True)
             print(name, file=server.stdin, flush=True)
-            line = server.stdout.readline()
-            while not line.strip().isdigit():
-                line = server.stdout.readline()
-            return int(line)
+            return int(answer())
 
         def wait():
-            line = server.stdout.readline()
-            while not line.startswith("over"):
-                line = server.stdout.readline()
-            return int(line.split()[1])
+            return int(answer().split()[1])
 
         start("whole")
         assert wait() == 0, (tmp_path / "stderr").read_text()[-3000:]
         while not (tmp_path / "parts" / "done").exists():
             pid = start("parts")
-            while not (tmp_path / "begun").exists():
+            while not (tmp_path / "begun").exists() and os.path.exists(f"/proc/{pid}"):
                 time.sleep(0.01)
             if kills < KILLS // 2 + 1:
                 time.sleep(rng.uniform(0, 5))

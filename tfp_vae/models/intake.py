@@ -236,8 +236,9 @@ class Intake:
             return placeholder(None if endless else feed), feed, set_epoch
         if isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
             raise ValueError(
-                "Workers cannot share these batches. Expected data that stay in memory and no class "
-                f"weights. Received batches through tf.data ({self._why_not_in_memory(split)})."
+                "Workers cannot share these batches. Expected data that stay in memory and no "
+                "class weights. Received batches through tf.data "
+                f"({self._why_not_in_memory(split)})."
             )
         epoch = tf.Variable(before + initial, trainable=False, dtype=tf.int64)
         if endless:
@@ -263,9 +264,9 @@ class Intake:
 
 def placeholder(feed: "Feed | None") -> tf.data.Dataset:
     """Returns a dataset that tells Keras how many batches there are: those of a pass, or no end."""
-    count = tf.data.Dataset.counter() if feed is None else tf.data.Dataset.range(feed.num_batches)
     # A strategy wants batches, and to share them out; nobody reads these.
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    return count.map(lambda number: tf.fill([replicas], number)).with_options(options)
+    batch = tf.zeros([tf.distribute.get_strategy().num_replicas_in_sync])
+    count = None if feed is None else feed.num_batches
+    return tf.data.Dataset.from_tensors(batch).repeat(count).with_options(options)

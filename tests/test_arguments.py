@@ -8,7 +8,19 @@ import pytest
 
 from tfp_vae.arguments import MOST, is_count, is_number
 
-NO_NUMBERS = (None, "2", "", [2], (2,), {}, True, np.bool_(True), 2j, math.nan, object())
+NO_NUMBERS = (
+    None,
+    "2",
+    "",
+    [2],
+    (2,),
+    {},
+    True,
+    np.bool_(True),
+    2j,
+    math.nan,
+    pytest.param(object(), id="object"),
+)
 
 
 @pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)

@@ -38,7 +38,7 @@ PROGRAMS = {
     "generate": "tfp_vae.models.VAE.generate",
     "export": "tfp_vae.export.export",
 }
-_SHARED = ("training_flags", "vae_flags", "condition_flags", "bnn_flags", "runs")
+_SHARED = ("running_flags", "training_flags", "vae_flags", "condition_flags", "bnn_flags", "runs")
 # Drawn below: what they name must be there, and nothing is fetched.
 _PLACES = ("dataset", "data_dir", "run_dir")
 _ODD = ("", "two", "nan", "inf", "-1", "0", "1.5", "1e400", "9" * 30, "a,b", "1,,2", "é", "None")

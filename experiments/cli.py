@@ -47,7 +47,7 @@ def run(main: Callable[[], None]) -> None:
         )
         try:
             main()
-        except (ValueError, OSError, ImportError, ArithmeticError) as error:
+        except (ValueError, OSError, ImportError, ArithmeticError, MemoryError) as error:
             _fail(error)
         except training.Stopped as stopped:
             print(stopped)  # nothing is wrong: everything is saved
@@ -121,11 +121,6 @@ def key_flags() -> "dict[str, flags.Flag]":
         *flag_values.get_key_flags_for_module(__name__),
     ]
     return {flag.name: flag for flag in sorted(ours, key=lambda flag: flag.name)}
-
-
-def flag_values() -> dict:
-    """Returns the values of `key_flags`, JSON-ready."""
-    return {name: flag.value for name, flag in key_flags().items()}
 
 
 def flag_lines() -> str:

@@ -1,5 +1,6 @@
 """The flags of how a training runs: how it is saved as it goes on, and on which devices."""
 
+import atexit
 import contextlib
 import os
 import pathlib
@@ -48,15 +49,16 @@ def enter_strategy() -> None:
 def run_folder(overwrite: bool) -> report.RunFolder:
     """Returns the folder of the run, checked but not made."""
     if not training.is_chief():
-        return report.RunFolder(tempfile.mkdtemp())
-    return report.RunFolder(cli.RUN_DIR.value, overwrite, saves())
+        folder = tempfile.TemporaryDirectory()
+        atexit.register(folder.cleanup)
+        return report.RunFolder(folder.name)
+    return report.RunFolder(cli.RUN_DIR.value, overwrite, resumes=any(_distance()))
 
 
-def saves() -> bool:
-    """Returns whether the training is saved as it goes on."""
-    if _CHECKPOINT_EVERY.value is not None:
-        training.parse_every(_CHECKPOINT_EVERY.value)
-    return _CHECKPOINT_EVERY.value is not None
+def _distance() -> "tuple[int | None, float | None]":
+    """Returns the steps and the seconds between checkpoints: one of them, or none."""
+    text = _CHECKPOINT_EVERY.value
+    return (None, None) if text is None else training.parse_every(text)
 
 
 def steps_at_once() -> int:
@@ -64,16 +66,18 @@ def steps_at_once() -> int:
 
     They lie between calls.
     """
-    steps = training.parse_every(_CHECKPOINT_EVERY.value)[0] if saves() else None
+    steps, _ = _distance()
     return min(_MOST_STEPS, steps or _MOST_STEPS)
 
 
 def checkpoints(run: report.RunFolder, data: tv.data.Data) -> "training.Checkpoints | None":
     """Returns what saves the training, after a look at what is there to go on with."""
-    if not saves():
+    steps, seconds = _distance()
+    if not steps and not seconds:
         return None
-    steps, seconds = training.parse_every(_CHECKPOINT_EVERY.value)
-    configuration = {f"--{k}": v for k, v in cli.flag_values().items() if k not in _IMMATERIAL}
+    configuration = {
+        f"--{name}": flag.value for name, flag in cli.key_flags().items() if name not in _IMMATERIAL
+    }
     configuration |= {f"digest of {split}": digest for split, digest in data.digests.items()}
     folder = pathlib.Path(cli.RUN_DIR.value) / report.CHECKPOINTS  # all workers read there
     saved = training.Checkpoints(folder, steps, seconds, configuration=configuration)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tfp_vae as tv
+from tfp_vae.data.streams import Stream
 
 
 def pytest_addoption(parser):
@@ -48,6 +49,22 @@ def prepared():
         return folder
 
     return find
+
+
+@pytest.fixture(scope="session")
+def counting_stream():
+    """Returns a `Stream` of an array that knows how much was read at once at `most`."""
+
+    class Counting(Stream):
+        def __init__(self, values):
+            super().__init__(values.shape, 7)
+            self._values, self.most = values, 0
+
+        def read(self, numbers):
+            self.most = max(self.most, len(numbers))
+            return self._values[numbers]
+
+    return Counting
 
 
 @pytest.fixture

@@ -30,45 +30,20 @@ def works_or_is_refused(case):
     outcomes.of(case.run)
 
 
-@few(12)
-@given(PROPERTIES["vaes"].cases)
-def test_a_vae_trains_a_step_or_says_why_not(case):
-    works_or_is_refused(case)
+CASES = {
+    "vaes": 12,
+    "networks": 12,
+    "npz_files": 60,
+    "csv_files": 100,
+    "image_folders": 30,
+    "saved_models": 60,
+    **{f"flags_of_{name}": 4 for name in programs.PROGRAMS},
+}
 
 
-@few(12)
-@given(PROPERTIES["networks"].cases)
-def test_a_bayesian_network_trains_a_step_or_says_why_not(case):
-    works_or_is_refused(case)
-
-
-@few(60)
-@given(PROPERTIES["npz_files"].cases)
-def test_an_npz_file_loads_or_its_fault_is_named(case):
-    works_or_is_refused(case)
-
-
-@few(100)
-@given(PROPERTIES["csv_files"].cases)
-def test_a_csv_file_loads_or_its_fault_is_named(case):
-    works_or_is_refused(case)
-
-
-@few(30)
-@given(PROPERTIES["image_folders"].cases)
-def test_a_folder_of_images_loads_or_its_fault_is_named(case):
-    works_or_is_refused(case)
-
-
-@few(60)
-@given(PROPERTIES["saved_models"].cases)
-def test_a_changed_model_file_loads_or_is_refused_and_runs_nothing(case):
-    works_or_is_refused(case)
-
-
-@pytest.mark.parametrize("name", programs.PROGRAMS)
-def test_a_program_trains_or_says_which_flag_is_wrong(name):
-    few(4)(given(PROPERTIES[f"flags_of_{name}"].cases)(works_or_is_refused))()
+@pytest.mark.parametrize("name", CASES)
+def test_random_input_works_or_one_of_our_errors_says_what_was_wrong(name):
+    few(CASES[name])(given(PROPERTIES[name].cases)(works_or_is_refused))()
 
 
 def test_cases_that_should_work_do():

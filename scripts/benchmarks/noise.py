@@ -35,7 +35,7 @@ class OneDraw(Noise):
         parts = tf.split(randomness.normal([sum(sizes)], self.key), sizes)
         self._parts = [tf.reshape(p, shape) for p, shape in zip(parts, shapes, strict=True)]
 
-    def normal(self, layer, purpose, shape):
+    def normal(self, layer, purpose, shape, axis=None):
         """Returns the next part."""
         return self._parts.pop(0)
 
@@ -43,7 +43,7 @@ class OneDraw(Noise):
 class NoDraw(Noise):
     """Does all that noise is needed for, but draws none."""
 
-    def normal(self, layer, purpose, shape):
+    def normal(self, layer, purpose, shape, axis=None):
         """Returns ones."""
         return tf.ones(shape)
 

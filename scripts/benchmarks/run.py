@@ -18,7 +18,7 @@ import numpy as np
 from absl import flags
 from contestants import ITEMS, OURS, Contestant, Item
 from growth import growth_figure, measure_growth, measure_noise, measure_numbers, measure_start
-from precision import measure_precision, precision_table
+from precision import PRECISION_TABLE, measure_precision
 
 import tfp_vae as tv
 from experiments import cli
@@ -131,62 +131,76 @@ def measure(name: str, item: Item, data: dict, rounds: int) -> list[dict]:
     return rows
 
 
+# Of every item that is no race: its columns, and the cells of a row.
+TABLES = {
+    "R1": (
+        ("128 x 784 uniform numbers", "milliseconds"),
+        lambda row: (row["contestant"], f"{row['milliseconds']:.2f}"),
+    ),
+    "N1": (
+        ("estimator", "noise", "ms per step", "times as long by layer"),
+        lambda row: (
+            row["estimator"],
+            row["contestant"],
+            f"{row['milliseconds']:.2f}",
+            f"{row['ratio']:.3f}",
+        ),
+    ),
+    "S1": (
+        ("from the command on", "seconds"),
+        lambda row: (row["contestant"], f"{row['seconds']:.1f}"),
+    ),
+    "G1": (
+        ("grows", "to", "microseconds per image", "peak memory, GB"),
+        lambda row: (
+            row["grows"],
+            f"{row['value']:,}",
+            f"{row['microseconds']:.1f}",
+            f"{row['peak_bytes'] / 1e9:.2f}",
+        ),
+    ),
+    "P1": PRECISION_TABLE,
+}
+
+
 def table(rows: list[dict], top: float) -> str:
-    """Returns the rows as a Markdown table."""
-    lines = [
-        "| item | contestant | examples per second (quartiles) | ours is faster by | goal | "
-        "share of the machine | nats per example |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for row in rows:
-        if row["item"] not in ITEMS:
-            continue
+    """Returns the rows as Markdown tables."""
+
+    def raced(row):
         if "error" in row:
-            lines.append(f"| {row['item']} | {row['contestant']} | {row['error']} | | | | |")
-            continue
+            return row["contestant"], row["error"], "", "", "", ""
         low, high = row["spread"]
-        goal = "" if row["goal"] is None else f"{row['goal']:g}"
-        share = f"{row['gflops'] * 1e9 / top:.0%}" if row["gflops"] else ""
-        lines.append(
-            f"| {row['item']} | {row['contestant']} | {row['per_second']:,.0f} ({low:,.0f} to "
-            f"{high:,.0f}) | {row['ratio']:.2f} | {goal} | {share} | {row['figure']:.2f} |"
+        return (
+            row["contestant"],
+            f"{row['per_second']:,.0f} ({low:,.0f} to {high:,.0f})",
+            f"{row['ratio']:.2f}",
+            "" if row["goal"] is None else f"{row['goal']:g}",
+            f"{row['gflops'] * 1e9 / top:.0%}" if row["gflops"] else "",
+            f"{row['figure']:.2f}",
         )
-    whole = [row for row in rows if row["item"] in ("U1", "U1c") and "seconds" in row]
-    if whole:
-        lines += ["", "| item | 100 networks | seconds |", "| --- | --- | --- |"]
-        lines += [
-            f"| {row['item']} | {row['contestant']} | {row['seconds']:.1f} |" for row in whole
-        ]
-    numbers = [row for row in rows if row["item"] == "R1"]
-    if numbers:
-        lines += ["", "| item | 128 x 784 uniform numbers | milliseconds |", "| --- | --- | --- |"]
-        lines += [f"| R1 | {row['contestant']} | {row['milliseconds']:.2f} |" for row in numbers]
-    noise = [row for row in rows if row["item"] == "N1"]
-    if noise:
-        lines += ["", "| item | estimator | noise | ms per step | times as long by layer |"]
-        lines += ["| --- | --- | --- | --- | --- |"]
-        lines += [
-            f"| N1 | {row['estimator']} | {row['contestant']} | {row['milliseconds']:.2f} | "
-            f"{row['ratio']:.3f} |"
-            for row in noise
-        ]
-    start = [row for row in rows if row["item"] == "S1"]
-    if start:
-        lines += ["", "| item | from the command on | seconds |", "| --- | --- | --- |"]
-        lines += [f"| S1 | {row['contestant']} | {row['seconds']:.1f} |" for row in start]
-    growth = [row for row in rows if row["item"] == "G1"]
-    if growth:
-        lines += ["", "| grows | to | microseconds per image | peak memory, GB |"]
-        lines += ["| --- | --- | --- | --- |"]
-        lines += [
-            f"| {row['grows']} | {row['value']:,} | {row['microseconds']:.1f} | "
-            f"{row['peak_bytes'] / 1e9:.2f} |"
-            for row in growth
-        ]
-    precision = [row for row in rows if row["item"] == "P1"]
-    if precision:
-        lines += ["", *precision_table(precision)]
-    return "\n".join(lines)
+
+    columns = (
+        "contestant",
+        "examples per second (quartiles)",
+        "ours is faster by",
+        "goal",
+        "share of the machine",
+        "nats per example",
+    )
+    races = [row for row in rows if row["item"] in ITEMS]
+    timed = [row for row in races if "seconds" in row]
+    seconds = ("100 networks", "seconds"), TABLES["S1"][1]
+    chosen = [((columns, raced), races), (seconds, timed)]
+    chosen += [
+        (each, [row for row in rows if row["item"] == name]) for name, each in TABLES.items()
+    ]
+    tables = []
+    for (names, cells), found in chosen:
+        lines = [("item", *names), ["---"] * (len(names) + 1)]
+        lines += [(row["item"], *cells(row)) for row in found]
+        if found:
+            tables.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
+    return "\n\n".join(tables)
 
 
 def main():

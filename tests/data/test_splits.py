@@ -419,15 +419,3 @@ def test_data_know_their_task():
 def test_an_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="grayish"):
         Split(np.zeros((3, 4)), "grayish")
-
-
-def test_equal_batches_hold_every_example_once_and_have_one_shape():
-    split = numbered(7)
-    batches = list(split.equal_batches(3))
-    assert [(start, size, len(index)) for start, size, index in batches] == [
-        (0, 3, 3),
-        (3, 3, 3),
-        (6, 1, 3),
-    ]
-    kept = np.concatenate([index[:size] for _, size, index in batches])
-    np.testing.assert_array_equal(kept, np.arange(7))

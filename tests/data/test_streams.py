@@ -13,18 +13,6 @@ N = 60
 KINDS = [None, Kind.DYNAMIC, Kind.THRESHOLD]
 
 
-class Counting(Stream):
-    """An array that is read like a stream, and knows how much was read at once at most."""
-
-    def __init__(self, values):
-        super().__init__(values.shape, 7)
-        self._values, self.most = values, 0
-
-    def read(self, numbers):
-        self.most = max(self.most, len(numbers))
-        return self._values[numbers]
-
-
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """Returns folders with the same images, in files of their own and in TFRecords."""
@@ -97,19 +85,19 @@ def test_batches_in_order_are_those_in_memory(three):
         assert_same(memory.train.dataset(20), other.train.dataset(20))
 
 
-def test_frozen_images_can_be_read_in_any_part_and_order():
+def test_frozen_images_can_be_read_in_any_part_and_order(counting_stream):
     # An odd number of pixels: where an example begins, the generator is in the middle of a word.
     grey = noise(40, (3, 3, 3))
     whole = Split(grey, Kind.DYNAMIC).frozen()
-    stream = Split(Counting(grey), Kind.DYNAMIC).frozen()
+    stream = Split(counting_stream(grey), Kind.DYNAMIC).frozen()
     np.testing.assert_array_equal(stream.values(), whole.values())
     for index in ([39, 0, 17, 18, 19, 19], [5], [], slice(7, 31, 3)):
         np.testing.assert_array_equal(stream.values(index), whole.values(index))
 
 
-def test_selections_take_labels_along_and_keep_what_was_drawn():
+def test_selections_take_labels_along_and_keep_what_was_drawn(counting_stream):
     grey, labels = noise(20), np.arange(20) % 3
-    pair = [Split(x, Kind.DYNAMIC, labels).frozen() for x in (grey, Counting(grey))]
+    pair = [Split(x, Kind.DYNAMIC, labels).frozen() for x in (grey, counting_stream(grey))]
     chosen = [split.select([7, 2, 11], "some").take(2) for split in pair]
     np.testing.assert_array_equal(chosen[0].values(), chosen[1].values())
     np.testing.assert_array_equal(chosen[1].labels, [1, 2])
@@ -145,9 +133,9 @@ def test_flipped_images_are_those_in_memory_and_stay_unread(three):
     np.testing.assert_array_equal(memory.values(), stream.values())
 
 
-def test_nothing_reads_more_at_once_than_a_batch(monkeypatch):
+def test_nothing_reads_more_at_once_than_a_batch(monkeypatch, counting_stream):
     monkeypatch.setattr(streams, "_BLOCK_BYTES", 5 * 75)
-    stream = Counting(noise(40))
+    stream = counting_stream(noise(40))
     split = Split(stream, Kind.DYNAMIC)
     for _ in (split.digest, split.frozen().digest):
         assert stream.most == 5
@@ -181,6 +169,6 @@ def test_files_that_are_changed_after_the_look_are_refused_by_name(tmp_path):
 
 
 @pytest.mark.parametrize("index", [3, -4, [0, 3], [[0, 1]], [True, False]], ids=str)
-def test_an_impossible_index_is_refused(index):
+def test_an_impossible_index_is_refused(index, counting_stream):
     with pytest.raises(IndexError, match="Impossible index"):
-        Counting(noise(3))[index]
+        counting_stream(noise(3))[index]

@@ -454,7 +454,10 @@ def test_wide_targets_of_an_npz_keep_their_splits(tmp_path):
         pytest.param({}, "regression", ["nothing to learn"], id="no y"),
         pytest.param({"y_train": np.array(["a"] * 9)}, None, ["train labels", "<U1"], id="text"),
         pytest.param(
-            {"y_train": np.array(["a"] * 9)}, "regression", ["targets are not numbers"], id="words"
+            {"y_train": np.array(["a"] * 9)},
+            "regression",
+            ["target values are not numbers"],
+            id="words",
         ),
         pytest.param(
             {"y_train": np.zeros(9)}, "classification", ["train labels", "float64"], id="fractions"

@@ -4,12 +4,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from loop_cases import N, small_m2, small_vae
 
 import tfp_vae as tv
 from tfp_vae.data import UNLABELLED, Kind, Split
 from tfp_vae.models.loop import Loop
 
-N = 22  # no multiple of the batch size: the last batch is a short one
 STEPS = 4  # per execution: no divisor of the steps of an epoch
 
 
@@ -22,24 +22,6 @@ def through_tf_data(monkeypatch):
 def _split(count=N, labels=None):
     rng = np.random.default_rng(0)
     return Split(rng.random((count, 4, 4, 1), np.float32), Kind.DYNAMIC, labels)
-
-
-def _vae():
-    return tv.VAE(
-        prior=tv.priors.StandardNormal(2),
-        encoder=tv.encoders.Gaussian(tv.networks.mlp([8]), 2),
-        decoder=tv.decoders.Bernoulli(tv.networks.mlp([8]), (4, 4, 1)),
-    )
-
-
-def _m2():
-    return tv.M2(
-        prior=tv.priors.StandardNormal(2),
-        encoder=tv.encoders.Gaussian(tv.networks.mlp([8]), 2),
-        decoder=tv.decoders.Bernoulli(tv.networks.mlp([8]), (4, 4, 1)),
-        classifier=keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)]),
-        num_classes=3,
-    )
 
 
 def _network():
@@ -62,9 +44,9 @@ FEW = np.where(np.arange(N) < 6, LABELS, UNLABELLED)
 @pytest.mark.parametrize(
     ("make", "labels", "steps"),
     [
-        (_vae, None, STEPS),
-        (_vae, None, 1),
-        (_m2, FEW, STEPS),
+        (small_vae, None, STEPS),
+        (small_vae, None, 1),
+        (small_m2, FEW, STEPS),
         (_network, LABELS, STEPS),
     ],
     ids=["vae", "single_steps", "semi_supervised", "bayesian"],
@@ -87,7 +69,7 @@ def test_training_from_memory_equals_training_through_tf_data(through_tf_data, m
 
 @pytest.mark.parametrize(
     ("make", "labels", "steps"),
-    [(_vae, None, STEPS), (_network, LABELS, 1)],
+    [(small_vae, None, STEPS), (_network, LABELS, 1)],
     ids=["vae", "network"],
 )
 def test_training_is_the_same_in_one_xla_program_step_by_step_and_in_a_graph(
@@ -107,14 +89,14 @@ def test_training_is_the_same_in_one_xla_program_step_by_step_and_in_a_graph(
 
 
 def test_epochs_that_are_no_passes_go_on_where_the_last_one_ended(through_tf_data):
-    model, history = _run(_vae, _split(), steps=1, steps_per_epoch=7)
-    whole, _ = _run(_vae, _split(), steps=STEPS, steps_per_epoch=7)
+    model, history = _run(small_vae, _split(), steps=1, steps_per_epoch=7)
+    whole, _ = _run(small_vae, _split(), steps=STEPS, steps_per_epoch=7)
     for found in (model, whole):  # stock Keras takes 8 steps where 4 are one execution
         assert int(found.optimizer.iterations) == 3 * 7
     for one, other in zip(model.get_weights(), whole.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     through_tf_data()
-    _, expected = _run(_vae, _split(), steps=1, steps_per_epoch=7)
+    _, expected = _run(small_vae, _split(), steps=1, steps_per_epoch=7)
     assert history == expected
 
 
@@ -127,7 +109,7 @@ def test_class_weights_go_through_tf_data_and_count():
 
 
 def test_evaluation_from_memory_equals_that_through_tf_data(through_tf_data):
-    model, _ = _run(_vae, _split())
+    model, _ = _run(small_vae, _split())
     ours = model.evaluate(_split(), batch_size=5, verbose=0, return_dict=True)
     through_tf_data()
     assert model.evaluate(_split(), batch_size=5, verbose=0, return_dict=True) == ours
@@ -141,8 +123,8 @@ def test_an_evaluation_within_a_training_disturbs_nothing():
         def on_train_batch_end(self, batch, logs=None):
             seen.append(self.model.evaluate(other, verbose=0, return_dict=True)["elbo"])
 
-    _, expected = _run(_vae, split, validation_data=_split(8))
-    model, history = _run(_vae, split, validation_data=_split(8), callbacks=[Look()])
+    _, expected = _run(small_vae, split, validation_data=_split(8))
+    model, history = _run(small_vae, split, validation_data=_split(8), callbacks=[Look()])
     assert len(seen) == 6
     # The metrics of the epoch so far are reset by Keras; what is learned is not touched.
     assert history["val_elbo"] == expected["val_elbo"]
@@ -157,7 +139,7 @@ def test_callbacks_hear_of_every_execution_and_may_stop_it():
             heard.append((batch, sorted(logs)))
             self.model.stop_training = len(heard) == 3
 
-    model, history = _run(_vae, _split(), callbacks=[Stop()])
+    model, history = _run(small_vae, _split(), callbacks=[Stop()])
     assert [batch for batch, _ in heard] == [3, 7, 3]
     assert {"elbo", "kl", "loss"} <= set(heard[0][1])
     assert len(history["loss"]) == 2
@@ -173,7 +155,7 @@ def test_the_step_is_traced_once_for_all_epochs_and_calls():
             return super().train_step(data)
 
     def make():
-        vae = _vae()
+        vae = small_vae()
         return Counting(vae.prior, vae.encoder, vae.decoder)
 
     split = _split()
@@ -185,7 +167,7 @@ def test_the_step_is_traced_once_for_all_epochs_and_calls():
 
 
 def test_data_are_let_go_after_training():
-    model, _ = _run(_vae, _split(), validation_data=_split(8))
+    model, _ = _run(small_vae, _split(), validation_data=_split(8))
     assert model.training_feed is model.validation_feed is model.test_feed is None
     for function in (model.train_function, model.test_function):
         assert function._feed is None
@@ -194,7 +176,7 @@ def test_data_are_let_go_after_training():
 
 
 def test_eager_models_and_large_data_go_through_tf_data(monkeypatch):
-    model = _vae()
+    model = small_vae()
     model.compile(optimizer="adam", run_eagerly=True)
     assert not model.stays_in_memory(_split())
     model.compile(optimizer="adam")
@@ -206,7 +188,7 @@ def test_eager_models_and_large_data_go_through_tf_data(monkeypatch):
 def test_one_line_says_how_data_are_read_and_why(monkeypatch):
     split = _split(labels=FEW)
 
-    def reading(make=_vae, split=split, **options):
+    def reading(make=small_vae, split=split, **options):
         model = make()
         model.compile(optimizer="adam", **options)
         return model.reading(split, 5)
@@ -214,7 +196,7 @@ def test_one_line_says_how_data_are_read_and_why(monkeypatch):
     assert "one XLA program" in reading(jit_compile=True)
     assert "in a graph" in reading(jit_compile=False)
     assert "cannot make" in reading(split=split.augmented(0.1), jit_compile=True)
-    assert "cannot make" in reading(_m2, jit_compile=True)
+    assert "cannot make" in reading(small_m2, jit_compile=True)
     assert "eagerly" in reading(run_eagerly=True)
     monkeypatch.setattr("tfp_vae.models.intake.MOST_BYTES", split.stored.nbytes - 1)
     assert f"tf.data: {split.stored.nbytes:,} bytes are more" in reading()

@@ -3,25 +3,12 @@
 import keras
 import numpy as np
 import pytest
+from loop_cases import N, small_m2, small_vae
 from PIL import Image
 
 import tfp_vae as tv
 from tfp_vae.data import Kind, Split
-from tfp_vae.data.streams import ImageFiles, Stream
-
-N = 22  # no multiple of the batch size: the last batch is a short one
-
-
-class Counting(Stream):
-    """An array that is read like a stream, and knows how much was read at once at most."""
-
-    def __init__(self, values):
-        super().__init__(values.shape, 7)
-        self._values, self.most = values, 0
-
-    def read(self, numbers):
-        self.most = max(self.most, len(numbers))
-        return self._values[numbers]
+from tfp_vae.data.streams import ImageFiles
 
 
 def _grey(count=N):
@@ -30,35 +17,17 @@ def _grey(count=N):
 
 def _fitted(split):
     keras.utils.set_random_seed(0)
-    model = _vae()
+    model = small_vae()
     model.compile(optimizer="adam")
     history = model.fit(split, validation_data=split, batch_size=5, epochs=2, verbose=0)
     return model, history.history
 
 
-def _vae():
-    return tv.VAE(
-        prior=tv.priors.StandardNormal(2),
-        encoder=tv.encoders.Gaussian(tv.networks.mlp([8]), 2),
-        decoder=tv.decoders.Bernoulli(tv.networks.mlp([8]), (4, 4, 1)),
-    )
-
-
-def _m2():
-    return tv.M2(
-        prior=tv.priors.StandardNormal(2),
-        encoder=tv.encoders.Gaussian(tv.networks.mlp([8]), 2),
-        decoder=tv.decoders.Bernoulli(tv.networks.mlp([8]), (4, 4, 1)),
-        classifier=keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)]),
-        num_classes=3,
-    )
-
-
 LABELS = np.where(np.arange(N) < 8, np.arange(N) % 3, tv.data.UNLABELLED)
 
 
-def test_training_and_evaluation_from_files_equal_those_from_memory():
-    stream = Counting(_grey())
+def test_training_and_evaluation_from_files_equal_those_from_memory(counting_stream):
+    stream = counting_stream(_grey())
     memory, streamed = (Split(x, Kind.DYNAMIC).augmented(0.1) for x in (_grey(), stream))
     model, history = _fitted(memory)
     other, found = _fitted(streamed)
@@ -68,17 +37,19 @@ def test_training_and_evaluation_from_files_equal_those_from_memory():
     assert stream.most <= 5
 
 
-def test_batches_of_two_sorts_from_files_equal_those_from_memory():
-    memory, streamed = (Split(x, Kind.DYNAMIC, LABELS) for x in (_grey(), Counting(_grey())))
-    model = _m2()
+def test_batches_of_two_sorts_from_files_equal_those_from_memory(counting_stream):
+    memory, streamed = (Split(x, Kind.DYNAMIC, LABELS) for x in (_grey(), counting_stream(_grey())))
+    model = small_m2()
     batches = [model.feed(split, 5).dataset(1) for split in (memory, streamed)]
     for one, same in zip(*batches, strict=True):
         for part, other in zip(one, same, strict=True):
             np.testing.assert_array_equal(other, part)
 
 
-def test_what_is_measured_on_files_is_what_is_measured_in_memory_batch_by_batch(make_vae):
-    vae, stream = make_vae(), Counting(_grey(40))
+def test_what_is_measured_on_files_is_what_is_measured_in_memory_batch_by_batch(
+    make_vae, counting_stream
+):
+    vae, stream = make_vae(), counting_stream(_grey(40))
     vae.compile()
     memory, streamed = (Split(x, Kind.DYNAMIC) for x in (_grey(40), stream))
     for measure in (
@@ -95,8 +66,8 @@ def test_what_is_measured_on_files_is_what_is_measured_in_memory_batch_by_batch(
         assert 0 < stream.most <= 8
 
 
-def test_a_network_predicts_from_files_what_it_predicts_from_memory():
-    stream = Counting(_grey())
+def test_a_network_predicts_from_files_what_it_predicts_from_memory(counting_stream):
+    stream = counting_stream(_grey())
     memory, streamed = (Split(x, Kind.EIGHT_BIT, np.arange(N) % 3) for x in (_grey(), stream))
     layers = [keras.layers.Flatten(), tv.layers.DenseReparameterization(3)]
     network = tv.BayesianNetwork(keras.Sequential(layers), tv.likelihoods.Categorical(3))
@@ -105,10 +76,10 @@ def test_a_network_predicts_from_files_what_it_predicts_from_memory():
     assert stream.most == 5
 
 
-def test_how_files_are_read_is_said(make_vae):
+def test_how_files_are_read_is_said(make_vae, counting_stream):
     vae = make_vae()
     vae.compile()
-    split = Split(Counting(_grey()), Kind.DYNAMIC)
+    split = Split(counting_stream(_grey()), Kind.DYNAMIC)
     assert vae.reading(split, 5) == ("batches through tf.data: the examples are read from 7 files")
 
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 from training_cases import BATCH_SIZE, EPOCHS, Interrupt, assert_same, data, model, train
 
 from tfp_vae import training
+from tfp_vae.training import states
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +111,49 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before_and_says_so(
     assert_same(whole, train(model("vae", found), found, tmp_path / "parts", save=save))
     assert f"{newest.name} is damaged" in said.getvalue()
     assert f"going on after step {int(before.stem[-10:])} " in said.getvalue()
+
+
+def test_without_a_checkpoint_that_can_be_read_training_begins_anew_and_says_so(found, tmp_path):
+    whole = train(model("vae", found), found, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(model("vae", found), found, tmp_path / "parts", Interrupt(9))
+    said = io.StringIO()
+    save = training.Checkpoints(tmp_path / "parts", steps=3, stream=said)
+    for file in save.files():
+        file.write_bytes(b"")
+    assert_same(whole, train(model("vae", found), found, tmp_path / "parts", save=save))
+    assert "can be read: beginning anew" in said.getvalue()
+
+
+def test_what_is_kept_of_the_callbacks_of_keras_are_attributes_that_they_have(tmp_path):
+    made = {
+        keras.callbacks.EarlyStopping: keras.callbacks.EarlyStopping(),
+        keras.callbacks.ReduceLROnPlateau: keras.callbacks.ReduceLROnPlateau(),
+        keras.callbacks.ModelCheckpoint: keras.callbacks.ModelCheckpoint(tmp_path / "a.keras"),
+    }
+    assert made.keys() == states.SEEN.keys()
+    for kind, names in states.SEEN.items():
+        made[kind].on_train_begin()
+        for name in names:
+            assert hasattr(made[kind], name), (kind, name)
+
+
+def test_a_resumed_model_checkpoint_of_keras_saves_at_the_same_steps(found, tmp_path):
+    def run(folder, *more):
+        folder.mkdir(exist_ok=True)
+        best = keras.callbacks.ModelCheckpoint(folder / "{epoch}-{batch}.keras", save_freq=5)
+        train(model("vae", found), found, folder / "saved", best, *more)
+
+    run(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts", Interrupt(6))
+    run(tmp_path / "parts")
+    whole, parts = (
+        sorted(file.name for file in (tmp_path / name).glob("*.keras"))
+        for name in ("whole", "parts")
+    )
+    assert parts == whole
+    assert whole
 
 
 def test_only_the_newest_checkpoints_are_kept(found, tmp_path):

@@ -19,6 +19,7 @@ from tfp_vae.distributions import decoders, encoders, priors
 from tfp_vae.distributions.base import tfd
 from tfp_vae.distributions.draws import draw
 from tfp_vae.models import M2, VAE, ConditionalVAE, Predictive
+from tfp_vae.models.memory import in_batches
 from tfp_vae.models.variational import VariationalModel
 
 # Scores of a classifier and of a density under the names that a report has for them.
@@ -161,12 +162,13 @@ class Probed(Contestant):
 
     def _latents(self, split: Split, count: int) -> np.ndarray:
         """Returns draws of q(z|x), [count, N, D]."""
-        parts, batch_size = [], min(1000, len(split))
-        for start, size, index in split.equal_batches(batch_size):
+
+        def run(start, index):
             key = tf.constant([self.seed, start], tf.int32)
             x = tf.constant(split.values(index))
-            drawn = self._draw_function(x, tf.constant(count), key)
-            parts.append(drawn.numpy()[:, :size])
+            return self._draw_function(x, tf.constant(count), key).numpy()
+
+        parts = [drawn[:, :size] for drawn, size in in_batches(split, 1000, run)]
         return np.concatenate(parts, axis=1)
 
     def _standard(self, z: np.ndarray) -> np.ndarray:

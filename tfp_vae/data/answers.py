@@ -30,11 +30,7 @@ def class_numbers(labels, name: str) -> np.ndarray:
 def real_numbers(targets, name: str) -> np.ndarray:
     """Returns targets as float32; raises `ValueError` for what is no finite number there."""
     targets = np.asarray(targets)
-    if targets.dtype.kind not in "biuf":
-        raise ValueError(
-            f"The {name} targets are not numbers. Expected real numbers. Received dtype "
-            f"{targets.dtype}."
-        )
+    kinds.check_numbers(targets, f"The {name} target")
     kinds.check_finite(targets, f"The {name} target array")
     with np.errstate(over="ignore"):
         small = targets.astype(np.float32)

@@ -16,6 +16,12 @@ MOST_BYTES = 2**31  # of data that are kept in memory; larger ones go through tf
 _FEED = 2**29  # folded into the seed, which a model that learns from the batches folds others into
 
 
+def num_batches(count: int, batch_size: int, replicas: int = 1) -> int:
+    """Returns the batches of one pass, a short last one included if all replicas share in it."""
+    whole, short = divmod(count, batch_size)
+    return whole + bool(short // replicas)
+
+
 class Feed:
     """The batches of one pass after another over a split.
 
@@ -70,7 +76,7 @@ class Feed:
                 f"number of replicas that share a batch. Received {batch_size}."
             )
         self.short = len(split) % batch_size // replicas * replicas
-        self.num_batches = len(split) // batch_size + bool(self.short)
+        self.num_batches = num_batches(len(split), batch_size, replicas)
         stored = split.stored
         self._stream = stored if isinstance(stored, Stream) else None
         # No XLA kernel moves images or reads files.

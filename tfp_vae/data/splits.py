@@ -16,7 +16,7 @@ import tensorflow as tf
 from tfp_vae.arguments import is_count, is_number
 from tfp_vae.data import kinds, streams
 from tfp_vae.data.answers import class_numbers, real_numbers
-from tfp_vae.data.feeds import Feed
+from tfp_vae.data.feeds import Feed, num_batches
 from tfp_vae.data.kinds import Kind
 
 # Frozen binarisations use their own fixed stream: the test images of "mnist, dynamic" are the same
@@ -277,7 +277,7 @@ class Split:
 
     def num_batches(self, batch_size: int) -> int:
         """Returns the number of batches of one epoch, the short last one included."""
-        return -(-len(self) // batch_size)
+        return num_batches(len(self), batch_size)
 
     def check_batch_size(self, batch_size: int) -> None:
         """Raises `ValueError` if `batch_size` is not in [1, N]."""
@@ -298,16 +298,6 @@ class Split:
             ValueError: if `with_y` is asked of a split without labels and targets.
         """
         return Feed(self, batch_size, None, with_y).dataset()
-
-    def equal_batches(self, batch_size: int):
-        """Yields (start, size, index [batch_size]) of one pass in order.
-
-        The last batch is filled up with its last example, beyond `size`: one shape, one
-        compilation.
-        """
-        for start in range(0, len(self), batch_size):
-            index = np.arange(start, min(start + batch_size, len(self)))
-            yield start, len(index), np.pad(index, (0, batch_size - len(index)), mode="edge")
 
     def epoch(
         self, batch_size: int, seed: int, epoch: "int | tf.Variable", with_y: bool = False

@@ -4,17 +4,19 @@ import numpy as np
 
 from tfp_vae.data import Split
 from tfp_vae.models import VAE
+from tfp_vae.models.memory import in_batches
 from tfp_vae.models.metrics import ACTIVE_UNIT_THRESHOLD
 
 
 def posterior_means(model: VAE, split: Split, batch_size: int = 1000) -> np.ndarray:
     """Returns E_q(z|x)[z] of every example, [N, D]; of a conditional model E_q(z|x, c)[z]."""
     split, given = split.frozen(), model.given_of(split)
-    means = []
-    for _, size, index in split.equal_batches(min(batch_size, len(split))):
+
+    def run(_, index):
         condition = None if given is None else given[index]
-        means.append(model.posterior_of(split.values(index), condition).mean()[:size].numpy())
-    return np.concatenate(means)
+        return model.posterior_of(split.values(index), condition).mean().numpy()
+
+    return np.concatenate([part[:size] for part, size in in_batches(split, batch_size, run)])
 
 
 def active_units(model: VAE, split: Split) -> int:

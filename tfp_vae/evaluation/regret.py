@@ -11,6 +11,7 @@ from tfp_vae.distributions.draws import draw
 from tfp_vae.evaluation import checks
 from tfp_vae.layers.noise import MEAN
 from tfp_vae.models import VAE
+from tfp_vae.models.memory import in_batches
 from tfp_vae.randomness import fold_in
 
 _STEP, _MEASURE = 0, 1
@@ -68,57 +69,64 @@ def likelihood_regret(
         )
     split = vae.as_split(x).frozen()
     batch_size = min(batch_size, len(split), max(1, vae.rows_at_once // num_samples))
-    parameters = keras.Variable(
-        tf.zeros([batch_size, vae.encoder.output_size]), dtype="float32", name="posterior"
-    )
-    rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-    optimizer = keras.optimizers.Adam(rate)
-    optimizer.build([parameters])
-    chunk = max(1, min(num_elbo_samples, vae.rows_at_once // batch_size))
-    num_chunks = -(-num_elbo_samples // chunk)
 
-    def elbo(raw, x, draws, key):
-        encoder = vae.encoder
-        posterior = encoder.distribution(*encoder.split(raw))
-        z = draw(posterior, [draws], key)
-        log_likelihood = vae.decoder(z).log_prob(x)
-        return objectives.elbo(objectives.latent_terms(log_likelihood, posterior, vae.prior(), z))
-
-    def step(number, x, key):
-        with tf.GradientTape() as tape:
-            # A sum: every example follows its own gradient, whatever the size of the batch.
-            bound = elbo(parameters.value, x, num_samples, fold_in(key, _STEP, number))
-            loss = -tf.reduce_sum(bound)
-        optimizer.apply([tape.gradient(loss, parameters.value)], [parameters])
-        return number + 1
-
-    def measure(raw, x, key):
-        total = tf.zeros(tf.shape(x)[:1])
-        _, total = tf.while_loop(
-            lambda i, _: i < num_chunks,
-            lambda i, sum_: (i + 1, sum_ + elbo(raw, x, chunk, fold_in(key, _MEASURE, i))),
-            (tf.constant(0), total),
+    def refining(batch_size):
+        parameters = keras.Variable(
+            tf.zeros([batch_size, vae.encoder.output_size]), dtype="float32", name="posterior"
         )
-        return total / num_chunks
+        rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+        optimizer = keras.optimizers.Adam(rate)
+        optimizer.build([parameters])
+        chunk = max(1, min(num_elbo_samples, vae.rows_at_once // batch_size))
+        num_chunks = -(-num_elbo_samples // chunk)
 
-    def gain(x, key):
-        with vae.weight_noise(key, MEAN):
-            start = tf.cast(vae.encoder.projection(vae.encoder.network(x)), tf.float32)
-            parameters.assign(start)
-            for variable in optimizer.variables:
-                variable.assign(tf.zeros_like(variable.value))
-            before = measure(start, x, key)
-            tf.while_loop(lambda i: i < steps, lambda i: (step(i, x, key),), (tf.constant(0),))
-            return measure(tf.convert_to_tensor(parameters.value), x, key) - before
+        def elbo(raw, x, draws, key):
+            encoder = vae.encoder
+            posterior = encoder.distribution(*encoder.split(raw))
+            z = draw(posterior, [draws], key)
+            log_likelihood = vae.decoder(z).log_prob(x)
+            terms = objectives.latent_terms(log_likelihood, posterior, vae.prior(), z)
+            return objectives.elbo(terms)
 
-    # Concrete, because TensorFlow warns of functions that are traced at every call of this one.
-    function = tf.function(gain, autograph=False).get_concrete_function(
-        tf.TensorSpec([batch_size, *split.shape]), tf.TensorSpec([2], tf.int32)
-    )
-    key, regrets = vae.caller_key(seed), []
-    for start, size, index in split.equal_batches(batch_size):
-        values = tf.constant(split.values(index))
-        regrets.append(function(values, fold_in(key, start)).numpy()[:size])
-        if progress is not None:
-            progress(start + size, len(split))
-    return np.concatenate(regrets).astype(np.float64)
+        def step(number, x, key):
+            with tf.GradientTape() as tape:
+                # A sum: every example follows its own gradient, whatever the size of the batch.
+                bound = elbo(parameters.value, x, num_samples, fold_in(key, _STEP, number))
+                loss = -tf.reduce_sum(bound)
+            optimizer.apply([tape.gradient(loss, parameters.value)], [parameters])
+            return number + 1
+
+        def measure(raw, x, key):
+            total = tf.zeros(tf.shape(x)[:1])
+            _, total = tf.while_loop(
+                lambda i, _: i < num_chunks,
+                lambda i, sum_: (i + 1, sum_ + elbo(raw, x, chunk, fold_in(key, _MEASURE, i))),
+                (tf.constant(0), total),
+            )
+            return total / num_chunks
+
+        def gain(x, key):
+            with vae.weight_noise(key, MEAN):
+                start = tf.cast(vae.encoder.projection(vae.encoder.network(x)), tf.float32)
+                parameters.assign(start)
+                for variable in optimizer.variables:
+                    variable.assign(tf.zeros_like(variable.value))
+                before = measure(start, x, key)
+                tf.while_loop(lambda i: i < steps, lambda i: (step(i, x, key),), (tf.constant(0),))
+                return measure(tf.convert_to_tensor(parameters.value), x, key) - before
+
+        # Concrete, because TensorFlow warns of functions that are traced at every call.
+        return tf.function(gain, autograph=False).get_concrete_function(
+            tf.TensorSpec([batch_size, *split.shape]), tf.TensorSpec([2], tf.int32)
+        )
+
+    key, functions = vae.caller_key(seed), {}
+
+    def run(start, index):
+        count = len(index)
+        if count not in functions:
+            functions[count] = refining(count)
+        return functions[count](tf.constant(split.values(index)), fold_in(key, start)).numpy()
+
+    parts = [regret[:size] for regret, size in in_batches(split, batch_size, run, progress)]
+    return np.concatenate(parts).astype(np.float64)

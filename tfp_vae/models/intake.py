@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tfp_vae.arguments import is_count, is_number
 from tfp_vae.data import Feed, Kind, Split, kinds
-from tfp_vae.data.feeds import MOST_BYTES
+from tfp_vae.data.feeds import MOST_BYTES, num_batches
 from tfp_vae.data.streams import Stream
 from tfp_vae.models.loop import Skipping
 
@@ -169,8 +169,7 @@ class Intake:
 
     def batches_per_epoch(self, split: Split, batch_size: int) -> int:
         """Returns the number of batches that `feed` has."""
-        whole, short = divmod(len(split), batch_size)
-        return whole + bool(short // self.num_replicas)
+        return num_batches(len(split), batch_size, self.num_replicas)
 
     @property
     def num_replicas(self) -> int:

@@ -12,6 +12,7 @@ from tfp_vae.data import UNLABELLED, Feed, Split
 from tfp_vae.distributions.base import registered, tfd
 from tfp_vae.distributions.draws import draw
 from tfp_vae.models.conditional import ConditionalVAE
+from tfp_vae.models.memory import in_batches
 from tfp_vae.models.predictive import Predictive
 from tfp_vae.objectives import Terms
 
@@ -209,10 +210,11 @@ class M2(ConditionalVAE):
         """Returns q(y|x) of a `Split` or an array as a predictive distribution, batch shape [N]."""
         split = (x if isinstance(x, Split) else self._array_split(x, "given")).frozen()
         function = tf.function(lambda x: self.recognition(x).logits, autograph=False)
-        parts = [
-            function(tf.constant(split.values(index)))[:size]
-            for _, size, index in split.equal_batches(min(batch_size, len(split)))
-        ]
+
+        def run(_, index):
+            return function(tf.constant(split.values(index)))
+
+        parts = [logits[:size] for logits, size in in_batches(split, batch_size, run)]
         return Predictive.of(tfd.Categorical(logits=tf.concat(parts, axis=0)[:, tf.newaxis]))
 
     # Data in.

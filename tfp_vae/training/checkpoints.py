@@ -56,9 +56,9 @@ def parse_every(text: str) -> "tuple[int | None, float | None]":
 class Checkpoints(keras.callbacks.Callback):
     """Saves a training as it goes on; in the next `fit`, continues one that was interrupted.
 
-    The last one in the list of callbacks, so that it sees what the others have done. After `fit`
-    with the same model, data and callbacks, the weights, the metrics and the history are those of a
-    training that nothing interrupted, to the last bit.
+    For the models of this package. The last one in the list of callbacks, so that it sees what the
+    others have done. After `fit` with the same model, data and callbacks, the weights, the metrics
+    and the history are those of a training that nothing interrupted, to the last bit.
 
     Args:
         folder: receives the checkpoints; made when training begins.
@@ -124,6 +124,8 @@ class Checkpoints(keras.callbacks.Callback):
                 continue
             self._check_configuration(file, state["configuration"])
             return state, arrays
+        if self.files():
+            self._say(f"no checkpoint in {self.folder} can be read: beginning anew")
         return None
 
     def _check_configuration(self, file, known):

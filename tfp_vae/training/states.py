@@ -12,10 +12,20 @@ import numpy as np
 
 _FORMAT = 1
 # What Keras' own callbacks have seen; others say it with `get_state` and `set_state`.
-_SEEN = {
-    keras.callbacks.EarlyStopping: "wait best best_epoch best_weights stopped_epoch".split(),
-    keras.callbacks.ReduceLROnPlateau: "wait best cooldown_counter".split(),
-    keras.callbacks.ModelCheckpoint: "best epochs_since_last_save".split(),
+SEEN = {
+    keras.callbacks.EarlyStopping: (
+        "wait",
+        "best",
+        "best_epoch",
+        "best_weights",
+        "stopped_epoch",
+    ),
+    keras.callbacks.ReduceLROnPlateau: ("wait", "best", "cooldown_counter"),
+    keras.callbacks.ModelCheckpoint: (
+        "best",
+        "_batches_seen_since_last_saving",
+        "_last_batch_seen",
+    ),
 }
 DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
@@ -47,8 +57,8 @@ def read(file: pathlib.Path) -> "tuple[dict, dict]":
     return state, arrays
 
 
-def _names(callback) -> "list[str]":
-    return next((names for kind, names in _SEEN.items() if isinstance(callback, kind)), [])
+def _names(callback) -> "tuple[str, ...]":
+    return next((names for kind, names in SEEN.items() if isinstance(callback, kind)), ())
 
 
 def has_state(callback) -> bool:

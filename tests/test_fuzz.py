@@ -133,6 +133,15 @@ def test_a_program_gets_to_its_work_with_flags_that_fit(name):
         # Statistics that are those of other values.
         NetworkCase(layers=(Layer("DenseFlipout", 2), Layer("Standardize"))),
         NetworkCase(layers=(Layer("DenseFlipout", 3), Layer("Standardize"))),
+        # Convolutions that are given an image as a vector.
+        VAECase(
+            x=Values((5, 3, 5, 1)),
+            y=Values((5,), "labels"),
+            sort="conditional",
+            event_shape=(3, 5, 1),
+            network="conv",
+        ),
+        NetworkCase(layers=(Layer("Conv2DReparameterization", 2),)),
         # A name that the system refuses.
         FlagsCase(arguments=("--run_dir=" + "é" * 300,)),
         FlagsCase(arguments=("--dataset=" + "é" * 300 + ".csv",)),

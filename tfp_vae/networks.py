@@ -147,6 +147,27 @@ def conv_decoder(
     return keras.Sequential(layers, name="conv_decoder")
 
 
+def output_shape(network: keras.Layer, input_shape, owner: str) -> tuple:
+    """Returns the shape of what a network gives for inputs (None, ...), and builds it.
+
+    Args:
+        network: any Keras layer or model, also one that has nothing but `call`.
+        input_shape: (None, ...).
+        owner: whose network it is, for the error.
+
+    Raises:
+        ValueError: if the network cannot take such inputs.
+    """
+    try:
+        return network(keras.KerasTensor(input_shape)).shape
+    except ValueError as error:
+        raise ValueError(
+            f"The network of {owner} does not fit what it is given. Expected one that takes inputs "
+            f"of shape {tuple(input_shape)}. Received {type(network).__name__} {network.name!r}: "
+            f"{error}"
+        ) from error
+
+
 def _listed(sizes) -> tuple:
     """Returns the sizes, or nothing of what is no sequence of them."""
     return tuple(sizes) if isinstance(sizes, Iterable) else ()

@@ -307,12 +307,13 @@ class VAECase(TrainingCase):
         if self.network == "mlp":
             return tv.networks.mlp(self.hidden, self.activation)
         if self.network == "bayesian":
+            hidden = self.hidden if isinstance(self.hidden, list | tuple) else [self.hidden]
             return keras.Sequential(
                 [
                     keras.layers.Flatten(),
                     *(
                         tv.layers.DenseLocalReparameterization(n, activation=self.activation)
-                        for n in self.hidden
+                        for n in hidden
                     ),
                 ]
             )

@@ -13,6 +13,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_vae.arguments import is_count
+from tfp_vae.networks import output_shape
 
 tfd = tfp.distributions
 
@@ -77,8 +78,7 @@ class ConditionalDistribution(keras.Layer):
     def build(self, input_shape):
         """Builds the network and the projection for inputs of shape [B, ...]."""
         input_shape = (None, *input_shape[1:])
-        # A symbolic call builds any network, also one that has nothing but `call`.
-        features = self.network(keras.KerasTensor(input_shape)).shape
+        features = output_shape(self.network, input_shape, type(self).__name__)
         # A network that ends in an image of the event's size gets a 1x1 convolution (a dense layer
         # over the channels); any other is flattened into one dense layer.
         self._spatial = (

@@ -9,6 +9,7 @@ from tfp_vae.distributions.likelihoods import Likelihood
 from tfp_vae.layers import BayesianLayer, MonteCarloDropout, Standardize, priors
 from tfp_vae.layers.noise import MEAN, SHARED
 from tfp_vae.models.supervised import SupervisedModel
+from tfp_vae.networks import output_shape
 from tfp_vae.randomness import fold_in
 
 
@@ -107,7 +108,7 @@ class BayesianNetwork(SupervisedModel):
     def build(self, input_shape):
         """Builds network and likelihood for inputs [B, ...]."""
         input_shape = (None, *input_shape[1:])
-        features = self.network(keras.KerasTensor(input_shape)).shape
+        features = output_shape(self.network, input_shape, type(self).__name__)
         if len(features) != 2 or features[-1] != self.likelihood.num_features:
             raise ValueError(
                 f"Network and likelihood do not fit. Expected a network with outputs of shape "

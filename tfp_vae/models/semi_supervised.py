@@ -14,6 +14,7 @@ from tfp_vae.distributions.draws import draw
 from tfp_vae.models.conditional import ConditionalVAE
 from tfp_vae.models.memory import in_batches
 from tfp_vae.models.predictive import Predictive
+from tfp_vae.networks import output_shape
 from tfp_vae.objectives import Terms
 
 
@@ -131,7 +132,8 @@ class M2(ConditionalVAE):
 
     def build(self, input_shape=None):
         """Builds prior, encoder, decoder and classifier."""
-        logits = self.classifier(keras.KerasTensor((None, *self.decoder.event_shape))).shape
+        shape = (None, *self.decoder.event_shape)
+        logits = output_shape(self.classifier, shape, f"{type(self).__name__}.classifier")
         if tuple(logits) != (None, self.num_classes):
             raise ValueError(
                 "The classifier does not fit. Expected logits of shape (B, "

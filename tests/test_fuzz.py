@@ -102,6 +102,7 @@ def test_a_program_gets_to_its_work_with_flags_that_fit(name):
         NetworkCase(layers=(Layer(options=(("activation", "relux"),)),)),
         NetworkCase(layers=(Layer(options=(("kernel_initializer", "nothing"),)),)),
         NetworkCase(layers=(Layer(options=(("seed", "two"),)),)),
+        NetworkCase(layers=(Layer(options=(("padding", "same"),)),)),
         NetworkCase(layers=(Layer(options=(("prior", ("student_t", (("df", models.INF),))),)),)),
         NetworkCase(layers=(Layer(options=(("prior", ("scale_mixture", (("ratio", "x"),))),)),)),
         NetworkCase(
@@ -122,7 +123,7 @@ def test_a_program_gets_to_its_work_with_flags_that_fit(name):
         *(
             kind(form=form)
             for kind in (VAECase, NetworkCase)
-            for form in ("list", "none", "text", "tuple", "empty_dataset")
+            for form in ("list", "none", "text", "tuple", "empty_dataset", "iterator")
         ),
         # Arguments of fit that do not fit the data.
         VAECase(form="array", validation_split=-1),

@@ -166,7 +166,7 @@ ODD_OBJECTIVE = {"beta": ODD_WEIGHTS, "free_bits": odd_number, "capacity": ODD_W
 # How data are handed over, and a step of training.
 
 FORMS = ("array", "split", "tensor", "dataset")
-ODD_FORMS = ("list", "none", "text", "dataset_of_bytes", "empty_dataset", "generator", "tuple")
+ODD_FORMS = ("list", "none", "text", "dataset_of_bytes", "empty_dataset", "iterator", "tuple")
 
 
 def handed_over(case, model):
@@ -202,7 +202,7 @@ def handed_over(case, model):
         "list": lambda: x.tolist(),
         "none": lambda: None,
         "text": lambda: "digits",
-        "generator": lambda: iter([x]),
+        "iterator": lambda: iter([x]),
         "tuple": lambda: (x, y),
     }
     return odd.get(form, lambda: x)(), y

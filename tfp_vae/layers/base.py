@@ -72,7 +72,13 @@ class BayesianLayer(keras.Layer):
         seed: int | None = None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        try:
+            super().__init__(**kwargs)
+        except ValueError as error:  # of Keras
+            raise ValueError(
+                f"{type(self).__name__} got arguments that it does not have. Expected its own and "
+                f"those of keras.Layer. Received {kwargs}."
+            ) from error
         _check_count("units", units)
         is_rank = isinstance(covariance, int) and is_count(covariance)
         if covariance not in ("diagonal", "full") and not is_rank:

@@ -1,5 +1,8 @@
 """How data come into a model: splits, arrays, datasets, each looked at before work starts."""
 
+import types
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -102,7 +105,9 @@ class Intake:
         if isinstance(x, np.ndarray | tf.Tensor):
             split = self.as_split(x, name, y)
             return split.values(), split.y if self.supervised else y
-        if x is None or isinstance(x, str | bytes | list | tuple | dict):
+        is_generator = isinstance(x, types.GeneratorType)
+        others = str | bytes | list | tuple | dict | Iterator
+        if x is None or (isinstance(x, others) and not is_generator):
             raise ValueError(
                 f"The {name} data cannot be used. Expected a Split, an array (N, ...), a "
                 f"tf.data.Dataset, a PyDataset or a generator. Received {type(x).__name__}."

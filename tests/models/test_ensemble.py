@@ -75,6 +75,21 @@ def test_members_train_as_each_would_alone_and_metrics_are_means(kind, optimizer
     assert ensemble.num_data == len(x)
 
 
+def test_members_with_bayesian_convolutions_train_one_after_the_other(base_seed):
+    x, y = _table(seed=base_seed)
+    x = np.tile(x[:, :, np.newaxis, np.newaxis], (1, 1, 3, 1))
+    convolution = tv.layers.Conv2DLocalReparameterization(2, 2, activation="tanh")
+    layers = [convolution, keras.layers.Flatten(), keras.layers.Dense(1)]
+    member = tv.BayesianNetwork(keras.Sequential(layers), tv.likelihoods.Normal())
+    ensemble = tv.Ensemble(member, 2, input_shape=(3, 3, 1))
+    assert not ensemble.is_vectorized
+    before = [w.numpy() for w in ensemble.trainable_variables]
+    history = _train(ensemble, x, y)
+    assert np.isfinite(history["loss"]).all()
+    assert all(np.any(w != b) for w, b in zip(ensemble.trainable_variables, before, strict=True))
+    assert ensemble.predictive(x, 4).batch_shape == (len(x),)
+
+
 def test_members_start_from_weights_of_their_own():
     ensemble = _ensemble(3)
     kernels = [ensemble.member(i).network.layers[1].kernel.numpy() for i in range(3)]

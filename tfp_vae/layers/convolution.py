@@ -12,7 +12,7 @@ from tfp_vae.layers.base import (
 )
 
 
-class _Convolution(BayesianLayer):
+class Convolution(BayesianLayer):
     """[B, *space, C] -> [B, *space', filters], channels last.
 
     Args:
@@ -79,17 +79,17 @@ class _Convolution(BayesianLayer):
         return config | {name: getattr(self, name) for name in names}
 
 
-class _Convolution1D(_Convolution):
+class _Convolution1D(Convolution):
     rank = 1
 
 
 @registered
-class Conv2DReparameterization(Reparameterization, _Convolution):
+class Conv2DReparameterization(Reparameterization, Convolution):
     """A 2-D convolution with one weight draw per batch; arguments as of keras.layers.Conv2D."""
 
 
 @registered
-class Conv2DLocalReparameterization(LocalReparameterization, _Convolution):
+class Conv2DLocalReparameterization(LocalReparameterization, Convolution):
     """A 2-D convolution that draws its pre-activations, independently for every position.
 
     Positions of one example share weights, so this ignores a correlation between them: means and
@@ -99,7 +99,7 @@ class Conv2DLocalReparameterization(LocalReparameterization, _Convolution):
 
 
 @registered
-class Conv2DFlipout(Flipout, _Convolution):
+class Conv2DFlipout(Flipout, Convolution):
     """A 2-D convolution with signs of its own per example and channel."""
 
 

@@ -12,6 +12,7 @@ from tfp_vae.arguments import is_count
 from tfp_vae.data import Split
 from tfp_vae.distributions.base import registered
 from tfp_vae.layers import BayesianLayer, MonteCarloDropout
+from tfp_vae.layers.convolution import Convolution
 from tfp_vae.layers.noise import ESTIMATOR, SHARED, FrozenNoise, Noise, use
 from tfp_vae.layers.noise import of as noise_of
 from tfp_vae.models.bayesian import BayesianNetwork
@@ -108,7 +109,9 @@ class Ensemble(SupervisedModel):
         own = () if groups is None else (groups,)
         self.event_shape = (*own, *self.input_shape_of_member)
         # Stacked convolutions have no fast path: those members run one after the other.
-        self.is_vectorized = all(len(w.shape) <= 2 for w in pattern.weights)
+        self.is_vectorized = all(len(w.shape) <= 2 for w in pattern.weights) and not any(
+            isinstance(layer, Convolution) for layer in pattern.bayesian_layers()
+        )
         # Batched products of small matrices are many times slower in XLA than outside on CPUs.
         self.supports_jit = not self.is_vectorized
         self.stacks = []

@@ -13,7 +13,18 @@ from tfp_vae.arguments import is_count, is_number
 
 ACTIVATIONS = ("relu", "tanh", "leaky_relu", "elu", "gelu", "softplus", "silu")
 
-
+CONVOLUTIONS = (
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv1D,
+    keras.layers.SeparableConv2D,
+)
 _RECTIFIERS = ("relu", "leaky_relu", "elu", "gelu", "silu", "selu", "relu6")
 
 

@@ -112,11 +112,12 @@ ITEMS = {
         "training of a convolutional VAE, batch 128",
         {
             OURS: ("", "ours.py", ""),
+            f"{OURS}, XLA": ("", "ours.py", "xla"),
             "PyTorch, tuned": ("torch", "torch_peer.py", "tuned"),
             "Keras fit": ("", "keras_peer.py", ""),
         },
         {"PyTorch, tuned": 1.0, "Keras fit": 3.0},
-        examples=6_400,
+        examples=2_560,
     ),
     "B1": _bayesian("local reparameterization", "local"),
     "B1f": _bayesian(

@@ -29,6 +29,12 @@ def _network():
     return tv.BayesianNetwork(keras.Sequential(layers), tv.likelihoods.Categorical(3))
 
 
+def _convolutional():
+    layers = [tv.layers.Conv2DReparameterization(2, 2), keras.layers.Flatten()]
+    layers.append(keras.layers.Dense(3))
+    return tv.BayesianNetwork(keras.Sequential(layers), tv.likelihoods.Categorical(3))
+
+
 def _run(make, split, steps=STEPS, jit=False, **options):
     keras.utils.set_random_seed(0)
     model = make()
@@ -185,6 +191,14 @@ def test_eager_models_and_large_data_go_through_tf_data(monkeypatch):
     assert not model.stays_in_memory(_split())
 
 
+def test_convolutions_are_left_to_xla_on_a_gpu_alone(monkeypatch):
+    convolutional, dense = _convolutional(), small_vae()
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    assert (convolutional.supports_jit, dense.supports_jit) == (False, True)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
+    assert (convolutional.supports_jit, dense.supports_jit) == (True, True)
+
+
 def test_one_line_says_how_data_are_read_and_why(monkeypatch):
     split = _split(labels=FEW)
 
@@ -197,6 +211,8 @@ def test_one_line_says_how_data_are_read_and_why(monkeypatch):
     assert "in a graph" in reading(jit_compile=False)
     assert "cannot make" in reading(split=split.augmented(0.1), jit_compile=True)
     assert "cannot make" in reading(small_m2, jit_compile=True)
+    with pytest.warns(UserWarning, match="doesn't support `jit_compile=True`"):
+        assert "XLA is slow at convolutions" in reading(_convolutional, jit_compile=True)
     assert "eagerly" in reading(run_eagerly=True)
     monkeypatch.setattr("tfp_vae.models.intake.MOST_BYTES", split.stored.nbytes - 1)
     assert f"tf.data: {split.stored.nbytes:,} bytes are more" in reading()

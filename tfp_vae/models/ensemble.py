@@ -112,8 +112,6 @@ class Ensemble(SupervisedModel):
         self.is_vectorized = all(len(w.shape) <= 2 for w in pattern.weights) and not any(
             isinstance(layer, Convolution) for layer in pattern.bayesian_layers()
         )
-        # Batched products of small matrices are many times slower in XLA than outside on CPUs.
-        self.supports_jit = not self.is_vectorized
         self.stacks = []
         differ = False
         for i, values in enumerate(zip(*self._initial_values(), strict=True)):
@@ -196,6 +194,18 @@ class Ensemble(SupervisedModel):
         return alone
 
     # Running the members.
+
+    @property
+    def supports_jit(self):
+        """Whether a training is faster under XLA.
+
+        Batched products of small matrices are many times slower there than outside on CPUs.
+        """
+        return not self.is_vectorized and self.pattern.supports_jit
+
+    @supports_jit.setter
+    def supports_jit(self, value):
+        pass  # of Keras' own constructor
 
     def _map(self, function, *inputs):
         """Returns `function(index, *inputs)` with the weights of each member, stacked [M, ...]."""

@@ -11,7 +11,9 @@ from tfp_vae.arguments import is_count, is_number
 from tfp_vae.data import Feed, Kind, Split, kinds
 from tfp_vae.data.feeds import MOST_BYTES, num_batches
 from tfp_vae.data.streams import Stream
+from tfp_vae.layers.convolution import Convolution
 from tfp_vae.models.loop import Skipping
+from tfp_vae.networks import CONVOLUTIONS
 
 DEFAULT_BATCH_SIZE = 128
 
@@ -201,6 +203,26 @@ class Intake:
             return "the model runs eagerly"
         return None
 
+    @property
+    def supports_jit(self) -> bool:
+        """Whether a training is faster under XLA, else Keras and the programs leave it out.
+
+        On a CPU not with convolutions: `scripts/benchmark --items=V3` says how slow XLA's are.
+        """
+        layers = self._flatten_layers(include_self=False)
+        if not all(layer.supports_jit for layer in layers):
+            return False
+        return not self._convolves or bool(tf.config.list_physical_devices("GPU"))
+
+    @supports_jit.setter
+    def supports_jit(self, value):
+        pass  # of Keras' own constructor
+
+    @property
+    def _convolves(self) -> bool:
+        layers = self._flatten_layers(include_self=False)
+        return any(isinstance(layer, (Convolution, *CONVOLUTIONS)) for layer in layers)
+
     def reading(self, split: Split, batch_size: int) -> str:
         """Returns how `fit` reads `split`, and why so, in one line; the model is compiled."""
         reason = self._why_not_in_memory(split)
@@ -211,7 +233,9 @@ class Intake:
             shared = f"shared by {self.num_replicas} replicas"
             return f"{held}{shared}, in a graph: XLA compiles no step of tf.distribute"
         if not self.jit_compile:
-            return held + "in a graph: not compiled by XLA"
+            slow = self._convolves and not self.supports_jit
+            why = "XLA is slow at convolutions on a CPU" if slow else "not compiled by XLA"
+            return f"{held}in a graph: {why}"
         if self.feed(split, batch_size).compiles:
             return held + "many steps in one XLA program"
         return held + "step by step under XLA, which cannot make these batches"

@@ -137,7 +137,7 @@ def growth_figure(rows: list[dict]):
     """Returns a picture of time and memory along what grows."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(2, len(GROWTH), figsize=(12, 5), sharey="row", layout="constrained")
+    figure, axes = plt.subplots(2, len(GROWTH), figsize=(12, 5), layout="constrained")
     for column, name in enumerate(GROWTH):
         part = [row for row in rows if row["grows"] == name]
         values = [row["value"] for row in part]
@@ -148,7 +148,9 @@ def growth_figure(rows: list[dict]):
         axes[1, column].set_xlabel(name)
         for row in (0, 1):
             axes[row, column].set_xscale("log")
-            axes[row, column].set_ylim(bottom=0)
+            axes[row, column].set_ylim(0, 1.1 * axes[row, column].get_ylim()[1])
+            axes[row, column].set_xticks(values, [f"{value:,}" for value in values])
+            axes[row, column].minorticks_off()
     axes[0, 0].set_ylabel("microseconds per image")
     axes[1, 0].set_ylabel("peak memory, GB")
     return figure

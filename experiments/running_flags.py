@@ -22,7 +22,7 @@ _CHECKPOINT_EVERY = flags.DEFINE_string(
 _STRATEGY = flags.DEFINE_enum(
     "strategy", "none", training.STRATEGIES, "Who shares the batches: no one, devices, workers."
 )
-_entered = contextlib.ExitStack()  # to the end of the program
+_entered = contextlib.ExitStack()
 _MOST_STEPS = 100  # that one call from Python runs
 # Where a training lies and how it is saved is not what it is; the data are told by their digests.
 _IMMATERIAL = ("run_dir", "overwrite", "checkpoint_every", "data_dir", "tensorboard")
@@ -44,6 +44,11 @@ def enter_strategy() -> None:
         _entered.enter_context(strategy.scope())
     if not training.is_chief():
         sys.stdout = open(os.devnull, "w")
+
+
+def leave_strategy() -> None:
+    """Undoes `enter_strategy`, for who runs several programs in one process."""
+    _entered.close()
 
 
 def run_folder(overwrite: bool) -> report.RunFolder:

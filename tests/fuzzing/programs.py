@@ -143,8 +143,9 @@ class FlagsCase(Record):
         stack.enter_context(warnings.catch_warnings())
         stack.enter_context(mock.patch.object(sys, "argv", ["program", *self.arguments]))
         stack.enter_context(mock.patch("faulthandler.enable"))
-        from experiments import cli
+        from experiments import cli, running_flags
 
+        stack.callback(running_flags.leave_strategy)
         try:
             cli.run(module.main)
         except Reached:

@@ -1,9 +1,9 @@
 """The flags of how a training runs: how it is saved as it goes on, and on which devices."""
 
-import atexit
 import contextlib
 import os
 import pathlib
+import re
 import sys
 import tempfile
 
@@ -22,7 +22,7 @@ _CHECKPOINT_EVERY = flags.DEFINE_string(
 _STRATEGY = flags.DEFINE_enum(
     "strategy", "none", training.STRATEGIES, "Who shares the batches: no one, devices, workers."
 )
-_entered = contextlib.ExitStack()
+_entered = contextlib.ExitStack()  # what the end of the program ends
 _MOST_STEPS = 100  # that one call from Python runs
 # Where a training lies and how it is saved is not what it is; the data are told by their digests.
 _IMMATERIAL = ("run_dir", "overwrite", "checkpoint_every", "data_dir", "tensorboard")
@@ -54,16 +54,31 @@ def leave_strategy() -> None:
 def run_folder(overwrite: bool) -> report.RunFolder:
     """Returns the folder of the run, checked but not made."""
     if not training.is_chief():
-        folder = tempfile.TemporaryDirectory()
-        atexit.register(folder.cleanup)
-        return report.RunFolder(folder.name)
+        return report.RunFolder(_entered.enter_context(tempfile.TemporaryDirectory()))
     return report.RunFolder(cli.RUN_DIR.value, overwrite, resumes=any(_distance()))
+
+
+def parse_every(text: str) -> "tuple[int | None, float | None]":
+    """Returns (steps, seconds), one of them None, of "500", "500 steps", "30s", "30 seconds".
+
+    Raises:
+        ValueError: for anything else.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) *(s|sec|seconds?|steps?)?", text.strip())
+    number = float(found[1]) if found else 0.0
+    in_seconds = bool(found and found[2] and not found[2].startswith("st"))
+    if number <= 0 or (not in_seconds and number != int(number)):
+        raise ValueError(
+            "Unusable distance between checkpoints. Expected steps (500, '500 steps') or seconds "
+            f"(30s, '30 seconds'). Received {text!r}."
+        )
+    return (None, number) if in_seconds else (int(number), None)
 
 
 def _distance() -> "tuple[int | None, float | None]":
     """Returns the steps and the seconds between checkpoints: one of them, or none."""
     text = _CHECKPOINT_EVERY.value
-    return (None, None) if text is None else training.parse_every(text)
+    return (None, None) if text is None else parse_every(text)
 
 
 def steps_at_once() -> int:

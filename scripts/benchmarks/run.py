@@ -131,75 +131,50 @@ def measure(name: str, item: Item, data: dict, rounds: int) -> list[dict]:
     return rows
 
 
-# Of every item that is no race: its columns, and the cells of a row.
+# Of every item that is no race: the columns of its table, and a row.
 TABLES = {
-    "R1": (
-        ("128 x 784 uniform numbers", "milliseconds"),
-        lambda row: (row["contestant"], f"{row['milliseconds']:.2f}"),
-    ),
+    "R1": ("128 x 784 uniform numbers | milliseconds", "{contestant} | {milliseconds:.2f}"),
     "N1": (
-        ("estimator", "noise", "ms per step", "times as long by layer"),
-        lambda row: (
-            row["estimator"],
-            row["contestant"],
-            f"{row['milliseconds']:.2f}",
-            f"{row['ratio']:.3f}",
-        ),
+        "estimator | noise | ms per step | times as long by layer",
+        "{estimator} | {contestant} | {milliseconds:.2f} | {ratio:.3f}",
     ),
-    "S1": (
-        ("from the command on", "seconds"),
-        lambda row: (row["contestant"], f"{row['seconds']:.1f}"),
-    ),
+    "S1": ("from the command on | seconds", "{contestant} | {seconds:.1f}"),
     "G1": (
-        ("grows", "to", "microseconds per image", "peak memory, GB"),
-        lambda row: (
-            row["grows"],
-            f"{row['value']:,}",
-            f"{row['microseconds']:.1f}",
-            f"{row['peak_bytes'] / 1e9:.2f}",
-        ),
+        "grows | to | microseconds per image | peak memory, GB",
+        "{grows} | {value:,} | {microseconds:.1f} | {peak_gb:.2f}",
     ),
     "P1": PRECISION_TABLE,
 }
+RACES = (
+    "contestant | examples per second (quartiles) | ours is faster by | goal | "
+    "share of the machine | nats per example",
+    "{contestant} | {per_second:,.0f} ({spread[0]:,.0f} to {spread[1]:,.0f}) | {ratio:.2f} | "
+    "{goal} | {share} | {figure:.2f}",
+)
+ABSENT = "{contestant} | {error} | | | |"
+WHOLE = ("100 networks | seconds", "{contestant} | {seconds:.1f}")
 
 
 def table(rows: list[dict], top: float) -> str:
     """Returns the rows as Markdown tables."""
 
-    def raced(row):
-        if "error" in row:
-            return row["contestant"], row["error"], "", "", "", ""
-        low, high = row["spread"]
-        return (
-            row["contestant"],
-            f"{row['per_second']:,.0f} ({low:,.0f} to {high:,.0f})",
-            f"{row['ratio']:.2f}",
-            "" if row["goal"] is None else f"{row['goal']:g}",
-            f"{row['gflops'] * 1e9 / top:.0%}" if row["gflops"] else "",
-            f"{row['figure']:.2f}",
-        )
+    def whole(template, row):
+        more = {
+            "goal": row.get("goal") or "",
+            "share": f"{row['gflops'] * 1e9 / top:.0%}" if row.get("gflops") else "",
+            "peak_gb": row.get("peak_bytes", 0) / 1e9,
+        }
+        return f"| {row['item']} | {template.format(**{**row, **more})} |"
 
-    columns = (
-        "contestant",
-        "examples per second (quartiles)",
-        "ours is faster by",
-        "goal",
-        "share of the machine",
-        "nats per example",
-    )
     races = [row for row in rows if row["item"] in ITEMS]
-    timed = [row for row in races if "seconds" in row]
-    seconds = ("100 networks", "seconds"), TABLES["S1"][1]
-    chosen = [((columns, raced), races), (seconds, timed)]
-    chosen += [
-        (each, [row for row in rows if row["item"] == name]) for name, each in TABLES.items()
-    ]
+    chosen = [(RACES, races), (WHOLE, [row for row in races if "seconds" in row])]
+    chosen += [(each, [r for r in rows if r["item"] == name]) for name, each in TABLES.items()]
     tables = []
-    for (names, cells), found in chosen:
-        lines = [("item", *names), ["---"] * (len(names) + 1)]
-        lines += [(row["item"], *cells(row)) for row in found]
+    for (columns, template), found in chosen:
+        lines = [f"| item | {columns} |", "| --- " * (columns.count("|") + 2) + "|"]
+        lines += [whole(ABSENT if "error" in row else template, row) for row in found]
         if found:
-            tables.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
+            tables.append("\n".join(lines))
     return "\n\n".join(tables)
 
 

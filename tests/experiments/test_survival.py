@@ -9,6 +9,7 @@ import subprocess
 import keras
 import pytest
 
+from experiments import running_flags
 from tfp_vae import training
 
 TINY = ("--hidden=4", "--epochs=2", "--jit=false", "--batch_size=256", "--checkpoint_every=2")
@@ -156,3 +157,23 @@ def test_a_folder_that_became_read_only_keeps_what_was_saved(succeeds, program, 
         assert (status, "cannot be written" in err) == (2, True)
         subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
         assert "going on after step 4" in succeeds(*VAE, "--run_dir=disk/run")
+
+
+@pytest.mark.parametrize(
+    ("text", "plan"),
+    [
+        ("500", (500, None)),
+        ("1 step", (1, None)),
+        ("20 steps", (20, None)),
+        ("30s", (None, 30.0)),
+        ("0.5 seconds", (None, 0.5)),
+    ],
+)
+def test_distances_between_checkpoints_are_steps_or_seconds(text, plan):
+    assert running_flags.parse_every(text) == plan
+
+
+@pytest.mark.parametrize("text", ["", "0", "-3", "1.5 steps", "two", "0s", "5 minutes"])
+def test_other_distances_are_refused(text):
+    with pytest.raises(ValueError, match=r"Expected steps .* or seconds .*Received"):
+        running_flags.parse_every(text)

@@ -234,26 +234,6 @@ def test_data_whose_batches_are_no_functions_of_their_number_have_no_checkpoints
 
 
 @pytest.mark.parametrize(
-    ("text", "plan"),
-    [
-        ("500", (500, None)),
-        ("1 step", (1, None)),
-        ("20 steps", (20, None)),
-        ("30s", (None, 30.0)),
-        ("0.5 seconds", (None, 0.5)),
-    ],
-)
-def test_distances_between_checkpoints_are_steps_or_seconds(text, plan):
-    assert training.parse_every(text) == plan
-
-
-@pytest.mark.parametrize("text", ["", "0", "-3", "1.5 steps", "two", "0s", "5 minutes"])
-def test_other_distances_are_refused(text):
-    with pytest.raises(ValueError, match=r"Expected steps .* or seconds .*Received"):
-        training.parse_every(text)
-
-
-@pytest.mark.parametrize(
     "plan",
     [{}, {"steps": 0}, {"steps": 1, "seconds": 1.0}, {"seconds": -1.0}, {"steps": 1, "keep": 0}],
 )

@@ -195,17 +195,13 @@ class Ensemble(SupervisedModel):
 
     # Running the members.
 
-    @property
+    @SupervisedModel.supports_jit.getter
     def supports_jit(self):
         """Whether a training is faster under XLA.
 
         Batched products of small matrices are many times slower there than outside on CPUs.
         """
         return not self.is_vectorized and self.pattern.supports_jit
-
-    @supports_jit.setter
-    def supports_jit(self, value):
-        pass  # of Keras' own constructor
 
     def _map(self, function, *inputs):
         """Returns `function(index, *inputs)` with the weights of each member, stacked [M, ...]."""

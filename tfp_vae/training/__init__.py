@@ -1,6 +1,6 @@
 """Training: what goes around Keras' `fit`."""
 
-from tfp_vae.training.checkpoints import Checkpoints, Stopped, parse_every
+from tfp_vae.training.checkpoints import Checkpoints, Stopped
 from tfp_vae.training.devices import STRATEGIES, is_chief, strategy
 from tfp_vae.training.failures import StopOnNaN, check_finished
 from tfp_vae.training.history import HistoryFile
@@ -27,7 +27,6 @@ __all__ = [
     "early_stopping",
     "is_chief",
     "learning_rate",
-    "parse_every",
     "steps_per_execution",
     "strategy",
     "tensorboard",

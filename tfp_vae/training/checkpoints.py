@@ -7,7 +7,6 @@ is what its variables hold, where it is, and what its callbacks have seen: nothi
 import contextlib
 import json
 import pathlib
-import re
 import signal
 import sys
 import time
@@ -34,23 +33,6 @@ _PATTERN = "checkpoint-*.npz"
 
 class Stopped(Exception):
     """A training was asked to stop, and saved where it is."""
-
-
-def parse_every(text: str) -> "tuple[int | None, float | None]":
-    """Returns (steps, seconds), one of them None, of "500", "500 steps", "30s", "30 seconds".
-
-    Raises:
-        ValueError: for anything else.
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) *(s|sec|seconds?|steps?)?", text.strip())
-    number = float(found[1]) if found else 0.0
-    in_seconds = bool(found and found[2] and not found[2].startswith("st"))
-    if number <= 0 or (not in_seconds and number != int(number)):
-        raise ValueError(
-            "Unusable distance between checkpoints. Expected steps (500, '500 steps') or seconds "
-            f"(30s, '30 seconds'). Received {text!r}."
-        )
-    return (None, number) if in_seconds else (int(number), None)
 
 
 class Checkpoints(keras.callbacks.Callback):

@@ -13,8 +13,9 @@ from absl import flags
 
 import tfp_vae as tv
 from experiments import cli
-from tfp_vae import comparison, report, training
+from tfp_vae import report, training
 from tfp_vae.data import fitted
+from tfp_vae.studies import comparison
 
 flags.adopt_module_key_flags(cli)
 _BUDGET = flags.DEFINE_enum("budget", "quick", comparison.BUDGETS, "How much is spent.")

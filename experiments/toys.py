@@ -11,7 +11,7 @@ from absl import flags
 import tfp_vae as tv
 from experiments import cli
 from tfp_vae import plots, report, training
-from tfp_vae.evaluation import toys
+from tfp_vae.studies import toys
 
 flags.declare_key_flag("run_dir")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Write into a run folder that is not empty.")

@@ -13,7 +13,7 @@ from absl import flags
 import tfp_vae as tv
 from experiments import cli
 from tfp_vae import plots, report, training
-from tfp_vae.evaluation import uci
+from tfp_vae.studies import uci
 
 flags.adopt_module_key_flags(cli)
 _SETS = flags.DEFINE_list(

@@ -25,7 +25,7 @@ ROOMS = [
     "evaluation",
     "report",
     "plots",
-    "comparison",
+    "studies",
     "export",
 ]
 FILES = sorted((ROOT / "tfp_vae").rglob("*.py"))
@@ -52,11 +52,6 @@ def test_a_room_imports_only_rooms_above_it(path):
     assert room in ROOMS, f"{room} has no place in the house"
     allowed = ROOMS[: ROOMS.index(room) + 1]
     assert _imports(path) <= set(allowed)
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_no_file_outgrows_its_room(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*.py")), ids=lambda p: p.name)

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 import tfp_vae as tv
-from tfp_vae import comparison, methods
+from tfp_vae import methods
 from tfp_vae.data import Data, Kind, Split
 from tfp_vae.methods import Recipe
+from tfp_vae.studies import comparison
 
 COUNT, DRAWS, STEPS = 40, 7, 4
 COMPONENTS = {"map": 1, "ml": 1, "ensemble": 2}

@@ -24,3 +24,52 @@ def is_number(value, low: float = -math.inf, above: float = -math.inf) -> bool:
 def is_count(value, least: int = 1, most: int = MOST) -> bool:
     """Returns whether `value` is a whole number in [least, most], whatever its type."""
     return is_number(value) and int(value) == value and least <= int(value) <= most
+
+
+# Checks: the errors of arguments in one form: what was wrong, what was expected, what was received.
+
+
+def check_count(name: str, value, least: int = 1, most: int = MOST) -> int:
+    """Returns `value` as an int; raises `ValueError` unless it is a whole number in range."""
+    if not is_count(value, least, most):
+        upper = "" if most == MOST else f" and <= {most}"
+        raise ValueError(
+            f"Impossible {name}. Expected an integer >= {least}{upper}. Received {value!r}."
+        )
+    return int(value)
+
+
+def check_number(
+    name: str, value, low: float = -math.inf, above: float = -math.inf, below: float = math.inf
+) -> float:
+    """Returns `value` as a float; raises `ValueError` unless it is finite and within the bounds."""
+    if not is_number(value, low, above) or not float(value) < below:
+        sides = [f"> {above:g}"] * (above > -math.inf) + [f">= {low:g}"] * (low > -math.inf)
+        sides += [f"< {below:g}"] * (below < math.inf)
+        wanted = "a number " + " and ".join(sides) if sides else "a finite number"
+        raise ValueError(f"Impossible {name}. Expected {wanted}. Received {value!r}.")
+    return float(value)
+
+
+def check_seed(value) -> int:
+    """Returns `value` as an int; raises `ValueError` unless it is a seed."""
+    if not is_count(value, 0):
+        raise ValueError(f"Unusable seed. Expected an integer in [0, 2^31). Received {value!r}.")
+    return int(value)
+
+
+def check_choice(name: str, value, choices):
+    """Returns `value`; raises `ValueError` unless it is one of `choices`."""
+    if value not in choices:
+        raise ValueError(
+            f"Unknown {name}. Expected one of {', '.join(map(str, choices))}. Received {value!r}."
+        )
+    return value
+
+
+def check_type(name: str, value, kind: type, owner: str = ""):
+    """Returns `value`; raises `ValueError` unless it is an instance of `kind`."""
+    if not isinstance(value, kind):
+        needs = f"{owner} needs a {name}." if owner else f"Unusable {name}."
+        raise ValueError(f"{needs} Expected a {kind.__name__}. Received {value!r}.")
+    return value

@@ -6,7 +6,7 @@ import worker
 
 import tfp_vae as tv
 from tfp_vae import methods
-from tfp_vae.evaluation import uci
+from tfp_vae.studies import uci
 
 ALONE = 4  # of the networks that are trained one after the other; the others take as long
 

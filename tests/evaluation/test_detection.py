@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tfp_vae.evaluation.detection import auroc_standard_error, detection_metrics
+from tfp_vae.evaluation.ood.detection import auroc_standard_error, detection_metrics
 
 NAMES = ("auroc", "aupr_outside", "aupr_inside", "fpr_at_95_tpr")
 

@@ -9,7 +9,7 @@ import tensorflow_probability as tfp
 
 import tfp_vae as tv
 from tfp_vae.data import Kind, Split, foreign
-from tfp_vae.evaluation import scores
+from tfp_vae.evaluation.ood import scores
 from tfp_vae.models import Predictive
 
 

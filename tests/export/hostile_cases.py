@@ -6,7 +6,7 @@ import keras
 import pytest
 
 import tfp_vae as tv
-from tfp_vae.export import archive
+from tfp_vae.export.saved import archive
 
 HOSTILE = "hostile_package"
 

@@ -22,9 +22,10 @@ from tensorflow.core.framework import tensor_pb2
 import tfp_vae as tv
 from tfp_vae import export, report
 from tfp_vae.data import Kind, Split
-from tfp_vae.export import clients, operators, portable, reload, runtimes, serving, writers
+from tfp_vae.export.formats import portable, serving, writers
 from tfp_vae.export.package import SEEDED, Package, digest, record_examples
-from tfp_vae.export.signatures import Signature, Value
+from tfp_vae.export.proof import clients, operators, reload, runtimes
+from tfp_vae.export.signatures.base import Signature, Value
 
 SHAPE = (4, 4, 1)
 FORMATS = ("keras", "savedmodel", "onnx", "litert")

@@ -16,7 +16,7 @@ import pytest
 from hostile_cases import make_vae, pack, refused
 
 import tfp_vae as tv
-from tfp_vae.export import allowed, archive
+from tfp_vae.export.saved import allowed, archive
 
 CONFIG, METADATA, WEIGHTS = archive.CONFIG, archive.METADATA, archive.WEIGHTS
 

@@ -12,8 +12,8 @@ import pytest
 from hostile_cases import HOSTILE, Dense, double, make_vae, pack, refused
 
 import tfp_vae as tv
-from tfp_vae.export import allowed
-from tfp_vae.export.archive import CONFIG
+from tfp_vae.export.saved import allowed
+from tfp_vae.export.saved.archive import CONFIG
 
 
 def with_layer(good, layer, place="layer"):

@@ -11,11 +11,11 @@ from tfp_vae import objectives
 from tfp_vae.data import Split, kinds
 from tfp_vae.distributions import draws
 from tfp_vae.distributions.discretized import DiscretizedLogistic
-from tfp_vae.export import likelihoods, normals
+from tfp_vae.export.signatures import likelihoods, normals
 from tfp_vae.layers.noise import SHARED
+from tfp_vae.models.posteriors.weights import WeightSamples
 from tfp_vae.models.predictive import Predictive
 from tfp_vae.models.variational import fold_in
-from tfp_vae.models.weights import WeightSamples
 
 tfd = tfp.distributions
 SHAPE = (4, 4, 1)

@@ -13,7 +13,7 @@ import web_cases as cases
 
 import tfp_vae as tv
 from tfp_vae.data import Split
-from tfp_vae.export import browser, steps, web
+from tfp_vae.export.page import browser, steps, web
 from tfp_vae.report import sealed
 
 

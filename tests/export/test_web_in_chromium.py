@@ -13,7 +13,7 @@ import pytest
 import web_cases as cases
 
 from tfp_vae import data
-from tfp_vae.export import browser, web
+from tfp_vae.export.page import browser, web
 
 CHROMIUM = next(filter(None, map(shutil.which, browser.NAMES)), None)
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs chromium, which is not installed")

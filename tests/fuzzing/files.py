@@ -23,7 +23,7 @@ from PIL import Image
 import tfp_vae as tv
 from fuzzing import audit
 from fuzzing.models import CONTENTS, ODD_CONTENTS, Record, Values, one_of
-from tfp_vae.export import archive
+from tfp_vae.export.saved import archive
 
 # Changes of bytes: (what, where as a share of the length, a number that says to what).
 _CHANGES = st.tuples(

@@ -24,16 +24,16 @@ from hypothesis import strategies as st
 
 from fuzzing import files
 from fuzzing.models import Record, one_of
-from tfp_vae.export import archive
+from tfp_vae.export.saved import archive
 
 # Where the long work of a program begins.
 PROGRAMS = {
     "train_vae": "experiments.training_flags.fit",
     "train_bnn": "experiments.training_flags.fit",
     "latent_sizes": "experiments.latent_sizes.learn",
-    "uci": "tfp_vae.evaluation.uci.evaluate",
-    "toys": "tfp_vae.evaluation.toys.compare",
-    "compare": "tfp_vae.comparison.Comparison.run",
+    "uci": "tfp_vae.studies.uci.evaluate",
+    "toys": "tfp_vae.studies.toys.compare",
+    "compare": "tfp_vae.studies.comparison.Comparison.run",
     "evaluate": "tfp_vae.evaluation.test_metrics",
     "generate": "tfp_vae.models.VAE.generate",
     "export": "tfp_vae.export.export",

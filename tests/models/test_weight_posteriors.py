@@ -8,8 +8,10 @@ from scipy import stats
 
 import tfp_vae as tv
 from tfp_vae.data import Kind, Split
-from tfp_vae.models import WeightSamples, laplace, mcmc
-from tfp_vae.models.mcmc import _effective_sample_size
+from tfp_vae.models import WeightSamples
+from tfp_vae.models.posteriors import laplace
+from tfp_vae.models.posteriors import nuts as mcmc
+from tfp_vae.models.posteriors.nuts import _effective_sample_size
 from tfp_vae.models.variational import fold_in
 
 PRIOR_SCALE, NOISE, COUNT = 2.0, 0.3, 20

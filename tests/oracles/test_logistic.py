@@ -8,7 +8,7 @@ from scipy import optimize, special
 
 import tfp_vae as tv
 from tfp_vae.data import Kind, Split
-from tfp_vae.models.mcmc import _effective_sample_size
+from tfp_vae.models.posteriors.nuts import _effective_sample_size
 
 PRIOR_SCALE, COUNT, POINTS = 3.0, 20, 601
 SIGNS = ((1, 1), (1, -1), (-1, 1), (-1, -1))

@@ -13,7 +13,7 @@ import pytest
 import report_cases as cases
 
 from tfp_vae import report
-from tfp_vae.export import browser
+from tfp_vae.export.page import browser
 
 CHROMIUM = next(filter(None, map(shutil.which, browser.NAMES)), None)
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs chromium, which is not installed")

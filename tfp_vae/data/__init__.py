@@ -4,12 +4,12 @@ from tfp_vae.data import toys
 from tfp_vae.data.answers import UNLABELLED
 from tfp_vae.data.augmentation import augmented
 from tfp_vae.data.completion import QUADRANTS, completion, seen_quadrants
+from tfp_vae.data.corruptions import SHIFTS, shifted
 from tfp_vae.data.feeds import Feed
-from tfp_vae.data.foreign import FOREIGN, fitted, foreign, hold_out
 from tfp_vae.data.kinds import Kind
 from tfp_vae.data.labels import keep_labels
-from tfp_vae.data.masks import PATTERNS, observed_pixels
-from tfp_vae.data.shift import SHIFTS, shifted
+from tfp_vae.data.missing import PATTERNS, observed_pixels
+from tfp_vae.data.ood import FOREIGN, fitted, foreign, hold_out
 from tfp_vae.data.sources import NAMES, load
 from tfp_vae.data.splits import Data, Split
 from tfp_vae.data.tables import UCI_NAMES, uci

@@ -1,13 +1,15 @@
 """Evaluation: numbers about trained models, each with its error."""
 
-from tfp_vae.evaluation import calibration, detection, imputation, missing, regression, scores
+from tfp_vae.evaluation import calibration, imputation, missing, ood, regression
 from tfp_vae.evaluation.calibration import classification_metrics
 from tfp_vae.evaluation.classes import class_metrics
-from tfp_vae.evaluation.detection import detection_metrics
 from tfp_vae.evaluation.imputation import choose_imputer, imputed
 from tfp_vae.evaluation.latent import active_units, posterior_means
 from tfp_vae.evaluation.likelihood import elbo, log_likelihood, test_metrics
 from tfp_vae.evaluation.missing import class_predictive, impute, marginal, observed_log_likelihood
+from tfp_vae.evaluation.ood.detection import detection_metrics
+from tfp_vae.evaluation.ood.regret import likelihood_regret
+from tfp_vae.evaluation.ood.scores import predictive_scores, reference_log_likelihood, vae_scores
 from tfp_vae.evaluation.predictive import (
     distribution_metrics,
     predict,
@@ -19,8 +21,6 @@ from tfp_vae.evaluation.predictive import (
     weight_metrics,
 )
 from tfp_vae.evaluation.regression import regression_metrics
-from tfp_vae.evaluation.regret import likelihood_regret
-from tfp_vae.evaluation.scores import predictive_scores, reference_log_likelihood, vae_scores
 
 __all__ = [
     "active_units",
@@ -29,7 +29,6 @@ __all__ = [
     "class_metrics",
     "class_predictive",
     "classification_metrics",
-    "detection",
     "detection_metrics",
     "distribution_metrics",
     "elbo",
@@ -41,6 +40,7 @@ __all__ = [
     "marginal",
     "missing",
     "observed_log_likelihood",
+    "ood",
     "posterior_means",
     "predict",
     "predictive_metrics",
@@ -50,7 +50,6 @@ __all__ = [
     "reference_log_likelihood",
     "regression",
     "regression_metrics",
-    "scores",
     "signal_to_noise",
     "temperature_metrics",
     "test_metrics",

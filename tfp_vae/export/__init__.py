@@ -6,12 +6,12 @@ model = export.load("runs/digits/model.keras")
 """
 
 from tfp_vae.export.exporting import export
-from tfp_vae.export.formats import FORMATS
-from tfp_vae.export.loading import load
+from tfp_vae.export.formats.registry import FORMATS
 from tfp_vae.export.package import signatures_of
-from tfp_vae.export.signatures import DEFAULT_SAMPLES, Signature, Value
-from tfp_vae.export.traffic import Traffic, serve
-from tfp_vae.export.verification import Verification, verify
+from tfp_vae.export.proof.traffic import Traffic, serve
+from tfp_vae.export.proof.verification import Verification, verify
+from tfp_vae.export.saved.loading import load
+from tfp_vae.export.signatures.base import DEFAULT_SAMPLES, Signature, Value
 
 __all__ = [
     "DEFAULT_SAMPLES",

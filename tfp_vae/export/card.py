@@ -13,7 +13,8 @@ from collections.abc import Mapping
 import keras
 
 from tfp_vae import report
-from tfp_vae.export import formats, serving
+from tfp_vae.export.formats import registry as formats
+from tfp_vae.export.formats import serving
 from tfp_vae.export.package import Package
 from tfp_vae.layers import BayesianLayer
 from tfp_vae.models import VAE

@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tfp_vae.data import Data, Split
-from tfp_vae.export import card, serving
-from tfp_vae.export import formats as registry
+from tfp_vae.export import card
+from tfp_vae.export.formats import registry, serving
 from tfp_vae.export.package import Package, digest, record_examples, signatures_of, size
-from tfp_vae.export.reload import state_of
-from tfp_vae.export.signatures import DEFAULT_SAMPLES
+from tfp_vae.export.proof.reload import state_of
+from tfp_vae.export.signatures.base import DEFAULT_SAMPLES
 from tfp_vae.models import Predictor
 from tfp_vae.models.variational import VariationalModel
 from tfp_vae.version import __version__

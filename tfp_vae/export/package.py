@@ -19,9 +19,9 @@ import tensorflow as tf
 
 from tfp_vae.arguments import is_count
 from tfp_vae.data import Split
-from tfp_vae.export.latent import latent_signatures
-from tfp_vae.export.predictors import predictor_signatures
-from tfp_vae.export.signatures import NOISE, Signature
+from tfp_vae.export.signatures.base import NOISE, Signature
+from tfp_vae.export.signatures.latent import latent_signatures
+from tfp_vae.export.signatures.predictors import predictor_signatures
 from tfp_vae.models import VAE, Predictor
 from tfp_vae.models.variational import VariationalModel
 

@@ -1,17 +1,17 @@
 """Models: Keras models on one bound, and approximations of posteriors over their weights."""
 
-from tfp_vae.models.bayesian import BayesianNetwork
 from tfp_vae.models.conditional import ConditionalVAE
 from tfp_vae.models.ensemble import Ensemble
-from tfp_vae.models.laplace import Laplace
-from tfp_vae.models.mcmc import NUTS, Chains
+from tfp_vae.models.m2 import M2
+from tfp_vae.models.network import BayesianNetwork
+from tfp_vae.models.posteriors.laplace import Laplace
+from tfp_vae.models.posteriors.nuts import NUTS, Chains
+from tfp_vae.models.posteriors.swag import SWAG
+from tfp_vae.models.posteriors.weights import WeightPosterior, WeightSamples
 from tfp_vae.models.predictive import Predictive, Predictor
-from tfp_vae.models.semi_supervised import M2
 from tfp_vae.models.supervised import SupervisedModel
-from tfp_vae.models.swag import SWAG
 from tfp_vae.models.vae import VAE, Bounds, Pass
 from tfp_vae.models.variational import VariationalModel
-from tfp_vae.models.weights import WeightPosterior, WeightSamples
 
 __all__ = [
     "M2",

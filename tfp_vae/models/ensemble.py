@@ -15,7 +15,7 @@ from tfp_vae.layers import BayesianLayer, MonteCarloDropout
 from tfp_vae.layers.convolution import Convolution
 from tfp_vae.layers.noise import ESTIMATOR, SHARED, FrozenNoise, Noise, use
 from tfp_vae.layers.noise import of as noise_of
-from tfp_vae.models.bayesian import BayesianNetwork
+from tfp_vae.models.network import BayesianNetwork
 from tfp_vae.models.supervised import SupervisedModel
 from tfp_vae.randomness import fold_in
 

@@ -1,0 +1,75 @@
+"""Every model of a comparison answers the same questions, with as many parameters as the others."""
+
+import numpy as np
+import pytest
+
+import tfp_vae as tv
+from tfp_vae.data import Split
+from tfp_vae.studies import comparison
+from tfp_vae.studies.comparison import entrants, fitting
+
+
+@pytest.fixture(scope="module")
+def data():
+    return tv.data.load("digits", kind="unit_interval")
+
+
+@pytest.fixture(scope="module")
+def settings(data):
+    return comparison.Settings.of("quick", data, epochs=2, num_samples=4, latent_dim=4)
+
+
+@pytest.mark.parametrize("name", [name for name in entrants.ENTRANTS if name != "ml"])
+def test_parameters_are_matched_to_those_of_the_reference(data, settings, name):
+    reference = fitting.num_parameters(entrants.ENTRANTS["ml"].build(data, 64, settings, 0))
+    width = fitting.width_of(name, data, settings)
+    counts = [
+        fitting.num_parameters(entrants.ENTRANTS[name].build(data, each, settings, 0))
+        for each in (width - 1, width, width + 1)
+    ]
+    away = np.abs(np.array(counts) - reference)
+    assert np.argmin(away) == 1
+    assert away[1] < 0.04 * reference
+
+
+def test_seconds_are_matched_by_epochs(data):
+    settings = comparison.Settings.of("quick", data, match="seconds", seconds=1e-6)
+    assert fitting.width_of("ensemble", data, settings) == settings.hidden
+    _, known = fitting.train("ml", data, settings, 0)
+    assert known["epochs"] == 1
+
+
+def test_the_probe_averages_over_latents_and_knows_more_than_frequencies(data, settings):
+    model, _ = fitting.train("vae_probe", data, settings, 0)
+    one = entrants.Probed(model, data, settings, 0)
+    predictive = one.predictive(data.test)
+    assert predictive.components_distribution.batch_shape == (359, 4)
+    np.testing.assert_allclose(predictive.probs.numpy().sum(axis=1), 1, rtol=1e-5)
+    # The latents tell more about the class than its frequency does.
+    frequency = np.bincount(data.train.labels, minlength=10) / len(data.train)
+    gain = predictive.log_prob(data.test.labels) - np.log(frequency)[data.test.labels]
+    assert np.mean(gain) > 5 * np.std(gain) / np.sqrt(359)
+
+
+def test_scores_of_a_conditional_vae_sum_over_the_classes(data, settings):
+    model, _ = fitting.train("conditional_vae", data, settings, 0)
+    one = entrants.Generative(model, data, settings, 0)
+    few = data.test.take(12)
+    log_joint, scores = one.log_joint(few), one.scores(few)
+    expected = np.logaddexp.reduce(log_joint.astype(np.float64), axis=1)
+    np.testing.assert_allclose(scores["log_px"], -expected, rtol=1e-6)
+    posterior = np.exp(log_joint - expected[:, np.newaxis])
+    np.testing.assert_allclose(one.predictive(few).probs, posterior, atol=1e-4)
+
+
+def test_the_imputer_is_chosen_without_test_labels(data, settings):
+    model, _ = fitting.train("ml", data, settings, 0)
+    one = entrants.Point(model, data, settings, 0)
+    test, validation = data.test.take(30), data.validation.take(40)
+    masks = [
+        tv.data.observed_pixels(len(split), data.shape, "random", 0.5)
+        for split in (test, validation)
+    ]
+    turned = Split(test.values(), test.kind, 9 - test.labels, "turned")
+    found = [one.observed_predictive(s, masks[0], validation, masks[1]) for s in (test, turned)]
+    np.testing.assert_array_equal(found[0].probs, found[1].probs)

@@ -1,0 +1,200 @@
+"""A comparison runs part by part, keeps what is done, reports what breaks, and writes a report."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import tfp_vae as tv
+from tfp_vae import report
+from tfp_vae.studies import comparison
+from tfp_vae.studies.comparison import entrants, plan, results
+
+MODELS = ["bnn", "vae_probe", "conditional_vae", "m2"]
+SIZES = {"train": 60, "validation": 30, "test": 40}
+# One pass over sixty examples teaches little: temperatures are at the ends of their range.
+pytestmark = pytest.mark.filterwarnings("ignore:No temperature minimises the NLL:UserWarning")
+SMALL = {
+    "epochs": 1,
+    "hidden": 6,
+    "latent_dim": 2,
+    "num_samples": 3,
+    "num_importance_samples": 4,
+    "num_examples": 20,
+    "shifts": {"rotation": (0, 2)},
+    "missing": {"random": (0.5,)},
+    "label_counts": (10,),
+    "tasks": report.TASKS,
+}
+
+
+@pytest.fixture(scope="module")
+def data():
+    whole = tv.data.load("digits", kind="unit_interval")
+    cut = {name: getattr(whole, name).take(count) for name, count in SIZES.items()}
+    return dataclasses.replace(whole, **cut)
+
+
+def _settings(data, **options):
+    return comparison.Settings.of("quick", data, **(SMALL | options))
+
+
+@pytest.fixture(scope="module")
+def done(data, tmp_path_factory):
+    """A comparison of all kinds of models, all tasks, one seed."""
+    folder = tmp_path_factory.mktemp("comparison")
+    run = comparison.Comparison(folder, data, _settings(data), MODELS, 1)
+    lines = []
+    run.run(lines.append)
+    assert run.failures == [], lines
+    return run
+
+
+@pytest.fixture(scope="module")
+def written(done):
+    page, verdict = comparison.write(done, "python -m experiments.compare")
+    return page, verdict, json.loads((page.parent / "report.json").read_text())
+
+
+def test_every_task_has_results_of_every_model_that_can_do_it(written):
+    _, _, values = written
+    report.validate(values)
+    did = {}
+    for result in values["results"]:
+        did.setdefault(result["task"], set()).add(result["model"])
+        assert result["n"] == 1
+        assert result["lower"] <= result["mean"] <= result["upper"]
+    everyone = set(MODELS) - {"m2"}
+    for task in ("classification", "shift", "ood", "missing", "cost"):
+        assert did[task] == everyone, task
+    assert did["generation"] == {"vae_probe", "conditional_vae"}
+    assert did["labels"] == {"m2", "bnn"}
+    levels = {r["level"] for r in values["results"] if r["task"] == "labels"}
+    assert levels == {10}
+    areas = {r["condition"] for r in values["results"] if r["model"] == "vae_probe"}
+    assert "uniform_noise/log_px" in areas
+    assert "uniform_noise/mutual_information" in areas
+
+
+def test_the_report_holds_its_pictures_and_the_verdict(written):
+    page, verdict, values = written
+    assert verdict.headline in (page.parent / "report.md").read_text()
+    names = {figure["name"] for figure in values["figures"]}
+    assert names >= {"reliability", "risk_coverage", "shift", "detection", "missing", "generated"}
+    for figure in values["figures"]:
+        assert (page.parent / figure["file"]).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_score_for_foreign_inputs_is_chosen_on_validation_data(done, written):
+    values = written[2]
+    for model in ("vae_probe", "bnn"):
+        found = {}
+        for part in done.parts():
+            if part.model == model and part.stage == "main":
+                for entry in done.found(part)["values"]:
+                    if entry["task"] == "ood_validation":
+                        found.setdefault(entry["condition"], []).append(entry["value"])
+        best = max(found, key=lambda score: np.mean(found[score]))
+        assert values["models"][model]["ood_score"] == best
+    assert not any(r["task"] == "ood_validation" for r in values["results"])
+
+
+def test_finished_parts_are_not_run_again(done, data, monkeypatch):
+    def broken(*_, **__):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(plan, "train", broken)
+    again = comparison.Comparison(done.run_folder.path, data, _settings(data), MODELS, 1)
+    again.run(lambda _: None)
+    assert again.failures == []
+
+
+def test_the_order_of_the_models_changes_nothing(done, data):
+    turned = comparison.Comparison(
+        done.run_folder.path, data, _settings(data), MODELS[::-1], seeds=1
+    )
+    assert turned.parts() == done.parts()
+    summaries = [results.summarise(run, "", []) for run in (done, turned)]
+    assert summaries[0] == summaries[1]
+
+
+def test_a_part_repeats_to_the_last_bit(done, data, tmp_path):
+    settings = _settings(data)
+    again = comparison.Comparison(tmp_path, data, settings, ["bnn"], 1)
+    again.run(lambda _: None)
+    for part in again.parts():
+        before, now = (
+            [v for v in run.found(part)["values"] if v["metric"] not in ("milliseconds", "memory")]
+            for run in (done, again)
+        )
+        assert before == now
+
+
+def test_a_broken_model_is_reported_and_the_others_go_on(data, tmp_path, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("the weights\nare gone")
+
+    entrant = dataclasses.replace(entrants.ENTRANTS["ml"], build=broken)
+    settings = _settings(data, tasks=("classification",), match="seconds", seconds=0.01)
+    with monkeypatch.context() as patch:
+        patch.setitem(entrants.ENTRANTS, "ml", entrant)
+        run = comparison.Comparison(tmp_path, data, settings, ["bnn", "ml"], 1)
+        lines = []
+        run.run(lines.append)
+    expected = {"model": "ml", "seed": 0, "stage": "main", "error": "the weights are gone"}
+    assert run.failures == [expected]
+    assert any("FAILED" in line and "the weights are gone" in line for line in lines)
+    _, verdict = comparison.write(run, "command")
+    values = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert values["failures"] == [expected]
+    assert {r["model"] for r in values["results"]} == {"bnn"}
+    assert verdict.headline
+    run.run(lambda _: None)  # now it is whole: what failed is tried again, alone
+    assert run.failures == []
+    assert all(run.found(part) for part in run.parts())
+
+
+def test_nothing_done_is_no_report(data, tmp_path, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(plan, "train", broken)
+    run = comparison.Comparison(tmp_path, data, _settings(data), ["ml"], 1)
+    run.run(lambda _: None)
+    with pytest.raises(RuntimeError, match=r"nothing to report.*no memory"):
+        comparison.write(run, "command")
+
+
+def test_another_plan_in_the_folder_is_refused_by_name(done, data):
+    folder = done.run_folder.path
+    with pytest.raises(ValueError, match=r"another plan.*'epochs': 1.*'epochs': 2"):
+        comparison.Comparison(folder, data, _settings(data, epochs=2), MODELS, 1)
+
+
+@pytest.mark.parametrize(
+    ("models", "seeds", "message"),
+    [(["ml", "oracle"], 1, "models do not fit.*oracle"), (["ml"], 0, "Impossible seeds")],
+)
+def test_impossible_comparisons_are_refused(data, tmp_path, models, seeds, message):
+    with pytest.raises(ValueError, match=message):
+        comparison.Comparison(tmp_path / "new", data, _settings(data), models, seeds)
+    assert not (tmp_path / "new").exists()
+
+
+def test_binary_images_and_tables_are_refused(tmp_path):
+    for name, kind in (("digits", "threshold"), ("wine", None)):
+        data = tv.data.load(name, kind=kind)
+        settings = comparison.Settings.of("quick", data)
+        with pytest.raises(ValueError, match="cannot be compared on"):
+            comparison.Comparison(tmp_path, data, settings, ["ml"], 1)
+
+
+def test_intervals_are_those_of_student(base_seed):
+    values = np.random.default_rng(base_seed).normal(size=5)
+    mean, lower, upper = results.interval(values)
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert (lower, upper) == pytest.approx((expected.low, expected.high))
+    assert mean == pytest.approx(values.mean())
+    assert results.interval([0.5]) == (0.5, 0.5, 0.5)

@@ -1,0 +1,117 @@
+"""The graph that ONNX and LiteRT start from: constants for weights, common operations only.
+
+Operations that ONNX lacks are composed of others. One is composed for LiteRT too, which has it, but
+computes softplus(x) as log(1 + exp(x)): that saturates at 88.4, without a word, and the
+log-likelihood of a certain pixel would be wrong.
+"""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+from tensorflow.core.framework import graph_pb2, node_def_pb2
+from tensorflow.python.framework import convert_to_constants
+
+from tfp_vae.export.signatures.base import Signature
+
+_FLOAT = tf.float32.as_datatype_enum
+
+
+def traced(signature: Signature) -> "tf.types.experimental.ConcreteFunction":
+    """Returns the signature as a graph with variables, inputs and outputs by name."""
+    names = [value.name for value in signature.inputs]
+
+    def answer(*tensors):
+        return signature.answer(**dict(zip(names, tensors, strict=True)))
+
+    function = tf.function(answer, autograph=False, jit_compile=False)
+    return function.get_concrete_function(*[value.spec() for value in signature.inputs])
+
+
+def frozen(
+    signature: Signature, composed: "tuple[str, ...]"
+) -> "tuple[graph_pb2.GraphDef, dict[str, str], dict[str, str]]":
+    """Returns the graph, with weights as constants, and {name: tensor} of inputs and outputs.
+
+    Args:
+        signature: what is traced.
+        composed: operations to be composed of others, `FOR_ONNX` or `FOR_LITERT`.
+    """
+    concrete = traced(signature)
+    constants = convert_to_constants.convert_variables_to_constants_v2(concrete)
+    graph_def = rewritten(constants.graph.as_graph_def(), composed)
+    names = [value.name for value in signature.inputs]
+    inputs = {name: tensor.name for name, tensor in zip(names, constants.inputs, strict=True)}
+    # The outputs of a traced dict are in the order of its sorted names.
+    outputs = {
+        name: tensor.name
+        for name, tensor in zip(sorted(concrete.structured_outputs), constants.outputs, strict=True)
+    }
+    return graph_def, inputs, outputs
+
+
+def rewritten(graph_def: graph_pb2.GraphDef, composed: "tuple[str, ...]") -> graph_pb2.GraphDef:
+    """Returns the graph with some operations composed of others; names of results stay."""
+    result = graph_pb2.GraphDef(versions=graph_def.versions)
+    result.library.CopyFrom(graph_def.library)
+    for node in graph_def.node:
+        compose = _COMPOSED[node.op] if node.op in composed else None
+        if compose is None or node.attr["T"].type != _FLOAT:
+            result.node.add().CopyFrom(node)
+        else:
+            compose(_Builder(result, node))
+    return result
+
+
+class _Builder:
+    """Adds nodes in the place of one."""
+
+    def __init__(self, graph_def, node):
+        self.graph_def, self.node, self.count = graph_def, node, 0
+        self.x = node.input[0]
+
+    def add(self, op: str, *inputs: str, last: bool = False) -> str:
+        """Adds an operation on float32 and returns its name, that of the old node if `last`."""
+        self.count += 1
+        name = self.node.name if last else f"{self.node.name}/composed_{self.count}"
+        added: node_def_pb2.NodeDef = self.graph_def.node.add(name=name, op=op, input=inputs)
+        added.attr["T"].type = _FLOAT
+        return name
+
+    def one(self) -> str:
+        """Adds the constant 1 and returns its name."""
+        self.count += 1
+        name = f"{self.node.name}/composed_{self.count}"
+        added = self.graph_def.node.add(name=name, op="Const")
+        added.attr["dtype"].type = _FLOAT
+        added.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(1.0, tf.float32))
+        return name
+
+
+def _softplus(build: _Builder) -> None:
+    # max(x, 0) + log(1 + exp(-|x|))
+    shrunk = build.add("Exp", build.add("Neg", build.add("Abs", build.x)))
+    log = build.add("Log", build.add("AddV2", shrunk, build.one()))
+    build.add("AddV2", build.add("Relu", build.x), log, last=True)
+
+
+def _log1p(build: _Builder) -> None:
+    build.add("Log", build.add("AddV2", build.x, build.one()), last=True)
+
+
+def _expm1(build: _Builder) -> None:
+    build.add("Sub", build.add("Exp", build.x), build.one(), last=True)
+
+
+def _erfc(build: _Builder) -> None:
+    build.add("Sub", build.one(), build.add("Erf", build.x), last=True)
+
+
+_COMPOSED: "dict[str, Callable[[_Builder], None]]" = {
+    "Softplus": _softplus,
+    "Log1p": _log1p,
+    "Expm1": _expm1,
+    "Erfc": _erfc,
+}
+
+FOR_ONNX = tuple(_COMPOSED)
+FOR_LITERT = ("Softplus",)  # its own gelu is recognised by the Erfc inside

@@ -1,0 +1,1 @@
+"""A decoder as one page for a browser."""

@@ -1,0 +1,1 @@
+"""Whether what was exported answers as the model does."""

@@ -1,0 +1,1 @@
+"""Saved models back in, each looked at before anything is built."""

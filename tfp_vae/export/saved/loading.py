@@ -1,0 +1,94 @@
+"""Saved models back in: `.keras` files in safe mode. `VariationalModel.save` writes them.
+
+A file is read once and looked at as a whole; only then is anything built, from a fresh archive of
+exactly the bytes that were looked at.
+"""
+
+import json
+import pathlib
+import tempfile
+import warnings
+from collections.abc import Iterable
+
+import keras
+
+from tfp_vae.export.saved import archive
+from tfp_vae.export.saved.allowed import check_config
+from tfp_vae.export.saved.archive import Refused
+from tfp_vae.models.variational import VariationalModel
+
+_EXPECTED = "Expected a .keras file saved by tfp_vae."
+
+
+def load(path: "str | pathlib.Path", *, trusted: Iterable[str] = ()) -> VariationalModel:
+    """Loads a model that its `save` wrote, ready to be evaluated or trained on.
+
+    The file may come from anybody: it is checked before anything in it is built. It may hold the
+    registered classes of `tfp_vae` and plain Keras layers, initializers, optimizers and the like;
+    no Lambda, no lookup of files, nothing compressed beyond measure, nothing that points out of it.
+
+    Args:
+        path: the file.
+        trusted: packages of your own, as given to `keras.saving.register_keras_serializable`, whose
+            registered classes may be built too. Their code is run: name only what you know.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: in one line, if the file is of another format, is damaged, holds no model of
+            this package, or holds something that a model does not need.
+    """
+    path = pathlib.Path(path)
+    trusted = _packages(trusted)
+    try:
+        if path.is_file():
+            with open(path, "rb") as file:
+                archive.refuse_other_formats(path, file.read(8))
+        else:
+            archive.refuse_other_formats(path, b"")
+            raise FileNotFoundError(f"There is no model at {path}. {_EXPECTED} Received no file.")
+        return _load(path, trusted)
+    except Refused as refused:
+        raise ValueError(
+            f"{path} {refused.problem}. {_EXPECTED} Received {refused.received}."
+        ) from refused
+
+
+def _packages(trusted: Iterable[str]) -> "tuple[str, ...]":
+    trusted = (trusted,) if isinstance(trusted, str) else tuple(trusted)
+    if not all(isinstance(name, str) and name and ">" not in name for name in trusted):
+        raise ValueError(
+            "trusted names packages. Expected names as given to register_keras_serializable, such "
+            f"as ('mypackage',). Received {trusted!r}."
+        )
+    return trusted
+
+
+def _load(path: pathlib.Path, trusted: "tuple[str, ...]") -> VariationalModel:
+    members = archive.read(path)
+    try:
+        config = json.loads(members[archive.CONFIG])
+        json.loads(members[archive.METADATA])
+    except (ValueError, RecursionError) as error:
+        raise Refused("has a damaged config", archive.one_line(error)) from error
+    _check_is_ours(config)
+    check_config(config, trusted)
+    archive.check_weights(members[archive.WEIGHTS])
+    with tempfile.TemporaryDirectory(prefix="tfp_vae-") as folder:
+        checked = pathlib.Path(folder) / "model.keras"
+        archive.write(checked, members)
+        del members
+        try:
+            with warnings.catch_warnings():
+                # Keras says so and goes on, with an optimizer that starts anew.
+                warnings.filterwarnings("error", message=".*Skipping variable loading")
+                return keras.saving.load_model(checked, safe_mode=True)
+        except Exception as error:  # Keras raises a different type for each part of the file
+            raise Refused("could not be loaded", archive.one_line(error)) from error
+
+
+def _check_is_ours(config) -> None:
+    name = config.get("registered_name") if isinstance(config, dict) else None
+    found = keras.saving.get_registered_object(name) if isinstance(name, str) else None
+    if not (isinstance(found, type) and issubclass(found, VariationalModel)):
+        what = name or (config.get("class_name") if isinstance(config, dict) else config)
+        raise Refused("is not one of our models", f"a {what!r}"[:200])

@@ -1,0 +1,169 @@
+"""Approximations of the posterior over the weights of an ordinary network.
+
+They start from a `BayesianNetwork` of ordinary Keras layers with a `weight_prior`, trained to its
+maximum a posteriori point, and have one thing in common: they draw sets of weights. Predicting
+from a set is running the network's own code with other weights.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfp_vae.models.network import BayesianNetwork
+from tfp_vae.models.predictive import Predictor
+from tfp_vae.randomness import fold_in
+
+
+class WeightPosterior(Predictor):
+    """A distribution over all trainable weights of a network with a likelihood, as one vector [P].
+
+    A subclass has `draw`. The weights are those of `network` and `likelihood` in Keras' order, each
+    row by row, one after the other.
+
+    Args:
+        model: a trained `BayesianNetwork` without Bayesian layers.
+
+    Raises:
+        ValueError: if the model has Bayesian layers, no prior, or was never trained.
+    """
+
+    def __init__(self, model: BayesianNetwork):
+        name = type(self).__name__
+        if not isinstance(model, BayesianNetwork) or model.is_random:
+            raise ValueError(
+                f"{name} is a posterior over ordinary weights. Expected a BayesianNetwork without "
+                f"Bayesian layers or Monte Carlo dropout. Received {model!r}."
+            )
+        if model.weight_prior is None:
+            raise ValueError(
+                f"{name} needs a prior. Expected a model with weight_prior. Received one without."
+            )
+        if not model.built or model.num_data is None:
+            raise ValueError(f"{name} starts from a trained model. Expected one. Received {model}.")
+        self.network_model = model
+        self.variables = list(model.trainable_variables)
+        self.shapes = [tuple(v.shape) for v in self.variables]
+        self.sizes = [int(np.prod(shape)) for shape in self.shapes]
+
+    def trained_model(self):
+        """Returns the model that the weights belong to."""
+        return self.network_model
+
+    @property
+    def num_weights(self) -> int:
+        """P."""
+        return sum(self.sizes)
+
+    def draw(self, num_samples: int, key: tf.Tensor) -> tf.Tensor:
+        """Returns draws of the weights, [S, P]."""
+        raise NotImplementedError
+
+    def point(self) -> tf.Tensor:
+        """Returns the weights that the model has now, [P]."""
+        return tf.concat([tf.reshape(v, [-1]) for v in self.variables], axis=0)
+
+    def split(self, vector: tf.Tensor) -> list[tf.Tensor]:
+        """Cuts a vector [P] into the weights."""
+        parts = tf.split(vector, self.sizes)
+        return [tf.reshape(p, shape) for p, shape in zip(parts, self.shapes, strict=True)]
+
+    def with_weights(self, vector: tf.Tensor, function):
+        """Returns `function()` while the weights are `vector` [P]."""
+        mapping = list(zip(self.variables, self.split(vector), strict=True))
+        with keras.StatelessScope(state_mapping=mapping):
+            return function()
+
+    def parameters(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns parameters of the likelihood, [B, Q], with the weights in force."""
+        model = self.network_model
+        return model.likelihood(model.network(x, training=False))
+
+    def _forget(self):
+        # Compiled draws have what they drew from in them as constants.
+        self.__dict__.pop("_drawing_functions", None)
+
+    def log_likelihood(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        """Returns log p(y|x, w) of each example, [B], with the weights in force."""
+        likelihood = self.network_model.distribution(self.parameters(x))
+        return likelihood.log_prob(tf.cast(y, likelihood.dtype))
+
+    def log_joint(self, vector: tf.Tensor, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        """Returns log p(y|x, w) + log p(w) of all data and the weights `vector` [P], a scalar.
+
+        Weights without a prior of their own, such as the scale of a normal likelihood, have a flat
+        one on the unconstrained variable.
+        """
+        return self.with_weights(
+            vector,
+            lambda: tf.reduce_sum(self.log_likelihood(x, y)) - self.network_model.kl_divergence(),
+        )
+
+    def draw_parameters(self, x, num_samples, key):
+        """Returns parameters of the likelihood under draws of the weights, [S, B, Q]."""
+
+        def one(index):  # one set of weights in memory at a time, whatever S is
+            return self.parameters_of(self.draw(1, fold_in(key, index)), x)[0]
+
+        return tf.map_fn(
+            one,
+            tf.range(num_samples),
+            fn_output_signature=tf.TensorSpec([x.shape[0], None], tf.float32),
+            parallel_iterations=1,
+        )
+
+    def parameters_of(self, draws: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        """Returns parameters of the likelihood for weights [S, P], [S, B, Q]."""
+        return tf.map_fn(
+            lambda vector: self.parameters_with(vector, x),
+            draws,
+            fn_output_signature=tf.TensorSpec([x.shape[0], None], tf.float32),
+            parallel_iterations=1,
+        )
+
+    def parameters_with(self, vector: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        """Returns parameters of the likelihood for weights [P], [B, Q]."""
+        return self.with_weights(vector, lambda: self.parameters(x))
+
+    def frozen_parameters(self, x, num_samples, key):
+        """Returns `draw_parameters` with the draws as constants, [S, B, Q]."""
+        with tf.init_scope():
+            draws = self.frozen_draws(num_samples, key)
+        return tf.stack([self.parameters_with(draw, x) for draw in draws])
+
+    def frozen_draws(self, num_samples: int, key: tf.Tensor) -> list[tf.Tensor]:
+        """Returns the weights that `draw_parameters` predicts from, [P] each."""
+        return [self.draw(1, fold_in(key, index))[0] for index in range(num_samples)]
+
+
+class WeightSamples(WeightPosterior):
+    """Weights that were drawn before, such as by Markov chain Monte Carlo.
+
+    Args:
+        model: the model that the weights belong to.
+        samples: [S, P], used evenly from first to last.
+    """
+
+    def __init__(self, model: BayesianNetwork, samples):
+        super().__init__(model)
+        self.samples = tf.convert_to_tensor(samples, tf.float32)
+        if self.samples.shape.rank != 2 or self.samples.shape[1] != self.num_weights:
+            raise ValueError(
+                f"The samples do not fit the model. Expected shape (S, {self.num_weights}). "
+                f"Received {tuple(self.samples.shape)}."
+            )
+
+    def draw_parameters(self, x, num_samples, key):
+        """Returns parameters of the likelihood under the samples, [S, B, Q]."""
+        return self.parameters_of(self.draw(num_samples, key), x)
+
+    def frozen_draws(self, num_samples, key):
+        """Returns the samples that `draw_parameters` predicts from, [P] each."""
+        return list(self.draw(num_samples, key))
+
+    def draw(self, num_samples, key):
+        """Returns `num_samples` of the samples, evenly spaced; all of them if there are fewer."""
+        del key
+        have = self.samples.shape[0]
+        if num_samples >= have:
+            return self.samples
+        return tf.gather(self.samples, np.linspace(0, have - 1, num_samples).round().astype(int))

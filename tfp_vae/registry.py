@@ -1,0 +1,129 @@
+"""Families whose members are files that register themselves, and whose names need no import.
+
+    BOUNDS = Registry("tfp_vae.objectives", "bound")
+
+    @BOUNDS.register("iwae", "importance-weighted bound of K draws")
+    class IWAE(Bound): ...
+
+`list(BOUNDS)` reads the names from the text of the room's files, so that a program knows the values
+of its flags before TensorFlow is imported; `BOUNDS["iwae"]` imports the room. A class of a user
+registers itself by the same decorator and is found by the same name.
+"""
+
+import ast
+import difflib
+import functools
+import importlib
+import pathlib
+from collections.abc import Callable, Iterator, Mapping
+
+_HERE = pathlib.Path(__file__).parent
+
+
+class Registry(Mapping):
+    """The members of a family by name, in the order of `first`, then of the alphabet.
+
+    Args:
+        room: the package whose files hold the members, such as "tfp_vae.objectives".
+        what: one member in words, for errors.
+        first: names to list before the others.
+    """
+
+    def __init__(self, room: str, what: str, first: "tuple[str, ...]" = ()):
+        self.room, self.what, self._first = room, what, first
+        self._members: dict[str, object] = {}
+        self._meanings: dict[str, str] = {}
+
+    def register(self, name: str, meaning: str = "") -> Callable:
+        """Returns a decorator that registers a class (or a function) under `name`.
+
+        Raises:
+            ValueError: if another member has the name.
+        """
+
+        def decorate(member):
+            known = self._members.get(name)
+            # The same class again is a module that was reloaded, as in a notebook.
+            if known is not None and getattr(known, "__qualname__", 0) != member.__qualname__:
+                raise ValueError(
+                    f"There are two of the name {name!r}. Expected a new name for a {self.what}. "
+                    f"Received {member!r} beside {known!r}."
+                )
+            self._members[name], self._meanings[name] = member, meaning
+            return member
+
+        return decorate
+
+    @property
+    def meanings(self) -> "dict[str, str]":
+        """What each member is, in words, by name."""
+        return {name: (_scan(self.room) | self._meanings)[name] for name in self}
+
+    def check(self, name: str) -> str:
+        """Returns `name`; raises `ValueError` if no member has it, with the nearest one."""
+        if name not in self:
+            near = difflib.get_close_matches(str(name), list(self), 1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise ValueError(
+                f"Unknown {self.what}. Expected one of {', '.join(self)}. Received {name!r}.{hint}"
+            )
+        return name
+
+    def __getitem__(self, name):
+        self.check(name)
+        if name not in self._members:
+            load_room(self.room)
+        return self._members[name]
+
+    def __contains__(self, name):
+        return name in self._members or name in _scan(self.room)
+
+    def __iter__(self) -> Iterator[str]:
+        names = {**_scan(self.room), **self._meanings}
+        yield from (name for name in self._first if name in names)
+        yield from sorted(name for name in names if name not in self._first)
+
+    def __len__(self):
+        return len(set(_scan(self.room)) | set(self._members))
+
+    def public(self, *others: str) -> "list[str]":
+        """Returns `__all__` of the room: the names of all classes registered in it, and others.
+
+        Called at the end of the room's `__init__`, it imports the files that nobody named there, so
+        that a new member is one new file.
+        """
+        module = load_room(self.room)
+        own = [m for m in self._members.values() if m.__module__.startswith(self.room)]
+        for member in own:
+            setattr(module, member.__name__, member)
+        return sorted({member.__name__ for member in own} | set(others))
+
+
+def load_room(room: str):
+    """Imports all files of a package and returns it."""
+    for path in _files(room):
+        relative = path.relative_to(_folder(room)).with_suffix("")
+        importlib.import_module(".".join([room, *relative.parts]))
+    return importlib.import_module(room)
+
+
+def _folder(room: str) -> pathlib.Path:
+    return _HERE.joinpath(*room.split(".")[1:])
+
+
+def _files(room: str) -> "list[pathlib.Path]":
+    return sorted(path for path in _folder(room).rglob("*.py") if path.stem != "__init__")
+
+
+@functools.cache
+def _scan(room: str) -> "dict[str, str]":
+    """Returns {name: meaning} of what the files of a room register, from their text alone."""
+    found = {}
+    for path in _files(room):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for call in getattr(node, "decorator_list", []):
+                if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "register":
+                    texts = [a.value for a in call.args if isinstance(a, ast.Constant)]
+                    if texts and all(isinstance(text, str) for text in texts):
+                        found[texts[0]] = texts[1] if len(texts) > 1 else ""
+    return found

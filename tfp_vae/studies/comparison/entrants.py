@@ -1,0 +1,323 @@
+"""The models of a comparison: how each is built, and seen by the tasks when it is trained.
+
+Every one answers the same questions, so that the tasks have one code for all: class probabilities
+of whole and of partly observed images, and scores that are to be high for foreign inputs.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfp_vae import evaluation, layers, methods, networks
+from tfp_vae.data import Data, Split
+from tfp_vae.distributions import decoders, encoders, priors
+from tfp_vae.distributions.base import tfd
+from tfp_vae.distributions.draws import draw
+from tfp_vae.evaluation.ood import scores
+from tfp_vae.models import M2, VAE, ConditionalVAE, Predictive
+from tfp_vae.models.memory import in_batches
+from tfp_vae.models.variational import VariationalModel
+from tfp_vae.studies.comparison.settings import Settings
+
+# Scores of a classifier and of a density under the names that a report has for them.
+_PREDICTIVE_SCORES = {
+    "predictive_entropy": "entropy",
+    "mutual_information": "mutual_information",
+    "one_minus_max_probability": "max_probability",
+}
+_DENSITY_SCORES = {
+    "negative_log_likelihood": "log_px",
+    "typicality": "typicality",
+    "input_complexity": "input_complexity",
+    "likelihood_regret": "likelihood_regret",
+}
+_PROBE_STRENGTHS = 10.0 ** np.arange(-3, 4)  # inverse regularisation of the linear probe
+_PROBE_DRAWS = 5  # draws of z per training example
+
+
+class Contestant:
+    """A trained model as the tasks see it.
+
+    Args:
+        model: trained.
+        data: what it was trained on; choices are made on its validation split.
+        settings: of the comparison.
+        seed: of draws that are no part of the model.
+    """
+
+    def __init__(self, model: VariationalModel, data: Data, settings: Settings, seed: int):
+        self.model, self.data, self.settings, self.seed = model, data, settings, seed
+
+    def predictive(self, split: Split) -> Predictive:
+        """Returns p(y|x), batch shape [N]."""
+        return self.model.predictive(split, self.settings.num_samples)
+
+    def observed_predictive(
+        self, split: Split, observed: np.ndarray, validation: Split, validation_observed: np.ndarray
+    ) -> Predictive:
+        """Returns p(y|x_obs), batch shape [N].
+
+        Here by the imputation that is best on validation data, which is all that a model without
+        p(x) can do.
+        """
+
+        def score(filled: Split) -> float:
+            log_prob = self.predictive(filled).log_prob(validation.labels)
+            return float(tf.reduce_mean(tf.maximum(log_prob, math.log(1e-6))))
+
+        train = self.data.train
+        chosen, _ = evaluation.choose_imputer(train, validation, validation_observed, score)
+        return self.predictive(evaluation.imputed(train, split, observed, chosen))
+
+    def scores(self, split: Split) -> "dict[str, np.ndarray]":
+        """Returns {score: [N]}, high for what is foreign."""
+        found = evaluation.predictive_scores(self.predictive(split))
+        if not self.is_random:
+            del found["mutual_information"]  # of one network it is 0, up to rounding
+        return {_PREDICTIVE_SCORES[name]: values for name, values in found.items()}
+
+    @property
+    def is_random(self) -> bool:
+        """Whether predictions are means over draws that differ."""
+        return True
+
+    @property
+    def density(self) -> VAE | None:
+        """The model of p(x) inside, if there is one."""
+        return None
+
+
+class Point(Contestant):
+    """One network with one value per weight."""
+
+    @property
+    def is_random(self):
+        """Whether predictions are means over draws that differ."""
+        return False
+
+
+class Probed(Contestant):
+    """A VAE and a logistic regression from its latents to the classes.
+
+    p(y|x) = E_q(z|x) p(y|z): the regression learns from draws of q(z|x) and is averaged over draws.
+    Its regularisation is chosen on validation data.
+    """
+
+    def __init__(self, model, data, settings, seed):
+        super().__init__(model, data, settings, seed)
+        self._draw_function = tf.function(self._draw, autograph=False, reduce_retracing=True)
+        z, validation_z = self._latents(data.train, _PROBE_DRAWS), self._latents(data.validation, 1)
+        self._center, self._spread = z.mean(axis=(0, 1)), z.std(axis=(0, 1)) + 1e-6
+        labels = np.tile(data.train.labels, _PROBE_DRAWS)
+        features = self._standard(z).reshape(len(labels), -1)
+        candidates = [self._fitted(features, labels, strength) for strength in _PROBE_STRENGTHS]
+        standard = self._standard(validation_z)[0]
+        scores = [_log_prob(probe, standard, data.validation.labels) for probe in candidates]
+        self._probe = candidates[int(np.argmax(scores))]
+        self._reference = None
+
+    @property
+    def density(self):
+        """The VAE."""
+        return self.model
+
+    def predictive(self, split):
+        """Returns p(y|x), batch shape [N]."""
+        z = self._standard(self._latents(split, self.settings.num_samples))  # [S, N, D]
+        kernel, bias = self._probe
+        logits = z @ kernel + bias
+        return Predictive.of(tfd.Categorical(logits=np.moveaxis(logits, 0, 1).astype(np.float32)))
+
+    def observed_predictive(self, split, observed, validation, validation_observed):
+        """Returns p(y|x_obs), batch shape [N], by the VAE's own mean of what is missing."""
+        samples = self.settings.num_importance_samples
+        found = evaluation.marginal(self.model, split, observed, samples, impute=True)
+        filled = np.clip(found.imputed, 0, 1)
+        return self.predictive(Split(filled, split.kind, split.labels, f"{split.name}, imputed"))
+
+    def scores(self, split):
+        """Returns {score: [N]}, high for what is foreign."""
+        settings, names = self.settings, [*_DENSITY_SCORES]
+        if not settings.regret_steps:
+            names.remove("likelihood_regret")
+        samples = settings.num_importance_samples
+        if self._reference is None:
+            validation = self.data.validation.take(settings.num_examples)
+            self._reference = evaluation.reference_log_likelihood(self.model, validation, samples)
+        found = evaluation.vae_scores(
+            self.model,
+            split,
+            self._reference,
+            names,
+            num_samples=samples,
+            regret={"steps": settings.regret_steps},
+        )
+        return {_DENSITY_SCORES[name]: found[name] for name in names} | super().scores(split)
+
+    def _draw(self, x, count, key):
+        return draw(self.model.posterior_of(x, None), [count], key)
+
+    def _latents(self, split: Split, count: int) -> np.ndarray:
+        """Returns draws of q(z|x), [count, N, D]."""
+
+        def run(start, index):
+            key = tf.constant([self.seed, start], tf.int32)
+            x = tf.constant(split.values(index))
+            return self._draw_function(x, tf.constant(count), key).numpy()
+
+        parts = [drawn[:, :size] for drawn, size in in_batches(split, 1000, run)]
+        return np.concatenate(parts, axis=1)
+
+    def _standard(self, z: np.ndarray) -> np.ndarray:
+        return (z - self._center) / self._spread
+
+    def _fitted(self, features, labels, strength):
+        from sklearn.linear_model import LogisticRegression
+
+        fitted = LogisticRegression(C=strength, max_iter=300, tol=1e-3).fit(features, labels)
+        # Classes that training data lack are impossible; scikit-learn leaves them out.
+        kernel = np.zeros((features.shape[1], self.data.num_classes))
+        bias = np.full(self.data.num_classes, -50.0)
+        coefficients, intercept = fitted.coef_, fitted.intercept_
+        if len(fitted.classes_) == 2:
+            coefficients = np.stack([np.zeros_like(coefficients[0]), coefficients[0]])
+            intercept = np.array([0.0, intercept[0]])
+        kernel[:, fitted.classes_], bias[fitted.classes_] = coefficients.T, intercept
+        return kernel, bias
+
+
+def _log_prob(probe, features, labels) -> float:
+    logits = features @ probe[0] + probe[1]
+    return float(tf.reduce_mean(tfd.Categorical(logits=logits).log_prob(labels)))
+
+
+class Generative(Contestant):
+    """A conditional VAE as a classifier, by p(x|y) p(y), and as a density, the sum over y."""
+
+    def __init__(self, model, data, settings, seed):
+        super().__init__(model, data, settings, seed)
+        self._reference = None
+
+    @property
+    def is_random(self):
+        """Whether predictions are means over draws that differ; here latents are summed over."""
+        return False
+
+    @property
+    def density(self):
+        """The conditional VAE."""
+        return self.model
+
+    def log_joint(self, split: Split) -> np.ndarray:
+        """Returns log p(x, y) of every class, [N, K], nats."""
+        samples = self.settings.num_importance_samples
+        found = self.model.class_log_likelihoods(split, samples)
+        return found + self.model.log_class_prior.numpy()
+
+    def predictive(self, split):
+        """Returns p(y|x), batch shape [N]."""
+        return self.model.predictive(split, self.settings.num_importance_samples)
+
+    def observed_predictive(self, split, observed, validation, validation_observed):
+        """Returns p(y|x_obs), batch shape [N], with the missing pixels integrated out."""
+        samples = self.settings.num_importance_samples
+        return evaluation.class_predictive(self.model, split, observed, samples)
+
+    def scores(self, split):
+        """Returns {score: [N]}, high for what is foreign."""
+        log_joint = self.log_joint(split)
+        log_px = np.logaddexp.reduce(log_joint.astype(np.float64), axis=1)
+        if self._reference is None:
+            joint = self.log_joint(self.data.validation.take(self.settings.num_examples))
+            self._reference = float(np.logaddexp.reduce(joint.astype(np.float64), axis=1).mean())
+        bits = scores.complexity_bits(split)
+        logits = tf.constant(log_joint[:, np.newaxis, :])
+        found = evaluation.predictive_scores(Predictive.of(tfd.Categorical(logits=logits)))
+        del found["mutual_information"]
+        return {
+            "log_px": -log_px,
+            "typicality": scores.typicality(log_px, self._reference),
+            "input_complexity": scores.input_complexity(log_px, bits, split),
+            **{_PREDICTIVE_SCORES[name]: values for name, values in found.items()},
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Entrant:
+    """A model that can be compared.
+
+    Attributes:
+        family: "vae" or "network".
+        build: (data, width, settings, seed) -> model, not compiled.
+        contestant: what the tasks get of the trained model.
+        learns_few_labels: whether it takes part in the task "labels".
+        only_labels: whether it takes part in nothing else.
+    """
+
+    family: str
+    build: "Callable[[Data, int, Settings, int], VariationalModel]"
+    contestant: type[Contestant] = Contestant
+    learns_few_labels: bool = False
+    only_labels: bool = False
+
+
+def _network(method: str):
+    def build(data, width, settings, seed):
+        recipe = methods.Recipe(
+            method,
+            hidden=(width, width),
+            estimator=settings.estimator,
+            members=settings.members,
+            dropout=0.1,
+        )
+        return methods.build(recipe, data, seed=seed)
+
+    return build
+
+
+def _parts(data: Data, width: int, latent_dim: int, bayesian: bool = False) -> tuple:
+    network = networks.mlp([width])
+    if bayesian:
+        network = keras.Sequential([layers.DenseLocalReparameterization(width, "relu")])
+    encoder = encoders.Gaussian(networks.mlp([width]), latent_dim)
+    return encoder, decoders.Normal(network, data.shape, scale="shared")
+
+
+def _vae(bayesian: bool = False):
+    def build(data, width, settings, seed):
+        size = settings.latent_dim
+        prior = priors.StandardNormal(size)
+        return VAE(prior, *_parts(data, width, size, bayesian), seed=seed)
+
+    return build
+
+
+def _conditional(data, width, settings, seed):
+    size = settings.latent_dim
+    parts = priors.StandardNormal(size), *_parts(data, width, size)
+    return ConditionalVAE(*parts, num_classes=data.num_classes, seed=seed)
+
+
+def _m2(data, width, settings, seed):
+    size = settings.latent_dim
+    parts = priors.StandardNormal(size), *_parts(data, width, size)
+    head = keras.layers.Dense(data.num_classes)
+    classifier = keras.Sequential([*networks.mlp([width]).layers, head])
+    return M2(*parts, classifier, data.num_classes, seed=seed)
+
+
+# The order in which models are trained and shown, whatever the order in which they are asked for.
+ENTRANTS = {
+    "conditional_vae": Entrant("vae", _conditional, Generative),
+    "vae_probe": Entrant("vae", _vae(), Probed),
+    "bayesian_decoder_vae": Entrant("vae", _vae(bayesian=True), Probed),
+    "m2": Entrant("vae", _m2, learns_few_labels=True, only_labels=True),
+    "bnn": Entrant("network", _network("vi"), learns_few_labels=True),
+    "ml": Entrant("network", _network("ml"), Point),
+    "mc_dropout": Entrant("network", _network("mc_dropout")),
+    "ensemble": Entrant("network", _network("ensemble")),
+}

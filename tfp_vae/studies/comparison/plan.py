@@ -1,0 +1,228 @@
+"""Runs a comparison part by part: what is done stays done, what breaks is reported.
+
+A part is one model with one seed in one stage: "main" (trained on everything, all tasks),
+"held_out" (trained without one class) or "labels_N" (trained with N labels). What it found is
+written when it ends, so an interrupted comparison goes on where it was.
+"""
+
+import dataclasses
+import gc
+import json
+import pathlib
+import time
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+
+from tfp_vae import training
+from tfp_vae.data import Data, Split, hold_out, keep_labels
+from tfp_vae.report import RunFolder, read_json
+from tfp_vae.studies.comparison import tasks
+from tfp_vae.studies.comparison.entrants import ENTRANTS
+from tfp_vae.studies.comparison.fitting import train
+from tfp_vae.studies.comparison.settings import Settings, check_data
+
+_PLAN, _PARTS = "plan.json", "parts"
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One model with one seed in one stage."""
+
+    model: str
+    seed: int
+    stage: str
+
+    @property
+    def key(self) -> str:
+        """The name of its files."""
+        return f"{self.model}-{self.seed}-{self.stage}"
+
+    def __str__(self) -> str:
+        return f"{self.model}, seed {self.seed}" + f", {self.stage}" * (self.stage != "main")
+
+
+class Comparison:
+    """A comparison in a folder.
+
+    Args:
+        path: the folder; one of the same plan is gone on with.
+        data: labelled images.
+        settings: of all parts.
+        models: some of `ENTRANTS`, in any order.
+        seeds: how many, 0 to seeds - 1.
+        others: foreign sets that are no transforms of the data, {name: split}.
+        overwrite: start anew where the folder holds another comparison.
+
+    Raises:
+        ValueError: for unknown models, data that cannot be compared on, or a folder that holds a
+            comparison of another plan.
+    """
+
+    def __init__(
+        self,
+        path: "str | pathlib.Path",
+        data: Data,
+        settings: Settings,
+        models: Sequence[str],
+        seeds: int,
+        others: "dict[str, Split] | None" = None,
+        overwrite: bool = False,
+    ):
+        unknown = [name for name in models if name not in ENTRANTS]
+        if unknown or not models:
+            raise ValueError(
+                f"The models do not fit. Expected some of {', '.join(ENTRANTS)}. Received "
+                f"{', '.join(models) or 'none'}."
+            )
+        if seeds < 1:
+            raise ValueError(f"Impossible seeds. Expected an integer >= 1. Received {seeds}.")
+        check_data(data)
+        self.data, self.settings, self.seeds = data, settings, seeds
+        self.models = [name for name in ENTRANTS if name in models]
+        if "labels" not in settings.tasks:
+            self.models = [name for name in self.models if not ENTRANTS[name].only_labels]
+        if not self.models:
+            raise ValueError(
+                "There is nothing to run. Expected a model besides those that only learn from few "
+                f"labels, or --budget=full. Received {', '.join(models)}."
+            )
+        self.others = others or {}
+        self.failures: list[dict] = []
+        plan = {"data": data.digests, **settings.plan()}
+        self._plan = json.loads(json.dumps(plan))
+        self.run_folder = self._folder(path, overwrite)
+
+    def _folder(self, path, overwrite: bool) -> RunFolder:
+        file = pathlib.Path(path) / _PLAN
+        known = file.exists()
+        run = RunFolder(path, overwrite=overwrite or known)
+        if known and not overwrite:
+            before = read_json(file)
+            differing = [key for key in self._plan if before.get(key) != self._plan[key]]
+            if differing:
+                here, there = ({k: d.get(k) for k in differing} for d in (self._plan, before))
+                raise ValueError(
+                    f"{path} holds a comparison of another plan. Expected another run_dir, "
+                    f"--overwrite, or {there}. Received {here}."
+                )
+        elif known:
+            for part in (pathlib.Path(path) / _PARTS).glob("*"):
+                part.unlink()
+            file.unlink()
+        return run
+
+    def parts(self) -> list[Part]:
+        """Returns all parts, seed by seed, so that what is done early is a whole comparison."""
+        return [
+            Part(model, seed, stage)
+            for seed in range(self.seeds)
+            for model in self.models
+            for stage in self._stages(model)
+        ]
+
+    def _stages(self, model: str) -> list[str]:
+        entrant, settings, stages = ENTRANTS[model], self.settings, []
+        if not entrant.only_labels:
+            stages.append("main")
+            if settings.held_out and "ood" in settings.tasks and self.data.num_classes > 2:
+                stages.append("held_out")
+        if entrant.learns_few_labels and "labels" in settings.tasks:
+            most = len(self.data.train)
+            counts = sorted({min(n, most) for n in settings.label_counts if n <= most})
+            stages += [f"labels_{n}" for n in counts if n >= self.data.num_classes]
+        return stages
+
+    def found(self, part: Part) -> dict | None:
+        """Returns what a finished part found, or None.
+
+        {"parameters", "width", "epochs", "train_seconds", "seconds", "values"}, see `tasks.Found`.
+        """
+        file = self.run_folder / _PARTS / f"{part.key}.json"
+        return read_json(file) if file.exists() else None
+
+    def arrays(self, part: Part) -> "dict[str, np.ndarray]":
+        """Returns the arrays of a part, empty if there are none."""
+        file = self.run_folder / _PARTS / f"{part.key}.npz"
+        if not file.exists():
+            return {}
+        with np.load(file) as arrays:
+            return dict(arrays)
+
+    def run(self, show: Callable[[str], None] = print) -> None:
+        """Runs every part that is not done. What breaks is kept in `failures`; the others go on.
+
+        Args:
+            show: gets a line per part.
+        """
+        parts = self.parts()
+        done = [part for part in parts if self.found(part)]
+        self.run_folder.path.mkdir(parents=True, exist_ok=True)
+        self.run_folder.write_json(_PLAN, self._plan)
+        (self.run_folder / _PARTS).mkdir(exist_ok=True)
+        if done:
+            show(f"{len(done)} of {len(parts)} parts are done already")
+        progress, self.failures = training.Progress("part", seconds=0), []
+        for part in parts:
+            if part in done:
+                continue
+            started = time.monotonic()
+            try:
+                known, found = self._run(part)
+            except Exception as error:  # whatever it is: the others are worth having
+                text = " ".join(str(error).split())[:300] or type(error).__name__
+                self.failures.append(
+                    {"model": part.model, "seed": part.seed, "stage": part.stage, "error": text}
+                )
+                show(f"FAILED: {part}: {text}")
+            else:
+                known["seconds"] = time.monotonic() - started
+                self._keep(part, known, found)
+            done.append(part)
+            progress(len(done), len(parts), f"{part}  ")
+            keras.backend.clear_session(free_memory=False)
+            gc.collect()  # a model and its graphs refer to each other in circles
+
+    def _keep(self, part: Part, known: dict, found: tasks.Found) -> None:
+        folder = RunFolder(self.run_folder / _PARTS, overwrite=True)
+        if found.arrays:
+            folder.write_arrays(f"{part.key}.npz", **found.arrays)
+        folder.write_json(f"{part.key}.json", {**known, "values": found.values})
+
+    def _run(self, part: Part) -> "tuple[dict, tasks.Found]":
+        entrant, settings = ENTRANTS[part.model], self.settings
+        stage, _, count = part.stage.partition("_")
+        data, outside = self.data, None
+        if part.stage == "held_out":
+            data, outside = hold_out(self.data, [part.seed % self.data.num_classes])
+        elif stage == "labels":
+            data = self._with_labels(part, int(count))
+        epochs = None
+        if stage == "labels" and len(data.train) < len(self.data.train):
+            # As many steps with few examples as with all, or a network had no time to learn.
+            all_, few = (
+                each.train.num_batches(min(settings.batch_size, len(each.train)))
+                for each in (self.data, data)
+            )
+            epochs = max(1, settings.epochs * all_ // few)
+        model, known = train(part.model, data, settings, part.seed, epochs)
+        one = entrant.contestant(model, data, settings, part.seed)
+        if stage == "labels":
+            return known, tasks.labels(one, int(count))
+        if outside is not None:
+            return known, tasks.held_out(one, outside)
+        found = tasks.Found()
+        for name in settings.tasks:
+            if name in tasks.TASKS:
+                more = tasks.TASKS[name](one, self.others)
+                found.values += more.values
+                found.arrays |= more.arrays
+        model.save(self.run_folder / _PARTS / f"{part.key}.keras")
+        return known, found
+
+    def _with_labels(self, part: Part, count: int) -> Data:
+        train = keep_labels(self.data.train, count, part.seed)
+        if part.model != "m2":  # which learns from the others too
+            train = train.select(np.flatnonzero(train.labels >= 0), train.name)
+        return dataclasses.replace(self.data, train=train)

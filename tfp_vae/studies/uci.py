@@ -1,0 +1,236 @@
+"""The regression table: many methods on the standard splits of the UCI sets, all at once.
+
+Hernandez-Lobato & Adams (2015) fixed 20 random 90/10 splits per set (5 for protein) and one hidden
+layer of 50 units (100 for protein). Here the splits of a set are the groups of one vectorised
+ensemble: every split is trained and tested as if it were alone, in one batched program.
+"""
+
+import dataclasses
+import math
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfp_vae import data, methods, objectives
+from tfp_vae.data import Kind, Split
+from tfp_vae.methods import Recipe
+from tfp_vae.models import SWAG, Ensemble, Predictive
+from tfp_vae.models.posteriors import swag
+
+# Methods that start from the trained point of one network of the ensemble.
+AFTERWARDS = ("laplace", "laplace_last_layer", "swag")
+METHODS = ("vi", "map", "mc_dropout", "ensemble", *AFTERWARDS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How the networks of the table are trained.
+
+    Attributes:
+        steps: of Adam, with a rate that falls along half a cosine.
+        learning_rate: at the first step.
+        members: networks per ensemble.
+        num_samples: draws of the weights per prediction.
+        hidden: widths; None: one layer of 50, for protein of 100.
+        scale: of the target, "shared" or "per_example".
+        dropout: rate of Monte Carlo dropout.
+        warm_up: share of the steps in which the KL weight of variational inference rises to 1.
+            Without it units are switched off before they have learned anything.
+        swag_epochs: networks on SWAG's path.
+        swag_rate: learning rate of the path, times the noise variance in units of the target.
+    """
+
+    steps: int = 10_000
+    learning_rate: float = 1e-2
+    members: int = 5
+    num_samples: int = 200
+    hidden: "tuple[int, ...] | None" = None
+    scale: str = "shared"
+    dropout: float = 0.05
+    warm_up: float = 0.5
+    swag_epochs: int = 50
+    swag_rate: float = 3e-2
+
+    def recipe(self, method: str, name: str) -> Recipe:
+        """Returns the recipe of `method` for the set `name`."""
+        hidden = self.hidden or ((100,) if name.endswith("protein") else (50,))
+        return Recipe(
+            method,
+            hidden=hidden,
+            scale=self.scale,
+            dropout=self.dropout,
+            members=self.members,
+            learned_prior=False,
+        )
+
+    def batch(self, count: int) -> int:
+        """Returns the batch size for `count` training examples, larger for larger sets."""
+        return min(32 if count < 2000 else 128 if count < 20_000 else 256, count)
+
+    def epochs(self, train: Split) -> int:
+        """Returns the passes over `train` that have the wanted number of steps."""
+        return math.ceil(self.steps / train.num_batches(self.batch(len(train))))
+
+
+def load_splits(name: str, data_dir=None) -> "tuple[Split, Split]":
+    """Returns training and test examples of all G splits side by side, [N, G, D] and [N, G]."""
+    return side_by_side(*data.uci(name, data_dir))
+
+
+def side_by_side(x, y, test_index) -> "tuple[Split, Split]":
+    """Returns what `load_splits` returns, of the arrays of a set."""
+    train_index = np.stack([np.setdiff1d(np.arange(len(x)), row) for row in test_index])
+    return tuple(
+        Split(
+            np.swapaxes(x[index], 0, 1), Kind.REAL, targets=np.swapaxes(y[index], 0, 1), name=which
+        )
+        for which, index in (("train", train_index), ("test", test_index))
+    )
+
+
+def untrained(recipe: Recipe, train: Split, settings: Settings, seed: int) -> Ensemble:
+    """Returns the networks of all splits, compiled."""
+    keras.utils.set_random_seed(seed)  # initial weights, whatever was trained before
+    groups, features = train.shape
+    per_epoch = train.num_batches(settings.batch(len(train)))
+    steps = settings.epochs(train) * per_epoch
+    objective = None
+    if recipe.method == "vi" and settings.warm_up:
+        rise = math.ceil(settings.warm_up * steps)
+        objective = objectives.ELBO(objectives.linear(rise))
+    member = methods.make_member(recipe, (features,), None, objective, seed)
+    size = recipe.members if recipe.method == "ensemble" else 1
+    model = Ensemble(member, size, groups=groups, seed=seed)
+    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
+    model.compile(
+        optimizer=keras.optimizers.Adam(rate), steps_per_execution=per_epoch, jit_compile=False
+    )
+    return model
+
+
+def fit(recipe: Recipe, train: Split, settings: Settings, seed: int) -> Ensemble:
+    """Returns the trained networks of all splits."""
+    model = untrained(recipe, train, settings, seed)
+    batch_size = settings.batch(len(train))
+    model.fit(train, epochs=settings.epochs(train), batch_size=batch_size, verbose=0)
+    return model
+
+
+def scores(predictive: Predictive, targets: np.ndarray) -> dict:
+    """Returns RMSE and log-likelihood per split, lists of length G.
+
+    Args:
+        predictive: batch shape [N, G].
+        targets: [N, G].
+    """
+    errors = predictive.mean().numpy() - targets
+    log_prob = predictive.log_prob(targets).numpy()
+    return {
+        "rmse": np.sqrt(np.mean(errors**2, axis=0)).tolist(),
+        "log_likelihood": log_prob.mean(axis=0).tolist(),
+    }
+
+
+def evaluate(
+    name: str, chosen, settings: Settings, data_dir=None, seed: int = 0, report=lambda *_: None
+) -> dict:
+    """Returns the scores of the chosen methods on one set, {method: {rmse, log_likelihood, ...}}.
+
+    Args:
+        name: of the set, such as "uci/yacht".
+        chosen: names in `METHODS`.
+        settings: of the training.
+        data_dir: see `data.uci`.
+        seed: fixes weights, order and noise.
+        report: called with (method, scores) when a method is done.
+    """
+    train, test = load_splits(name, data_dir)
+    found = {}
+
+    def keep(method, predictive, seconds):
+        found[method] = scores(predictive, test.targets) | {"seconds": seconds}
+        report(method, found[method])
+
+    for method in ("vi", "mc_dropout"):
+        if method in chosen:
+            started = time.monotonic()
+            model = fit(settings.recipe(method, name), train, settings, seed)
+            predictive = model.predictive(test, settings.num_samples)
+            keep(method, predictive, time.monotonic() - started)
+    if not set(chosen) & {"map", "ensemble", *AFTERWARDS}:
+        return found
+    started = time.monotonic()
+    which = "ensemble" if "ensemble" in chosen else "map"
+    model = fit(settings.recipe(which, name), train, settings, seed)
+    seconds = time.monotonic() - started
+    together = model.predictive(test)
+    if "ensemble" in chosen:
+        keep("ensemble", together, seconds)
+    parts = together.components_distribution
+    if "map" in chosen:
+        first = Predictive.of(type(parts)(parts.loc[..., :1], parts.scale[..., :1]))
+        keep("map", first, seconds / model.size)
+    for method in AFTERWARDS:
+        if method in chosen:
+            started = time.monotonic()
+            columns = _afterwards(method, model, train, test, settings)
+            loc, scale = (tf.stack(part, axis=1) for part in zip(*columns, strict=True))
+            spent = time.monotonic() - started + seconds / model.size
+            keep(method, Predictive.of(type(parts)(loc, scale)), spent)
+    return found
+
+
+def _afterwards(method, ensemble, train, test, settings) -> list:
+    """Returns loc and scale [N, S] of every split by a method that starts from trained points."""
+    columns, size, path = [], ensemble.size, None
+    if method == "swag":  # all splits walk together, then each is looked at alone
+        path = _walk(ensemble, train, settings)
+    for group in range(train.shape[0]):
+        member = ensemble.member(group * size)
+        if method == "swag":
+            own = [[stack[group * size] for stack in step] for step in path]
+            flat = np.stack([np.concatenate([np.ravel(v) for v in step]) for step in own])
+            predictor = SWAG(member).take(flat)
+        else:
+            x, y = train.values()[:, group], train.targets[:, group]
+            recipe = Recipe(method)
+            predictor = methods.finish(recipe, member, Split(x, Kind.REAL, targets=y, name="train"))
+        parts = predictor.predictive(
+            test.values()[:, group], settings.num_samples
+        ).components_distribution
+        columns.append((parts.loc, parts.scale))
+    return columns
+
+
+def _walk(ensemble, train, settings) -> list:
+    walk = Ensemble.from_config(ensemble.get_config())
+    for new, old in zip(walk.stacks, ensemble.stacks, strict=True):
+        new.assign(old)
+    batch_size = settings.batch(len(train))
+    parts = ensemble.predictive(train.take(1)).components_distribution
+    units = ensemble.member(0).likelihood.target_scale.numpy()
+    smallest = float(tf.reduce_min(parts.scale)) / float(units)
+    walk.compile(
+        # The curvature of the loss is proportional to 1 / noise variance.
+        optimizer=keras.optimizers.SGD(settings.swag_rate * smallest**2, momentum=0.9),
+        steps_per_execution=train.num_batches(batch_size),
+        jit_compile=False,
+    )
+    return swag.collect_path(walk, train, settings.swag_epochs, batch_size)
+
+
+def summary(results: dict) -> dict:
+    """Returns mean and standard error over splits, {set: {method: {rmse, rmse_se, ...}}}."""
+    table = {}
+    for name, by_method in results.items():
+        table[name] = {}
+        for method, found in by_method.items():
+            row = {"seconds": found["seconds"]}
+            for key in ("rmse", "log_likelihood"):
+                values = np.asarray(found[key])
+                row[key] = float(values.mean())
+                row[f"{key}_se"] = float(values.std(ddof=1) / math.sqrt(len(values)))
+            table[name][method] = row
+    return table

@@ -87,6 +87,7 @@ def record_examples(
     for signature in signatures:
         recorded = {}
         try:
+            forms = _forms(signature)
             for batch, samples in BATCHES.items():
                 sizes = {"B": batch, "S": samples}
                 noise = {
@@ -95,7 +96,7 @@ def record_examples(
                     if value.role == NOISE
                 }
                 extra = {"count": np.int32(batch), "seed": np.array([seed, batch], np.int32)}
-                recorded |= _recorded(signature, batch, {**real[batch], **noise, **extra})
+                recorded |= _recorded(signature, forms, batch, {**real[batch], **noise, **extra})
         except Exception as error:  # a user's own distribution may raise anything
             refused[signature.name] = " ".join(str(error).split())[:300]
         else:
@@ -103,11 +104,24 @@ def record_examples(
     return found, refused
 
 
-def _recorded(signature, batch, known) -> "dict[str, np.ndarray]":
-    found = {}
-    forms = {SEEDED: (signature.seeded, signature.seeded_inputs)}
+def _forms(signature):
+    """Returns {form: (function, inputs)} of a signature.
+
+    What draws does so in loops, which take seconds eagerly; they are traced here, for this alone.
+    """
+    seeded = signature.seeded
+    if signature.draws is not None:
+        seeded = tf.function(seeded, autograph=False).get_concrete_function(
+            **{value.name: value.spec() for value in signature.seeded_inputs}
+        )
+    forms = {SEEDED: (seeded, signature.seeded_inputs)}
     if signature.portable:
         forms[PORTABLE] = (signature.answer, signature.inputs)
+    return forms
+
+
+def _recorded(signature, forms, batch, known) -> "dict[str, np.ndarray]":
+    found = {}
     for form, (function, values) in forms.items():
         inputs = {value.name: known[value.name] for value in values}
         outputs = function(**{name: tf.constant(array) for name, array in inputs.items()})

@@ -26,12 +26,17 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import ClassVar, NamedTuple
 
+import tensorflow as tf
+
 from tfp_vae.export.package import SEEDED, Artefact, Package
 from tfp_vae.registry import Registry
 
 FORMATS = Registry(
     "tfp_vae.export.formats", "format", ("keras", "savedmodel", "onnx", "litert", "web")
 )
+
+# Nobody trains what was exported, and gradients of TFP's own functions cannot be saved.
+NO_GRADIENTS = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
 
 
 class Written(NamedTuple):

@@ -7,7 +7,7 @@ from typing import ClassVar
 import tensorflow as tf
 
 from tfp_vae.export.formats import portable
-from tfp_vae.export.formats.base import FORMATS, quiet
+from tfp_vae.export.formats.base import FORMATS, NO_GRADIENTS, quiet
 from tfp_vae.export.package import Artefact, Package
 from tfp_vae.export.signatures.base import Signature
 
@@ -107,7 +107,7 @@ def _converted(signature: Signature) -> "tuple[bytes, bytes]":
     function = tf.function(imported, input_signature=specs, autograph=False)
     with tempfile.TemporaryDirectory() as temporary, quiet() as heard:
         # By way of a SavedModel: only so do names of inputs and outputs get into the file.
-        tf.saved_model.save(tf.Module(), temporary, signatures={signature.name: function})
+        tf.saved_model.save(tf.Module(), temporary, {signature.name: function}, NO_GRADIENTS)
         try:
             return tuple(_convert(temporary, signature.name, each) for each in (False, True))
         except Exception as error:  # of a type of the converter's own

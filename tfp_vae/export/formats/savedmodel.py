@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.export.formats.base import FORMATS, Format, Written, quiet, reason_of
+from tfp_vae.export.formats.base import FORMATS, NO_GRADIENTS, Format, Written, quiet, reason_of
 from tfp_vae.export.package import SEEDED, Artefact, Package
 
 WARM_UP = "assets.extra/tf_serving_warmup_requests"
@@ -83,7 +83,7 @@ class SavedModel(Format):
         module.functions = functions
         path = folder / "savedmodel/1"
         with quiet():
-            tf.saved_model.save(module, str(path), signatures=functions)
+            tf.saved_model.save(module, str(path), functions, NO_GRADIENTS)
         write_warm_up(package, functions, path / WARM_UP)
         (folder / "models.config").write_text(models_config(package.name), "utf-8")
         (folder / REQUEST).write_text(rest_request(package, next(iter(functions))), "utf-8")

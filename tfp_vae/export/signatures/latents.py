@@ -98,7 +98,11 @@ class Latents(Subject):
 
     def decoded(self, z, given=None) -> tf.Tensor:
         """Returns E[x|z], [B, ...]."""
-        return likelihoods.mean(self.model.at_mean().likelihood(z, given))
+        return self.mean_of(self.model.at_mean(), z, given)
+
+    def mean_of(self, draw, z, given=None) -> tf.Tensor:
+        """Returns E[x|z] under a draw of the weights, [B, ...]."""
+        return likelihoods.mean(draw.likelihood(z, given))
 
     def centre(self, x, given=None) -> tf.Tensor:
         """Returns the centre of q(z|x), [B, D]."""

@@ -3,7 +3,6 @@
 import tensorflow as tf
 
 from tfp_vae.distributions import draws
-from tfp_vae.export.signatures import likelihoods
 from tfp_vae.export.signatures.answers import SIGNATURES
 from tfp_vae.export.signatures.base import Signature
 from tfp_vae.export.signatures.latents import LatentAnswer
@@ -52,4 +51,4 @@ class Sample(LatentAnswer):
         z = draws.sample(prior, shape, fold_in(key, 0))
         if subject.random_weights:
             draw = subject.model.at(fold_in(key, 1), SHARED)
-        return {"z": z, "mean": likelihoods.mean(draw.likelihood(z, given))}
+        return {"z": z, "mean": subject.mean_of(draw, z, given)}

@@ -6,6 +6,7 @@ program.
 
 import dataclasses
 import functools
+import importlib
 import importlib.util
 import json
 import pathlib
@@ -30,7 +31,7 @@ from tfp_vae.export import exporting
 from tfp_vae.export.formats import base, litert, portable, savedmodel
 from tfp_vae.export.formats import onnx as onnx_format
 from tfp_vae.export.package import SEEDED, Package, digest, record_examples
-from tfp_vae.export.proof import clients, processes, reload, runtimes
+from tfp_vae.export.proof import clients, reload, runtimes
 from tfp_vae.export.signatures.answers import subject_of
 from tfp_vae.export.signatures.base import Signature, Value
 
@@ -624,7 +625,9 @@ def test_an_earlier_export_is_replaced_and_another_folder_is_not(exports, tmp_pa
 def test_a_posterior_over_weights_is_no_keras_model(tmp_path):
     split = _split(kind=Kind.UNIT_INTERVAL)
     network = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)])
-    point = tv.BayesianNetwork(network, tv.likelihoods.Categorical(3), weight_prior=1.0)
+    point = tv.BayesianNetwork(
+        network, tv.likelihoods.Categorical(3), weight_prior=1.0, num_data=40
+    )
     point.build((None, *SHAPE))
     swag = tv.SWAG(point, rank=2)
     swag.take(np.random.default_rng(0).normal(size=(4, swag.num_weights)))
@@ -659,32 +662,55 @@ def test_formats_are_found_by_name_and_each_once():
 
 # A format of somebody else: one file.
 
+LOOKUP = """
+import pathlib
 
-def test_a_new_format_is_one_file_and_its_runtime_needs_no_package(tmp_path):
-    source = tmp_path / "lines.py"
-    source.write_text(
-        "import nothing_like_this\n"
-        'STAND_ALONE = ("SCALE", "load")\n'
-        "SCALE = 2.0\n"
-        "def load(path: nothing_like_this.Path, names):\n"
-        "    import numpy as np\n"
-        "    offset = float(path.read_text())\n"
-        "    run = lambda inputs: {'y': np.float32(SCALE) * inputs['x'] + np.float32(offset)}\n"
-        "    return {names[0]: run}, {'MulAdd'}, []\n"
-    )
-    folder = tmp_path / "export"
-    folder.mkdir()
-    (folder / "f.line").write_text("1.5")
-    artefact = {"format": "lines", "path": "f.line", "signatures": ["f"], "exact": True}
-    (folder / "export.json").write_text(json.dumps({"artefacts": [artefact]}))
-    examples = {}
-    for batch in (1, 3, 128):
-        x = np.arange(batch, dtype=np.float32)
-        examples |= {f"portable/f/{batch}/in/x": x, f"portable/f/{batch}/out/y": 2 * x + 1.5}
-    np.savez(folder / "examples.npz", **examples)
-    found = processes.run_stand_alone(source, "portable", folder, ["lines"], "answers", 0.0)
-    assert [cell["signature"] for cell in found] == ["f"]
-    assert found[0]["operators"] == ["MulAdd"] and found[0]["tolerance_share"] < 1
-    source.write_text("def load(path, names): pass\n")
-    found = processes.run_stand_alone(source, "portable", folder, ["lines"], "answers", 0.0)
-    assert "Expected STAND_ALONE" in found[-1]["reason"]
+from tfp_vae.export import Format
+from tfp_vae.export.formats import FORMATS, Written
+from tfp_vae.export.package import PORTABLE, Artefact
+
+STAND_ALONE = ("NAME", "load")
+NAME = "answers.npz"
+
+
+def load(path: pathlib.Path, names):
+    import numpy as np
+
+    known = np.load(path / NAME)
+
+    def run(inputs):
+        start = f"portable/{names[0]}/{len(inputs['x'])}/out/"
+        return {n.removeprefix(start): known[n] for n in known.files if n.startswith(start)}
+
+    return {names[0]: run}, {"LOOK"}, []
+
+
+@FORMATS.register("lookup", "a table of answers")
+class Lookup(Format):
+    name, form, load = "lookup", PORTABLE, staticmethod(load)
+
+    def write(self, package, folder):
+        import numpy as np
+
+        (folder / "lookup").mkdir()
+        np.savez(folder / "lookup" / NAME, **package.examples)
+        return Written([Artefact("lookup", "lookup", ("predict",))], {})
+"""
+
+
+def test_a_new_format_is_one_file(exports, tmp_path, monkeypatch):
+    model, split, _ = exports("bayesian")
+    source = tmp_path / "lookup.py"
+    source.write_text(LOOKUP)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(export.FORMATS, "_members", dict(export.FORMATS._members))
+    monkeypatch.setattr(export.FORMATS, "_meanings", dict(export.FORMATS._meanings))
+    importlib.import_module("lookup")
+    folder = export.export(model, split, tmp_path / "export", ["lookup"], num_samples=3)
+    cells = export.verify(folder, seconds=0.0).cells
+    assert [(cell["format"], cell["signature"]) for cell in cells] == [("lookup", "predict")]
+    assert cells[0]["passed"] and cells[0]["operators"] == ["LOOK"]
+    assert "a table of answers" in (folder / "card.md").read_text()
+    source.write_text(LOOKUP.replace("STAND_ALONE", "ALONE"))
+    reason = export.verify(folder, seconds=0.0).failures[0]["reason"]
+    assert "Expected STAND_ALONE with 'load'" in reason

@@ -13,6 +13,7 @@ ROOMS = [
     "version",
     "files",
     "arguments",
+    "registry",
     "randomness",
     "data",
     "networks",

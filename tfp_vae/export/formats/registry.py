@@ -5,10 +5,10 @@ returns the `Artefact`s; `runner` names what loads them again, in a process of i
 """
 
 import dataclasses
-import importlib.util
 import pathlib
 from collections.abc import Callable
 
+from tfp_vae import extras
 from tfp_vae.export.formats import writers
 from tfp_vae.export.package import Artefact, Package
 
@@ -23,8 +23,7 @@ class Format:
         write: (package, folder) -> artefacts.
         runner: "stand_alone" for a process that does not know the package (`runtimes.py`),
             "keras" for one that does (`reload.py`), "browser" for Chromium.
-        extra: of the installation that brings what it needs; None for none.
-        modules: that have to be importable.
+        extra: of the installation that brings what it needs, one of `extras.MODULES`, or None.
     """
 
     name: str
@@ -32,16 +31,11 @@ class Format:
     write: "Callable[[Package, pathlib.Path], list[Artefact]]"
     runner: str = "stand_alone"
     extra: str | None = None
-    modules: "tuple[str, ...]" = ()
 
     def check_installed(self) -> None:
         """Raises `ImportError`, naming the command that helps, if something is not installed."""
-        missing = [name for name in self.modules if importlib.util.find_spec(name) is None]
-        if missing:
-            raise ImportError(
-                f"The format {self.name} needs packages that are not installed. Expected "
-                f'pip install "tfp_vae[{self.extra}]". Received no {", ".join(missing)}.'
-            )
+        if self.extra is not None:
+            extras.need(self.extra, f"Files of the format {self.name}")
 
 
 def _write_web(package: Package, folder: pathlib.Path) -> "list[Artefact]":
@@ -61,16 +55,14 @@ FORMATS = {
             "ONNX Runtime, Triton: noise is an input",
             writers.write_onnx,
             extra="onnx",
-            modules=("tf2onnx", "onnx", "onnxruntime"),
         ),
         Format(
             "litert",
             "LiteRT on phones and small devices: noise is an input",
             writers.write_litert,
             extra="litert",
-            modules=("ai_edge_litert",),
         ),
-        Format("web", "a page for a browser", _write_web, "browser"),
+        Format("web", "a page for a browser", _write_web, "browser", extra="report"),
     )
 }
 

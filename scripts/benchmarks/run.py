@@ -179,6 +179,7 @@ def table(rows: list[dict], top: float) -> str:
 
 def main():
     """Measures the items, prints a table and writes it with the JSON."""
+    start()
     unknown = [item for item in _ITEMS.value if item not in EVERY]
     if unknown:
         raise ValueError(f"Unknown items. Expected {', '.join(EVERY)}. Received {unknown}.")

@@ -11,6 +11,7 @@ import zlib
 
 import numpy as np
 
+from tfp_vae import extras
 from tfp_vae.data import Kind, Split
 from tfp_vae.evaluation import checks
 from tfp_vae.evaluation.ood.regret import likelihood_regret
@@ -154,6 +155,7 @@ def complexity_bits(split: Split) -> np.ndarray:
             "(N, H, W, 1, 3 or 4) of values in [0, 1]. Received examples of shape "
             f"{split.shape} and kind '{split.kind}'."
         )
+    extras.need("images", "Lengths of compressed images")
     split, lengths = split.frozen(), []
     for start in range(0, len(split), 1000):
         images = np.round(split.values(slice(start, start + 1000)) * 255).astype(np.uint8)

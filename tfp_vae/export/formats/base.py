@@ -17,7 +17,6 @@ NumPy and the packages of its runtime, which it imports itself:
 
 import abc
 import contextlib
-import importlib.util
 import inspect
 import logging
 import os
@@ -28,6 +27,7 @@ from typing import ClassVar, NamedTuple
 
 import tensorflow as tf
 
+from tfp_vae import extras
 from tfp_vae.export.package import SEEDED, Artefact, Package
 from tfp_vae.registry import Registry
 
@@ -59,7 +59,6 @@ class Format(abc.ABC):
         form: of the recorded examples that it is asked with: SEEDED, where the runtime draws from
             a seed, or PORTABLE, where the noise is an input.
         extra: of the installation that brings what it needs; None for none.
-        modules: that have to be importable.
         only_float32: whether it cannot compute with other numbers.
         variants: {name: meaning} of files that it writes beside its own, such as a quantised one.
         allowed: what may be said to a request that has no answer, {request: kinds of answers}, the
@@ -70,7 +69,6 @@ class Format(abc.ABC):
     name: ClassVar[str]
     form: ClassVar[str] = SEEDED
     extra: ClassVar[str | None] = None
-    modules: "ClassVar[tuple[str, ...]]" = ()
     only_float32: ClassVar[bool] = False
     variants: ClassVar[Mapping[str, str]] = {}
     allowed: "ClassVar[Mapping[str | None, tuple[str, ...]] | None]" = None
@@ -112,12 +110,8 @@ class Format(abc.ABC):
 
     def check_installed(self) -> None:
         """Raises `ImportError`, naming the command that helps, if something is not installed."""
-        missing = [name for name in self.modules if importlib.util.find_spec(name) is None]
-        if missing:
-            raise ImportError(
-                f"The format {self.name} needs packages that are not installed. Expected "
-                f'pip install "tfp_vae[{self.extra}]". Received no {", ".join(missing)}.'
-            )
+        if self.extra is not None:
+            extras.need(self.extra, f"Files of the format {self.name}")
 
 
 def get(names) -> "list[Format]":

@@ -66,7 +66,6 @@ class LiteRT(portable.PortableFormat):
 
     name = "litert"
     extra = "litert"
-    modules = ("ai_edge_litert",)
     variants: ClassVar = {QUANTISED: "LiteRT with weights of 8 bits: smaller, not exact"}
     limits = (
         f"LiteRT {portable.NO_ASSERTIONS} It takes any shape with the right number of values, "

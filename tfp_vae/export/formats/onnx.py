@@ -70,7 +70,6 @@ class Onnx(portable.PortableFormat):
 
     name = "onnx"
     extra = "onnx"
-    modules = ("tf2onnx", "onnx", "onnxruntime")
     allowed: ClassVar = {
         None: ("error",),
         "NaN": ("NaN",),

@@ -9,6 +9,7 @@ class Web(Format):
     """`web/index.html`, which answers `decode`."""
 
     name = "web"
+    extra = "report"
     form = PORTABLE
 
     def write(self, package, folder):

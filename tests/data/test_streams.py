@@ -128,7 +128,7 @@ def test_shifted_images_are_those_in_memory(three, name, level):
 
 
 def test_flipped_images_are_those_in_memory_and_stay_unread(three):
-    memory, stream, _ = (data.foreign(each.test, "rotation_90") for each in three)
+    memory, stream, _ = (data.ood(each.test, "rotation_90") for each in three)
     assert isinstance(stream.stored, Stream)
     np.testing.assert_array_equal(memory.values(), stream.values())
 

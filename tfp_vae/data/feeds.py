@@ -6,7 +6,7 @@ both call the same functions, so both see the same numbers.
 
 import tensorflow as tf
 
-from tfp_vae.arguments import is_count
+from tfp_vae.arguments import check_count
 from tfp_vae.data.augmentation import augmented
 from tfp_vae.data.kinds import Kind
 from tfp_vae.data.streams import Stream
@@ -56,10 +56,7 @@ class Feed:
     ):
         if seed is not None:
             split.check_batch_size(batch_size)
-        if not is_count(batch_size):  # of a pass in order it may be larger than the split
-            raise ValueError(
-                f"Impossible batch_size. Expected an integer >= 1. Received {batch_size!r}."
-            )
+        check_count("batch_size", batch_size)  # of a pass in order it may exceed the split
         self._augment = 0.0 if seed is None else split.augment
         self._resample = seed is not None and split.is_dynamic
         self._kind = split.kind

@@ -7,6 +7,7 @@ say what was expected and no comparison fails in its place.
 import difflib
 import math
 import numbers
+import os
 
 MOST = 2**31 - 1  # of anything that is counted: shapes are int32 in many places
 
@@ -71,6 +72,8 @@ def check_choice(name: str, value, choices):
 
 def hint(value, choices) -> str:
     """Returns " Did you mean ...?" with the choice nearest to `value`, "" if none is near."""
+    if not isinstance(value, str | os.PathLike):
+        return ""
     near = difflib.get_close_matches(str(value), list(map(str, choices)), 1)
     return f" Did you mean {near[0]}?" if near else ""
 

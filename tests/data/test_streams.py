@@ -122,8 +122,8 @@ def test_grey_images_are_refused_as_static_ones_as_in_memory(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "level"), [("blur", 2), ("noise", 2), ("rotation", 3)])
-def test_shifted_images_are_those_in_memory(three, name, level):
-    memory, stream, _ = (data.shifted(each.test, name, level) for each in three)
+def test_corrupted_images_are_those_in_memory(three, name, level):
+    memory, stream, _ = (data.corrupted(each.test, name, level) for each in three)
     np.testing.assert_array_equal(memory.values(), stream.values())
 
 

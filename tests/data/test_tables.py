@@ -111,7 +111,7 @@ def test_the_uci_sets_have_their_known_sizes(prepared, name, count, features, sp
 @pytest.mark.parametrize("split", [-1, 4, 0.5, "1"])
 def test_a_split_that_a_uci_set_does_not_have_is_refused_with_their_number(tmp_path, split):
     np.savez(tmp_path / "yacht.npz", **uci_arrays())
-    with refused("uci/yacht has 4 splits", "0 to 3", repr(split)):
+    with refused("the 4 of uci/yacht", ">= 0 and <= 3", repr(split)):
         data.load("uci/yacht", data_dir=tmp_path, split=split)
 
 

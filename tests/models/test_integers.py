@@ -29,6 +29,7 @@ def _network(**options):
 
 
 def _fitted(make, x):
+    keras.utils.set_random_seed(0)
     model = make(seed=0)
     model.compile(optimizer="adam")
     y = () if make is _vae else (LABELS,)

@@ -10,7 +10,7 @@ ICLR 2019, section 3, with severities of our own that suit images of any size.
 import numpy as np
 
 from tfp_vae import extras
-from tfp_vae.arguments import check_choice, check_count
+from tfp_vae.arguments import check_choice, check_count, check_seed
 from tfp_vae.data.kinds import Kind
 from tfp_vae.data.splits import Split
 
@@ -44,7 +44,7 @@ def corrupted(split: Split, name: str, level: int, seed: int = 0) -> Split:
     check_images(split, "be corrupted")
     if level == 0:
         return split.frozen()
-    rng = np.random.default_rng([seed, level])
+    rng = np.random.default_rng([check_seed(seed), level])
 
     def change(stored: np.ndarray) -> np.ndarray:
         is_bytes = stored.dtype == np.uint8

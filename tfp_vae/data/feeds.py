@@ -47,8 +47,8 @@ class Feed:
             `Stream` the first one has the numbers of the examples, by which they are read.
 
     Raises:
-        ValueError: if `batch_size` is not in [1, N], or if `with_y` is asked of a split without
-            labels and targets.
+        ValueError: if `batch_size` is not in [1, N], if `with_y` is asked of a split without labels
+            and targets, or if values of the split are missing.
     """
 
     def __init__(
@@ -57,6 +57,12 @@ class Feed:
         if seed is not None:
             split.check_batch_size(batch_size)
         check_count("batch_size", batch_size)  # of a pass in order it may exceed the split
+        if split.observed is not None and not split.observed.all():
+            raise ValueError(
+                f"The {split.name} split has missing values, which a batch would pass off as "
+                "observed. Expected all values, such as those of evaluation.impute. Received "
+                f"{int((~split.observed).sum()):,} missing ones."
+            )
         self._augment = 0.0 if seed is None else split.augment
         self._resample = seed is not None and split.is_dynamic
         self._kind = split.kind

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.arguments import check_choice
+from tfp_vae.arguments import check_choice, check_seed
 from tfp_vae.data.corruptions import check_images, to_storage
 from tfp_vae.data.kinds import Kind
 from tfp_vae.data.splits import Data, Split
@@ -58,7 +58,7 @@ _MOVES = {
 
 def _noise(split: Split, name: str, seed: int, title: str) -> Split:
     grey = split.unfrozen().intensities()
-    rng = np.random.default_rng([seed, OOD.index(name)])
+    rng = np.random.default_rng([check_seed(seed), OOD.index(name)])
     low, high = (grey.min(), grey.max()) if split.kind is Kind.REAL else (0.0, 1.0)
     if name == "uniform_noise":
         values = low + (high - low) * rng.random(grey.shape, np.float32)

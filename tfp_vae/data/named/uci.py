@@ -1,12 +1,11 @@
 """The UCI regression sets with the standard splits of Hernandez-Lobato & Adams (2015)."""
 
-import operator
 import pathlib
 import warnings
 
 import numpy as np
 
-from tfp_vae.arguments import check_choice
+from tfp_vae.arguments import check_choice, check_count
 from tfp_vae.data import kinds
 from tfp_vae.data.kinds import Kind
 from tfp_vae.data.named import NAMES
@@ -86,16 +85,8 @@ def uci(
 
 def _split(name: str, data_dir: "str | pathlib.Path | None", split: int | None) -> Parts:
     x, y, test_index = uci(name, data_dir)
-    try:
-        number = 0 if split is None else operator.index(split)
-        fits = 0 <= number < len(test_index)
-    except TypeError:
-        fits = False
-    if not fits:
-        raise ValueError(
-            f"{name} has {len(test_index)} splits. Expected split 0 to {len(test_index) - 1}. "
-            f"Received {split!r}."
-        )
+    name = f"split of the {len(test_index)} of {name}"
+    number = 0 if split is None else check_count(name, split, 0, len(test_index) - 1)
     is_test = np.zeros(len(x), bool)
     is_test[test_index[number]] = True
     return {"train": (x[~is_test], y[~is_test]), "test": (x[is_test], y[is_test])}

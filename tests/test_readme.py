@@ -26,7 +26,7 @@ def test_example_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     names: dict = {}
     exec(compile(example, "README.md", "exec"), names)
     assert names["log_prob"].shape == (5, 359)
-    assert names["vae"].log_likelihood(names["data"].test, 500).mean() > -27
+    assert names["vae"].log_evidence(names["data"].test, 500).mean() > -27
 
 
 def test_both_readmes_have_the_same_commands_code_and_numbers():

@@ -7,7 +7,6 @@ import sys
 
 from tfp_vae.files import replacing
 from tfp_vae.report import plans, records
-from tfp_vae.report.texts import duration
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "experiments" / "results"
@@ -69,7 +68,7 @@ def show() -> None:
     for name, plan in known.items():
         record = found.get(name)
         state = f"measured at {record['commit'][:7]}" if record else "not measured yet"
-        print(f"{name:<18}{duration(60 * plan.minutes):>9}  {state:<22}  {plan.title['en']}")
+        print(f"{name:<18}{plan.takes:>8}  {state:<22}  {plan.title['en']}")
 
 
 def prepared() -> "dict[str, str]":

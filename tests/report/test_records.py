@@ -236,7 +236,7 @@ def test_tables_of_several_plans_are_one(plan, tmp_path):
     text = records.block(["trial", "second"], every, found, "en")
     assert text.count("| flags |") == 1 and text.count("`--beta=1`") == 2
     half = records.block(["trial", "second"], every, {"second": found["second"]}, "en")
-    assert "`scripts/reproduce trial` measures it" in half and half.count("`--beta=1`") == 1
+    assert "`scripts/reproduce trial` (about 2 min)" in half and half.count("`--beta=1`") == 1
     with pytest.raises(ValueError, match="do not fit together"):
         records.block(["trial", "other"], every, found, "en")
 

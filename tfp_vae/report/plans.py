@@ -117,6 +117,12 @@ class Plan:
     tables: tuple[Mapping, ...] = ()
     names: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
 
+    @property
+    def takes(self) -> str:
+        """About how long it takes: 45 min, 1.5 h."""
+        hours = self.minutes / 60
+        return f"{hours:.2g} h" if hours >= 1 else f"{self.minutes:g} min"
+
     def table(self, name: str) -> Mapping:
         """Returns the table of a name.
 

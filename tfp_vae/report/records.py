@@ -50,12 +50,15 @@ _HOLE = re.compile(r"\{(\w+)\}")
 _ERRORS = (("{key}_se",), ("{key}_low", "{key}_high"), ("lower", "upper"))
 _SAYS = {
     "en": {
-        "absent": "Not measured with this version yet: `scripts/reproduce {name}` measures it "
-        "(about {time} on two cores).",
+        "absent": "Not measured with this version yet (time on two cores): {names}.",
+        "command": "`scripts/reproduce {name}` (about {time})",
+        "comma": ", ",
         "source": "`scripts/reproduce {name}`: seed {seed}, commit `{commit}`, {machine}, {time}.",
     },
     "zh": {
-        "absent": "此版本尚未测量：`scripts/reproduce {name}` 进行测量（两个核上约 {time}）。",
+        "absent": "此版本尚未测量（两个核上的时间）：{names}。",
+        "command": "`scripts/reproduce {name}`（约 {time}）",
+        "comma": "，",
         "source": "`scripts/reproduce {name}`：种子 {seed}，提交 `{commit}`，{machine}，{time}。",
     },
 }
@@ -218,12 +221,14 @@ def block(
     Raises:
         ValueError: if there is no such table, or the columns differ.
     """
-    lines, notes = [], {}
+    lines, notes, absent, says = [], {}, {}, _SAYS[language]
     for name in names:
         plan, table = _table_of(name, plans)
         record = records.get(plan.name)
-        notes[plan.name] = _note(plan, record, language)
-        if record is not None:
+        if record is None:
+            absent[plan.name] = says["command"].format(name=plan.name, time=plan.takes)
+        else:
+            notes[plan.name] = _source(plan, record, says["source"])
             head, rows = _grid(plan, record, table, language)
             if lines and lines[:2] != head:
                 raise ValueError(
@@ -231,6 +236,8 @@ def block(
                     f"{lines[0]} in all. Received {head[0]} of {name}."
                 )
             lines = (lines or head) + rows
+    if absent:
+        notes[""] = says["absent"].format(names=says["comma"].join(absent.values()))
     return "\n\n".join([*(["\n".join(lines)] if lines else []), " ".join(notes.values())]) + "\n"
 
 
@@ -244,12 +251,9 @@ def _table_of(name: str, plans: Mapping[str, Plan]) -> "tuple[Plan, Mapping]":
     return plans[plan], plans[plan].table(table)
 
 
-def _note(plan: Plan, record: "Mapping | None", language: str) -> str:
-    says = _SAYS[language]
-    if record is None:
-        return says["absent"].format(name=plan.name, time=duration(60 * plan.minutes))
+def _source(plan: Plan, record: Mapping, form: str) -> str:
     seed = record["seed"]
-    return says["source"].format(
+    return form.format(
         name=plan.name,
         seed=", ".join(map(str, seed)) if isinstance(seed, list) else seed,
         commit=record["commit"][:7] + "+" * record["commit"].endswith("+"),

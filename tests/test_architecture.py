@@ -87,8 +87,8 @@ def test_importing_the_package_loads_neither_plots_nor_data_sets():
     # Keras itself imports some of these where they are installed.
     code = (
         "import sys, keras, tensorflow_probability as tfp; tfp.distributions.Normal; "
-        "before = set(sys.modules); import tfp_vae as tv; tv.VAE, tv.data, tv.evaluation; "
-        "tv.export; "
+        "before = set(sys.modules); import tfp_vae as tv; "
+        "tv.VAE, tv.data, tv.export, tv.evaluation; "
         "print([m for m in ('matplotlib', 'sklearn', 'tensorflow_datasets', 'PIL') "
         "if m in set(sys.modules) - before])"
     )

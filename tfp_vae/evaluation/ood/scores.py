@@ -71,7 +71,7 @@ def vae_scores(
     found = {}
     if set(names) - {"likelihood_regret"}:
         bounds = vae.bounds(split, num_samples, seed=seed, progress=progress)
-        log_likelihood = bounds.log_likelihood.astype(np.float64)
+        log_likelihood = bounds.log_evidence.astype(np.float64)
         found["negative_log_likelihood"] = -log_likelihood
         found["negative_elbo"] = -bounds.elbo.astype(np.float64)
         if reference is not None:
@@ -114,7 +114,7 @@ def reference_log_likelihood(
         num_samples: S, the same as for the scores, because the bias of log p(x) depends on it.
         **kwargs: of `VAE.bounds`.
     """
-    return float(vae.bounds(validation, num_samples, **kwargs).log_likelihood.mean(dtype=float))
+    return float(vae.bounds(validation, num_samples, **kwargs).log_evidence.mean(dtype=float))
 
 
 def typicality(log_likelihood: np.ndarray, reference: float) -> np.ndarray:

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import tfp_vae as tv
-from tfp_vae.data import Kind, Split, foreign
+from tfp_vae.data import Kind, Split, ood
 from tfp_vae.evaluation.ood import scores
 from tfp_vae.models import Predictive
 
@@ -87,7 +87,7 @@ def test_noise_is_no_shorter_than_its_entropy_and_structure_is_shorter(kind, cha
     flat = Split(np.full((5, *shape), 255, np.uint8), kind)
     stripes = np.uint8(255) * (np.arange(28) // 3 % 2).astype(np.uint8)[:, None, None]
     steps = Split(np.broadcast_to(stripes, (5, *shape)), kind)
-    noise = foreign(Split(np.zeros((5, *shape), np.uint8), kind), "uniform_noise")
+    noise = ood(Split(np.zeros((5, *shape), np.uint8), kind), "uniform_noise")
     bits = 1 if kind == "dynamic" else 8
     entropy = bits * math.prod(shape)
     lengths = [scores.complexity_bits(each) for each in (flat, steps, noise)]

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae import keras_private
 from tfp_vae.arguments import is_count
 from tfp_vae.data import Split
 from tfp_vae.distributions.base import registered
@@ -78,7 +79,7 @@ class Ensemble(SupervisedModel):
                 "Groups are for real targets. Expected groups=None for classes. Received "
                 f"groups={groups}."
             )
-        for layer in pattern._flatten_layers(include_self=False):
+        for layer in keras_private.all_sublayers(pattern):
             if isinstance(layer, keras.layers.BatchNormalization):
                 raise ValueError(
                     "Moving averages are not kept per member. Expected a network without "

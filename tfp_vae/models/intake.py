@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae import keras_private
 from tfp_vae.arguments import is_count, is_number
 from tfp_vae.data import Feed, Kind, Split, kinds
 from tfp_vae.data.feeds import MOST_BYTES, num_batches
@@ -209,7 +210,7 @@ class Intake:
 
         On a CPU not with convolutions: `scripts/benchmark --items=V3` says how slow XLA's are.
         """
-        layers = self._flatten_layers(include_self=False)
+        layers = keras_private.all_sublayers(self)
         if not all(layer.supports_jit for layer in layers):
             return False
         return not self._convolves or bool(tf.config.list_physical_devices("GPU"))
@@ -220,7 +221,7 @@ class Intake:
 
     @property
     def _convolves(self) -> bool:
-        layers = self._flatten_layers(include_self=False)
+        layers = keras_private.all_sublayers(self)
         return any(isinstance(layer, (Convolution, *CONVOLUTIONS)) for layer in layers)
 
     def reading(self, split: Split, batch_size: int) -> str:
@@ -229,7 +230,7 @@ class Intake:
         if reason is not None:
             return f"batches through tf.data: {reason}"
         held = f"batches from memory ({split.stored.nbytes:,} bytes), "
-        if self._distribute_strategy is not None:
+        if keras_private.strategy_of(self) is not None:
             shared = f"shared by {self.num_replicas} replicas"
             return f"{held}{shared}, in a graph: XLA compiles no step of tf.distribute"
         if not self.jit_compile:

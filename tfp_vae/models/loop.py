@@ -10,6 +10,7 @@ from contextlib import nullcontext
 
 import tensorflow as tf
 
+from tfp_vae import keras_private
 from tfp_vae.data import Feed
 from tfp_vae.randomness import part
 
@@ -27,7 +28,7 @@ class Loop:
 
     def __init__(self, model, step, feed: Feed):
         self._model, self._step = model, step
-        self._strategy = model._distribute_strategy
+        self._strategy = keras_private.strategy_of(model)
         self._compiled = bool(model.jit_compile and feed.compiles)
         if model.jit_compile and not self._compiled:
             self._step = tf.function(step, autograph=False, jit_compile=True, reduce_retracing=True)

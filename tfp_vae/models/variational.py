@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae import objectives
+from tfp_vae import keras_private, objectives
 from tfp_vae.arguments import is_count
 from tfp_vae.data import Kind, Split, kinds
 from tfp_vae.data.streams import own_errors
@@ -139,7 +139,7 @@ class VariationalModel(Intake, Looping, keras.Model):
         """Returns the layers of this package that draw noise, each once, first layer first."""
 
         def inside(layer):
-            for part in layer._layers:
+            for part in keras_private.sublayers(layer):
                 yield part
                 yield from inside(part)
 
@@ -238,9 +238,8 @@ class VariationalModel(Intake, Looping, keras.Model):
     @property
     def training_step(self):
         """The number of batches trained on."""
-        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         # `iterations` stands still while an optimizer accumulates gradients; noise must not.
-        return 0 if optimizer is None else optimizer._iterations
+        return 0 if self.optimizer is None else keras_private.raw_step(self.optimizer)
 
     def noise_key(self, training: bool | None) -> tf.Tensor:
         """Returns the stateless seed, int32 [2], of the batch that is being worked on."""
@@ -310,7 +309,7 @@ class VariationalModel(Intake, Looping, keras.Model):
             return super().fit(*arguments, **kwargs)
         finally:
             self.release_feeds()
-            self._initial_epoch = None  # where a checkpoint began
+            keras_private.start_at_epoch(self, None)  # where a checkpoint began
 
     def _prepared(self, x, y, batch_size, epochs, verbose, callbacks, validation_data, kwargs):
         """Returns the arguments of Keras' `fit`, and changes `kwargs`, after a look at the data."""
@@ -360,13 +359,13 @@ class VariationalModel(Intake, Looping, keras.Model):
         return x, y, batch_size, epochs, verbose, callbacks
 
     def _check_compiled(self):
-        if self.compiled and self.jit_compile and self._distribute_strategy is not None:
+        if self.compiled and self.jit_compile and keras_private.strategy_of(self) is not None:
             raise ValueError(
                 "XLA compiles no step of tf.distribute on this platform. Expected "
                 "compile(jit_compile=False) under a strategy. Received jit_compile=True."
             )
-        for name, given in (("loss", self._compile_loss), ("metrics", self._compile_metrics)):
-            if self.compiled and given is not None:
+        for name in keras_private.compiled_with(self):
+            if self.compiled:
                 raise ValueError(
                     f"compile got {name} that would not be used. Expected compile(optimizer=...) "
                     "alone: the objective of the model is the loss, and calling it gives "
@@ -378,7 +377,7 @@ class VariationalModel(Intake, Looping, keras.Model):
         """Evaluates as `keras.Model.evaluate` does; `x` may also be a `Split`."""
         weighted = kwargs.get("sample_weight") is not None
         feed = None
-        if kwargs.get("_use_cached_eval_dataset"):  # fit has looked at it before
+        if keras_private.is_nested_evaluation(kwargs):  # fit has looked at it before
             feed = self.validation_feed
         elif not weighted and (y is None or self.supervised):
             x, y, feed = self._one_pass(x, y, batch_size, "evaluation")

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae import keras_private
 from tfp_vae.files import remove_leftovers, replacing
 from tfp_vae.training.devices import any_worker, is_chief
 from tfp_vae.training.states import (
@@ -191,10 +192,11 @@ class Checkpoints(keras.callbacks.Callback):
         self._step = self._first_step = state["step"]
         self._saved_at = time.monotonic(), self._step
         if state["finished"]:
-            model._initial_epoch = self.params["epochs"]
+            keras_private.start_at_epoch(model, self.params["epochs"])
             self._say(f"the training was finished before, after step {self._step:,}")
             return
-        model._initial_epoch, model.skip_batches = self._epoch, self._done
+        keras_private.start_at_epoch(model, self._epoch)
+        model.skip_batches = self._done
         self._metrics = [arrays[f"metrics/{i}"] for i in range(state["metrics"])]
         self._say(
             f"going on after step {self._step:,} (epoch {self._epoch + 1}, batch {self._done})"

@@ -5,6 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
+from tfp_vae import keras_private
 from tfp_vae.models.loop import Loop
 
 _BETWEEN = 100  # batches between copies of the state
@@ -166,15 +167,15 @@ class _watching:
     """A context in which layers that give NaN or infinity are noted, first one first."""
 
     def __init__(self, model, found: list):
-        self._layers = list(model._flatten_layers(include_self=False))
+        self._inside = keras_private.all_sublayers(model)
         self._found = found
 
     def __enter__(self):
-        for layer in self._layers:
+        for layer in self._inside:
             layer.__dict__["call"] = self._watched(layer, layer.call)
 
     def __exit__(self, *_):
-        for layer in self._layers:
+        for layer in self._inside:
             del layer.__dict__["call"]
 
     def _watched(self, layer, call):

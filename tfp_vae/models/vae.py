@@ -598,7 +598,7 @@ class VAE(VariationalModel):
                 f"one with a condition of size {self.condition.size}."
             )
         if not isinstance(x, Split):
-            x = self._array_split(x, "given")
+            x = self.intake.array(x)
         columns = []
         for label in range(self.num_classes):
             supposed = x.relabelled(np.full(len(x), label))

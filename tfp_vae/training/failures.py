@@ -80,7 +80,7 @@ class StopOnNaN(keras.callbacks.Callback):
                 "the likely cure."
             )
         position, found = _replay(model, *self._copy)
-        epoch, batch = divmod(position, model.training_feed.num_batches)
+        epoch, batch = divmod(position, model.current.feed.num_batches)
         raise FloatingPointError(
             f"The training broke down at step {int(tf.convert_to_tensor(model.training_step)) + 1} "
             f"(pass {epoch + 1} over the data, batch {batch + 1}). Expected finite numbers. "
@@ -115,7 +115,7 @@ def _broken_weights(model) -> list[str]:
 
 def _replay(model, copy, position: int) -> tuple[int, str]:
     """Returns (position of the batch that breaks the model, what of it is not finite first)."""
-    loop, feed = model.train_function, model.training_feed
+    loop, feed = model.train_function, model.current.feed
     end = loop.position
     _restore(model, copy)
     while position < end:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae import keras_private
-from tfp_vae.arguments import is_count
+from tfp_vae.arguments import check_count
 from tfp_vae.data import Split
 from tfp_vae.distributions.base import registered
 from tfp_vae.layers import BayesianLayer, MonteCarloDropout
@@ -69,11 +69,8 @@ class Ensemble(SupervisedModel):
         **kwargs,
     ):
         super().__init__(pattern.objective, seed, data_kind, num_data, **kwargs)
-        for name, value in (("size", size), ("groups", 1 if groups is None else groups)):
-            if not is_count(value):
-                raise ValueError(
-                    f"Impossible {name}. Expected an integer >= 1. Received {value!r}."
-                )
+        size = check_count("size", size)
+        groups = None if groups is None else check_count("groups", groups)
         if groups is not None and pattern.likelihood.task == "classification":
             raise ValueError(
                 "Groups are for real targets. Expected groups=None for classes. Received "

@@ -100,7 +100,7 @@ class Fit:
         return batches, at_epoch(on_epoch_begin=set_pass)
 
 
-def one_pass(model, x, y, batch_size, name):
+def one_pass(model, x, y, batch_size: "int | None", name: str) -> tuple:
     """Returns inputs and targets for Keras, and the feed if the data stay in memory."""
     if not isinstance(x, Split | np.ndarray | tf.Tensor):
         return *model.to_keras(*model.intake.batches(x, y, name)), None
@@ -111,7 +111,7 @@ def one_pass(model, x, y, batch_size, name):
     return *model.to_keras(feed.dataset(), None), None
 
 
-def validation(model, data, batch_size):
+def validation(model, data, batch_size: "int | None") -> "tuple[object, Feed | None]":
     """Returns the validation data for Keras, and their feed if they stay in memory."""
     if data is None:
         return None, None

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.arguments import is_count
+from tfp_vae.arguments import check_count
 from tfp_vae.data import Split
 from tfp_vae.models.network import BayesianNetwork
 from tfp_vae.models.posteriors.weights import WeightPosterior, WeightSamples
@@ -72,13 +72,9 @@ class NUTS(WeightPosterior):
         max_tree_depth: int = 7,
     ):
         super().__init__(model)
+        self.num_chains = check_count("num_chains", num_chains)
         # A chain of one sample has no variance, which R-hat is made of.
-        for name, value, least in (("num_chains", num_chains, 1), ("num_samples", num_samples, 2)):
-            if not is_count(value, least):
-                raise ValueError(
-                    f"Impossible {name}. Expected an integer >= {least}. Received {value}."
-                )
-        self.num_chains, self.num_samples = num_chains, num_samples
+        self.num_samples = check_count("num_samples", num_samples, 2)
         self.num_burnin, self.max_tree_depth = num_burnin, max_tree_depth
         self.chains: Chains | None = None
         self._samples: WeightSamples | None = None

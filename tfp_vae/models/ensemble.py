@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.arguments import is_count
+from tfp_vae import keras_private
+from tfp_vae.arguments import check_count
 from tfp_vae.data import Split
 from tfp_vae.distributions.base import registered
 from tfp_vae.layers import BayesianLayer, MonteCarloDropout
@@ -68,17 +69,14 @@ class Ensemble(SupervisedModel):
         **kwargs,
     ):
         super().__init__(pattern.objective, seed, data_kind, num_data, **kwargs)
-        for name, value in (("size", size), ("groups", 1 if groups is None else groups)):
-            if not is_count(value):
-                raise ValueError(
-                    f"Impossible {name}. Expected an integer >= 1. Received {value!r}."
-                )
+        size = check_count("size", size)
+        groups = None if groups is None else check_count("groups", groups)
         if groups is not None and pattern.likelihood.task == "classification":
             raise ValueError(
                 "Groups are for real targets. Expected groups=None for classes. Received "
                 f"groups={groups}."
             )
-        for layer in pattern._flatten_layers(include_self=False):
+        for layer in keras_private.all_sublayers(pattern):
             if isinstance(layer, keras.layers.BatchNormalization):
                 raise ValueError(
                     "Moving averages are not kept per member. Expected a network without "

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfp_vae import keras_private
 from tfp_vae.arguments import is_count
 from tfp_vae.distributions.base import registered
 from tfp_vae.distributions.likelihoods import Likelihood
@@ -187,7 +188,7 @@ class BayesianNetwork(SupervisedModel):
             layer.adapt(split.values())
 
     def _standardizers(self):
-        layers = self._flatten_layers(include_self=False)
+        layers = keras_private.all_sublayers(self)
         return [layer for layer in layers if isinstance(layer, Standardize)]
 
     def _check_standardizers(self):

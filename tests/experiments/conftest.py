@@ -1,6 +1,7 @@
 """Programs run in this process: a second of work, where a process of its own costs ten."""
 
 import faulthandler
+import pathlib
 import re
 import runpy
 import sys
@@ -25,6 +26,18 @@ def empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # absl would point it at a captured stderr that closes with the test.
     monkeypatch.setattr(faulthandler, "enable", lambda *_, **__: None)
+
+
+@pytest.fixture(autouse=True)
+def few_pictures(request, monkeypatch):
+    """Lets programs write empty files for pictures, unless the test is one of `pictures`."""
+    if request.node.get_closest_marker("pictures"):
+        return
+
+    def savefig(figure, file, **_):
+        file.write(b"") if hasattr(file, "write") else pathlib.Path(file).write_bytes(b"")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", savefig)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def _metrics(folder, name="metrics.json"):
 @pytest.mark.parametrize(
     "options",
     [
-        (),
+        pytest.param((), marks=pytest.mark.pictures),
         ("--class_prior", "--warm_up=linear"),
         ("--network=conv", "--filters=4", "--posterior=full"),
     ],

@@ -38,6 +38,7 @@ def _metrics(folder):
     return json.loads((folder / "metrics.json").read_text())
 
 
+@pytest.mark.pictures
 def test_train_vae_leaves_what_it_promises(succeeds, tmp_path):
     out = succeeds("train_vae", "--run_dir=run", *TINY)
     run = tmp_path / "run"
@@ -88,7 +89,7 @@ def test_another_seed_gives_other_numbers_on_the_same_test_images(succeeds, tmp_
         ("discretized_logistic", "eight_bit", True),
     ],
 )
-@pytest.mark.parametrize("network", ["mlp", "conv"])
+@pytest.mark.parametrize("network", ["mlp", pytest.param("conv", marks=pytest.mark.all_only)])
 def test_every_likelihood_trains_with_both_networks(
     succeeds, tmp_path, likelihood, kind, has_bits, network
 ):
@@ -116,6 +117,12 @@ def test_options_of_the_objective_and_of_training_work(succeeds, tmp_path, optio
     succeeds("train_vae", "--run_dir=run", *TINY, *options)
     assert np.isfinite(_metrics(tmp_path / "run")["test_elbo"])
     assert (tmp_path / "run" / "tensorboard").exists() == ("--tensorboard" in options)
+
+
+def test_convolutions_train(succeeds, tmp_path):
+    options = ("--network=conv", "--filters=4", "--epochs=1", "--posterior=full")
+    succeeds("train_vae", "--run_dir=run", *TINY, *options, "--likelihood=discretized_logistic")
+    assert _metrics(tmp_path / "run")["kind"] == "eight_bit"
 
 
 def test_vectors_from_an_npz_train_as_well_as_images(succeeds, tmp_path):
@@ -153,6 +160,7 @@ def test_generate_draws_by_seed(succeeds, tmp_path):
     assert np.any(drawn[0] != drawn[2])
 
 
+@pytest.mark.pictures
 def test_latent_sizes_draws_a_curve_per_size(succeeds, tmp_path):
     arguments = [option for option in TINY if "latent" not in option and "importance" not in option]
     succeeds("latent_sizes", "--latent_dims=1,3", "--run_dir=run", *arguments)

@@ -51,6 +51,7 @@ def breaks(monkeypatch):
     return set_up
 
 
+@pytest.mark.dear(reason="three runs of a program, from start to end")
 @pytest.mark.filterwarnings("ignore:No temperature")
 @pytest.mark.parametrize("command", [VAE, BNN], ids=["vae", "bnn"])
 def test_the_same_command_goes_on_and_ends_as_if_nothing_had_happened(

@@ -4,6 +4,7 @@ import faulthandler
 import pathlib
 import re
 import runpy
+import shutil
 import sys
 import warnings
 
@@ -80,6 +81,31 @@ def succeeds(program):
         status, out, err = program(name, *arguments)
         assert status == 0, err
         return out
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory):
+    """Where runs are kept that several tests start from, {program and flags: folder}."""
+    return tmp_path_factory.mktemp("runs"), {}
+
+
+@pytest.fixture
+def trained(succeeds, runs, tmp_path):
+    """Returns a function that leaves in `run_dir` what a program with these flags leaves there.
+
+    The program runs once; later tests get copies.
+    """
+
+    def run(*command, run_dir="run"):
+        folder, kept = runs
+        if command not in kept:
+            succeeds(*command, f"--run_dir={run_dir}")
+            kept[command] = shutil.copytree(tmp_path / run_dir, folder / str(len(kept)))
+        else:
+            shutil.copytree(kept[command], tmp_path / run_dir)
+        return tmp_path / run_dir
 
     return run
 

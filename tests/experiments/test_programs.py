@@ -72,10 +72,9 @@ def test_flags_of_a_run_replay_it(succeeds, tmp_path):
     assert curves[0] == curves[1]
 
 
-def test_another_seed_gives_other_numbers_on_the_same_test_images(succeeds, tmp_path):
-    for seed in (1, 2):
-        succeeds("train_vae", f"--run_dir=run{seed}", f"--seed={seed}", *TINY)
-    first, second = (_metrics(tmp_path / f"run{seed}") for seed in (1, 2))
+def test_another_seed_gives_other_numbers_on_the_same_test_images(trained):
+    first = _metrics(trained("train_vae", *TINY))
+    second = _metrics(trained("train_vae", *TINY, "--seed=2", run_dir="other"))
     assert first["test_elbo"] != second["test_elbo"]
     assert first["digests"] == second["digests"]
 
@@ -134,8 +133,8 @@ def test_vectors_from_an_npz_train_as_well_as_images(succeeds, tmp_path):
     assert not (tmp_path / "run" / "reconstructions.png").exists()
 
 
-def test_evaluate_agrees_with_training_and_knows_the_data(succeeds, tmp_path):
-    succeeds("train_vae", "--run_dir=run", *TINY)
+def test_evaluate_agrees_with_training_and_knows_the_data(succeeds, trained, tmp_path):
+    trained("train_vae", *TINY)
     succeeds("evaluate", "--run_dir=run", "--num_importance_samples=20")
     trained = _metrics(tmp_path / "run")
     evaluated = json.loads((tmp_path / "run" / "evaluation.json").read_text())
@@ -147,8 +146,8 @@ def test_evaluate_agrees_with_training_and_knows_the_data(succeeds, tmp_path):
     assert "validation_elbo" in out
 
 
-def test_generate_draws_by_seed(succeeds, tmp_path):
-    succeeds("train_vae", "--run_dir=run", *TINY)
+def test_generate_draws_by_seed(succeeds, trained, tmp_path):
+    trained("train_vae", *TINY)
     drawn = []
     for seed in (1, 1, 2):
         succeeds("generate", "--run_dir=run", "--num_images=7", f"--seed={seed}")
@@ -199,8 +198,10 @@ def test_a_dozen_images_are_enough(succeeds, tmp_path):
     assert _metrics(tmp_path / "run")["test_elbo_se"] is None
 
 
-def test_overwriting_leaves_nothing_of_the_old_run_and_keeps_other_files(succeeds, tmp_path):
-    succeeds("train_vae", "--run_dir=run", *TINY)
+def test_overwriting_leaves_nothing_of_the_old_run_and_keeps_other_files(
+    succeeds, trained, tmp_path
+):
+    trained("train_vae", *TINY)
     succeeds("evaluate", "--run_dir=run", "--num_importance_samples=5")
     (tmp_path / "run" / "notes.txt").write_text("mine")
     succeeds("train_vae", "--run_dir=run", "--overwrite", *TINY, "--latent_dim=3")

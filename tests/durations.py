@@ -25,8 +25,8 @@ def _now():
     return [sum(os.times()[:4]), time.perf_counter()]
 
 
-def recorded() -> dict[str, list[float]]:
-    """Returns the kept seconds, {node: [processor, wall]}."""
+def recorded() -> dict[str, list[float | None]]:
+    """Returns the kept seconds, {node: [processor or None where not measured, wall]}."""
     return json.loads(FILE.read_text()) if FILE.exists() else {}
 
 
@@ -56,7 +56,8 @@ def pytest_collection_modifyitems(config, items):
         if left:
             config.hook.pytest_deselected(items=left)
             items[:] = [item for item in items if not item.get_closest_marker("all_only")]
-    seconds = {node: processor for node, (processor, _) in recorded().items()}
+    known = recorded()
+    seconds = {node: processor or 0.0 for node, (processor, _) in known.items()}
     unexplained = [
         f"{item.nodeid} ({seconds[item.nodeid]:.0f} s)"
         for item in items
@@ -70,7 +71,8 @@ def pytest_collection_modifyitems(config, items):
         )
     files = collections.Counter()
     for item in items:
-        files[_file(item.nodeid)] += seconds.get(item.nodeid, LEAST / 2)
+        processor, wall = known.get(item.nodeid, (None, LEAST / 2))
+        files[_file(item.nodeid)] += wall if processor is None else processor
     # Files stay whole, so that what a module shares is made once; the sort is stable.
     items.sort(key=lambda item: -files[_file(item.nodeid)])
 

@@ -75,9 +75,13 @@ def test_training_from_memory_equals_training_through_tf_data(through_tf_data, m
 
 @pytest.mark.parametrize(
     ("make", "labels", "steps"),
-    [(small_vae, None, STEPS), (_network, LABELS, 1)],
+    [
+        (small_vae, None, STEPS),
+        pytest.param(_network, LABELS, 1, marks=pytest.mark.all_only),
+    ],
     ids=["vae", "network"],
 )
+@pytest.mark.dear(reason="compares two XLA programs and a graph")
 def test_training_is_the_same_in_one_xla_program_step_by_step_and_in_a_graph(
     through_tf_data, make, labels, steps
 ):

@@ -8,7 +8,7 @@ in nats per example, up is better. See README.md for a tour and BUILD.md for the
 """
 
 from tfp_vae import data, evaluation, export, layers, methods, networks, objectives, training
-from tfp_vae.distributions import decoders, encoders, likelihoods, priors
+from tfp_vae.distributions import decoders, encoders, heads, likelihoods, priors
 from tfp_vae.export import load
 from tfp_vae.models import M2, NUTS, SWAG, VAE, BayesianNetwork, ConditionalVAE, Ensemble, Laplace
 from tfp_vae.version import __version__
@@ -28,6 +28,7 @@ __all__ = [
     "encoders",
     "evaluation",
     "export",
+    "heads",
     "layers",
     "likelihoods",
     "load",

@@ -86,17 +86,17 @@ class Registry(Mapping):
     def __len__(self):
         return len(set(_scan(self.room)) | set(self._members))
 
-    def public(self, *others: str) -> "list[str]":
-        """Returns `__all__` of the room: the names of all classes registered in it, and others.
+    def complete(self, names: "list[str]") -> None:
+        """Adds all classes that the room registers to `names`, the `__all__` of the room.
 
         Called at the end of the room's `__init__`, it imports the files that nobody named there, so
         that a new member is one new file.
         """
         module = load_room(self.room)
-        own = [m for m in self._members.values() if m.__module__.startswith(self.room)]
-        for member in own:
-            setattr(module, member.__name__, member)
-        return sorted({member.__name__ for member in own} | set(others))
+        for member in self._members.values():
+            if member.__module__.startswith(self.room) and member.__name__ not in names:
+                setattr(module, member.__name__, member)
+                names.append(member.__name__)
 
 
 def load_room(room: str):

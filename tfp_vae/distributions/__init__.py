@@ -1,6 +1,6 @@
 """Encoders, decoders and priors: Keras layers that are `tfp.distributions` when called."""
 
-from tfp_vae.distributions import decoders, encoders, likelihoods, priors
+from tfp_vae.distributions import decoders, encoders, heads, likelihoods, priors
 from tfp_vae.distributions.base import ConditionalDistribution, positive
 from tfp_vae.distributions.discretized import DiscretizedLogistic
 
@@ -9,6 +9,7 @@ __all__ = [
     "DiscretizedLogistic",
     "decoders",
     "encoders",
+    "heads",
     "likelihoods",
     "positive",
     "priors",

@@ -1,4 +1,9 @@
-"""Programs: read flags, call the library. Run one as `python -m experiments.NAME --helpshort`."""
+"""Programs: read flags, call the library. Run one as `python -m experiments.NAME -h`.
+
+Where the package is installed they are `tfp_vae.programs`, and the command is `tfp-vae NAME -h`.
+Flags and paths are looked at before TensorFlow is imported, which takes seconds: a module here
+imports at its top what is there at once, and a program calls `start` before it needs the rest.
+"""
 
 import hashlib
 import importlib.metadata
@@ -8,13 +13,16 @@ import pathlib
 import platform
 import sys
 
-# TensorFlow writes pages about its build before the first line of ours; errors still come through.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TFDS_LOG_LEVEL", "error")
-logging.getLogger("tensorflow").setLevel("ERROR")  # that a model is traced once is no news
 
-
-def _import_tensorflow() -> None:
+def start() -> None:
+    """Imports TensorFlow, quietly, with the folder for what XLA compiles."""
+    if "tensorflow" in sys.modules:
+        return
+    # It writes pages about its build before the first line of ours; errors still come through.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TFDS_LOG_LEVEL", "error")
+    logging.getLogger("tensorflow").setLevel("ERROR")  # that a model is traced once is no news
+    _keep_what_is_compiled()
     # What it logs while it loads, before it reads the level above, only a closed door keeps out.
     stderr = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -56,8 +64,3 @@ def _keep_what_is_compiled() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         flag = f'--tf_xla_persistent_cache_directory="{folder}"'  # quoted: blanks end a flag
         os.environ["TF_XLA_FLAGS"] = f"{flags} {flag}".strip()
-
-
-if "tensorflow" not in sys.modules:
-    _keep_what_is_compiled()
-    _import_tensorflow()

@@ -3,19 +3,24 @@
 from absl import flags
 
 import tfp_vae as tv
-from experiments import cli, training_flags
-from tfp_vae import methods
+from tfp_vae import peek
 
-flags.adopt_module_key_flags(training_flags)
-_METHOD = flags.DEFINE_enum("method", "vi", [*methods.METHODS], "What is done about the weights.")
-_ESTIMATOR = flags.DEFINE_enum(
-    "estimator", "local", [*methods.ESTIMATORS], "Gradient estimator of --method=vi."
+from . import cli, data_flags, training_flags
+
+GROUP = "Weights"
+_METHOD = flags.DEFINE_enum(
+    "method", "vi", peek.names("methods.METHODS"), "What is done about the weights."
 )
-_NETWORK = flags.DEFINE_enum("network", "mlp", methods.NETWORKS, "Which network.")
+_ESTIMATOR = flags.DEFINE_enum(
+    "estimator", "local", peek.names("methods.ESTIMATORS"), "Gradient estimator of --method=vi."
+)
+_NETWORK = flags.DEFINE_enum("network", "mlp", peek.names("methods.NETWORKS"), "Which network.")
 _SCALE = flags.DEFINE_string(
     "scale", "shared", "Of a real target: shared, per_example, a number > 0; poisson for counts."
 )
-_PRIOR = flags.DEFINE_enum("prior", "normal", [*tv.layers.priors.BY_NAME], "Of the weights (vi).")
+_PRIOR = flags.DEFINE_enum(
+    "prior", "normal", peek.names("layers.priors.BY_NAME"), "Of the weights (vi)."
+)
 _PRIOR_SCALE = flags.DEFINE_string("prior_scale", "1.0", "A number > 0, or fan_in.")
 _LEARNED_PRIOR = flags.DEFINE_bool("learned_prior", True, "Learn a factor on the scale (vi).")
 _INITIAL_SCALE = flags.DEFINE_float(
@@ -31,17 +36,18 @@ _IMAGES = ("digits", "mnist", "fashion_mnist")
 
 
 def prepare():
-    """Returns the run folder and the data; images keep their grey values."""
-    images = cli.DATASET.value in _IMAGES
-    return training_flags.prepare(tv.data.Kind.UNIT_INTERVAL if images else None)
-
-
-def recipe() -> methods.Recipe:
-    """Returns the recipe that the flags describe.
+    """Returns the run folder and the data; images keep their grey values.
 
     Raises:
         ValueError: for flags that do not go together.
     """
+    _check()
+    images = data_flags.DATASET.value in _IMAGES
+    return training_flags.prepare(lambda: tv.data.Kind.UNIT_INTERVAL if images else None)
+
+
+def _check() -> None:
+    """Raises `ValueError` for flags that do not go together."""
     method, mlp = _METHOD.value, _NETWORK.value == "mlp"
     vi = method == "vi"
     cli.refuse_unused(vi, "--method=vi", _ESTIMATOR, _PRIOR, _LEARNED_PRIOR, _INITIAL_SCALE)
@@ -55,8 +61,12 @@ def recipe() -> methods.Recipe:
     cli.refuse_unused(random, "--method=vi or mc_dropout", training_flags.NUM_SAMPLES)
     weight = training_flags.BETA, training_flags.WARM_UP
     cli.refuse_unused(method in ("vi", "map", "mc_dropout", "ensemble"), "such methods", *weight)
-    return methods.Recipe(
-        method=method,
+
+
+def recipe() -> "tv.methods.Recipe":
+    """Returns the recipe that the flags describe."""
+    return tv.methods.Recipe(
+        method=_METHOD.value,
         network=_NETWORK.value,
         hidden=tuple(cli.integers(training_flags.HIDDEN)),
         activation=training_flags.ACTIVATION.value,
@@ -74,12 +84,12 @@ def recipe() -> methods.Recipe:
     )
 
 
-def build(chosen: methods.Recipe, data: tv.data.Data):
+def build(chosen: "tv.methods.Recipe", data: "tv.data.Data"):
     """Returns the compiled model of a recipe, for data that it can be a model of."""
     if data.task == "classification":
         cli.refuse_unused(False, "real targets", _SCALE)
     objective = tv.objectives.ELBO(
         training_flags.beta(data.train.num_batches(training_flags.BATCH_SIZE.value))
     )
-    model = methods.build(chosen, data, objective, training_flags.SEED.value)
+    model = tv.methods.build(chosen, data, objective, training_flags.SEED.value)
     return training_flags.compiled(model, data)

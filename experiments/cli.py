@@ -1,42 +1,35 @@
-"""What the programs share: the flags that say which data and which folder, and one-line errors."""
+"""What the programs share: how they start, one-line errors, the flags of a folder and a preset."""
 
 import pathlib
 import shlex
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from absl import app, flags
 
 import tfp_vae as tv
-from tfp_vae import training
 
-DATASET = flags.DEFINE_string(
-    "dataset",
-    "digits",
-    f"{', '.join(tv.data.NAMES)}, a folder of images or TFRecords, an .npz or a .csv file.",
-)
-DATA_DIR = flags.DEFINE_string(
-    "data_dir",
-    None,
-    "Folder of prepared TFDS or UCI sets; without it they are downloaded.",
-)
-TARGET = flags.DEFINE_string("target", None, "Target column of a .csv; the last one without it.")
-TASK = flags.DEFINE_enum(
-    "task", None, ["classification", "regression"], "What the target of an .npz or .csv is."
-)
-UCI_SPLIT = flags.DEFINE_integer("uci_split", None, "Which standard split of a UCI set.", 0)
+from . import helping
+
+GROUP = "Where"
 RUN_DIR = flags.DEFINE_string("run_dir", "runs/vae", "Folder that receives everything of the run.")
+_PRESETS = pathlib.Path(__file__).parent / "flags"
+HELP = ("-h", "-help", "--help", "-helpshort", "--helpshort", "-?")
 
 
 def run(main: Callable[[], None]) -> None:
     """Runs `main` under absl; what goes wrong becomes one line on stderr and exit status 2."""
+    helping.remember(main)
 
     def parse(argv):
+        if not set(HELP).isdisjoint(argv[1:]):
+            print(helping.of_program())
+            sys.exit(0)
         try:
-            rest = flags.FLAGS(argv)[1:]
-        except (flags.Error, OSError) as error:
-            _fail(error)
+            rest = flags.FLAGS([argv[0], *_expanded(argv[1:])])[1:]
+        except (flags.Error, OSError, ValueError) as error:
+            _fail(helping.with_hint(error))
         if rest:
             _fail(f"unexpected arguments. Expected flags --NAME=VALUE only. Received {rest}.")
         return argv
@@ -49,13 +42,39 @@ def run(main: Callable[[], None]) -> None:
             main()
         except (ValueError, OSError, ImportError, ArithmeticError, MemoryError) as error:
             _fail(error)
-        except training.Stopped as stopped:
-            print(stopped)  # nothing is wrong: everything is saved
-            sys.exit(0)
         except KeyboardInterrupt:
             _fail("interrupted.", status=130)
+        except tv.training.Stopped as stopped:
+            print(stopped)  # nothing is wrong: everything is saved
+            sys.exit(0)
 
     app.run(guarded, flags_parser=parse)
+
+
+def or_error(function: Callable, *arguments):
+    """Returns what the function does; its `ValueError` becomes one line and exit status 2."""
+    try:
+        return function(*arguments)
+    except ValueError as error:
+        _fail(error)
+
+
+def presets() -> "list[str]":
+    """Returns the names of the presets."""
+    return sorted(path.stem for path in _PRESETS.glob("*.flags"))
+
+
+def _expanded(arguments: "list[str]") -> "list[str]":
+    """Returns the arguments with those of files and presets in their places."""
+    while True:  # presets may name others
+        arguments = flags.FLAGS.read_flags_from_files(arguments, force_gnu=False)
+        named = [each.startswith(("--preset=", "-preset=")) for each in arguments]
+        if not any(named) or "preset" not in flags.FLAGS:
+            return arguments
+        for place, is_preset in enumerate(named):
+            if is_preset:
+                name = helping.checked("--preset", arguments[place].partition("=")[2], presets())
+                arguments[place] = f"--flagfile={_PRESETS / name}.flags"
 
 
 def integers(flag: flags.FlagHolder) -> list[int]:
@@ -67,6 +86,16 @@ def integers(flag: flags.FlagHolder) -> list[int]:
             f"--{flag.name} does not fit. Expected integers with commas between. Received "
             f"{','.join(flag.value)!r}."
         ) from None
+
+
+def chosen(flag: flags.FlagHolder, known: Iterable[str]) -> list[str]:
+    """Returns the value of a list flag: some of the names in `known`, at least one."""
+    known = list(known)
+    if not flag.value:
+        raise ValueError(
+            f"--{flag.name} does not fit. Expected some of {', '.join(known)}. Received none."
+        )
+    return [helping.checked(f"--{flag.name}", name, known) for name in flag.value]
 
 
 def number_or_name(flag: flags.FlagHolder) -> "float | str":
@@ -87,54 +116,30 @@ def refuse_unused(applies: bool, where: str, *unused: flags.FlagHolder) -> None:
             )
 
 
-def source() -> dict[str, "str | int | None"]:
-    """Returns the flags that say which data, as a run remembers them: paths absolute."""
-    path = pathlib.Path(DATASET.value)
-    named = DATASET.value in tv.data.NAMES
-    data_dir = DATA_DIR.value and str(pathlib.Path(DATA_DIR.value).absolute())
-    return {
-        "dataset": DATASET.value if named else str(path.absolute()),
-        "data_dir": data_dir,
-        "target": TARGET.value,
-        "task": TASK.value,
-        "uci_split": UCI_SPLIT.value,
-    }
+def leave_out(*unread: flags.FlagHolder) -> None:
+    """Takes away flags of imported modules that the program does not read."""
+    for flag in unread:
+        delattr(flags.FLAGS, flag.name)
 
 
-def load(source: dict, kind=None) -> tv.data.Data:
-    """Returns the data that a `source` describes."""
-    return tv.data.load(
-        source["dataset"],
-        data_dir=source["data_dir"],
-        kind=kind,
-        target=source.get("target"),
-        task=source.get("task"),
-        split=source.get("uci_split"),
-    )
-
-
-def key_flags() -> "dict[str, flags.Flag]":
-    """Returns the flags of the program that runs, by name, without those of absl itself."""
-    flag_values = flags.FLAGS
-    ours = [
-        *flag_values.get_key_flags_for_module(sys.argv[0]),
-        *flag_values.get_key_flags_for_module(__name__),
-    ]
-    return {flag.name: flag for flag in sorted(ours, key=lambda flag: flag.name)}
+def value_of(flag: flags.FlagHolder):
+    """Returns the value of a flag, None if the program left it out."""
+    return flag.value if flag.name in flags.FLAGS else None
 
 
 def flag_lines() -> str:
     """Returns the flags of the program that runs, one per line, as `--flagfile` reads them."""
     return "".join(
         f"{flag.serialize()}\n"
-        for name, flag in key_flags().items()
+        for name, flag in sorted(helping.own_flags().items())
         if flag.value is not None and name != "overwrite"
     )
 
 
-def command(module: str, path: pathlib.Path) -> str:
+def command(path: pathlib.Path) -> str:
     """Returns the shell command that replays the run in the folder `path`."""
-    program = f"{shlex.quote(sys.executable)} -m {module}"  # this Python: no environment is active
+    # This Python, and the module as it was found: no environment is active, no folder the current.
+    program = f"{shlex.quote(sys.executable)} -m {helping.module_name()}"
     return f"{program} --flagfile={shlex.quote(str(path / 'flags.txt'))} --run_dir=NEW"
 
 

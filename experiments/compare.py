@@ -12,26 +12,33 @@ import time
 from absl import flags
 
 import tfp_vae as tv
-from experiments import cli
-from tfp_vae import report, training
-from tfp_vae.data import fitted
-from tfp_vae.studies import comparison
+from tfp_vae import extras, peek
 
-flags.adopt_module_key_flags(cli)
-_BUDGET = flags.DEFINE_enum("budget", "quick", comparison.BUDGETS, "How much is spent.")
+from . import cli, data_flags, start
+
+_ENTRANTS, _TASK_NAMES = peek.names("studies.comparison.ENTRANTS"), peek.names("report.TASKS")
+_BUDGET = flags.DEFINE_enum(
+    "budget", "quick", peek.names("studies.comparison.BUDGETS"), "How much is spent."
+)
 _SEEDS = flags.DEFINE_integer("seeds", None, "Trainings per model; 3 quick, 5 full.", 1)
-_MODELS = flags.DEFINE_list("models", [*comparison.ENTRANTS], "Which models.")
+_MODELS = flags.DEFINE_list("models", [*_ENTRANTS], "Which models.")
 _MATCH = flags.DEFINE_enum(
-    "match", "parameters", comparison.MATCHES, "What all models have alike: parameters or seconds."
+    "match",
+    "parameters",
+    peek.names("studies.comparison.MATCHES"),
+    "What all models have alike: parameters or seconds.",
 )
 _SECONDS = flags.DEFINE_float("seconds", None, "Of training, with --match=seconds.", 0)
 _ESTIMATOR = flags.DEFINE_enum(
-    "estimator", "local", [*tv.methods.ESTIMATORS], "Gradient estimator of the Bayesian network."
+    "estimator",
+    "local",
+    peek.names("methods.ESTIMATORS"),
+    "Gradient estimator of the Bayesian network.",
 )
 _EPOCHS = flags.DEFINE_integer("epochs", None, "Passes over the training data.", lower_bound=1)
 _HIDDEN = flags.DEFINE_integer("hidden", None, "Width of the reference network.", lower_bound=1)
-_TASKS = flags.DEFINE_list("tasks", None, f"Some of {', '.join(report.TASKS)}.")
-_LANGUAGE = flags.DEFINE_enum("language", "en", report.LANGUAGES, "Of the report.")
+_TASKS = flags.DEFINE_list("tasks", None, f"Some of {', '.join(_TASK_NAMES)}.")
+_LANGUAGE = flags.DEFINE_enum("language", "en", peek.names("report.LANGUAGES"), "Of the report.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Start anew in a folder that is not empty.")
 # Other data that are foreign to a data set and fit its shape.
 _FOREIGN = {"mnist": ("fashion_mnist",), "fashion_mnist": ("mnist",)}
@@ -41,17 +48,21 @@ def main():
     """Loads, runs what is not done yet, and writes the report."""
     cli.refuse_unused(_MATCH.value == "seconds", "--match=seconds", _SECONDS)
     cli.refuse_unused(_MATCH.value == "parameters", "--match=parameters", _EPOCHS)
-    unknown = [name for name in _TASKS.value or () if name not in report.TASKS]
-    if unknown:
-        raise ValueError(
-            f"--tasks does not fit. Expected some of {', '.join(report.TASKS)}. Received "
-            f"{','.join(_TASKS.value)}."
-        )
+    tasks = None if _TASKS.value is None else tuple(cli.chosen(_TASKS, _TASK_NAMES))
+    models = cli.chosen(_MODELS, _ENTRANTS)
+    extras.need("report", "Reports")
+    extras.need("images", "Corrupted and compressed images")
+    data_flags.check()
+    start()
+    from tfp_vae.studies import comparison
+
     kind = tv.data.Kind.UNIT_INTERVAL
-    data = cli.load(cli.source(), kind)
-    foreign = _FOREIGN.get(cli.DATASET.value, ())
+    data = data_flags.load(data_flags.source(), kind)
+    foreign = _FOREIGN.get(data_flags.DATASET.value, ())
     others = {
-        name: fitted(tv.data.load(name, data_dir=cli.DATA_DIR.value, kind=kind).test, data.test)
+        name: tv.data.fitted(
+            tv.data.load(name, data_dir=data_flags.DATA_DIR.value, kind=kind).test, data.test
+        )
         for name in foreign
     }
     settings = comparison.Settings.of(
@@ -62,26 +73,26 @@ def main():
         seconds=_SECONDS.value,
         epochs=_EPOCHS.value,
         hidden=_HIDDEN.value,
-        tasks=None if _TASKS.value is None else tuple(_TASKS.value),
+        tasks=tasks,
         foreign=foreign,
     )
     seeds = _SEEDS.value or (3 if _BUDGET.value == "quick" else 5)
     run = comparison.Comparison(
-        cli.RUN_DIR.value, data, settings, _MODELS.value, seeds, others, _OVERWRITE.value
+        cli.RUN_DIR.value, data, settings, models, seeds, others, _OVERWRITE.value
     )
     print(f"{data}\n{len(run.parts())} parts, run folder {run.run_folder.path}", flush=True)
     started = time.monotonic()
     run.run(lambda line: print(line, flush=True))
     seconds = time.monotonic() - started
     run.run_folder.write_text("flags.txt", cli.flag_lines())
-    again = cli.command("experiments.compare", run.run_folder.path)
+    again = cli.command(run.run_folder.path)
     page, verdict = comparison.write(run, again, _LANGUAGE.value)
     print(f"\n{verdict.headline}\n")
     for title, text in verdict.points:
         print(f"{title}: {text}")
     if run.failures:
         print(f"\n{len(run.failures)} parts failed; the same command tries them again")
-    print(f"\nfinished in {training.duration(seconds)}\nreport: {page.resolve()}")
+    print(f"\nfinished in {tv.training.duration(seconds)}\nreport: {page.resolve()}")
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@ import dataclasses
 from absl import flags
 
 import tfp_vae as tv
-from experiments import cli, training_flags, vae_flags
 
-flags.adopt_module_key_flags(vae_flags)
+from . import cli, training_flags, vae_flags
+
+GROUP = "Condition"
 _MODEL = flags.DEFINE_enum(
     "model",
     "vae",
@@ -31,7 +32,7 @@ _CLASS_SAMPLES = flags.DEFINE_integer(
 )
 
 
-def conditioned(data: tv.data.Data) -> tv.data.Data:
+def conditioned(data: "tv.data.Data") -> "tv.data.Data":
     """Returns the data that the model is trained on: cut into quadrants, with few labels.
 
     Raises:
@@ -54,7 +55,7 @@ def conditioned(data: tv.data.Data) -> tv.data.Data:
     return data
 
 
-def build(data: tv.data.Data, latent_dim: int) -> tv.VAE:
+def build(data: "tv.data.Data", latent_dim: int) -> "tv.VAE":
     """Returns the compiled model that the flags describe, for data that it can be a model of."""
     if _MODEL.value == "vae":
         return vae_flags.build(data, latent_dim)
@@ -73,7 +74,7 @@ def build(data: tv.data.Data, latent_dim: int) -> tv.VAE:
     return vae_flags.compiled(tv.M2(classifier=classifier, **m2, **parts), data)
 
 
-def _condition(data: tv.data.Data, latent_dim: int):
+def _condition(data: "tv.data.Data", latent_dim: int):
     """Returns how the model is told what its condition is, and the prior that goes with it."""
     if data.num_classes is not None:
         prior = tv.priors.StandardNormal(latent_dim)
@@ -91,7 +92,7 @@ def _condition(data: tv.data.Data, latent_dim: int):
     return {"condition_dim": targets.reshape(len(targets), -1).shape[1]}, prior
 
 
-def found(model: tv.VAE, data: tv.data.Data) -> dict:
+def found(model: "tv.VAE", data: "tv.data.Data") -> dict:
     """Returns what is to be remembered of the model, and the classification of the test split."""
     known = {"model": _MODEL.value, "quadrants": QUADRANTS.value}
     if _LABELS.value is not None:

@@ -9,10 +9,9 @@ example.
 from absl import flags
 
 import tfp_vae as tv
-from experiments import cli, runs
-from tfp_vae import evaluation, report
 
-flags.adopt_module_key_flags(cli)
+from . import cli, runs
+
 _SPLIT = flags.DEFINE_enum("split", "test", ["train", "validation", "test"], "Which examples.")
 _NUM_SAMPLES = flags.DEFINE_integer("num_elbo_samples", 64, "S of the ELBO.", lower_bound=1)
 _IMPORTANCE_SAMPLES = flags.DEFINE_integer(
@@ -28,15 +27,15 @@ _CLASS_SAMPLES = flags.DEFINE_integer(
 
 def main():
     """Loads model and data, evaluates and writes."""
-    run = report.RunFolder(cli.RUN_DIR.value, overwrite=True)
+    run = runs.folder()
     model, data, source, _ = runs.opened(run)
     split = getattr(data, _SPLIT.value)
     prefix = f"{_SPLIT.value}_"
     if isinstance(model, tv.VAE):
-        found = evaluation.class_metrics(
+        found = tv.evaluation.class_metrics(
             model, split, _CLASS_SAMPLES.value, prefix=prefix, verbose=True
         )
-        found |= evaluation.test_metrics(
+        found |= tv.evaluation.test_metrics(
             model,
             split,
             _IMPORTANCE_SAMPLES.value,
@@ -45,7 +44,7 @@ def main():
             verbose=True,
         )
     else:
-        found = evaluation.predictive_metrics(
+        found = tv.evaluation.predictive_metrics(
             model, split, _PREDICTIVE_SAMPLES.value, prefix=prefix, verbose=True
         )
     metrics = {
@@ -54,10 +53,10 @@ def main():
         "split": _SPLIT.value,
         "digest": split.digest,
         **found,
-        "versions": report.versions(),
+        "versions": tv.report.versions(),
     }
     run.write_json("evaluation.json", metrics)
-    print(report.summary(metrics))
+    print(tv.report.summary(metrics))
     print(f"results: {(run / 'evaluation.json').resolve()}")
 
 

@@ -11,17 +11,19 @@ clients ask at once and writes serve.json. Both fail, with exit status 2, unless
 from absl import flags
 
 import tfp_vae as tv
-from experiments import cli, runs
-from tfp_vae import report
+from tfp_vae import peek
 
-flags.adopt_module_key_flags(runs)
-_FORMATS = flags.DEFINE_list(
-    "formats", ["keras", "savedmodel"], f"Some of {', '.join(tv.export.FORMATS)}."
-)
+from . import cli, runs
+
+_KNOWN = peek.names("export.FORMATS")
+_FORMATS = flags.DEFINE_list("formats", ["keras", "savedmodel"], f"Some of {', '.join(_KNOWN)}.")
 _VERIFY = flags.DEFINE_bool("verify", False, "Run every file in its own runtime and compare.")
 _SERVE = flags.DEFINE_bool("serve", False, "Measure savedmodel and onnx under 1, 8, 64 clients.")
 _NUM_SAMPLES = flags.DEFINE_integer(
-    "num_samples", tv.export.DEFAULT_SAMPLES, "S: latents of a bound, weights of a prediction.", 1
+    "num_samples",
+    peek.number("export.DEFAULT_SAMPLES"),
+    "S: latents of a bound, weights of a prediction.",
+    lower_bound=1,
 )
 _NAME = flags.DEFINE_string("name", "tfp_vae", "By which servers know the model.")
 _LICENCE = flags.DEFINE_string("licence", None, "Of the weights, for the card.")
@@ -29,13 +31,14 @@ _LICENCE = flags.DEFINE_string("licence", None, "Of the weights, for the card.")
 
 def main():
     """Loads, exports, verifies."""
-    run = report.RunFolder(cli.RUN_DIR.value, overwrite=True)
+    formats = cli.chosen(_FORMATS, _KNOWN)
+    run = runs.folder()
     model, data, source, trained = runs.opened(run)
     folder = tv.export.export(
         model,
         data,
         run / "export",
-        _FORMATS.value,
+        formats,
         num_samples=_NUM_SAMPLES.value,
         name=_NAME.value,
         facts=trained | {key: value for key, value in source.items() if key != "data_dir"},

@@ -9,17 +9,19 @@ model with classes every class has its turn: a row of the picture, and `given` i
 from absl import flags
 
 import tfp_vae as tv
-from experiments import cli
-from tfp_vae import plots, report
+from tfp_vae import extras
 
-flags.adopt_module_key_flags(cli)
+from . import cli, data_flags, runs
+
+cli.leave_out(*data_flags.ALL)
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 50, "How many.", 1, 100_000)
 _SEED = flags.DEFINE_integer("seed", 0, "Another seed gives other images.", 0, 2**31 - 1)
 
 
 def main():
     """Loads the model, draws and writes."""
-    run = report.RunFolder(cli.RUN_DIR.value, overwrite=True)
+    extras.need("report", "Pictures")
+    run = runs.folder()
     vae = tv.load(run / "model.keras")
     if getattr(vae, "condition_dim", None) is not None:
         raise ValueError(
@@ -29,7 +31,7 @@ def main():
     drawn = vae.generate(_NUM_IMAGES.value, _SEED.value)
     run.write_arrays("generated.npz", **drawn)
     if drawn["mean"].ndim == 4:  # images, not vectors
-        draw = plots.class_samples if "given" in drawn else plots.prior_samples
+        draw = tv.plots.class_samples if "given" in drawn else tv.plots.prior_samples
         run.write_figure("generated.png", draw({k: v[:100] for k, v in drawn.items()}))
     print(f"results: {(run / 'generated.npz').resolve()}, pictures in generated.png beside it")
 

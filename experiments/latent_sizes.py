@@ -8,19 +8,20 @@ latent_sizes.png and metrics.json into the run folder. All numbers are nats per 
 
 import time
 
-import keras
 from absl import flags
 
 import tfp_vae as tv
-from experiments import cli, training_flags, vae_flags
-from tfp_vae import evaluation, plots, report, training
 
-flags.adopt_module_key_flags(vae_flags)
+from . import cli, data_flags, running_flags, training_flags, vae_flags
+
+cli.leave_out(training_flags.PATIENCE, training_flags.TENSORBOARD, running_flags.CHECKPOINT_EVERY)
 _LATENT_DIMS = flags.DEFINE_list("latent_dims", ["3", "5", "10", "20", "200"], "Sizes to compare.")
 
 
-def learn(data: tv.data.Data, latent_dim: int) -> dict:
+def learn(data: "tv.data.Data", latent_dim: int) -> dict:
     """Trains one model and returns its curve and its test ELBO."""
+    import keras
+
     print(f"latent size {latent_dim}", flush=True)
     keras.utils.set_random_seed(training_flags.SEED.value)
     vae = vae_flags.build(data, latent_dim)
@@ -30,35 +31,33 @@ def learn(data: tv.data.Data, latent_dim: int) -> dict:
         batch_size=training_flags.BATCH_SIZE.value,
         validation_data=data.test,
         epochs=training_flags.EPOCHS.value,
-        callbacks=[training.ShowProgress()],
+        callbacks=[tv.training.ShowProgress()],
         verbose=0,
     )
     return {
         "train_seconds": time.monotonic() - started,
         "examples_seen": [(epoch + 1) * len(data.train) for epoch in history.epoch],
         "test_elbo_curve": history.history["val_elbo"],
-        "active_units": evaluation.active_units(vae, data.test),
-        **{f"test_{k}": v for k, v in evaluation.elbo(vae, data.test, verbose=True).items()},
+        "active_units": tv.evaluation.active_units(vae, data.test),
+        **{f"test_{k}": v for k, v in tv.evaluation.elbo(vae, data.test, verbose=True).items()},
     }
 
 
 def main():
     """Trains a model per size and draws them together."""
     sizes = cli.integers(_LATENT_DIMS)
-    unused = training_flags.PATIENCE, training_flags.TENSORBOARD
-    cli.refuse_unused(False, "train_vae", *unused)
     run, data = vae_flags.prepare()
     for size in sizes:  # a size that cannot be is found before the first is trained
         tv.priors.StandardNormal(size)
     run.create()
     run.write_text("flags.txt", cli.flag_lines())
     metrics = {
-        **cli.source(),
+        **data_flags.source(),
         "kind": data.kind,
         "digests": data.digests,
         "seed": training_flags.SEED.value,
         "latent_dims": {},
-        "versions": report.versions(),
+        "versions": tv.report.versions(),
     }
     results = metrics["latent_dims"]
     for size in sizes:  # written after each, so that none is lost with a later one
@@ -69,10 +68,10 @@ def main():
         for size, result in results.items()
     }
     title = f"{data.name} ({data.kind})"
-    run.write_figure("latent_sizes.png", plots.bound_against_examples(curves, title))
+    run.write_figure("latent_sizes.png", tv.plots.bound_against_examples(curves, title))
     rows = {f"{size} latents": result["test_elbo"] for size, result in results.items()}
     errors = {f"{size} latents_se": result["test_elbo_se"] for size, result in results.items()}
-    print(report.summary(rows | errors))
+    print(tv.report.summary(rows | errors))
     print(f"results: {(run / 'latent_sizes.png').resolve()}")
 
 

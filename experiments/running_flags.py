@@ -10,17 +10,21 @@ import tempfile
 from absl import flags
 
 import tfp_vae as tv
-from experiments import cli
-from tfp_vae import report, training
+from tfp_vae import peek
 
-flags.adopt_module_key_flags(cli)
-_CHECKPOINT_EVERY = flags.DEFINE_string(
+from . import cli, helping, start
+
+GROUP = "Saving and devices"
+CHECKPOINT_EVERY = flags.DEFINE_string(
     "checkpoint_every",
     None,
     "Save the training every so many steps (500) or seconds (30s); the same command continues it.",
 )
 _STRATEGY = flags.DEFINE_enum(
-    "strategy", "none", training.STRATEGIES, "Who shares the batches: no one, devices, workers."
+    "strategy",
+    "none",
+    peek.names("training.STRATEGIES"),
+    "Who shares the batches: no one, devices, workers.",
 )
 _entered = contextlib.ExitStack()  # what the end of the program ends
 _MOST_STEPS = 100  # that one call from Python runs
@@ -39,10 +43,10 @@ def enter_strategy() -> None:
     Of many workers only the first one speaks and writes: the others work in a folder of their own,
     which goes when they do.
     """
-    strategy = training.strategy(_STRATEGY.value)
+    strategy = tv.training.strategy(_STRATEGY.value)
     if strategy is not None:
         _entered.enter_context(strategy.scope())
-    if not training.is_chief():
+    if not tv.training.is_chief():
         sys.stdout = open(os.devnull, "w")
 
 
@@ -51,11 +55,18 @@ def leave_strategy() -> None:
     _entered.close()
 
 
-def run_folder(overwrite: bool) -> report.RunFolder:
-    """Returns the folder of the run, checked but not made."""
-    if not training.is_chief():
-        return report.RunFolder(_entered.enter_context(tempfile.TemporaryDirectory()))
-    return report.RunFolder(cli.RUN_DIR.value, overwrite, resumes=any(_distance()))
+def run_folder(overwrite: bool) -> "tv.report.RunFolder":
+    """Returns the folder of the run, checked but not made, and starts TensorFlow after the look."""
+    folder = None
+    if _STRATEGY.value != "multiworker":
+        folder = tv.report.RunFolder(cli.RUN_DIR.value, overwrite, resumes=any(_distance()))
+    start()
+    enter_strategy()
+    if folder is not None:
+        return folder
+    if not tv.training.is_chief():
+        return tv.report.RunFolder(_entered.enter_context(tempfile.TemporaryDirectory()))
+    return tv.report.RunFolder(cli.RUN_DIR.value, overwrite, resumes=any(_distance()))
 
 
 def parse_every(text: str) -> "tuple[int | None, float | None]":
@@ -77,7 +88,7 @@ def parse_every(text: str) -> "tuple[int | None, float | None]":
 
 def _distance() -> "tuple[int | None, float | None]":
     """Returns the steps and the seconds between checkpoints: one of them, or none."""
-    text = _CHECKPOINT_EVERY.value
+    text = cli.value_of(CHECKPOINT_EVERY)
     return (None, None) if text is None else parse_every(text)
 
 
@@ -90,17 +101,21 @@ def steps_at_once() -> int:
     return min(_MOST_STEPS, steps or _MOST_STEPS)
 
 
-def checkpoints(run: report.RunFolder, data: tv.data.Data) -> "training.Checkpoints | None":
+def checkpoints(
+    run: "tv.report.RunFolder", data: "tv.data.Data"
+) -> "tv.training.Checkpoints | None":
     """Returns what saves the training, after a look at what is there to go on with."""
     steps, seconds = _distance()
     if not steps and not seconds:
         return None
     configuration = {
-        f"--{name}": flag.value for name, flag in cli.key_flags().items() if name not in _IMMATERIAL
+        f"--{name}": flag.value
+        for name, flag in sorted(helping.own_flags().items())
+        if name not in _IMMATERIAL
     }
     configuration |= {f"digest of {split}": digest for split, digest in data.digests.items()}
-    folder = pathlib.Path(cli.RUN_DIR.value) / report.CHECKPOINTS  # all workers read there
-    saved = training.Checkpoints(folder, steps, seconds, configuration=configuration)
+    folder = pathlib.Path(cli.RUN_DIR.value) / tv.report.CHECKPOINTS  # all workers read there
+    saved = tv.training.Checkpoints(folder, steps, seconds, configuration=configuration)
     if not run.overwrite:
         saved.newest()  # of another training: an error now
     return saved

@@ -9,13 +9,14 @@ distributions and reports their total-variation distance to that of NUTS, which 
 from absl import flags
 
 import tfp_vae as tv
-from experiments import cli
-from tfp_vae import plots, report, training
-from tfp_vae.studies import toys
+from tfp_vae import extras, peek
 
-flags.declare_key_flag("run_dir")
+from . import cli, start
+
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Write into a run folder that is not empty.")
-_METHODS = flags.DEFINE_list("methods", [*toys.METHODS], "Which methods, beside nuts.")
+_METHODS = flags.DEFINE_list(
+    "methods", [*peek.names("studies.toys.METHODS")], "Which methods, beside nuts."
+)
 _HIDDEN = flags.DEFINE_integer("hidden", 20, "Width of the one hidden layer.", lower_bound=1)
 _STEPS = flags.DEFINE_integer("steps", 3000, "Training steps.", lower_bound=1)
 _CHAIN = flags.DEFINE_integer("chain", 200, "Samples of NUTS per chain.", lower_bound=10)
@@ -24,23 +25,20 @@ _SEED = flags.DEFINE_integer("seed", 0, "Fixes data, weights and noise.", 0, 2**
 
 def main():
     """Runs all methods on both problems, and draws."""
-    unused = cli.DATASET, cli.DATA_DIR, cli.TARGET, cli.TASK, cli.UCI_SPLIT
-    cli.refuse_unused(False, "programs that load data", *unused)
-    unknown = [name for name in _METHODS.value if name not in tv.methods.METHODS]
-    if unknown:
-        raise ValueError(
-            f"--methods does not fit. Expected some of {', '.join(tv.methods.METHODS)}. Received "
-            f"{unknown}."
-        )
-    run = report.RunFolder(cli.RUN_DIR.value, _OVERWRITE.value)
-    chosen = ["nuts", *(name for name in _METHODS.value if name != "nuts")]
-    metrics = {"seed": _SEED.value, "versions": report.versions()}
+    methods = cli.chosen(_METHODS, peek.names("methods.METHODS"))
+    extras.need("report", "Pictures")
+    run = tv.report.RunFolder(cli.RUN_DIR.value, _OVERWRITE.value)
+    start()
+    from tfp_vae.studies import toys
+
+    chosen = ["nuts", *(name for name in methods if name != "nuts")]
+    metrics = {"seed": _SEED.value, "versions": tv.report.versions()}
     run.create()
     for problem, draw in (
-        ("regression", plots.regression_curves),
-        ("two_moons", plots.classification_maps),
+        ("regression", tv.plots.regression_curves),
+        ("two_moons", tv.plots.classification_maps),
     ):
-        progress = training.Progress(problem, seconds=0)
+        progress = tv.training.Progress(problem, seconds=0)
         result = toys.compare(
             problem, chosen, _HIDDEN.value, _STEPS.value, _CHAIN.value, _SEED.value, progress
         )

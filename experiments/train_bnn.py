@@ -10,10 +10,10 @@ targets in their own units.
 
 from absl import flags
 
-from experiments import bnn_flags, cli, training_flags
-from tfp_vae import evaluation, methods, plots, report, training
+import tfp_vae as tv
 
-flags.adopt_module_key_flags(bnn_flags)
+from . import bnn_flags, cli, training_flags
+
 _PREDICTIVE_SAMPLES = flags.DEFINE_integer(
     "num_predictive_samples", 100, "S, draws of the weights behind each prediction.", lower_bound=1
 )
@@ -21,36 +21,38 @@ _PREDICTIVE_SAMPLES = flags.DEFINE_integer(
 
 def main():
     """Loads, builds, fits, evaluates, saves and draws."""
-    chosen = bnn_flags.recipe()
     run, data = bnn_flags.prepare()
+    chosen = bnn_flags.recipe()
     model = bnn_flags.build(chosen, data)
     num_samples = _PREDICTIVE_SAMPLES.value
     history, metrics = training_flags.fit(model, data, run)
-    predictor = methods.finish(
+    predictor = tv.methods.finish(
         chosen,
         model,
         data.train,
         seed=training_flags.SEED.value,
         batch_size=training_flags.BATCH_SIZE.value,
-        callbacks=[training.ShowProgress()],
+        callbacks=[tv.training.ShowProgress()],
     )
     metrics |= {"method": chosen.method, "kl": None}
-    test = evaluation.predict(predictor, data.test, num_samples, verbose=True)
-    validation = evaluation.predict(predictor, data.validation, num_samples)
-    metrics |= evaluation.distribution_metrics(test, data.test.y)
-    metrics |= evaluation.temperature_metrics(validation, data.validation.y, test, data.test.y)
+    test = tv.evaluation.predict(predictor, data.test, num_samples, verbose=True)
+    validation = tv.evaluation.predict(predictor, data.validation, num_samples)
+    metrics |= tv.evaluation.distribution_metrics(test, data.test.y)
+    metrics |= tv.evaluation.temperature_metrics(validation, data.validation.y, test, data.test.y)
     pruned = None
     if chosen.method == "vi":
-        metrics |= evaluation.weight_metrics(model)
+        metrics |= tv.evaluation.weight_metrics(model)
     if chosen.method == "nuts":
         metrics |= predictor.chains.summary()
     run.write_json("metrics.json", metrics)
     if chosen.method == "vi":
-        pruned = evaluation.pruning_curve(model, data.test, num_samples=num_samples, verbose=True)
+        pruned = tv.evaluation.pruning_curve(
+            model, data.test, num_samples=num_samples, verbose=True
+        )
         run.write_json("pruning.json", pruned)
-    plots.write_predictive(run, predictor, data.test, test, history, pruned)
-    print(report.summary(metrics))
-    print(f"again:   {cli.command('experiments.train_bnn', run.path)}")
+    tv.plots.write_predictive(run, predictor, data.test, test, history, pruned)
+    print(tv.report.summary(metrics))
+    print(f"again:   {cli.command(run.path)}")
     print(f"results: {run.path.resolve()}")
 
 

@@ -12,10 +12,9 @@ model.keras, metrics.json and pictures. Bounds and log-likelihoods are nats per 
 from absl import flags
 
 import tfp_vae as tv
-from experiments import cli, condition_flags, training_flags, vae_flags
-from tfp_vae import evaluation, plots, report
 
-flags.adopt_module_key_flags(condition_flags)
+from . import cli, condition_flags, training_flags, vae_flags
+
 _LATENT_DIM = flags.DEFINE_integer("latent_dim", 20, "Size of the latent z.", lower_bound=1)
 _IMPORTANCE_SAMPLES = flags.DEFINE_integer(
     "num_importance_samples", 500, "S of the test log p(x).", lower_bound=1
@@ -29,14 +28,14 @@ def main():
     vae = condition_flags.build(data, _LATENT_DIM.value)
     history, metrics = training_flags.fit(vae, data, run)
     metrics |= condition_flags.found(vae, data)
-    metrics |= evaluation.test_metrics(vae, data.test, _IMPORTANCE_SAMPLES.value, verbose=True)
+    metrics |= tv.evaluation.test_metrics(vae, data.test, _IMPORTANCE_SAMPLES.value, verbose=True)
     run.write_json("metrics.json", metrics)
-    plots.write_all(run, vae, data.test, history)
+    tv.plots.write_all(run, vae, data.test, history)
     if metrics["quadrants"]:
         seen = tv.data.seen_quadrants(whole.shape, metrics["quadrants"])
-        run.write_figure("completions.png", plots.completions(vae, data.test, seen))
-    print(report.summary(metrics))
-    print(f"again:   {cli.command('experiments.train_vae', run.path)}")
+        run.write_figure("completions.png", tv.plots.completions(vae, data.test, seen))
+    print(tv.report.summary(metrics))
+    print(f"again:   {cli.command(run.path)}")
     print(f"results: {run.path.resolve()}")
 
 

@@ -4,17 +4,18 @@ import contextlib
 import dataclasses
 import time
 
-import keras
 from absl import flags
 
 import tfp_vae as tv
-from experiments import cli, running_flags
-from tfp_vae import report, training
+from tfp_vae import extras, peek
 
-flags.adopt_module_key_flags(running_flags)
+from . import cli, data_flags, running_flags
+
+GROUP = "Training"
+flags.DEFINE_string("preset", None, "Flags of a model that was measured, by name.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Write into a run folder that is not empty.")
 _KIND = flags.DEFINE_enum(
-    "kind", None, [*tv.data.Kind], "Kind of the values; without it, what the model prefers."
+    "kind", None, peek.names("data.Kind"), "Kind of the values; without it, what the model prefers."
 )
 _AUGMENT = flags.DEFINE_float(
     "augment", 0.0, "Share by which training images are shifted, zoomed and turned.", 0.0, 0.99
@@ -23,15 +24,22 @@ EPOCHS = flags.DEFINE_integer("epochs", 100, "Passes over the training data.", l
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "Examples per step.", lower_bound=1)
 SEED = flags.DEFINE_integer("seed", 0, "Fixes weights, order, binarisation, noise.", 0, 2**31 - 1)
 HIDDEN = flags.DEFINE_list("hidden", ["400"], "Widths of the dense layers; one for conv.")
-ACTIVATION = flags.DEFINE_enum("activation", "relu", tv.networks.ACTIVATIONS, "Of hidden layers.")
+ACTIVATION = flags.DEFINE_enum(
+    "activation", "relu", peek.names("networks.ACTIVATIONS"), "Of hidden layers."
+)
 NUM_SAMPLES = flags.DEFINE_integer("num_samples", 1, "Draws per example and step.", lower_bound=1)
 BETA = flags.DEFINE_float("beta", 1.0, "Weight of the KL in the loss.", lower_bound=0)
 WARM_UP = flags.DEFINE_enum(
-    "warm_up", None, [*tv.objectives.WARM_UPS], "Shape of a KL weight that rises from 0 to --beta."
+    "warm_up",
+    None,
+    peek.names("objectives.WARM_UPS"),
+    "Shape of a KL weight that rises from 0 to --beta.",
 )
 _WARM_UP_EPOCHS = flags.DEFINE_integer("warm_up_epochs", 10, "Rise, or cycle.", lower_bound=1)
 _LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-3, "Of Adam, at step 0.", lower_bound=0)
-_SCHEDULE = flags.DEFINE_enum("schedule", "cosine", training.SCHEDULES, "Of the learning rate.")
+_SCHEDULE = flags.DEFINE_enum(
+    "schedule", "cosine", peek.names("training.SCHEDULES"), "Of the learning rate."
+)
 _PRECISION = flags.DEFINE_enum(
     "precision", "float32", ["float32", "mixed_bfloat16"], "Of products."
 )
@@ -42,13 +50,22 @@ PATIENCE = flags.DEFINE_integer(
 TENSORBOARD = flags.DEFINE_bool("tensorboard", False, "Write TensorBoard logs.")
 
 
-def prepare(preferred_kind=None) -> tuple[report.RunFolder, tv.data.Data]:
-    """Returns the run folder, checked but not made, and the data that the flags describe."""
-    running_flags.enter_strategy()
+def prepare(preferred_kind) -> "tuple[tv.report.RunFolder, tv.data.Data]":
+    """Returns the run folder, checked but not made, and the data that the flags describe.
+
+    Args:
+        preferred_kind: a function of the kind of the values where no flag says it, or None.
+    """
+    extras.need("report", "Pictures")
+    if cli.value_of(TENSORBOARD):
+        extras.need("tensorboard", "TensorBoard logs")
+    data_flags.check()
+    run = running_flags.run_folder(_OVERWRITE.value)
+    import keras
+
     keras.utils.set_random_seed(SEED.value)
     keras.config.set_dtype_policy(_PRECISION.value)
-    run = running_flags.run_folder(_OVERWRITE.value)
-    data = cli.load(cli.source(), _KIND.value or preferred_kind)
+    data = data_flags.load(data_flags.source(), _KIND.value or preferred_kind())
     return run, dataclasses.replace(data, train=data.train.augmented(_AUGMENT.value))
 
 
@@ -68,14 +85,16 @@ def beta(steps_per_epoch: int):
     return tv.objectives.WARM_UPS[WARM_UP.value](steps)
 
 
-def compiled(model: keras.Model, data: tv.data.Data) -> keras.Model:
+def compiled(model, data: "tv.data.Data"):
     """Returns the model with its optimizer, after a look at whether it can learn these data."""
+    import keras
+
     steps = model.batches_per_epoch(data.train, BATCH_SIZE.value) * EPOCHS.value
-    rate = training.learning_rate(_SCHEDULE.value, _LEARNING_RATE.value, steps)
+    rate = tv.training.learning_rate(_SCHEDULE.value, _LEARNING_RATE.value, steps)
     model.compile(
         optimizer=keras.optimizers.Adam(rate),
         jit_compile=_JIT.value and model.supports_jit and not running_flags.is_shared(),
-        steps_per_execution=training.steps_per_execution(
+        steps_per_execution=tv.training.steps_per_execution(
             data.train, BATCH_SIZE.value, running_flags.steps_at_once()
         ),
     )
@@ -83,18 +102,18 @@ def compiled(model: keras.Model, data: tv.data.Data) -> keras.Model:
     return model
 
 
-def fit(model: keras.Model, data: tv.data.Data, run: report.RunFolder) -> tuple[dict, dict]:
+def fit(model, data: "tv.data.Data", run: "tv.report.RunFolder") -> tuple[dict, dict]:
     """Makes the run folder, trains, saves; returns the history and what is known of the run."""
     saved = running_flags.checkpoints(run, data)
     chosen = [
-        training.StopOnNaN(),
-        training.ShowProgress(),
-        training.HistoryFile(run / "history.csv"),
+        tv.training.StopOnNaN(),
+        tv.training.ShowProgress(),
+        tv.training.HistoryFile(run / "history.csv"),
     ]
     if PATIENCE.value:
-        chosen.append(training.early_stopping(PATIENCE.value))
-    if TENSORBOARD.value and training.is_chief():
-        chosen.append(training.tensorboard(run / "tensorboard"))
+        chosen.append(tv.training.early_stopping(PATIENCE.value))
+    if TENSORBOARD.value and tv.training.is_chief():
+        chosen.append(tv.training.tensorboard(run / "tensorboard"))
     chosen += [saved] if saved else []  # the last one: it keeps what the others have seen
     print(f"{data}\n{model.count_params():,} parameters, run folder {run.path}")
     print(model.reading(data.train, BATCH_SIZE.value), flush=True)
@@ -111,11 +130,11 @@ def fit(model: keras.Model, data: tv.data.Data, run: report.RunFolder) -> tuple[
             verbose=0,
         )
     seconds = saved.seconds_trained if saved else time.monotonic() - started
-    training.check_finished(history)
+    tv.training.check_finished(history)
     model.save(run / "model.keras")
     epochs = len(history.epoch)
     metrics = {
-        **cli.source(),
+        **data_flags.source(),
         "kind": data.kind,
         "digests": data.digests,
         "seed": SEED.value,
@@ -124,7 +143,7 @@ def fit(model: keras.Model, data: tv.data.Data, run: report.RunFolder) -> tuple[
         "epochs": epochs,
         "train_seconds": seconds,
         "examples_per_second": epochs * len(data.train) / seconds,
-        "versions": report.versions(),
+        "versions": tv.report.versions(),
     }
     if saved:
         metrics |= {"num_checkpoints": saved.saves, "checkpoint_seconds": saved.seconds_saving}

@@ -11,15 +11,15 @@ import dataclasses
 from absl import flags
 
 import tfp_vae as tv
-from experiments import cli
-from tfp_vae import plots, report, training
-from tfp_vae.studies import uci
+from tfp_vae import extras, peek
 
-flags.adopt_module_key_flags(cli)
-_SETS = flags.DEFINE_list(
-    "sets", [name.removeprefix("uci/") for name in tv.data.UCI_NAMES], "Which sets."
-)
-_METHODS = flags.DEFINE_list("methods", [*uci.METHODS], "Which methods.")
+from . import cli, data_flags, start
+
+cli.leave_out(*(flag for flag in data_flags.ALL if flag is not data_flags.DATA_DIR))
+_KNOWN = [name.removeprefix("uci/") for name in peek.names("data.UCI_NAMES")]
+_KNOWN_METHODS = peek.names("studies.uci.METHODS")
+_SETS = flags.DEFINE_list("sets", _KNOWN, "Which sets.")
+_METHODS = flags.DEFINE_list("methods", [*_KNOWN_METHODS], "Which methods.")
 _STEPS = flags.DEFINE_integer("steps", 10_000, "Training steps per network.", lower_bound=1)
 _RATE = flags.DEFINE_float("learning_rate", 1e-2, "Of Adam, at step 0.", lower_bound=0)
 _HIDDEN = flags.DEFINE_list("hidden", [], "Widths; empty: one layer of 50, protein 100.")
@@ -31,16 +31,13 @@ _SEED = flags.DEFINE_integer("seed", 0, "Fixes weights, order and noise.", 0, 2*
 
 def main():
     """Runs what is missing, set by set, and writes the table."""
-    unused = cli.DATASET, cli.TARGET, cli.TASK, cli.UCI_SPLIT
-    cli.refuse_unused(False, "programs that load one data set", *unused)
-    names = [f"uci/{name}" for name in _SETS.value]
-    for what, given, known in (
-        ("sets", names, tv.data.UCI_NAMES),
-        ("methods", _METHODS.value, uci.METHODS),
-    ):
-        unknown = [name for name in given if name not in known]
-        if unknown or not given:
-            raise ValueError(f"--{what} does not fit. Expected some of {known}. Received {given}.")
+    names = [f"uci/{name}" for name in cli.chosen(_SETS, _KNOWN)]
+    methods = cli.chosen(_METHODS, _KNOWN_METHODS)
+    extras.need("report", "Pictures")
+    data_flags.check_folder()
+    start()
+    from tfp_vae.studies import uci
+
     settings = uci.Settings(
         steps=_STEPS.value,
         learning_rate=_RATE.value,
@@ -50,38 +47,38 @@ def main():
         dropout=_DROPOUT.value,
     )
     plan = dataclasses.asdict(settings) | {"seed": _SEED.value}
-    run, results = report.resume_table(cli.RUN_DIR.value, plan)
+    run, results = tv.report.resume_table(cli.RUN_DIR.value, plan)
     for name in names:
-        tv.data.uci(name, cli.DATA_DIR.value)  # all there before any of them is trained on
+        tv.data.uci(name, data_flags.DATA_DIR.value)  # all there before any of them is trained on
     run.path.mkdir(parents=True, exist_ok=True)
-    progress = training.Progress("set", seconds=0)
+    progress = tv.training.Progress("set", seconds=0)
     for done, name in enumerate(names, 1):
-        missing = [m for m in _METHODS.value if m not in results.get(name, {})]
+        missing = [m for m in methods if m not in results.get(name, {})]
 
         def keep(method, found, name=name):
             results.setdefault(name, {})[method] = found
             run.write_json("results.json", {"settings": plan, "sets": results})
-            show(name, method, found)
+            show(uci.summary({name: {method: found}}), name, method)
 
-        uci.evaluate(name, missing, settings, cli.DATA_DIR.value, _SEED.value, keep)
+        uci.evaluate(name, missing, settings, data_flags.DATA_DIR.value, _SEED.value, keep)
         progress(done, len(names))
     table = uci.summary(results)
     run.write_text("flags.txt", cli.flag_lines())
-    run.write_json("metrics.json", {"table": table, "versions": report.versions()})
-    text = report.method_table(table, ("rmse", "log_likelihood"))
+    run.write_json("metrics.json", {"table": table, "versions": tv.report.versions()})
+    text = tv.report.method_table(table, ("rmse", "log_likelihood"))
     run.write_text("table.md", text)
-    run.write_figure("table.png", plots.method_comparison(table, "log_likelihood"))
+    run.write_figure("table.png", tv.plots.method_comparison(table, "log_likelihood"))
     print(text)
     print(f"results: {run.path.resolve()}")
 
 
-def show(name: str, method: str, found: dict) -> None:
+def show(table: dict, name: str, method: str) -> None:
     """Prints the score of a method."""
-    row = uci.summary({name: {method: found}})[name][method]
+    row = table[name][method]
     print(
         f"{name} {method}: RMSE {row['rmse']:.4g} +- {row['rmse_se']:.2g}, log-likelihood "
         f"{row['log_likelihood']:.3f} +- {row['log_likelihood_se']:.3f} "
-        f"({training.duration(row['seconds'])})",
+        f"({tv.training.duration(row['seconds'])})",
         flush=True,
     )
 

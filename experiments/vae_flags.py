@@ -1,19 +1,26 @@
 """The flags that describe a VAE, its data and its training, and what is built from them."""
 
-import keras
+from typing import TYPE_CHECKING
+
 from absl import flags
 
 import tfp_vae as tv
-from experiments import cli, training_flags
-from tfp_vae import report
+from tfp_vae import peek
 
-flags.adopt_module_key_flags(training_flags)
-_LIKELIHOOD = flags.DEFINE_enum("likelihood", "bernoulli", [*tv.decoders.BY_NAME], "p(x|z).")
+from . import cli, training_flags
+
+if TYPE_CHECKING:
+    import keras
+
+GROUP = "Model"
+_LIKELIHOOD = flags.DEFINE_enum(
+    "likelihood", "bernoulli", peek.names("distributions.decoders.BY_NAME"), "p(x|z)."
+)
 _SCALE = flags.DEFINE_string(
     "scale", "shared", "Scale of the normal likelihood: shared, per_pixel, or a number > 0."
 )
 _POSTERIOR = flags.DEFINE_enum(
-    "posterior", "diagonal", [*tv.encoders.BY_NAME], "Covariance of q(z|x)."
+    "posterior", "diagonal", peek.names("distributions.encoders.BY_NAME"), "Covariance of q(z|x)."
 )
 _NETWORK = flags.DEFINE_enum("network", "mlp", ["mlp", "conv"], "Kind of encoder and decoder.")
 _FILTERS = flags.DEFINE_list("filters", ["32", "64"], "Filters of the stride-2 convolutions.")
@@ -21,12 +28,12 @@ _FREE_BITS = flags.DEFINE_float("free_bits", 0.0, "Nats per latent dimension.", 
 _CAPACITY = flags.DEFINE_float("capacity", None, "Target of the KL, nats.", lower_bound=0)
 
 
-def prepare() -> tuple[report.RunFolder, tv.data.Data]:
+def prepare() -> "tuple[tv.report.RunFolder, tv.data.Data]":
     """Returns the run folder, checked but not made, and the data that the flags describe."""
-    return training_flags.prepare(tv.decoders.BY_NAME[_LIKELIHOOD.value].preferred_kind)
+    return training_flags.prepare(lambda: tv.decoders.BY_NAME[_LIKELIHOOD.value].preferred_kind)
 
 
-def encoding(data: tv.data.Data, kind: str) -> keras.Sequential:
+def encoding(data: "tv.data.Data", kind: str) -> "keras.Sequential":
     """Returns a network of examples or conditions to features, of kind "mlp" or "conv"."""
     hidden, activation = cli.integers(training_flags.HIDDEN), training_flags.ACTIVATION.value
     if kind == "mlp":
@@ -34,7 +41,7 @@ def encoding(data: tv.data.Data, kind: str) -> keras.Sequential:
     return tv.networks.conv_encoder(cli.integers(_FILTERS), conv_width(data), activation)
 
 
-def conv_width(data: tv.data.Data) -> int:
+def conv_width(data: "tv.data.Data") -> int:
     """Returns the one width of a convolutional network's dense layer.
 
     Raises:
@@ -51,16 +58,18 @@ def conv_width(data: tv.data.Data) -> int:
     return hidden[0]
 
 
-def classifier(data: tv.data.Data, kind: str) -> keras.Sequential:
+def classifier(data: "tv.data.Data", kind: str) -> "keras.Sequential":
     """Returns a network of examples to logits of the classes, of kind "mlp" or "conv"."""
     if kind == "mlp":
+        import keras
+
         return keras.Sequential([encoding(data, "mlp"), keras.layers.Dense(data.num_classes)])
     filters, activation = cli.integers(_FILTERS), training_flags.ACTIVATION.value
     width = conv_width(data)
     return tv.networks.conv_classifier(data.num_classes, filters, width, activation)
 
 
-def _decoding(data: tv.data.Data) -> keras.Sequential:
+def _decoding(data: "tv.data.Data") -> "keras.Sequential":
     """Returns the network of the decoder, the mirror of the encoder's."""
     hidden, activation = cli.integers(training_flags.HIDDEN), training_flags.ACTIVATION.value
     if _NETWORK.value == "mlp":
@@ -69,7 +78,7 @@ def _decoding(data: tv.data.Data) -> keras.Sequential:
     return tv.networks.conv_decoder(data.shape, filters, hidden[0], activation)
 
 
-def parts(data: tv.data.Data, latent_dim: int, conv_elsewhere: bool = False) -> dict:
+def parts(data: "tv.data.Data", latent_dim: int, conv_elsewhere: bool = False) -> dict:
     """Returns the arguments that the flags describe and every sort of VAE has."""
     normal = _LIKELIHOOD.value == "normal"
     conv = conv_elsewhere or _NETWORK.value == "conv"
@@ -90,14 +99,14 @@ def join() -> str:
     return "planes" if _NETWORK.value == "conv" else "flat"
 
 
-def compiled(vae: tv.VAE, data: tv.data.Data) -> tv.VAE:
+def compiled(vae: "tv.VAE", data: "tv.data.Data") -> "tv.VAE":
     """Returns the model with objective and optimizer, for data that it can be a model of."""
     weight = training_flags.beta(vae.batches_per_epoch(data.train, training_flags.BATCH_SIZE.value))
     vae.objective = tv.objectives.ELBO(weight, _FREE_BITS.value, _CAPACITY.value)
     return training_flags.compiled(vae, data)
 
 
-def build(data: tv.data.Data, latent_dim: int) -> tv.VAE:
+def build(data: "tv.data.Data", latent_dim: int) -> "tv.VAE":
     """Returns the compiled VAE that the flags describe, for data that it can be a model of."""
     prior = tv.priors.StandardNormal(latent_dim)
     return compiled(tv.VAE(prior=prior, **parts(data, latent_dim)), data)

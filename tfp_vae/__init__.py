@@ -7,11 +7,37 @@
 in nats per example, up is better. See README.md for a tour and BUILD.md for the architecture.
 """
 
-from tfp_vae import data, evaluation, export, layers, methods, networks, objectives, training
-from tfp_vae.distributions import decoders, encoders, heads, likelihoods, priors
-from tfp_vae.export import load
-from tfp_vae.models import M2, NUTS, SWAG, VAE, BayesianNetwork, ConditionalVAE, Ensemble, Laplace
+import importlib
+from typing import TYPE_CHECKING
+
 from tfp_vae.version import __version__
+
+if TYPE_CHECKING:
+    from tfp_vae import (
+        data,
+        evaluation,
+        export,
+        layers,
+        methods,
+        networks,
+        objectives,
+        plots,
+        report,
+        studies,
+        training,
+    )
+    from tfp_vae.distributions import decoders, encoders, heads, likelihoods, priors
+    from tfp_vae.export import load
+    from tfp_vae.models import (
+        M2,
+        NUTS,
+        SWAG,
+        VAE,
+        BayesianNetwork,
+        ConditionalVAE,
+        Ensemble,
+        Laplace,
+    )
 
 __all__ = [
     "M2",
@@ -35,6 +61,36 @@ __all__ = [
     "methods",
     "networks",
     "objectives",
+    "plots",
     "priors",
+    "report",
+    "studies",
     "training",
 ]
+
+# Names that are not rooms, by where they come from. All are imported when they are asked for
+# (PEP 562): TensorFlow takes seconds, which nobody waits for who made a typing error.
+_ELSEWHERE = {
+    "tfp_vae.distributions": ("decoders", "encoders", "heads", "likelihoods", "priors"),
+    "tfp_vae.export": ("load",),
+    "tfp_vae.models": (
+        *("M2", "NUTS", "SWAG", "VAE", "BayesianNetwork", "ConditionalVAE", "Ensemble", "Laplace"),
+    ),
+}
+
+
+def __getattr__(name: str):
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    for place, found in _ELSEWHERE.items():
+        if name in found:
+            value = getattr(importlib.import_module(place), name)
+            break
+    else:
+        value = importlib.import_module(f"{__name__}.{name}")
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -21,11 +21,10 @@ from growth import growth_figure, measure_growth, measure_noise, measure_numbers
 from precision import PRECISION_TABLE, measure_precision
 
 import tfp_vae as tv
-from experiments import cli
+from experiments import cli, data_flags, start
 from tfp_vae import report
 
-flags.adopt_module_key_flags(cli)
-flags.set_default(cli.DATASET, "mnist")
+flags.set_default(data_flags.DATASET, "mnist")
 flags.set_default(cli.RUN_DIR, "runs/benchmark")
 EVERY = [*ITEMS, "R1", "N1", "S1", "G1", "P1"]
 TABLE = {"x": (1030, 8), "test_index": (20, 103)}  # shapes of the set "concrete"
@@ -56,7 +55,7 @@ def peak() -> float:
 
 def images() -> tv.data.Data:
     """Returns the images, which the flags name."""
-    loaded = cli.load(cli.source(), tv.data.Kind.DYNAMIC)
+    loaded = data_flags.load(data_flags.source(), tv.data.Kind.DYNAMIC)
     train = loaded.train
     if train.shape != (28, 28, 1) or train.stored.dtype != np.uint8:
         raise ValueError(
@@ -180,6 +179,7 @@ def table(rows: list[dict], top: float) -> str:
 
 def main():
     """Measures the items, prints a table and writes it with the JSON."""
+    start()
     unknown = [item for item in _ITEMS.value if item not in EVERY]
     if unknown:
         raise ValueError(f"Unknown items. Expected {', '.join(EVERY)}. Received {unknown}.")

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import tfp_vae as tv
 from tfp_vae.data import Kind, Split, observed_pixels
-from tfp_vae.evaluation import impute, marginal, observed_log_likelihood
+from tfp_vae.evaluation import impute, marginal, observed_log_evidence
 
 SHAPE = (4, 4, 1)
 DECODERS = {
@@ -60,7 +60,7 @@ def test_with_nothing_missing_it_is_the_log_likelihood_of_the_model(make_vae, ba
 def test_with_everything_missing_it_is_zero(make_vae, name):
     decoder, kind = DECODERS[name]
     vae, split = make_vae(decoder=decoder), images(kind)
-    found = observed_log_likelihood(vae, split, np.False_, 30)
+    found = observed_log_evidence(vae, split, np.False_, 30)
     np.testing.assert_allclose(found, 0, atol=1e-5)
 
 
@@ -88,9 +88,9 @@ def test_a_mask_for_all_and_a_split_are_taken(make_vae, binary_images):
 def test_figures_are_a_function_of_the_seed(make_vae, binary_images):
     vae, x = make_vae(), binary_images(5)
     seen = observed_pixels(5, SHAPE, "random", 0.5)
-    first = observed_log_likelihood(vae, x, seen, 40, seed=1)
-    np.testing.assert_array_equal(observed_log_likelihood(vae, x, seen, 40, seed=1), first)
-    assert np.all(observed_log_likelihood(vae, x, seen, 40, seed=2) != first)
+    first = observed_log_evidence(vae, x, seen, 40, seed=1)
+    np.testing.assert_array_equal(observed_log_evidence(vae, x, seen, 40, seed=1), first)
+    assert np.all(observed_log_evidence(vae, x, seen, 40, seed=2) != first)
 
 
 def test_no_more_rows_are_decoded_at_a_time_than_the_model_allows(
@@ -137,7 +137,7 @@ def test_bayesian_weights_of_a_decoder_are_drawn_from_the_seed(make_vae, binary_
 
 def test_a_low_effective_sample_size_warns(make_vae, binary_images):
     with pytest.warns(UserWarning, match="effective sample size is low"):
-        observed_log_likelihood(make_vae(), binary_images(5), np.True_, 1)
+        observed_log_evidence(make_vae(), binary_images(5), np.True_, 1)
 
 
 def test_misuse_is_refused(make_vae, binary_images):

@@ -7,25 +7,9 @@ import sys
 import warnings
 
 import pytest
-from absl import flags
 from absl.testing import flagsaver
 
-import experiments.cli  # its flags stay; those of the programs go with them
-
-PROGRAMS = (
-    *(
-        "train_vae",
-        "train_bnn",
-        "evaluate",
-        "generate",
-        "latent_sizes",
-        "uci",
-        "toys",
-        "compare",
-        "export",
-    ),
-    *("condition_flags", "vae_flags", "bnn_flags", "training_flags", "running_flags", "runs"),
-)
+from experiments import completion
 
 
 def snapshot(folder):
@@ -67,13 +51,7 @@ def program(in_process):
 
     def run(name, *arguments):
         module = f"experiments.{name}"
-        for other in PROGRAMS:  # flags of one program at a time
-            imported = sys.modules.get(f"experiments.{other}")
-            if imported is not None:
-                for flag in flags.FLAGS.get_flags_for_module(imported):
-                    delattr(flags.FLAGS, flag.name)
-                del sys.modules[f"experiments.{other}"]
-                delattr(experiments, other)  # or `from experiments import` finds it there
+        completion.forget()  # flags of one program at a time
         return in_process(
             lambda: runpy.run_module(module, run_name="__main__", alter_sys=True), *arguments
         )

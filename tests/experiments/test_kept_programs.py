@@ -1,6 +1,7 @@
 """What XLA compiled is kept for the next process, apart by what it was compiled for."""
 
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -8,9 +9,12 @@ import pytest
 
 from experiments import compiled_folder
 
+ROOT = pathlib.Path(__file__).parents[2]
 # More than one step, so that updates and noise of a read program are looked at too.
 TRAINING = """
 import experiments
+
+experiments.start()
 import keras
 import tfp_vae as tv
 
@@ -32,7 +36,13 @@ def test_a_second_process_reads_what_the_first_compiled_and_trains_alike(tmp_pat
         environment = {k: v for k, v in os.environ.items() if k != "TF_XLA_FLAGS"} | variables
         command = [sys.executable, "-c", TRAINING]
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=True, timeout=600
+            command,
+            env=environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=600,
         )
         return done.stdout
 

@@ -60,7 +60,9 @@ def test_every_class_comes_back_to_the_last_bit_and_training_goes_on(
 ):
     split = _split(DECODERS[name][2])
     vae = _model(name, encoder, network, seed=7, num_samples=2)
-    vae.compile(optimizer=keras.optimizers.Adam(1e-3))
+    # Compiled by XLA once: what a file brings back does not depend on it.
+    jit = "auto" if (name, encoder) == ("bernoulli", tv.encoders.Gaussian) else False
+    vae.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=jit)
     vae.fit(split, batch_size=20, epochs=2, verbose=0)
     vae.save(tmp_path / "model.keras")
     again = tv.load(tmp_path / "model.keras")
@@ -69,7 +71,10 @@ def test_every_class_comes_back_to_the_last_bit_and_training_goes_on(
     for before, after in zip(vae(x, seed=1)[0:2], again(x, seed=1)[0:2], strict=True):
         before, after = (d if tf.is_tensor(d) else d.mean() for d in (before, after))
         np.testing.assert_array_equal(before, after)
-    np.testing.assert_array_equal(vae.bounds(x, 50), again.bounds(x, 50))
+    for before, after in zip(vae.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(before, after)
+    if jit:  # functions of the same weights, which take a second to trace
+        np.testing.assert_array_equal(vae.bounds(x, 50), again.bounds(x, 50))
     np.testing.assert_array_equal(vae.reconstruct(x), again.reconstruct(x))
     assert (again.seed, again.num_samples, again.data_kind) == (7, 2, split.kind)
     assert int(again.optimizer.iterations) == 4

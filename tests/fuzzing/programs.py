@@ -22,6 +22,7 @@ from absl import flags
 from absl.testing import flagsaver
 from hypothesis import strategies as st
 
+from experiments import completion, helping
 from fuzzing import files
 from fuzzing.models import Record, one_of
 from tfp_vae.export.saved import archive
@@ -38,7 +39,6 @@ PROGRAMS = {
     "generate": "tfp_vae.models.VAE.generate",
     "export": "tfp_vae.export.export",
 }
-_SHARED = ("running_flags", "training_flags", "vae_flags", "condition_flags", "bnn_flags", "runs")
 # Drawn below: what they name must be there, and nothing is fetched.
 _PLACES = ("dataset", "data_dir", "run_dir")
 _ODD = ("", "two", "nan", "inf", "-1", "0", "1.5", "1e400", "9" * 30, "a,b", "1,,2", "é", "None")
@@ -52,22 +52,16 @@ class Reached(BaseException):
 
 def program(name: str):
     """Imports a program anew, so that its flags are the only ones beside those of all programs."""
-    import experiments
-
-    for other in (*PROGRAMS, *_SHARED):
-        imported = sys.modules.pop(f"experiments.{other}", None)
-        if imported is not None:
-            for flag in flags.FLAGS.get_flags_for_module(imported):
-                delattr(flags.FLAGS, flag.name)
-            delattr(experiments, other)  # or `from experiments import` finds it there
+    completion.forget()
     return importlib.import_module(f"experiments.{name}")
 
 
 @functools.cache
 def own_flags(name: str) -> "dict[str, tuple[str, ...]]":
     """Returns {flag: texts that are values of it} of a program."""
-    found = flags.FLAGS.get_key_flags_for_module(program(name))
-    return {flag.name: _texts(flag) for flag in found if flag.name not in _PLACES}
+    program(name)
+    found = helping.own_flags()
+    return {name: _texts(flag) for name, flag in found.items() if name not in _PLACES}
 
 
 def _texts(flag) -> "tuple[str, ...]":
@@ -143,9 +137,10 @@ class FlagsCase(Record):
         stack.enter_context(warnings.catch_warnings())
         stack.enter_context(mock.patch.object(sys, "argv", ["program", *self.arguments]))
         stack.enter_context(mock.patch("faulthandler.enable"))
-        from experiments import cli, running_flags
+        from experiments import cli
 
-        stack.callback(running_flags.leave_strategy)
+        if "experiments.running_flags" in sys.modules:
+            stack.callback(sys.modules["experiments.running_flags"].leave_strategy)
         try:
             cli.run(module.main)
         except Reached:
@@ -180,7 +175,7 @@ def programs(draw, name: str):
         (st.just("data.npz") if starts else st.sampled_from(_DATASETS))
         | one_of(*_DATASETS, *_ODD_DATASETS)
     )
-    if name not in ("uci", "toys", "generate") or draw(one_of(False, False, True)):
+    if name not in ("uci", "toys", "generate") or draw(one_of(*[False] * 5, True)):
         arguments.append(f"--dataset={dataset}")
     data_dir = draw(one_of("uci", "uci", "nowhere", "file", ""))
     if name == "uci" or "uci/" in dataset:

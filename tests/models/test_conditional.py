@@ -129,7 +129,7 @@ def test_class_frequencies_are_those_of_the_training_data_and_scale_the_posterio
     model.fit(_split(images, labels=labels), batch_size=8, verbose=0)
     expected = np.array([17, 7, 3]) / 27
     np.testing.assert_allclose(np.exp(model.log_class_prior), expected, rtol=1e-5)
-    log_joint = model.class_log_likelihoods(images[:5], 10) + np.log(expected)
+    log_joint = model.class_log_evidence(images[:5], 10) + np.log(expected)
     probs = np.exp(log_joint - log_joint.max(1, keepdims=True))
     predictive = model.predictive(images[:5], 10)
     np.testing.assert_allclose(predictive.probs, probs / probs.sum(1, keepdims=True), atol=1e-4)

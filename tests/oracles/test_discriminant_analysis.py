@@ -98,7 +98,7 @@ def test_classes_given_some_features_are_those_of_the_analysis_of_these_features
 
 
 def test_log_p_of_x_given_a_class_is_that_of_its_normal(linear):
-    found = linear.model.class_log_likelihoods(linear.x, num_samples=3)
+    found = linear.model.class_log_evidence(linear.x, num_samples=3)
     expected = np.stack([linear.log_prob(k) for k in range(CLASSES)], axis=1)
     # With the exact posterior every importance weight is p(x|y): no sampling error is left.
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-3)

@@ -8,8 +8,8 @@ ICLR 2019, section 3, with severities of our own that suit images of any size.
 """
 
 import numpy as np
-from scipy import ndimage
 
+from tfp_vae import extras
 from tfp_vae.arguments import is_count
 from tfp_vae.data.kinds import Kind
 from tfp_vae.data.splits import Split
@@ -95,11 +95,19 @@ def _severity(name: str, level: int) -> float:
 
 def _rotation(images, degrees, rng):
     del rng
+    ndimage = _ndimage()
     # Cubic splines, black outside. "grid-constant" goes on between the border and the outside;
     # "constant" would drop a border that rounding puts 1e-15 beyond the image.
     return ndimage.rotate(
         images, degrees, _ROWS_AND_COLUMNS, reshape=False, order=3, mode="grid-constant"
     )
+
+
+def _ndimage():
+    extras.need("images", "Corrupted images")
+    from scipy import ndimage  # loaded when used
+
+    return ndimage
 
 
 def _translation(images, share, rng):
@@ -113,7 +121,7 @@ def _noise(images, scale, rng):
 
 def _blur(images, share, rng):
     del rng
-    return ndimage.gaussian_filter(
+    return _ndimage().gaussian_filter(
         images, share * images.shape[2], mode="nearest", axes=_ROWS_AND_COLUMNS
     )
 

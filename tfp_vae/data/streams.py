@@ -14,6 +14,8 @@ import re
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae import extras
+
 _BLOCK_BYTES = 2**24  # of a block: enough to keep files busy, nothing beside the model
 
 
@@ -268,7 +270,8 @@ def decoded(file: "str | bytes", name: str) -> np.ndarray:
 
 @contextlib.contextmanager
 def _opened(file, name):
-    from PIL import Image
+    extras.need("images", "Image files")
+    from PIL import Image  # loaded when used
 
     try:
         with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as image:

@@ -1,13 +1,23 @@
 """Encoders, decoders and priors: Keras layers that are `tfp.distributions` when called."""
 
-from tfp_vae.distributions import decoders, encoders, heads, likelihoods, priors
+from tfp_vae.distributions import (
+    conditions,
+    decoders,
+    draws,
+    encoders,
+    heads,
+    likelihoods,
+    priors,
+)
 from tfp_vae.distributions.base import ConditionalDistribution, positive
 from tfp_vae.distributions.discretized import DiscretizedLogistic
 
 __all__ = [
     "ConditionalDistribution",
     "DiscretizedLogistic",
+    "conditions",
     "decoders",
+    "draws",
     "encoders",
     "heads",
     "likelihoods",

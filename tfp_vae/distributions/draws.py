@@ -1,57 +1,432 @@
-"""Draws of a distribution as functions of a key, the same ones in a graph and under XLA."""
+"""Draws of a distribution as pure functions of standard numbers: keyed here, exported elsewhere.
+
+    z, log_prob = from_noise(distribution, *noise)       # no random operation: any runtime has it
+    z, log_prob = sample_and_log_prob(distribution, [S], key)
+
+A family says once how its draws are made of standard normal and uniform numbers; the same entry
+serves keyed draws, which are then the same eagerly, in a graph and under XLA, and the signatures of
+an export, whose noise is an input. A new family registers itself beside its class:
+
+    @draws.family(MyDistribution)
+    class _(draws.Family): ...
+
+Operations are those that ONNX and LiteRT have: no solves, no broadcasts by TFP's own operators,
+which leave files that no runtime loads. tests/distributions compares each with TFP.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from tfp_vae import randomness
 from tfp_vae.distributions.base import tfd
 
+NORMAL, UNIFORM = "normal", "uniform"
+_SAMPLERS = {NORMAL: randomness.normal, UNIFORM: randomness.uniform}
+_LOG_2_PI = math.log(2 * math.pi)
 
-def draw(distribution: tfd.Distribution, sample_shape, key) -> tf.Tensor:
-    """Returns draws, [*sample_shape, *batch shape, *event shape], reparameterised where TFP does.
 
-    Multivariate normals are loc + L noise, of noise that does not depend on how it is compiled. The
-    rest is drawn by TFP, whose noise does.
+class Noise(NamedTuple):
+    """Standard numbers that one draw of one batch member needs.
+
+    Attributes:
+        kind: "normal" or "uniform".
+        shape: of the numbers, without axes of samples and batch.
+    """
+
+    kind: str
+    shape: "tuple[int, ...]"
+
+
+class Family:
+    """How draws, densities and centres of a class of distributions are computed.
+
+    The defaults are TFP's own, which cannot be keyed or exported where they draw.
+    """
+
+    def noise(self, distribution) -> "tuple[Noise, ...]":
+        """Returns what one draw needs.
+
+        Raises:
+            ValueError: if draws are no function of standard numbers.
+        """
+        raise ValueError(
+            f"Draws of {distribution.name} are no function of standard numbers here. Expected a "
+            "distribution with an entry in tfp_vae.distributions.draws, such as normals, mixtures "
+            f"of them and flows. Received a {type(distribution).__name__}; `draws.family` adds one."
+        )
+
+    def transform(self, distribution, *noise) -> "tuple[tf.Tensor, Callable[[], tf.Tensor]]":
+        """Returns draws, and a function that returns their log-densities.
+
+        Args:
+            distribution: batch shape [*batch], event shape [*event].
+            *noise: of the shapes of `noise`, with [*samples, *batch] in front.
+        """
+        raise NotImplementedError
+
+    def log_prob(self, distribution, value) -> tf.Tensor:
+        """Returns the log-density at `value`, in nats."""
+        return distribution.log_prob(value)
+
+    def centre(self, distribution) -> tf.Tensor:
+        """Returns the point that stands for the distribution in a picture or an encoding."""
+        try:
+            return distribution.mean()
+        except NotImplementedError as error:
+            raise ValueError(
+                f"There is no centre of a {type(distribution).__name__}. Expected a distribution "
+                "with a mean, or an encoder that overrides `centre`. Received neither."
+            ) from error
+
+
+_DEFAULT = Family()
+
+
+@functools.singledispatch
+def family_of(distribution) -> Family:
+    """Returns the entry of the class of a distribution."""
+    return _DEFAULT
+
+
+def family(*classes: type) -> "Callable[[type[Family]], type[Family]]":
+    """Returns a decorator that makes a `Family` the entry of these classes of distributions."""
+
+    def decorate(kind):
+        entry = kind()
+        for each in classes:
+            family_of.register(each)(lambda _: entry)
+        return kind
+
+    return decorate
+
+
+def is_keyed(distribution: tfd.Distribution) -> bool:
+    """Whether draws are functions of standard numbers, and so the same in all modes."""
+    try:
+        noise_of(distribution)
+    except ValueError:
+        return False
+    return True
+
+
+def noise_of(distribution: tfd.Distribution) -> "tuple[Noise, ...]":
+    """Returns the standard numbers that one draw needs; raises `ValueError` if there are none."""
+    return family_of(distribution).noise(distribution)
+
+
+def from_noise(distribution, *noise) -> "tuple[tf.Tensor, Callable[[], tf.Tensor]]":
+    """Returns draws [*samples, *batch, *event] made of noise, and their log-densities, lazily."""
+    return family_of(distribution).transform(distribution, *noise)
+
+
+def log_prob(distribution: tfd.Distribution, value: tf.Tensor) -> tf.Tensor:
+    """Returns the log-density at `value` by portable operations where the family has them."""
+    return family_of(distribution).log_prob(distribution, value)
+
+
+def centre(distribution: tfd.Distribution) -> tf.Tensor:
+    """Returns the mean, or where a flow carries the centre of its base, [*batch, *event]."""
+    return family_of(distribution).centre(distribution)
+
+
+def sample_and_log_prob(
+    distribution: tfd.Distribution, sample_shape, key
+) -> "tuple[tf.Tensor, Callable[[], tf.Tensor]]":
+    """Returns draws [*sample_shape, *batch, *event] and a function for their log-densities.
+
+    Draws are reparameterised where the distribution is. Of a family without an entry TFP draws,
+    whose numbers depend on how it is compiled.
 
     Args:
         distribution: any.
         sample_shape: integers, or integer tensors.
         key: int32 [2].
     """
-    if not is_supported(distribution):
+    if not is_keyed(distribution):
         index, count = randomness.current_part()
         key = key if count == 1 else randomness.fold_in(key, index)
-        return distribution.sample(sample_shape, seed=key)
+        value = distribution.sample(sample_shape, seed=key)
+        return value, lambda: distribution.log_prob(value)
     sample_shape = tf.convert_to_tensor(sample_shape, tf.int32)
-    shape = [sample_shape, distribution.batch_shape_tensor(), distribution.event_shape_tensor()]
     # The examples are the first axis of the batch shape; a prior without one is the same for all.
     axis = sample_shape.shape[0] if distribution.batch_shape.rank else None
-    return from_standard(distribution, randomness.normal(tf.concat(shape, axis=0), key, axis))
+    noise = []
+    for number, (kind, shape) in enumerate(noise_of(distribution)):
+        whole = [sample_shape, distribution.batch_shape_tensor(), tf.constant(shape, tf.int32)]
+        here = key if number == 0 else randomness.fold_in(key, number)
+        noise.append(_SAMPLERS[kind](tf.concat(whole, axis=0), here, axis))
+    return from_noise(distribution, *noise)
 
 
-def is_supported(distribution: tfd.Distribution) -> bool:
-    """Whether it is a multivariate normal whose draws are loc + L noise."""
-    return isinstance(distribution, tfd.MultivariateNormalDiag | tfd.MultivariateNormalTriL)
+def sample(distribution: tfd.Distribution, sample_shape, key) -> tf.Tensor:
+    """Returns draws, see `sample_and_log_prob`."""
+    return sample_and_log_prob(distribution, sample_shape, key)[0]
 
 
-def loc_of(normal: tfd.Distribution) -> tf.Tensor:
-    """Returns the mean, [B, D] or [D]."""
-    return tf.convert_to_tensor(normal.parameters["loc"])
+# Multivariate normals: z = loc + L noise, log N(z; loc, L L') = log N(noise; 0, I) - log det L.
 
 
-def scale_of(normal: tfd.Distribution) -> tf.Tensor:
-    """Returns the standard deviations [B, D], or the lower triangular factor [B, D, D]."""
-    diagonal = isinstance(normal, tfd.MultivariateNormalDiag)
-    return tf.convert_to_tensor(normal.parameters["scale_diag" if diagonal else "scale_tril"])
+@family(tfd.MultivariateNormalDiag)
+class DiagonalNormal(Family):
+    """N(loc, diag(scale)^2)."""
+
+    def noise(self, distribution):
+        """One normal number per dimension."""
+        return (Noise(NORMAL, tuple(distribution.event_shape)),)
+
+    def loc(self, distribution) -> tf.Tensor:
+        """Returns the mean, [*batch, D]."""
+        return tf.convert_to_tensor(distribution.parameters["loc"])
+
+    def scale(self, distribution) -> tf.Tensor:
+        """Returns the standard deviations [*batch, D], or the factor L [*batch, D, D]."""
+        return tf.convert_to_tensor(distribution.parameters["scale_diag"])
+
+    def diagonal(self, distribution) -> tf.Tensor:
+        """Returns the diagonal of L, [*batch, D]."""
+        return self.scale(distribution)
+
+    def transform(self, distribution, noise):
+        """Returns loc + L noise."""
+        value = self.loc(distribution) + self.scale(distribution) * noise
+        return value, lambda: self._density(noise, distribution)
+
+    def _density(self, noise, distribution):
+        standard = -0.5 * (tf.square(noise) + _LOG_2_PI)
+        return tf.reduce_sum(standard - tf.math.log(self.diagonal(distribution)), axis=-1)
+
+    def log_prob(self, distribution, value):
+        """Returns the log-density, without a solve."""
+        noise = (value - self.loc(distribution)) / self.scale(distribution)
+        return self._density(noise, distribution)
+
+    def centre(self, distribution):
+        """Returns the mean."""
+        return self.loc(distribution)
 
 
-def is_diagonal(normal: tfd.Distribution) -> bool:
-    """Whether the latents are independent."""
-    return isinstance(normal, tfd.MultivariateNormalDiag)
+@family(tfd.MultivariateNormalTriL)
+class TriangularNormal(DiagonalNormal):
+    """N(loc, L L')."""
+
+    def scale(self, distribution):
+        """Returns the lower triangular factor L, [*batch, D, D]."""
+        return tf.convert_to_tensor(distribution.parameters["scale_tril"])
+
+    def diagonal(self, distribution):
+        """Returns the diagonal of L, [*batch, D], without an operation that LiteRT lacks."""
+        scale = self.scale(distribution)
+        return tf.reduce_sum(scale * tf.eye(scale.shape[-1]), axis=-1)
+
+    def transform(self, distribution, noise):
+        """Returns loc + L noise."""
+        moved = tf.reduce_sum(self.scale(distribution) * tf.expand_dims(noise, -2), axis=-1)
+        return self.loc(distribution) + moved, lambda: self._density(noise, distribution)
+
+    def log_prob(self, distribution, value):
+        """Returns TFP's log-density, which solves a triangular system."""
+        return distribution.log_prob(value)
 
 
-def from_standard(normal: tfd.Distribution, noise: tf.Tensor) -> tf.Tensor:
-    """Returns loc + L noise, [..., B, D] for standard normal numbers [..., B, D]."""
-    scale = scale_of(normal)
-    if is_diagonal(normal):
-        return loc_of(normal) + scale * noise
-    return loc_of(normal) + tf.reduce_sum(scale * tf.expand_dims(noise, -2), axis=-1)
+@family(tfd.Normal)
+class ScalarNormal(Family):
+    """N(loc, scale^2) of numbers."""
+
+    def noise(self, distribution):
+        """One normal number."""
+        return (Noise(NORMAL, ()),)
+
+    def transform(self, distribution, noise):
+        """Returns loc + scale noise."""
+        value = distribution.loc + distribution.scale * noise
+        return value, lambda: self._density(noise, distribution)
+
+    def _density(self, noise, distribution):
+        return -0.5 * (tf.square(noise) + _LOG_2_PI) - tf.math.log(distribution.scale)
+
+    def log_prob(self, distribution, value):
+        """Returns the log-density."""
+        return self._density((value - distribution.loc) / distribution.scale, distribution)
+
+    def centre(self, distribution):
+        """Returns the mean."""
+        return distribution.mean()
+
+
+class _Quantile(Family):
+    """Families of numbers whose quantile function is in closed form."""
+
+    def noise(self, distribution):
+        """One uniform number."""
+        return (Noise(UNIFORM, ()),)
+
+    def transform(self, distribution, noise):
+        """Returns the quantile of the middle of a cell of the uniform's grid: neither 0 nor 1."""
+        value = self.quantile(distribution, noise + 2.0**-25)
+        return value, lambda: distribution.log_prob(value)
+
+    def quantile(self, distribution, probability) -> tf.Tensor:
+        """Returns the value below which lies a share `probability`."""
+        raise NotImplementedError
+
+
+@family(tfd.Laplace)
+class LaplaceNumbers(_Quantile):
+    """The double exponential distribution."""
+
+    def quantile(self, distribution, probability):
+        """Returns loc - scale sign(u) log(1 - 2 |u|) with u = p - 1/2."""
+        offset = probability - 0.5
+        length = -tf.math.log(1.0 - 2.0 * tf.abs(offset))
+        return distribution.loc + distribution.scale * tf.sign(offset) * length
+
+    def log_prob(self, distribution, value):
+        """Returns the log-density."""
+        distance = tf.abs(value - distribution.loc) / distribution.scale
+        return -distance - tf.math.log(2.0 * distribution.scale)
+
+
+@family(tfd.Logistic)
+class LogisticNumbers(_Quantile):
+    """The logistic distribution."""
+
+    def quantile(self, distribution, probability):
+        """Returns loc + scale logit(p)."""
+        logit = tf.math.log(probability) - tf.math.log(1.0 - probability)
+        return distribution.loc + distribution.scale * logit
+
+
+@family(tfd.Uniform)
+class UniformNumbers(_Quantile):
+    """The uniform distribution on an interval."""
+
+    def quantile(self, distribution, probability):
+        """Returns low + p (high - low)."""
+        return distribution.low + probability * (distribution.high - distribution.low)
+
+
+@family(tfd.Independent)
+class IndependentNumbers(Family):
+    """Independent members of another family, the last axes of whose batch are the event."""
+
+    def noise(self, distribution):
+        """That of the members, for each of them."""
+        inner = distribution.distribution
+        axes = len(distribution.event_shape) - len(inner.event_shape)
+        members = tuple(distribution.event_shape)[:axes]
+        return tuple(Noise(kind, (*members, *shape)) for kind, shape in noise_of(inner))
+
+    def transform(self, distribution, *noise):
+        """Returns the draws of the members."""
+        value, each = from_noise(distribution.distribution, *noise)
+        return value, lambda: self._sum(distribution, each())
+
+    def _sum(self, distribution, each):
+        axes = len(distribution.event_shape) - len(distribution.distribution.event_shape)
+        return tf.reduce_sum(each, axis=list(range(-axes, 0))) if axes else each
+
+    def log_prob(self, distribution, value):
+        """Returns the sum over the members."""
+        return self._sum(distribution, log_prob(distribution.distribution, value))
+
+    def centre(self, distribution):
+        """Returns the centres of the members."""
+        return centre(distribution.distribution)
+
+
+@family(tfd.Sample)
+class IdenticalNumbers(IndependentNumbers):
+    """So many independent draws of one distribution without a batch, as the base of a flow."""
+
+    def noise(self, distribution):
+        """That of the one distribution, for each draw."""
+        inner = distribution.distribution
+        if inner.batch_shape.rank:
+            return super(IndependentNumbers, self).noise(distribution)
+        return super().noise(distribution)
+
+    def centre(self, distribution):
+        """Returns the one centre, for each draw."""
+        return tf.broadcast_to(centre(distribution.distribution), distribution.event_shape)
+
+
+@family(tfd.MixtureSameFamily)
+class Mixture(Family):
+    """A mixture: a uniform number picks the component. Draws are not reparameterised in it."""
+
+    def noise(self, distribution):
+        """A uniform number, and the noise of one component, which all of them share."""
+        return (Noise(UNIFORM, ()), *noise_of(distribution.components_distribution))
+
+    def _log_weights(self, distribution):
+        logits = distribution.mixture_distribution.logits_parameter()
+        return logits - _logsumexp(logits, -1, keepdims=True)
+
+    def transform(self, distribution, uniform, *noise):
+        """Returns draws of the components that the uniform numbers pick."""
+        components = distribution.components_distribution
+        event = len(components.event_shape)
+        # One copy of the noise for all components, whose axis is the last of the batch.
+        spread = [
+            tf.expand_dims(each, -1 - len(shape))
+            for each, (_, shape) in zip(noise, noise_of(components), strict=True)
+        ]
+        every, _ = from_noise(components, *spread)  # [*samples, *batch, K, *event]
+        probs = tf.exp(self._log_weights(distribution))
+        upper = tf.cumsum(probs, axis=-1)
+        index = tf.reduce_sum(tf.cast(tf.expand_dims(uniform, -1) >= upper, tf.int32), axis=-1)
+        count = probs.shape[-1]
+        chosen = tf.one_hot(tf.minimum(index, count - 1), count)  # [*samples, *batch, K]
+        chosen = tf.reshape(chosen, tf.concat([tf.shape(chosen), [1] * event], 0))
+        value = tf.reduce_sum(every * chosen, axis=-1 - event)
+        return value, lambda: self.log_prob(distribution, value)
+
+    def log_prob(self, distribution, value):
+        """Returns the log of the weighted sum of densities."""
+        components = distribution.components_distribution
+        value = tf.expand_dims(value, -1 - len(components.event_shape))
+        each = log_prob(components, value)
+        return _logsumexp(each + self._log_weights(distribution), -1)
+
+
+@family(tfd.TransformedDistribution)
+class Transformed(Family):
+    """A flow: z = f(u), log q(z) = log q(u) - log |det f'(u)|; f is not inverted."""
+
+    def noise(self, distribution):
+        """That of the base."""
+        return noise_of(distribution.distribution)
+
+    def transform(self, distribution, *noise):
+        """Returns where the flow carries draws of the base."""
+        base, base_log_prob = from_noise(distribution.distribution, *noise)
+        bijector = distribution.bijector
+        value = bijector.forward(base)
+
+        def density():
+            axes = len(distribution.distribution.event_shape)
+            return base_log_prob() - bijector.forward_log_det_jacobian(base, event_ndims=axes)
+
+        return value, density
+
+    def centre(self, distribution):
+        """Returns where the flow carries the centre of its base."""
+        return distribution.bijector.forward(centre(distribution.distribution))
+
+
+def _logsumexp(values: tf.Tensor, axis: int, keepdims: bool = False) -> tf.Tensor:
+    """Returns log sum exp of finite values, without the guards that portable formats lack."""
+    top = tf.reduce_max(values, axis=axis, keepdims=True)
+    total = tf.reduce_sum(tf.exp(values - top), axis=axis, keepdims=True)
+    result = tf.math.log(total) + top
+    return result if keepdims else tf.squeeze(result, axis=axis)
+
+
+def normal_of(distribution: tfd.Distribution) -> "DiagonalNormal | None":
+    """Returns the entry of a multivariate normal, which has `loc` and `scale`; None for others."""
+    entry = family_of(distribution)
+    return entry if isinstance(entry, DiagonalNormal) else None

@@ -6,7 +6,7 @@ from tfp_vae.evaluation.classes import class_metrics
 from tfp_vae.evaluation.imputation import choose_imputer, imputed
 from tfp_vae.evaluation.latent import active_units, posterior_means
 from tfp_vae.evaluation.likelihood import elbo, log_likelihood, test_metrics
-from tfp_vae.evaluation.missing import class_predictive, impute, marginal, observed_log_likelihood
+from tfp_vae.evaluation.missing import class_predictive, impute, marginal, observed_log_evidence
 from tfp_vae.evaluation.ood.detection import detection_metrics
 from tfp_vae.evaluation.ood.regret import likelihood_regret
 from tfp_vae.evaluation.ood.scores import predictive_scores, reference_log_likelihood, vae_scores
@@ -39,7 +39,7 @@ __all__ = [
     "log_likelihood",
     "marginal",
     "missing",
-    "observed_log_likelihood",
+    "observed_log_evidence",
     "ood",
     "posterior_means",
     "predict",

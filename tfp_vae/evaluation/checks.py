@@ -115,7 +115,7 @@ def mean_with_error(values: np.ndarray) -> tuple[float | None, float | None]:
 
 def unconditional(vae, what: str) -> None:
     """Raises `ValueError` if a VAE is conditional: `what` is not defined without its condition."""
-    if vae.conditional:
+    if vae.condition:
         raise ValueError(
             f"{what} is one of p(x). Expected a VAE without a condition. Received a "
             f"{type(vae).__name__}."

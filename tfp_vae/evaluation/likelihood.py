@@ -59,8 +59,8 @@ def log_likelihood(
     bounds.warn_of_bias(num_samples)
     variance = np.maximum(1 / size - 1 / num_samples, 0)
     result = {
-        "log_likelihood": float(bounds.log_likelihood.mean()),
-        "log_likelihood_se": standard_error(bounds.log_likelihood),
+        "log_likelihood": float(bounds.log_evidence.mean()),
+        "log_likelihood_se": standard_error(bounds.log_evidence),
         "log_likelihood_mc_se": float(np.sqrt(variance.sum()) / len(size)),
         "num_importance_samples": num_samples,
         "effective_sample_size_median": float(np.median(size)),

@@ -18,11 +18,12 @@ import tensorflow as tf
 
 from tfp_vae.arguments import is_count
 from tfp_vae.data import Split
+from tfp_vae.distributions import draws
 from tfp_vae.distributions.base import tfd
-from tfp_vae.distributions.draws import draw
 from tfp_vae.evaluation import checks
 from tfp_vae.layers.noise import MEAN, SHARED
 from tfp_vae.models import VAE, ConditionalVAE, Predictive
+from tfp_vae.models.graphs import compiled
 from tfp_vae.models.vae import warn_of_bias
 from tfp_vae.randomness import fold_in, uniform
 
@@ -35,17 +36,17 @@ class Marginal(NamedTuple):
     """What a VAE knows of partly observed examples.
 
     Attributes:
-        log_likelihood: importance-sampled log p(x_obs), nats, [N].
+        log_evidence: importance-sampled log p(x_obs), nats, [N].
         effective_sample_size: (sum w)^2 / sum w^2 of the S importance weights, in [1, S], [N].
         imputed: x where it is observed and E[x|x_obs] where not, [N, ...]; None if not asked for.
     """
 
-    log_likelihood: np.ndarray
+    log_evidence: np.ndarray
     effective_sample_size: np.ndarray
     imputed: np.ndarray | None
 
 
-def observed_log_likelihood(
+def observed_log_evidence(
     vae: VAE, x: "Split | np.ndarray", observed: np.ndarray, num_samples: int = 1000, **kwargs
 ) -> np.ndarray:
     """Returns log p(x_obs) of each example, nats, [N]; 0 where nothing is observed.
@@ -57,7 +58,7 @@ def observed_log_likelihood(
     """
     found = marginal(vae, x, observed, num_samples, impute=False, **kwargs)
     warn_of_bias(found.effective_sample_size, num_samples)
-    return found.log_likelihood
+    return found.log_evidence
 
 
 def impute(
@@ -109,7 +110,7 @@ def marginal(
         progress: called with (examples done, examples in all) after every batch.
 
     Raises:
-        ValueError: for impossible numbers or masks, or if the model is none of `x`.
+        ValueError: for impossible numbers or masks, or if `x` does not fit the model.
     """
     for name, value, least in (
         ("num_samples", num_samples, 1),
@@ -167,7 +168,7 @@ def class_predictive(
     for label in range(vae.num_classes):
         supposed = split.relabelled(np.full(len(split), label))
         found = marginal(vae, supposed, observed, num_samples, impute=False, **kwargs)
-        columns.append(found.log_likelihood)
+        columns.append(found.log_evidence)
     log_joint = np.stack(columns, axis=1) + vae.log_class_prior.numpy()
     return Predictive.of(tfd.Categorical(logits=log_joint[:, np.newaxis, :]))
 
@@ -193,22 +194,18 @@ def check_mask(observed, shape: tuple[int, ...]) -> np.ndarray:
 
 def _compiled(vae: VAE, shape: tuple[int, ...], given: np.ndarray | None, options: tuple):
     """Returns `_marginal_of_batch` for batches of a shape, traced once per model."""
-    functions = vae.__dict__.setdefault("_marginal_functions", {})  # out of sight of Keras
-    if (shape, options) not in functions:
-        inputs = [tf.TensorSpec(shape), tf.TensorSpec(shape, tf.bool), tf.TensorSpec([2], tf.int32)]
-        if given is not None:
-            inputs.append(tf.TensorSpec((shape[0], *given.shape[1:]), given.dtype))
-        functions[shape, options] = tf.function(
-            lambda x, seen, key, given=None: _marginal_of_batch(vae, given, x, seen, key, *options),
-            autograph=False,
-        ).get_concrete_function(*inputs)
-    return functions[shape, options]
+
+    def make():
+        return lambda x, seen, key, given=None: _marginal_of_batch(
+            vae, given, x, seen, key, *options
+        )
+
+    return compiled(vae, "marginal", (shape, options), make, jit=False)
 
 
 def _marginal_of_batch(vae, given, x, seen, key, num_samples, chunk, impute, *chains):
     """Returns log p(x_obs) [B], ESS [B] and, if asked, E[x|x_obs] [B, ...], for x [B, ...]."""
-    with vae.weight_noise(key, MEAN):
-        proposal = _proposal(vae, given, x, seen, key, *chains)
+    proposal = _proposal(vae.at(key, MEAN), given, x, seen, key, *chains)
     event_axes = list(range(1, x.shape.rank))
 
     def add_chunk(i, top, weights, squares, mean):
@@ -216,8 +213,7 @@ def _marginal_of_batch(vae, given, x, seen, key, num_samples, chunk, impute, *ch
         z = proposal.sample(chunk, fold_in(chunk_key, _DRAW))
         log_prior = proposal.prior.log_prob(z)
         log_proposal = proposal.log_prob(z, log_prior)
-        with vae.weight_noise(chunk_key, SHARED):
-            likelihood = vae.likelihood_of(z, given)
+        likelihood = vae.at(chunk_key, SHARED).likelihood(z, given)
         each = tf.where(seen, _per_value(likelihood).log_prob(x), 0.0)  # [chunk, B, ...]
         log_likelihood = tf.reduce_sum(each, axis=[axis + 1 for axis in event_axes])
         # The last chunk may be more than is asked for.
@@ -281,26 +277,26 @@ class _Proposal(NamedTuple):
 
 def _draw(prior: tfd.Distribution, shape, key) -> tf.Tensor:
     """Returns draws [S, B, D] of a prior that is one for all examples or one for each."""
-    return draw(prior, shape[:1] if prior.batch_shape.rank else shape, key)
+    return draws.sample(prior, shape[:1] if prior.batch_shape.rank else shape, key)
 
 
-def _proposal(vae, given, x, seen, key, num_chains, num_sweeps) -> _Proposal:
+def _proposal(model, given, x, seen, key, num_chains, num_sweeps) -> _Proposal:
     """Runs the chains of a batch x [B, ...]."""
-    prior = vae.prior_of(given)
+    prior = model.prior(given)
     to_front = [1, 0, *range(2, x.shape.rank + 1)]
     burn_in = num_sweeps // 2
 
     def completed(z, key):
-        drawn = vae.likelihood_of(z, given).sample(seed=key)
+        drawn = model.likelihood(z, given).sample(seed=key)
         return tf.where(seen, x, drawn)  # [M, B, ...]
 
     def posterior_of(images):
         each = None if given is None else given[:, tf.newaxis]
-        return vae.posterior_of(tf.transpose(images, to_front), each)  # batch [B, M]
+        return model.posterior(tf.transpose(images, to_front), each)  # batch [B, M]
 
     def sweep(number, images):
         sweep_key = fold_in(key, _CHAIN, number)
-        z = draw(vae.posterior_of(images, given), [], fold_in(sweep_key, 0))
+        z = draws.sample(model.posterior(images, given), [], fold_in(sweep_key, 0))
         return number + 1, completed(z, fold_in(sweep_key, 1))
 
     def moments(posterior):

@@ -127,8 +127,7 @@ def signal_to_noise(model: BayesianNetwork) -> "dict[str, np.ndarray]":
 
 def weight_metrics(model: BayesianNetwork) -> dict:
     """Returns the KL of the weights in nats and quantiles of |loc| / scale and of the scales."""
-    with model.weight_noise(model.caller_key(None)):  # the same draws at every call
-        kl = float(model.kl_divergence(num_samples=30))
+    kl = float(model.kl_divergence(num_samples=30))
     found = {"kl": kl, "signal_to_noise": {}, "posterior_scale": {}}
     layers = {layer.name: layer for layer in model.bayesian_layers()}
     for name, ratio in signal_to_noise(model).items():

@@ -13,8 +13,7 @@ from collections.abc import Mapping
 import keras
 
 from tfp_vae import report
-from tfp_vae.export.formats import registry as formats
-from tfp_vae.export.formats import serving
+from tfp_vae.export.formats import base
 from tfp_vae.export.package import Package
 from tfp_vae.layers import BayesianLayer
 from tfp_vae.models import VAE
@@ -50,6 +49,8 @@ def contents(package: Package, manifest: Mapping, facts: Mapping, licence: str |
     data["test_examples"] = len(split)
     data["test_digest"] = split.digest
     objective = keras.saving.serialize_keras_object(model.objective)
+    written = {artefact["format"] for artefact in manifest["artefacts"]}
+    kinds = [kind for name, kind in base.FORMATS.items() if name in written]
     known = {*_SOURCE, *_TRAINING, "seed", "versions", "data_dir", "uci_split"}
     return {
         "name": package.name,
@@ -72,9 +73,11 @@ def contents(package: Package, manifest: Mapping, facts: Mapping, licence: str |
         "num_samples": manifest["num_samples"],
         "signatures": manifest["signatures"],
         "artefacts": manifest["artefacts"],
-        "commands": dict(serving.commands(package.name, manifest["artefacts"])),
+        "refused": manifest["refused"],
+        "refused_by_format": manifest["refused_by_format"],
+        "commands": dict(command for kind in kinds for command in kind().commands(package.name)),
         "intended_use": _intended_use(model),
-        "limits": _limits(package, facts),
+        "limits": [*_limits(package, facts), *(kind.limits for kind in kinds if kind.limits)],
     }
 
 
@@ -145,8 +148,8 @@ def _limits(package: Package, facts: Mapping) -> "list[str]":
         size = facts.get("effective_sample_size_median")
         measured = "" if size is None else f" (median effective sample size of the run: {size:.3g})"
         limits += [
-            "elbo and log_prob are lower bounds of log p(x) in expectation, in nats, comparable "
-            f"only for data of the same kind and binarisation{measured}.",
+            "elbo and log_evidence are lower bounds of log p(x) in expectation, in nats, "
+            f"comparable only for data of the same kind and binarisation{measured}.",
             "Means of p(x|z) are smoother than examples are: they are no draws of x.",
         ]
     else:
@@ -161,13 +164,6 @@ def _limits(package: Package, facts: Mapping) -> "list[str]":
             "Uncertainty is that of this model and its posterior approximation. See ece and "
             "the log-likelihood among the metrics for how far it was right on test data."
         )
-    limits.append(
-        "SavedModel refuses wrong shapes and types, NaN, infinity, empty batches and impossible "
-        "classes with an error. ONNX Runtime refuses wrong shapes and types. ONNX and LiteRT have "
-        "no assertions: an example without an answer gets NaN, whatever its neighbours get, and an "
-        "empty batch an error or an empty answer. LiteRT takes any shape with the right number of "
-        "values, unless its inputs are resized with strict=True."
-    )
     return limits
 
 
@@ -217,8 +213,9 @@ def render(card: Mapping) -> str:
         "",
         "B examples, S samples, both free. SavedModel: what is random takes a `seed`, int32 [2]; "
         "the same seed gives the same answer. ONNX and LiteRT: the noise is an input, standard "
-        f"normal numbers. Of SavedModel S = {card['num_samples']}. log_prob of more samples than "
-        "fit a request is the log of the mean of the exponentials of several answers.",
+        "normal numbers, or uniform ones in [0, 1) where it says so. Of SavedModel S = "
+        f"{card['num_samples']}. log_evidence of more samples than fit a request is the log of the "
+        "mean of the exponentials of several answers.",
         "",
     ]
     for signature in card["signatures"]:
@@ -228,11 +225,13 @@ def render(card: Mapping) -> str:
         rows = [_value("in", value) for value in both.values()]
         rows += [_value("out", value) for value in signature["outputs"]]
         lines += [*_table(("", "name", "shape", "type", "meaning"), rows), ""]
+    lines += _refusals(card)
     lines += ["## Files", ""]
+    meanings = base.meanings()
     sizes = [
         (
             a["path"],
-            _MEANINGS.get(a["format"], a["format"]),
+            meanings.get(a["format"], a["format"]),
             f"{a['size']:,}",
             a["sha256"][:12],
         )
@@ -261,9 +260,14 @@ def render(card: Mapping) -> str:
     return "\n".join(lines)
 
 
-_MEANINGS = {name: each.meaning for name, each in formats.FORMATS.items()} | {
-    "litert_quantised": "LiteRT with weights of 8 bits: smaller, not exact"
-}
+def _refusals(card: Mapping) -> "list[str]":
+    """Returns the lines on what is not here and why."""
+    lines = [f"- {name}: {reason}" for name, reason in card["refused"].items()]
+    for form, reasons in card["refused_by_format"].items():
+        lines += [f"- {name} in {form}: {reason}" for name, reason in reasons.items()]
+    return ["### Not here", "", *lines, ""] if lines else []
+
+
 _ROW = ("part", "layer", "parameters")
 
 

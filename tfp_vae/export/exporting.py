@@ -13,9 +13,10 @@ import numpy as np
 
 from tfp_vae.data import Data, Split
 from tfp_vae.export import card
-from tfp_vae.export.formats import registry, serving
-from tfp_vae.export.package import Package, digest, record_examples, signatures_of, size
+from tfp_vae.export.formats import base
+from tfp_vae.export.package import Package, digest, record_examples, size
 from tfp_vae.export.proof.reload import state_of
+from tfp_vae.export.signatures.answers import answers_of, subject_of
 from tfp_vae.export.signatures.base import DEFAULT_SAMPLES
 from tfp_vae.models import Predictor
 from tfp_vae.models.variational import VariationalModel
@@ -36,13 +37,14 @@ def export(
     """Writes a trained model in the formats that people run, with a card and what servers want.
 
     The folder appears whole or not at all; an earlier export in its place is replaced. It proves
-    nothing yet: `verify` does.
+    nothing yet: `verify` does. A signature that the model or a format cannot have is left out, with
+    the reason in export.json, in the card and in one printed line.
 
     Args:
         predictor: a model, or a posterior over its weights (then without the format keras).
         data: whose test examples the answers are recorded for, or such a split itself.
         folder: of the export.
-        formats: names in `formats.FORMATS`.
+        formats: names in `FORMATS`.
         num_samples: S of the signatures that draw: latents of a bound, weights of a prediction.
         name: by which servers know the model: letters, digits and underscores.
         facts: what is known of the run, as in its metrics.json, for the card.
@@ -52,7 +54,8 @@ def export(
         The folder.
 
     Raises:
-        ValueError: for what cannot be exported, before anything is written.
+        ValueError: for what cannot be exported, before anything is written; if no format holds
+            any signature.
         ImportError: if a format needs what is not installed; says what to install.
         FileExistsError: if the folder holds something else than an export.
 
@@ -60,7 +63,7 @@ def export(
         >>> tv.export.export(vae, data, "runs/vae/export", ["savedmodel", "onnx"])
         >>> print(tv.export.verify("runs/vae/export").table())
     """
-    chosen = registry.get(formats)
+    chosen = base.get(formats)
     folder = pathlib.Path(folder)
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise ValueError(
@@ -72,18 +75,28 @@ def export(
             f"Received a folder with {len(list(folder.iterdir()))} entries."
         )
     model = predictor.trained_model() if isinstance(predictor, Predictor) else predictor
-    signatures = signatures_of(predictor, num_samples)
+    subject = subject_of(predictor, num_samples)
     _check_precision(model, chosen)
     test = data.test if isinstance(data, Data) else data
     model.check_split(test)
-    examples = record_examples(predictor, signatures, test, model.seed)
+    signatures, refused = answers_of(subject)
+    examples, unanswered = record_examples(subject, signatures, test, model.seed)
+    signatures = tuple(each for each in signatures if each.name not in unanswered)
+    refused |= unanswered
     package = Package(model, predictor, signatures, examples, test, name)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".exporting-") as temporary:
         written = pathlib.Path(temporary) / "export"
         written.mkdir(mode=0o755)
-        artefacts = [a for each in chosen for a in each.write(package, written)]
-        serving.write(package, written, artefacts)
+        found = {each.name: each.write(package, written) for each in chosen}
+        artefacts = [artefact for each in found.values() for artefact in each.artefacts]
+        by_format = {each: found[each].refused for each in found if found[each].refused}
+        said = _said(refused, by_format)
+        if not artefacts:
+            raise ValueError(
+                f"Nothing of this model can be exported. Expected one signature in one of "
+                f"{', '.join(found)}. Received {said}."
+            )
         np.savez_compressed(written / "examples.npz", **examples)
         manifest = {
             "tfp_vae": __version__,
@@ -93,6 +106,8 @@ def export(
             "state": state_of(model),
             "examples_sha256": digest(written / "examples.npz"),
             "signatures": [signature.to_json() for signature in signatures],
+            "refused": refused,
+            "refused_by_format": by_format,
             "artefacts": [
                 {
                     "format": artefact.format,
@@ -114,12 +129,22 @@ def export(
         except OSError:
             shutil.move(pathlib.Path(temporary) / "earlier", folder)
             raise
+    if said:
+        print(f"not exported: {said}", flush=True)
     return folder
+
+
+def _said(refused: Mapping, by_format: Mapping) -> str:
+    """Returns what was refused and why, in one line; "" for nothing."""
+    parts = [f"{name} ({reason})" for name, reason in refused.items()]
+    for name, reasons in by_format.items():
+        parts += [f"{name} {signature} ({reason})" for signature, reason in reasons.items()]
+    return "; ".join(parts)
 
 
 def _check_precision(model, chosen) -> None:
     """Raises `ValueError` if a portable format would have to compute with 16 bits."""
-    portable = [each.name for each in chosen if each.name in ("onnx", "litert")]
+    portable = [each.name for each in chosen if each.only_float32]
     dtypes = {layer.compute_dtype for layer in model._flatten_layers(include_self=False)}
     other = sorted(dtype for dtype in dtypes if dtype not in (None, "float32"))
     if portable and other:

@@ -17,21 +17,16 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.arguments import is_count
 from tfp_vae.data import Split
+from tfp_vae.export.signatures.answers import Subject
 from tfp_vae.export.signatures.base import NOISE, Signature
-from tfp_vae.export.signatures.latent import latent_signatures
-from tfp_vae.export.signatures.predictors import predictor_signatures
-from tfp_vae.models import VAE, Predictor
+from tfp_vae.models import Predictor
 from tfp_vae.models.variational import VariationalModel
 
 # Batch sizes that every artefact is run with: the two that are timed and an odd one. With the noise
 # of a portable signature S changes as well.
 BATCHES = {1: 4, 3: 5, 128: 8}
 PORTABLE, SEEDED = "portable", "seeded"
-EXPECTED_MODEL = (
-    "Expected a VAE, a ConditionalVAE, an M2, a BayesianNetwork, an Ensemble or a WeightPosterior"
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,90 +66,76 @@ class Package:
     split: Split
     name: str
 
-    @property
-    def portable(self) -> "list[Signature]":
-        """The signatures for formats without random operations."""
-        return [signature for signature in self.signatures if signature.portable]
 
-
-def signatures_of(predictor, num_samples: int) -> "tuple[Signature, ...]":
-    """Returns the signatures of a trained model.
+def record_examples(
+    subject: Subject, signatures: "tuple[Signature, ...]", split: Split, seed: int
+) -> "tuple[dict[str, np.ndarray], dict[str, str]]":
+    """Returns inputs from real data with what Keras answers, and why it does not answer some.
 
     Args:
-        predictor: a model or a posterior over the weights of one.
-        num_samples: S of what draws.
-
-    Raises:
-        ValueError: for anything else, an S below 1, or a model that no signature fits.
-    """
-    if not is_count(num_samples):
-        raise ValueError(
-            f"num_samples must be positive. Expected an integer >= 1. Received {num_samples}."
-        )
-    if isinstance(predictor, VAE):
-        return tuple(latent_signatures(predictor, int(num_samples)))
-    if isinstance(predictor, Predictor) and isinstance(predictor.trained_model(), VariationalModel):
-        model = predictor.trained_model()
-        if not model.built:
-            raise ValueError(
-                f"This {type(model).__name__} has no weights. Expected a trained model. Received "
-                "one that was never built."
-            )
-        return tuple(predictor_signatures(predictor, int(num_samples)))
-    raise ValueError(
-        f"There are no signatures of this. {EXPECTED_MODEL}. Received {type(predictor).__name__}."
-    )
-
-
-def record_examples(predictor, signatures, split: Split, seed: int) -> "dict[str, np.ndarray]":
-    """Returns inputs from real data, and what the Keras model answers to them.
-
-    Args:
-        predictor: what the signatures are of.
+        subject: what the signatures are of.
         signatures: the signatures.
         split: the data; repeated where there are fewer than the largest batch.
         seed: of the noise, and what seeded signatures are asked with.
+
+    Returns:
+        ({form/signature/batch/(in or out)/name: array}, {signature: reason}).
     """
-    model = predictor.trained_model() if isinstance(predictor, Predictor) else predictor
-    found, split = {}, split.frozen()
+    found, refused, split = {}, {}, split.frozen()
+    real = {batch: subject.recorded(split, np.arange(batch) % len(split)) for batch in BATCHES}
     rng = np.random.default_rng(seed)
     for signature in signatures:
-        for batch, samples in BATCHES.items():
-            sizes = {"B": batch, "S": samples}
-            data = _real_inputs(model, signatures, signature, split, batch)
-            noise = {
-                value.name: rng.standard_normal(
-                    [sizes.get(axis, axis) for axis in value.shape], np.float32
-                )
-                for value in signature.inputs
-                if value.role == NOISE
-            }
-            forms = {SEEDED: (signature.seeded, signature.seeded_inputs)}
-            if signature.portable:
-                forms[PORTABLE] = (signature.answer, signature.inputs)
-            extra = {"count": np.int32(batch), "seed": np.array([seed, batch], np.int32)}
-            for form, (function, values) in forms.items():
-                inputs = {value.name: {**data, **noise, **extra}[value.name] for value in values}
-                outputs = function(**{name: tf.constant(array) for name, array in inputs.items()})
-                key = f"{form}/{signature.name}/{batch}"
-                found |= {f"{key}/in/{name}": array for name, array in inputs.items()}
-                found |= {f"{key}/out/{name}": out.numpy() for name, out in outputs.items()}
+        recorded = {}
+        try:
+            forms = _forms(signature)
+            for batch, samples in BATCHES.items():
+                sizes = {"B": batch, "S": samples}
+                noise = {
+                    value.name: _standard(value, [sizes.get(a, a) for a in value.shape], rng)
+                    for value in signature.inputs
+                    if value.role == NOISE
+                }
+                extra = {"count": np.int32(batch), "seed": np.array([seed, batch], np.int32)}
+                recorded |= _recorded(signature, forms, batch, {**real[batch], **noise, **extra})
+        except Exception as error:  # a user's own distribution may raise anything
+            refused[signature.name] = " ".join(str(error).split())[:300]
+        else:
+            found |= recorded
+    return found, refused
+
+
+def _forms(signature):
+    """Returns {form: (function, inputs)} of a signature.
+
+    What draws does so in loops, which take seconds eagerly; they are traced here, for this alone.
+    """
+    seeded = signature.seeded
+    if signature.draws is not None:
+        seeded = tf.function(seeded, autograph=False).get_concrete_function(
+            **{value.name: value.spec() for value in signature.seeded_inputs}
+        )
+    forms = {SEEDED: (seeded, signature.seeded_inputs)}
+    if signature.portable:
+        forms[PORTABLE] = (signature.answer, signature.inputs)
+    return forms
+
+
+def _recorded(signature, forms, batch, known) -> "dict[str, np.ndarray]":
+    found = {}
+    for form, (function, values) in forms.items():
+        inputs = {value.name: known[value.name] for value in values}
+        outputs = function(**{name: tf.constant(array) for name, array in inputs.items()})
+        key = f"{form}/{signature.name}/{batch}"
+        found |= {f"{key}/in/{name}": array for name, array in inputs.items()}
+        found |= {f"{key}/out/{name}": out.numpy() for name, out in outputs.items()}
     return found
 
 
-def _real_inputs(model, signatures, signature: Signature, split: Split, batch: int) -> dict:
-    index = np.arange(batch) % len(split)
-    known = {"x": split.values(index).astype(np.float32)}
-    if getattr(model, "num_classes", None) is not None:
-        known["label"] = np.maximum(split.labels[index], 0).astype(np.int32)  # -1 is no class
-    elif getattr(model, "conditional", False):
-        known["condition"] = model.given_of(split)[index].astype(np.float32)
-    names = [value.name for value in signature.data]
-    if "z" in names:
-        encode = next(s for s in signatures if s.name == "encode")
-        given = {value.name: tf.constant(known[value.name]) for value in encode.data}
-        known["z"] = encode.function(**given)["loc"].numpy()
-    return {name: known[name] for name in names}
+def _standard(value, shape, rng) -> np.ndarray:
+    """Returns numbers for a noise input."""
+    if value.kind == "uniform":
+        return (rng.integers(0, 2**24, shape) / 2**24).astype(np.float32)
+    return rng.standard_normal(shape, np.float32)
 
 
 def files_of(path: pathlib.Path) -> "list[pathlib.Path]":

@@ -117,6 +117,7 @@ class BayesianLayer(keras.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     takes_any_covariance = False
+    draws_noise = True  # see `layers.noise`
 
     # What the kind of map gives.
 
@@ -237,7 +238,7 @@ class BayesianLayer(keras.Layer):
         try:
             return tfd.kl_divergence(posterior, prior)
         except NotImplementedError:
-            noise = noise_sources.of(self.seed_generator)
+            noise = noise_sources.of(self)
             shape = [num_samples, *self.loc.shape]
             draws = self._weights(noise.normal(self, _KL, shape))
             if self.covariance != "diagonal":
@@ -264,7 +265,7 @@ class BayesianLayer(keras.Layer):
     def call(self, inputs, training=None):
         """Returns activation(linear map of `inputs`) under the noise of the pass."""
         del training  # weights are uncertain whether one trains or predicts
-        noise = noise_sources.of(self.seed_generator)
+        noise = noise_sources.of(self)
         inputs = tf.cast(inputs, self.compute_dtype)
         if noise.mode in (SHARED, MEAN):
             outputs = self.affine(inputs, self.draw(noise))

@@ -2,8 +2,9 @@
 
 Keras calls layers as `layer(x, training)`: there is no argument for a seed or for "the same weights
 for the whole pass". So the caller opens `with use(Noise(key))` around the call, and every random
-layer asks `of(self)`. Without such a caller a layer falls back on its own Keras seed generator,
-which is what makes it work in any Keras model.
+layer asks `of(self)`. Without such a caller a layer of a plain Keras model falls back on its own
+seed generator; a layer that a model of this package owns raises, because a draw that nobody keyed
+would differ from call to call in secret.
 """
 
 import contextlib
@@ -31,16 +32,23 @@ class Noise:
         member: (index, count) inside a `tf.vectorized_map` over `count` members. Their noise is
             drawn in one operation, which has no index in it, and cut up afterwards: vectorising
             stateless random operations is beyond `tf.vectorized_map`.
+        numbers: of the layers by their ids; others are numbered as they are first asked.
     """
 
-    def __init__(self, key: tf.Tensor, mode: str = ESTIMATOR, member=None):
+    def __init__(
+        self,
+        key: tf.Tensor,
+        mode: str = ESTIMATOR,
+        member: "tuple | None" = None,
+        numbers: "dict[int, int] | None" = None,
+    ):
         if mode not in (ESTIMATOR, SHARED, MEAN):
             raise ValueError(
                 f"Unknown mode of noise. Expected {ESTIMATOR}, {SHARED} or {MEAN}. Received "
                 f"{mode!r}."
             )
         self.key, self.mode, self.member = key, mode, member
-        self._numbers: dict[int, int] = {}
+        self._numbers: dict[int, int] = dict(numbers or {})
 
     def _key(self, layer: keras.Layer, purpose: int) -> tf.Tensor:
         # By order of first use, which a reload keeps; a layer used twice has its noise twice: one
@@ -99,10 +107,31 @@ def use(noise: Noise) -> Iterator[Noise]:
         _active.noise = before
 
 
-def of(generator: keras.random.SeedGenerator) -> Noise:
-    """Returns the noise of the caller, or fresh noise from the layer's own `generator`."""
+def current() -> "Noise | None":
+    """Returns the noise of the innermost open block, or None."""
+    return getattr(_active, "noise", None)
+
+
+def own(layer: keras.layers.Layer, owner: str) -> None:
+    """Says that `owner` hands out the noise of a layer: without an open draw the layer raises."""
+    layer._noise_owner = owner
+
+
+def of(layer: keras.layers.Layer) -> Noise:
+    """Returns the noise of the caller, or fresh noise from the layer's own seed generator.
+
+    Raises:
+        ValueError: if the layer belongs to a model of this package and no draw is open.
+    """
     noise = getattr(_active, "noise", None)
     if noise is not None:
         return noise
-    state = tf.convert_to_tensor(generator.next())
+    owner = getattr(layer, "_noise_owner", None)
+    if owner is not None:
+        raise ValueError(
+            f"No draw is open for the random layer {layer.name}, which belongs to a {owner}. "
+            "Expected a call inside `with model.at(seed):`, or of a method of the model. Received "
+            "a call of the layer or its network alone."
+        )
+    state = tf.convert_to_tensor(layer.seed_generator.next())
     return Noise(tf.cast(tf.math.floormod(state, 2**31 - 1), tf.int32))

@@ -22,6 +22,8 @@ class MonteCarloDropout(keras.Layer):
         seed: of the layer's own noise, where no model of this package hands it out.
     """
 
+    draws_noise = True  # see `layers.noise`
+
     def __init__(self, rate: float, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
         if not (is_number(rate, 0) and rate < 1):
@@ -33,7 +35,7 @@ class MonteCarloDropout(keras.Layer):
     def call(self, inputs, training=None):
         """Returns `inputs` with some of them zero, [B, ...] -> [B, ...]."""
         del training
-        noise = noise_sources.of(self.seed_generator)
+        noise = noise_sources.of(self)
         if noise.mode == MEAN or not self.rate:
             return inputs
         shape = tf.shape(inputs)

@@ -252,7 +252,7 @@ class Ensemble(SupervisedModel):
             return 0.0
         key, layers = self.caller_key(None), member.bayesian_layers()
         if layers:  # a KL without closed form has the noise of the step, as in a member alone
-            key = noise_of(layers[0].seed_generator).key
+            key = noise_of(layers[0]).key
 
         def kl(index):
             with use(self._noise(key, index, ESTIMATOR)):

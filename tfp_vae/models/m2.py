@@ -6,25 +6,37 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae import objectives
-from tfp_vae.arguments import is_number
+from tfp_vae.arguments import check_count, check_number, check_type
 from tfp_vae.data import UNLABELLED, Feed, Split
-from tfp_vae.distributions.base import registered, tfd
-from tfp_vae.distributions.draws import draw
+from tfp_vae.distributions.base import ConditionalDistribution, registered, tfd
+from tfp_vae.distributions.encoders import Encoder
+from tfp_vae.distributions.priors import Prior
 from tfp_vae.models.conditional import ConditionalVAE
+from tfp_vae.models.draw import Latents
+from tfp_vae.models.graphs import compiled
 from tfp_vae.models.memory import in_batches
 from tfp_vae.models.predictive import Predictive
 from tfp_vae.networks import output_shape
-from tfp_vae.objectives import Terms
+from tfp_vae.objectives import KnownLatent, Reshaped, Terms
 
 
 class RecognizedPass(NamedTuple):
-    """What M2 returns when called: all classes side by side, class by class."""
+    """What M2 returns when called: all classes side by side, class by class.
 
-    posterior: tfd.Distribution  # q(z|x, y): batch [K * B], event [D]
-    z: tf.Tensor  # [S, K * B, D]
-    likelihood: tfd.Distribution  # p(x|z, y): batch [S, K * B]
-    recognition: tfd.Categorical  # q(y|x): batch [B]
+    Attributes:
+        latents: of q(z|x, y), draws [S, K * B, D], top first.
+        likelihood: p(x|z, y), batch shape [S, K * B].
+        recognition: q(y|x), batch shape [B].
+    """
+
+    latents: Latents
+    likelihood: tfd.Distribution
+    recognition: tfd.Categorical
+
+    @property
+    def posterior(self) -> tfd.Distribution:
+        """q(z|x, y) of the lowest latent, batch shape [K * B]."""
+        return self.latents[-1].posterior
 
 
 class MixedFeed(Feed):
@@ -111,24 +123,22 @@ class M2(ConditionalVAE):
 
     def __init__(
         self,
-        prior,
-        encoder,
-        decoder,
-        classifier: keras.Layer,
-        num_classes: int,
+        prior: "Prior | None" = None,
+        encoder: "Encoder | None" = None,
+        decoder: "ConditionalDistribution | None" = None,
+        classifier: "keras.Layer | None" = None,
+        num_classes: "int | None" = None,
         alpha: float = 0.1,
         labelled_share: float = 0.5,
         **kwargs,
     ):
-        if not is_number(alpha, 0):
-            raise ValueError(f"Impossible alpha. Expected a number >= 0. Received {alpha!r}.")
-        if not (is_number(labelled_share, above=0) and labelled_share < 1):
-            raise ValueError(
-                f"Impossible labelled_share. Expected 0 < share < 1. Received {labelled_share!r}."
-            )
-        self.classifier = classifier
-        self.alpha, self.labelled_share = float(alpha), float(labelled_share)
+        self.classifier = check_type("classifier", classifier, keras.Layer, type(self).__name__)
+        self.alpha = check_number("alpha", alpha, 0)
+        self.labelled_share = check_number("labelled_share", labelled_share, above=0, below=1)
         super().__init__(prior, encoder, decoder, num_classes, **kwargs)
+
+    def _named_parts(self, latents, decoder):
+        return [*super()._named_parts(latents, decoder), ("the classifier", self.classifier)]
 
     def build(self, input_shape=None):
         """Builds prior, encoder, decoder and classifier."""
@@ -152,33 +162,37 @@ class M2(ConditionalVAE):
         """Returns the distributions under every class."""
         x, _ = self.unpack(x)
         key = self.noise_key(training) if seed is None else self.caller_key(seed)
-        with self.weight_noise(key):
-            tiled, every = self.under_every_class(x)
-            posterior = self.posterior_of(tiled, every, training)
-            z = draw(posterior, [num_samples or self.num_samples], key)
-            likelihood = self.likelihood_of(z, every, training)
-            return RecognizedPass(posterior, z, likelihood, self.recognition(x, training))
+        draw = self.at(key, training=training)
+        tiled, every = self.under_every_class(x)
+        latents = draw.infer(tiled, num_samples or self.num_samples, every)
+        likelihood = draw.likelihood(latents[-1].value, every)
+        with draw.open():
+            return RecognizedPass(latents, likelihood, self.recognition(x, training))
 
     def terms(self, x, y, outputs, sample_weight=None):
-        """Returns the `Terms` of a batch: expectations over the class."""
+        """Returns the `Terms` of a batch: a row for each sample and class, [S K, B].
+
+        Sums over samples and over classes are then one sum, inside a logarithm or outside: the
+        class is a latent that is enumerated, or known.
+        """
         x, y = self.unpack(x)
-        tiled, every = self.under_every_class(x)
-        each = objectives.latent_terms(
-            outputs.likelihood.log_prob(tiled), outputs.posterior, self.prior_of(every), outputs.z
-        )
-        weight, kl_class = self.class_weights(y, outputs.recognition)  # [B, K], [B]
+        tiled, _ = self.under_every_class(x)
+        classes, samples = self.num_classes, tf.shape(outputs.latents[0].value)[0]
 
-        def expected(values):  # [..., K * B] -> [..., B]
-            shape = tf.concat([tf.shape(values)[:-1], [self.num_classes, -1]], 0)
-            return tf.reduce_sum(tf.reshape(values, shape) * tf.transpose(weight), axis=-2)
+        def rows(values):  # [1 or S, K B] -> [S K, B]
+            by_class = tf.reshape(values, [tf.shape(values)[0], classes, -1])
+            shape = tf.concat([[samples], tf.shape(by_class)[1:]], 0)
+            return tf.reshape(tf.broadcast_to(by_class, shape), [samples * classes, -1])
 
+        log_q, log_mass = self.class_mass(y, outputs.recognition)  # [K, B]
+        log_p = tf.broadcast_to(self.log_class_prior[:, tf.newaxis], tf.shape(log_q))
+        label = KnownLatent("y", *(tf.tile(each, [samples, 1]) for each in (log_q, log_p)))
         return Terms(
-            expected(each.log_likelihood),
-            expected(each.log_prior),
-            expected(each.log_posterior),
-            expected(each.kl_local) + kl_class,
-            sample_weight=sample_weight,
-            **self.global_terms(),
+            rows(outputs.likelihood.log_prob(tiled)),
+            (label, *(Reshaped(latent, rows) for latent in outputs.latents)),
+            tf.tile(log_mass, [samples, 1]) - tf.math.log(tf.cast(samples, tf.float32)),
+            self.weight_terms(),
+            sample_weight,
         )
 
     def under_every_class(self, x) -> "tuple[tf.Tensor, tf.Tensor]":
@@ -187,14 +201,16 @@ class M2(ConditionalVAE):
         every = tf.repeat(tf.range(self.num_classes), tf.shape(x)[0])
         return tf.tile(x, [self.num_classes] + [1] * (x.shape.rank - 1)), every
 
-    def class_weights(self, y, recognition) -> "tuple[tf.Tensor, tf.Tensor]":
-        """Returns the weights of the classes [B, K] and their KL to p(y), [B], in nats."""
-        log_q = tf.nn.log_softmax(recognition.logits)
-        known = tf.one_hot(y, self.num_classes)  # nothing for -1
-        is_known = tf.cast(tf.reduce_sum(known, axis=-1, keepdims=True) > 0, tf.float32)
-        weight = is_known * known + (1 - is_known) * tf.exp(log_q)
-        entropy = -tf.reduce_sum((1 - is_known) * tf.exp(log_q) * log_q, axis=-1)
-        return weight, -entropy - tf.linalg.matvec(weight, self.log_class_prior)
+    def class_mass(self, y, recognition) -> "tuple[tf.Tensor, tf.Tensor]":
+        """Returns log q(y|x) and the log mass of every class, [K, B] each, in nats.
+
+        Of an example whose class is known q is that class: log q is 0, and all mass is there.
+        """
+        log_q = tf.transpose(tf.nn.log_softmax(recognition.logits))
+        known = tf.transpose(tf.one_hot(y, self.num_classes))  # nothing for -1
+        is_known = tf.reduce_sum(known, axis=0, keepdims=True) > 0
+        at_known = tf.where(known > 0, 0.0, -np.inf)
+        return tf.where(is_known, 0.0, log_q), tf.where(is_known, at_known, log_q)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Returns the objective plus the classification term, and updates the metrics."""
@@ -211,13 +227,18 @@ class M2(ConditionalVAE):
     def classify(self, x, batch_size: int = 1000) -> Predictive:
         """Returns q(y|x) of a `Split` or an array as a predictive distribution, batch shape [N]."""
         split = (x if isinstance(x, Split) else self._array_split(x, "given")).frozen()
-        function = tf.function(lambda x: self.recognition(x).logits, autograph=False)
+        batch_size = check_count("batch_size", batch_size)
+        function = compiled(self, "classify", None, lambda: self._class_logits)
 
         def run(_, index):
             return function(tf.constant(split.values(index)))
 
         parts = [logits[:size] for logits, size in in_batches(split, batch_size, run)]
         return Predictive.of(tfd.Categorical(logits=tf.concat(parts, axis=0)[:, tf.newaxis]))
+
+    def _class_logits(self, x):
+        with self.at_mean():  # one answer, the same at every call
+            return self.recognition(x).logits
 
     # Data in.
 
@@ -280,6 +301,4 @@ class M2(ConditionalVAE):
 
     def get_config(self):
         """Returns the constructor's arguments, as JSON."""
-        config = super().get_config()
-        del config["condition_dim"]
-        return {**config, "alpha": self.alpha, "labelled_share": self.labelled_share}
+        return {**super().get_config(), "alpha": self.alpha, "labelled_share": self.labelled_share}

@@ -6,8 +6,9 @@ import tensorflow as tf
 from tfp_vae.arguments import is_count
 from tfp_vae.distributions.base import registered
 from tfp_vae.distributions.heads import Head
-from tfp_vae.layers import BayesianLayer, MonteCarloDropout, Standardize, priors
+from tfp_vae.layers import Standardize, priors
 from tfp_vae.layers.noise import MEAN, SHARED
+from tfp_vae.models.draw import own_random_layers
 from tfp_vae.models.supervised import SupervisedModel
 from tfp_vae.networks import output_shape
 from tfp_vae.randomness import fold_in
@@ -98,13 +99,13 @@ class BayesianNetwork(SupervisedModel):
     @property
     def is_random(self) -> bool:
         """Whether two passes differ: whether there is more to predict from than one function."""
-        layers = self._flatten_layers(include_self=False)
-        return any(isinstance(layer, BayesianLayer | MonteCarloDropout) for layer in layers)
+        return bool(self.random_layers())
 
     def build(self, input_shape):
         """Builds network and likelihood for inputs [B, ...]."""
         input_shape = (None, *input_shape[1:])
-        features = output_shape(self.network, input_shape, type(self).__name__)
+        with self.at(0, MEAN):  # the network may be that of another model already
+            features = output_shape(self.network, input_shape, type(self).__name__)
         if len(features) != 2 or features[-1] != self.likelihood.num_features:
             raise ValueError(
                 f"Network and likelihood do not fit. Expected a network with outputs of shape "
@@ -115,6 +116,7 @@ class BayesianNetwork(SupervisedModel):
         if not self.likelihood.built:
             self.likelihood.build(features)
         self.event_shape = input_shape[1:]
+        own_random_layers(self)
         self.built = True
 
     def call(self, x, training=None, num_samples=None, seed=None):
@@ -122,7 +124,7 @@ class BayesianNetwork(SupervisedModel):
         key = self.noise_key(training) if seed is None else self.caller_key(seed)
         passes = []
         for i in range(num_samples or self.num_samples):
-            with self.weight_noise(fold_in(key, i)):
+            with self.at(fold_in(key, i), training=training):
                 passes.append(self.likelihood(self.network(x, training=training)))
         return self.distribution(tf.stack(passes))
 
@@ -130,8 +132,7 @@ class BayesianNetwork(SupervisedModel):
         """Returns parameters of the likelihood under draws of the weights, [S, B, Q]."""
 
         def draw(index):
-            with self.weight_noise(fold_in(key, index), SHARED):
-                return self.likelihood(self.network(x, training=False))
+            return self.at(fold_in(key, index), SHARED).parameters(x)
 
         if not self.is_random:
             return draw(0)[tf.newaxis]
@@ -148,15 +149,13 @@ class BayesianNetwork(SupervisedModel):
         passes = []
         for index in range(num_samples if self.is_random else 1):
             with tf.init_scope():
-                noise = self.frozen_noise(fold_in(key, index))
-            with noise:
-                passes.append(self.likelihood(self.network(x, training=False)))
+                draw = self.at(fold_in(key, index), SHARED, frozen=True)
+            passes.append(draw.parameters(x))
         return tf.stack(passes)
 
     def mean_parameters(self, x) -> tf.Tensor:
         """Returns parameters of the likelihood with all weights at their means, [B, Q]."""
-        with self.weight_noise(self.caller_key(None), MEAN):
-            return self.likelihood(self.network(x, training=False))
+        return self.at_mean().parameters(x)
 
     def kl_divergence(self, num_samples=1):
         """Returns KL(q(w) || p(w)) in nats, summed; -log p(w) for weights that are points."""

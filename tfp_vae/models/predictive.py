@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfp_vae.arguments import is_count
 from tfp_vae.distributions.base import tfd
 from tfp_vae.distributions.heads import Head
+from tfp_vae.models.graphs import compiled
 from tfp_vae.models.memory import in_batches
 from tfp_vae.models.variational import VariationalModel
 
@@ -164,15 +165,10 @@ class Predictor:
         return Predictive.of(model.distribution(_draws_last(parameters)), model.head)
 
     def _drawing_function(self, num_samples: int):
-        functions = self.__dict__.setdefault("_drawing_functions", {})
-        model = self.trained_model()
-        if num_samples not in functions:
-            functions[num_samples] = tf.function(
-                lambda x, key: self.draw_parameters(x, num_samples, key),
-                autograph=False,
-                jit_compile=bool(model.compiled and model.jit_compile),
-            )
-        return functions[num_samples]
+        def make():
+            return lambda x, key: self.draw_parameters(x, num_samples, key)
+
+        return compiled(self, "draw_parameters", num_samples, make)
 
 
 def _draws_last(parameters: tf.Tensor) -> tf.Tensor:

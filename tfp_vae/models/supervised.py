@@ -50,18 +50,10 @@ class SupervisedModel(Predictor, VariationalModel):
                 f"{outputs.batch_shape.rank - self.own_axes} axes. Received shape {y.shape}."
             )
         log_likelihood = outputs.log_prob(tf.cast(y, outputs.dtype))
-        none = tf.zeros_like(log_likelihood)
-        return Terms(
-            log_likelihood,
-            none,
-            none,
-            none[0],
-            sample_weight=sample_weight,
-            **self.global_terms(),
-        )
+        return Terms(log_likelihood, weights=self.weight_terms(), sample_weight=sample_weight)
 
     def update_metrics(self, terms, outputs, y=None):
-        """Updates elbo, log_likelihood, kl (per example: KL / N) and, for classes, accuracy."""
+        """Updates elbo, expected_log_likelihood, kl (KL / N) and, for classes, accuracy."""
         super().update_metrics(terms, outputs)
         if self.task == "classification":
             probs = tf.reduce_mean(outputs.probs_parameter(), axis=0)

@@ -10,14 +10,19 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae import objectives
-from tfp_vae.arguments import is_count
+from tfp_vae.arguments import check_choice, check_count
 from tfp_vae.data import Split
 from tfp_vae.distributions.base import ConditionalDistribution, registered, tfd
-from tfp_vae.distributions.draws import draw
-from tfp_vae.distributions.priors import ConditionalPrior, Prior
+from tfp_vae.distributions.conditions import JOINS, Condition, Nothing, join, joined_shape
+from tfp_vae.distributions.encoders import Encoder
+from tfp_vae.distributions.priors import Prior, Spec
 from tfp_vae.layers.noise import MEAN, SHARED
+from tfp_vae.models.draw import Latents, own_random_layers
+from tfp_vae.models.graphs import compiled
+from tfp_vae.models.latents import LatentVariable
 from tfp_vae.models.memory import in_batches
 from tfp_vae.models.metrics import ActiveUnits
+from tfp_vae.models.predictive import Predictive
 from tfp_vae.models.variational import VariationalModel
 from tfp_vae.randomness import fold_in
 
@@ -28,11 +33,25 @@ MAX_BIAS = 0.05  # nats of log p(x)
 
 
 class Pass(NamedTuple):
-    """What a VAE returns when called: the two distributions and the draw between them."""
+    """What a VAE returns when called: latents with their distributions, and the likelihood.
 
-    posterior: tfd.Distribution  # q(z|x): batch [B], event [D]
-    z: tf.Tensor  # [S, B, D]
-    likelihood: tfd.Distribution  # p(x|z): batch [S, B], event shape of the data
+    Attributes:
+        latents: draws [S, B, D], posteriors and priors, top first.
+        likelihood: p(x|z), batch shape [S, B], event shape of the data.
+    """
+
+    latents: Latents
+    likelihood: tfd.Distribution
+
+    @property
+    def posterior(self) -> tfd.Distribution:
+        """q(z|x) of the lowest latent: batch [B], event [D]."""
+        return self.latents[-1].posterior
+
+    @property
+    def z(self) -> tf.Tensor:
+        """The draws of the lowest latent, [S, B, D]."""
+        return self.latents[-1].value
 
 
 class Bounds(NamedTuple):
@@ -40,16 +59,16 @@ class Bounds(NamedTuple):
 
     Attributes:
         elbo: the evidence lower bound.
-        log_likelihood: importance-sampled log p(x), the bound L_S.
+        log_evidence: importance-sampled log p(x), the bound L_S.
         effective_sample_size: (sum w)^2 / sum w^2 of the S importance weights, in [1, S].
     """
 
     elbo: np.ndarray
-    log_likelihood: np.ndarray
+    log_evidence: np.ndarray
     effective_sample_size: np.ndarray
 
     def warn_of_bias(self, num_samples: int) -> None:
-        """Warns if `log_likelihood` seems too low by more than `MAX_BIAS` nats."""
+        """Warns if `log_evidence` seems too low by more than `MAX_BIAS` nats."""
         warn_of_bias(self.effective_sample_size, num_samples, stacklevel=4)
 
 
@@ -80,6 +99,8 @@ def warn_of_bias(size: np.ndarray, num_samples: int, stacklevel: int = 3) -> Non
 class VAE(VariationalModel):
     """p(z) p(x|z) with the approximate posterior q(z|x).
 
+    With a condition c it is p(z|c) p(x|z, c); with several latents p(z_L) ... p(z_1|z_2) p(x|z_1).
+
     Args:
         prior: p(z), from `tfp_vae.priors`.
         encoder: q(z|x), from `tfp_vae.encoders`.
@@ -89,6 +110,11 @@ class VAE(VariationalModel):
         seed: see `VariationalModel`.
         data_kind: see `VariationalModel`.
         num_data: see `VariationalModel`; for Bayesian layers in the networks.
+        latents: `LatentVariable`s, top first, in the place of one prior and one encoder.
+        condition: what is conditioned on, from `tfp_vae.distributions.conditions`.
+        join: how conditions and latents above join x in front of an encoder: "flat" puts x,
+            flattened, and them side by side; "planes" adds constant planes to an image.
+        decoder_sees_condition: False for p(x|z): then c acts through p(z|c) alone.
 
     Example:
         >>> data = tv.data.load("digits")
@@ -99,112 +125,223 @@ class VAE(VariationalModel):
         ... )
         >>> vae.compile(optimizer="adam")
         >>> history = vae.fit(data.train, epochs=1, verbose=0)
-        >>> vae.log_likelihood(data.test, num_samples=100).shape
+        >>> vae.log_evidence(data.test, num_samples=100).shape
         (359,)
     """
 
-    parts = ("objective", "prior", "encoder", "decoder")
-    conditional = False
+    parts = ("objective", "latents", "decoder", "condition")
+    expected_name = "reconstruction"
+    least_label = 0
 
     def __init__(
         self,
-        prior: Prior,
-        encoder: ConditionalDistribution,
-        decoder: ConditionalDistribution,
-        objective=None,
+        prior: "Prior | None" = None,
+        encoder: "Encoder | None" = None,
+        decoder: "ConditionalDistribution | None" = None,
+        objective: "objectives.Bound | None" = None,
         num_samples: int = 1,
         seed: int = 0,
         data_kind=None,
-        num_data: int | None = None,
+        num_data: "int | None" = None,
+        *,
+        latents: "list[LatentVariable] | None" = None,
+        condition: "Condition | None" = None,
+        join: str = "flat",
+        decoder_sees_condition: bool = True,
         **kwargs,
     ):
         super().__init__(objective, seed, data_kind, num_data, **kwargs)
-        if not is_count(num_samples):
+        self.num_samples = check_count("num_samples", num_samples)
+        if (latents is None) == (prior is None or encoder is None):
             raise ValueError(
-                f"num_samples must be positive. Expected an integer >= 1. Received {num_samples!r}."
+                f"A {type(self).__name__} has latents. Expected a prior and an encoder, or "
+                f"latents=[LatentVariable(...), ...]. Received {'both' if latents else 'neither'}."
             )
-        if isinstance(prior, ConditionalPrior) and not self.conditional:
-            raise ValueError(
-                f"A {type(self).__name__} has nothing that its prior could be conditioned on. "
-                f"Expected a ConditionalVAE around it. Received {type(prior).__name__}."
-            )
-        if encoder.event_shape != (prior.latent_dim,):
-            raise ValueError(
-                "Encoder and prior differ in latent size. Expected an encoder with event shape "
-                f"({prior.latent_dim},), as the prior. Received {encoder.event_shape}."
-            )
-        self.prior, self.encoder, self.decoder = prior, encoder, decoder
-        self.num_samples = int(num_samples)
-        self.active_units_tracker = ActiveUnits(prior.latent_dim)
+        if latents is None:
+            latents = [LatentVariable("z", prior, encoder)]
+        self.condition = Nothing() if condition is None else condition
+        self.join = check_choice("join", join, JOINS)
+        self.decoder_sees_condition = bool(decoder_sees_condition)
+        self._check_parts(latents, decoder)
+        self.latents = tuple(latents)
+        # Lists that Keras tracks and saves; it looks into no other objects.
+        self.priors = [latent.prior for latent in latents]
+        self.encoders = [latent.encoder for latent in latents]
+        self.decoder = decoder
+        self.active_units_trackers = [
+            ActiveUnits(latent.latent_dim, self._metric("active_units", latent))
+            for latent in latents
+        ]
+        self.kl_trackers = [
+            keras.metrics.Mean(self._metric("kl", latent))
+            for latent in (latents if len(latents) > 1 else [])
+        ]
         self.has_bits = all(kind.is_discrete for kind in decoder.kinds)
         if self.has_bits:
             self.bits_per_dim_tracker = keras.metrics.Mean("bits_per_dim")
         # Everything is known here: variables exist, and misfits are found, before `fit`.
         self.build()
-        self._bounds_function = None
 
-    def take_size(self, split):
-        """Takes N, which is a constant in the graph of `bounds` too."""
-        super().take_size(split)
-        self._bounds_function = None
+    def _metric(self, name: str, latent: LatentVariable) -> str:
+        # The one latent of most models needs no name.
+        return name if latent.name == "z" else f"{name}_{latent.name}"
+
+    def _check_parts(self, latents, decoder):
+        name = type(self).__name__
+        if not latents or not all(isinstance(latent, LatentVariable) for latent in latents):
+            raise ValueError(
+                f"Unusable latents of a {name}. Expected a list of LatentVariable, top first. "
+                f"Received {latents!r}."
+            )
+        names = [latent.name for latent in latents]
+        if len(set(names)) < len(names):
+            raise ValueError(
+                f"Two latents have one name. Expected different names. Received {names}."
+            )
+        if not isinstance(decoder, ConditionalDistribution):
+            raise ValueError(
+                f"A {name} needs a decoder. Expected an object of tfp_vae.decoders. Received "
+                f"{decoder!r}."
+            )
+        for level, latent in enumerate(latents):
+            prior = type(latent.prior).__name__
+            if latent.prior.needs_condition and not self.condition:
+                raise ValueError(
+                    f"A {name} has nothing that its prior could be conditioned on. Expected a "
+                    f"ConditionalVAE around it. Received {prior}."
+                )
+            if latent.prior.needs_above and not level:
+                raise ValueError(
+                    f"Nothing lies above the latent {latent.name!r}. Expected a prior p(z) of it. "
+                    f"Received {prior}."
+                )
+        if self.join == "planes" and len(decoder.event_shape) != 3:
+            raise ValueError(
+                "Planes are added to images. Expected a decoder of shape (H, W, channels). "
+                f"Received {decoder.event_shape}."
+            )
+        told = any(latent.prior.needs_condition for latent in latents)
+        if self.condition and not self.decoder_sees_condition and not told:
+            raise ValueError(
+                "The condition would have no effect on x. Expected a prior p(z|c), such as "
+                "priors.ClassNormal, where the decoder does not see c. Received "
+                f"{type(latents[-1].prior).__name__}."
+            )
+        self._check_sharing(latents, decoder)
+
+    def _check_sharing(self, latents, decoder):
+        owners: dict[int, str] = {}
+        for owner, part in self._named_parts(latents, decoder):
+            for layer in (part, *part._flatten_layers(include_self=False)):
+                if owners.setdefault(id(layer), owner) != owner:
+                    raise ValueError(
+                        f"{layer.name} is a part of {owners[id(layer)]} and of {owner}: it would "
+                        "be saved twice and loaded as two. Expected parts of their own; a prior "
+                        "that needs the encoder finds it in `context.encode`. Received one layer "
+                        "in both."
+                    )
+
+    def _named_parts(self, latents, decoder) -> "list[tuple[str, keras.Layer]]":
+        parts = [(f"the prior of {latent.name}", latent.prior) for latent in latents]
+        parts += [(f"the encoder of {latent.name}", latent.encoder) for latent in latents]
+        return [*parts, ("the decoder", decoder)]
+
+    @property
+    def prior(self) -> Prior:
+        """p(z) of the lowest latent."""
+        return self.priors[-1]
+
+    @property
+    def encoder(self) -> Encoder:
+        """q(z|x) of the lowest latent."""
+        return self.encoders[-1]
+
+    @property
+    def supervised(self) -> bool:
+        """Whether an example has a condition beside it."""
+        return bool(self.condition)
+
+    @property
+    def num_classes(self) -> "int | None":
+        """K, if the condition is a class."""
+        return self.condition.num_classes
 
     def build(self, input_shape=None):
-        """Builds prior, encoder and decoder; the decoder knows the shape of an example."""
-        if not self.prior.built:
-            self.prior.build()
-        self.encoder.build_for((None, *self.decoder.event_shape))
-        self.decoder.build_for((None, self.prior.latent_dim))
+        """Builds priors, encoders and decoder; the decoder knows the shape of an example."""
+        size, shape, above = self.condition.size, self.decoder.event_shape, ()
+        with self.at(0, MEAN):  # networks may be those of another model already
+            for latent in self.latents:
+                latent.prior.build(Spec(latent.latent_dim, shape, size, above))
+                latent.prior.built = True
+                joined = joined_shape(shape, size + sum(above), self.join)
+                latent.encoder.build_for((None, *joined))
+                above = (*above, latent.latent_dim)
+            seen = size if self.decoder_sees_condition else 0
+            self.decoder.build_for((None, self.latents[-1].latent_dim + seen))
+        if self.num_classes is not None:
+            self.log_class_prior = self.add_weight(
+                name="log_class_prior",
+                shape=(size,),
+                initializer=keras.initializers.Constant(-math.log(size)),
+                trainable=False,
+                autocast=False,
+            )
+        own_random_layers(self)
         self.built = True
 
-    # The three distributions; `given` is what a conditional model is conditioned on, here None.
+    # What `Draw` makes the distributions of.
 
-    def prior_of(self, given) -> tfd.Distribution:
-        """Returns p(z)."""
-        return self.prior()
+    def encoded(self, x, given, above, training) -> tfd.Distribution:
+        """Returns q(z_l | x, z_>l, c) in the noise that is open; see `Draw.posterior`."""
+        beside = [] if given is None else [self.condition.encode(given)]
+        joined = join(x, [*above, *beside], self.decoder.event_shape, self.join)
+        return self.latents[len(above)].encoder(joined, training=training)
 
-    def posterior_of(self, x, given, training=None) -> tfd.Distribution:
-        """Returns q(z|x), batch shape [B]."""
-        return self.encoder(x, training=training)
-
-    def likelihood_of(self, z, given, training=None) -> tfd.Distribution:
-        """Returns p(x|z), batch shape that of `z` without its last axis."""
+    def decoded(self, z, given, training) -> tfd.Distribution:
+        """Returns p(x|z, c) in the noise that is open; see `Draw.likelihood`."""
+        if self.decoder_sees_condition and given is not None:
+            condition = self.condition.encode(given)
+            shape = tf.concat([tf.shape(z)[:-1], [self.condition.size]], 0)
+            z = tf.concat([z, tf.broadcast_to(condition, shape)], axis=-1)
         return self.decoder(z, training=training)
 
     def unpack(self, inputs):
         """Returns (x, given) of the inputs that Keras hands over."""
-        return inputs, None
+        return inputs if self.condition else (inputs, None)
 
-    def given_of(self, split: Split) -> np.ndarray | None:
+    def given_of(self, split: Split) -> "np.ndarray | None":
         """Returns what the examples of a split are conditioned on, [N, ...]."""
-        return None
+        return self.condition.of(split)
 
     def call(self, x, training=None, num_samples=None, seed=None) -> Pass:
-        """Returns the posterior of `x` [B, ...], `num_samples` draws of z, and their likelihood."""
+        """Returns draws of the latents of `x` [B, ...], and the likelihood given the lowest."""
         x, given = self.unpack(x)
         key = self.noise_key(training) if seed is None else self.caller_key(seed)
-        with self.weight_noise(key):
-            posterior = self.posterior_of(x, given, training)
-            z = draw(posterior, [num_samples or self.num_samples], key)
-            return Pass(posterior, z, self.likelihood_of(z, given, training))
+        draw = self.at(key, training=training)
+        latents = draw.infer(x, num_samples or self.num_samples, given)
+        return Pass(latents, draw.likelihood(latents[-1].value, given))
 
     def terms(self, x, y, outputs, sample_weight=None):
         """Returns the `Terms` of the batch `x`."""
         del y
-        x, given = self.unpack(x)
-        log_likelihood = outputs.likelihood.log_prob(tf.cast(x, tf.float32))
-        return objectives.latent_terms(
-            log_likelihood,
-            outputs.posterior,
-            self.prior_of(given),
-            outputs.z,
+        x, _ = self.unpack(x)
+        return objectives.Terms(
+            outputs.likelihood.log_prob(tf.cast(x, tf.float32)),
+            outputs.latents,
+            weights=self.weight_terms(),
             sample_weight=sample_weight,
-            **self.global_terms(),
         )
 
     def update_metrics(self, terms, outputs, y=None):
-        """Updates elbo, log_likelihood, kl, active_units and, for discrete data, bits_per_dim."""
+        """Updates elbo, reconstruction, kl, active_units and, for discrete data, bits_per_dim."""
         super().update_metrics(terms, outputs)
-        self.active_units_tracker.update_state(outputs.posterior.mean())
+        for latent, encoder, tracker in zip(
+            outputs.latents, self.encoders, self.active_units_trackers, strict=True
+        ):
+            centre = encoder.centre(latent.posterior)
+            tracker.update_state(centre if centre.shape.rank == 2 else centre[0])
+        for latent, tracker in zip(terms.latents, self.kl_trackers, strict=False):
+            tracker.update_state(terms.mean(latent.kl()), terms.sample_weight)
         if self.has_bits:
             dims = math.prod(self.decoder.event_shape)
             bits = -objectives.elbo(terms) / (dims * math.log(2.0))
@@ -214,47 +351,65 @@ class VAE(VariationalModel):
         """Returns the reconstruction of a batch, a tensor (see `reconstruct`)."""
         return self.reconstruct(*self.unpack(data[0] if isinstance(data, tuple | list) else data))
 
+    def encode(self, x, given=None) -> tf.Tensor:
+        """Returns the centre of q(z|x) of the lowest latent, [B, ...] -> [B, D].
+
+        The mean, or where a flow carries the centre of its base; latents above are at theirs, and
+        Bayesian weights at their posterior means.
+        """
+        draw, above = self.at_mean(), ()
+        for latent in self.latents:
+            above = (*above, latent.encoder.centre(draw.posterior(x, given, above)))
+        return above[-1]
+
     def reconstruct(self, x, given=None) -> tf.Tensor:
-        """Returns E[x'|z] at the posterior mean z of each example, [B, ...] -> [B, ...].
+        """Returns E[x'|z] at the centre z of q(z|x) of each example, [B, ...] -> [B, ...].
 
         Bayesian weights are at their posterior means.
         """
-        with self.weight_noise(self.caller_key(None), MEAN):
-            z = self.posterior_of(x, given).mean()
-            return self.likelihood_of(z, given).mean()
+        return self.at_mean().likelihood(self.encode(x, given), given).mean()
 
-    def generate(self, count: int, seed: int | None = None, given=None) -> dict[str, np.ndarray]:
+    def generate(self, count: int, seed: "int | None" = None, given=None) -> dict:
         """Returns new examples: z from the prior, the mean of p(x|z) and a draw from it.
 
         Args:
             count: how many.
             seed: fixes the draws; the model's seed by default.
-            given: what a conditional model is conditioned on, [count, ...].
+            given: what a conditional model is conditioned on, [count, ...]; classes take turns
+                without it.
 
         Returns:
-            {"z": [count, D], "mean": [count, ...], "sample": [count, ...]}.
+            {"z": [count, D], "mean": [count, ...], "sample": [count, ...]}, with "given" where
+            there is a condition, and {name: [count, D]} as "z" where there are several latents.
         """
-        if not is_count(count):
-            raise ValueError(f"Impossible count. Expected an integer >= 1. Received {count}.")
+        count = check_count("count", count)
+        if self.condition:
+            given = self.condition.default(count) if given is None else given
+            if given is None or len(given) != count:
+                raise ValueError(
+                    f"Each new example has a condition. Expected {count} of them as `given`. "
+                    f"Received {'none' if given is None else len(given)}."
+                )
+            given = np.asarray(given)
         key = self.caller_key(seed)
-        prior = self.prior_of(given)
-        shape = [] if prior.batch_shape.rank else [count]
-        z = draw(prior, shape, fold_in(key, 0))
+        latents = self.at(key).sample(count, given)
         parts, rows = [], self.rows_at_once
         for start in range(0, count, rows):
-            with self.weight_noise(fold_in(key, 2, start)):
-                here = slice(start, start + rows)
-                likelihood = self.likelihood_of(z[here], None if given is None else given[here])
+            here = slice(start, start + rows)
+            draw = self.at(fold_in(key, 2, start))
+            likelihood = draw.likelihood(latents[-1][here], None if given is None else given[here])
             drawn = likelihood.sample(seed=fold_in(key, 1, start))
             parts.append((likelihood.mean().numpy(), drawn.numpy()))
         mean, sample = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return {"z": z.numpy(), "mean": mean, "sample": sample}
+        z = {latent.name: z.numpy() for latent, z in zip(self.latents, latents, strict=True)}
+        found = {"z": z if len(z) > 1 else latents[-1].numpy(), "mean": mean, "sample": sample}
+        return found if given is None else {**found, "given": given}
 
     def elbo(self, x, num_samples: int = 64, **kwargs) -> np.ndarray:
         """Returns the evidence lower bound of each example, [N], nats; see `bounds`."""
         return self.bounds(x, num_samples, **kwargs).elbo
 
-    def log_likelihood(self, x, num_samples: int = 1000, **kwargs) -> np.ndarray:
+    def log_evidence(self, x, num_samples: int = 1000, **kwargs) -> np.ndarray:
         """Returns importance-sampled log p(x) of each example, [N], nats; see `bounds`.
 
         Warns:
@@ -262,16 +417,16 @@ class VAE(VariationalModel):
         """
         bounds = self.bounds(x, num_samples, **kwargs)
         bounds.warn_of_bias(num_samples)
-        return bounds.log_likelihood
+        return bounds.log_evidence
 
     def bounds(
         self,
         x: "Split | np.ndarray",
         num_samples: int,
         *,
-        seed: int | None = None,
-        batch_size: int | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        seed: "int | None" = None,
+        batch_size: "int | None" = None,
+        progress: "Callable[[int, int], None] | None" = None,
     ) -> Bounds:
         """Returns bounds on log p(x) from `num_samples` draws of q(z|x) per example.
 
@@ -280,7 +435,7 @@ class VAE(VariationalModel):
         memory does not grow with S.
 
         Bayesian weights are drawn with the latents, once per chunk; `elbo` then has their KL / N,
-        and `log_likelihood` is that of the posterior predictive distribution.
+        and `log_evidence` is that of the posterior predictive distribution.
 
         Args:
             x: a `Split` or an array [N, ...] of values as the model sees them.
@@ -291,28 +446,20 @@ class VAE(VariationalModel):
             progress: called with (examples done, examples in all) after every batch.
 
         Raises:
-            ValueError: if S < 1 or the model is no model of `x`.
+            ValueError: if S < 1 or `x` does not fit the model.
         """
-        if not is_count(num_samples):
-            raise ValueError(
-                f"num_samples must be positive. Expected an integer >= 1. Received {num_samples!r}."
-            )
-        if batch_size is not None and not is_count(batch_size):
-            raise ValueError(f"Impossible batch_size. Expected at least 1. Received {batch_size}.")
+        num_samples = check_count("num_samples", num_samples)
+        if batch_size is not None:
+            batch_size = check_count("batch_size", batch_size)
         split = self.as_split(x).frozen()
         given = self.given_of(split)
         batch_size = min(batch_size or min(100, self.rows_at_once), len(split))
         chunk = min(num_samples, max(1, self.rows_at_once // batch_size))
-        if self._bounds_function is None:
-            self._bounds_function = tf.function(
-                self.bounds_of_batch,
-                autograph=False,
-                jit_compile=bool(self.compiled and self.jit_compile),
-            )
+        function = compiled(self, "bounds", None, lambda: self.bounds_of_batch)
         key = self.caller_key(seed)
 
         def run(start, index):
-            return self._bounds_function(
+            return function(
                 tf.constant(split.values(index)),
                 None if given is None else tf.constant(given[index]),
                 tf.constant(num_samples, tf.int32),
@@ -339,59 +486,145 @@ class VAE(VariationalModel):
             chunk: samples at a time, which bounds the memory.
             key: stateless seed of the draws, int32 [2].
         """
-        with self.weight_noise(key, SHARED):
-            posterior, prior = self.posterior_of(x, given), self.prior_of(given)
-            shared = self.global_terms()
+        whole = self.at(key, SHARED)
+        with whole:
+            weights = self.weight_terms().per_example()
+        # The top posterior is the same for all chunks, unless its weights are drawn with each.
+        top = None if self.random_layers() else whole.posterior(x, given)
         total = tf.cast(num_samples, tf.float32)
 
-        def add_chunk(i, log_likelihood, kl, top, weights, squares):
-            z = draw(posterior, [chunk], fold_in(key, i))
-            with self.weight_noise(fold_in(key, i), SHARED):
-                likelihood = self.likelihood_of(z, given)
-            terms = objectives.latent_terms(likelihood.log_prob(x), posterior, prior, z)
+        def add_chunk(i, expected, top_weight, sums, squares):
+            draw = self.at(fold_in(key, i), SHARED)
+            latents = draw.infer(x, chunk, given, top)
+            likelihood = draw.likelihood(latents[-1].value, given)
+            terms = objectives.Terms(likelihood.log_prob(x), latents)
             # The last chunk may be more than is asked for.
             counts = (i * chunk + tf.range(chunk) < num_samples)[:, tf.newaxis]
-            log_w = tf.where(counts, objectives.log_weights(terms), -np.inf)
-            new_top = tf.maximum(top, tf.reduce_max(log_w, axis=0))
-            weights *= tf.exp(top - new_top)
-            squares *= tf.exp(2 * (top - new_top))
-            share = tf.reduce_sum(tf.cast(counts, tf.float32))
+            log_w = tf.where(counts, terms.log_weights(), -np.inf)
+            new_top = tf.maximum(top_weight, tf.reduce_max(log_w, axis=0))
+            rescale, w = tf.exp(top_weight - new_top), tf.exp(log_w - new_top)
+            bound = terms.log_likelihood
+            for latent in latents:
+                bound -= latent.kl()
             return (
                 i + 1,
-                log_likelihood + tf.reduce_sum(tf.where(counts, terms.log_likelihood, 0.0), axis=0),
-                kl + share * terms.kl_local,
+                expected + tf.reduce_sum(tf.where(counts, bound, 0.0), axis=0),
                 new_top,
-                weights + tf.reduce_sum(tf.exp(log_w - new_top), axis=0),
-                squares + tf.reduce_sum(tf.exp(2 * (log_w - new_top)), axis=0),
+                sums * rescale + tf.reduce_sum(w, axis=0),
+                squares * rescale**2 + tf.reduce_sum(w**2, axis=0),
             )
 
         zeros = tf.zeros(tf.shape(x)[:1])
-        state = (tf.constant(0), zeros, zeros, zeros + tf.float32.min, zeros, zeros)
+        state = (tf.constant(0), zeros, zeros + tf.float32.min, zeros, zeros)
         num_chunks = (num_samples + chunk - 1) // chunk
-        _, log_likelihood, kl, top, weights, squares = tf.while_loop(
+        _, expected, top_weight, sums, squares = tf.while_loop(
             lambda i, *_: i < num_chunks, add_chunk, state
         )
-        kl_global = shared["kl_global"] / shared["num_data"] if shared else 0.0
         return Bounds(
-            (log_likelihood - kl) / total - kl_global,
-            top + tf.math.log(weights) - tf.math.log(total),
-            weights**2 / squares,
+            expected / total - weights,
+            top_weight + tf.math.log(sums) - tf.math.log(total),
+            sums**2 / squares,
         )
 
+    # Data in.
+
+    def adapt(self, split):
+        """Takes N and, with classes, their frequencies, with one example more of each."""
+        super().adapt(split)
+        if self.num_classes is not None:
+            known = split.labels[split.labels >= 0]
+            counts = np.bincount(known, minlength=self.num_classes) + 1.0
+            self.log_class_prior.assign(np.log(counts / counts.sum()))
+
     def check_split(self, split):
-        """Raises `ValueError` if shape or kind of the data do not fit the decoder."""
+        """Raises `ValueError` if shape, kind or condition of the data do not fit the model."""
         if split.shape != self.decoder.event_shape:
             raise ValueError(
                 f"The {split.name} examples have a wrong shape. Expected "
                 f"{self.decoder.event_shape}, the decoder's event shape. Received {split.shape}."
             )
         self.decoder.check_kind(split.kind)
+        self.condition.check(split, self.least_label)
 
     def candidate_kinds(self):
         """Returns the kinds of the decoder, those that restrict the values most first."""
         order = ("static", "eight_bit", "unit_interval", "real")
         return [kind for name in order for kind in self.decoder.kinds if kind == name]
 
+    def _beside(self, y):
+        return self.condition.beside(y)
+
+    def to_keras(self, x, y):
+        """Returns inputs and targets with the condition among the inputs."""
+        if not self.condition:
+            return x, y
+        if isinstance(x, tf.data.Dataset):
+            return x.map(lambda x, y, *weight: ((x, y), y, *weight)), y
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} has a condition for every example. Expected a Split, "
+                f"arrays (x, y) or a tf.data.Dataset of them. Received {type(x).__name__}."
+            )
+        return (x, y), y
+
+    def prediction_dataset(self, split, batch_size):
+        """Returns the inputs of `call` for a split, in order."""
+        if not self.condition:
+            return super().prediction_dataset(split, batch_size)
+        return split.dataset(batch_size, with_y=True).map(lambda x, y: ((x, y),))
+
+    # Generative classification.
+
+    def class_log_evidence(
+        self,
+        x,
+        num_samples: int = 100,
+        *,
+        seed: "int | None" = None,
+        batch_size: "int | None" = None,
+        progress: "Callable[[int, int], None] | None" = None,
+    ) -> np.ndarray:
+        """Returns importance-sampled log p(x|y) of each example under every class, [N, K], nats.
+
+        One class after the other streams through `bounds` with the same noise, so that memory
+        grows neither with K nor with S and what is common to the classes cancels.
+
+        Raises:
+            ValueError: if the condition is no class, or `x` does not fit the model.
+        """
+        if self.num_classes is None:
+            raise ValueError(
+                "There are no classes to tell apart. Expected a model with num_classes. Received "
+                f"one with a condition of size {self.condition.size}."
+            )
+        if not isinstance(x, Split):
+            x = self._array_split(x, "given")
+        columns = []
+        for label in range(self.num_classes):
+            supposed = x.relabelled(np.full(len(x), label))
+            bounds = self.bounds(supposed, num_samples, seed=seed, batch_size=batch_size)
+            columns.append(bounds.log_evidence)
+            if progress is not None:
+                progress(label + 1, self.num_classes)
+        return np.stack(columns, axis=1)
+
+    def predictive(self, x, num_samples: int = 100, **kwargs) -> Predictive:
+        """Returns p(y|x), which is proportional to p(x|y) p(y), of each example: batch shape [N].
+
+        Args:
+            x: a `Split` or an array [N, ...]; labels that it has are not looked at.
+            num_samples: S importance samples per class.
+            **kwargs: see `class_log_evidence`.
+        """
+        log_joint = self.class_log_evidence(x, num_samples, **kwargs)
+        log_joint += self.log_class_prior.numpy()
+        return Predictive.of(tfd.Categorical(logits=log_joint[:, np.newaxis, :]))
+
     def get_config(self):
         """Returns the constructor's arguments, as JSON."""
-        return {**super().get_config(), "num_samples": self.num_samples}
+        return {
+            **super().get_config(),
+            "num_samples": self.num_samples,
+            "join": self.join,
+            "decoder_sees_condition": self.decoder_sees_condition,
+        }

@@ -6,6 +6,7 @@ for replicas) and leaves `compile` and `train_step` alone, so callbacks, reload 
 are those of Keras.
 """
 
+import contextlib
 import pathlib
 import warnings
 
@@ -19,22 +20,23 @@ from tfp_vae.data import Kind, Split, kinds
 from tfp_vae.data.streams import own_errors
 from tfp_vae.files import replacing
 from tfp_vae.layers import BayesianLayer
-from tfp_vae.layers.noise import ESTIMATOR, SHARED, FrozenNoise, Noise, use
+from tfp_vae.layers import noise as noises
+from tfp_vae.layers.noise import ESTIMATOR, MEAN
+from tfp_vae.models.draw import Draw
 from tfp_vae.models.intake import DEFAULT_BATCH_SIZE, Intake
 from tfp_vae.models.loop import Looping
 from tfp_vae.models.metrics import Bound
-from tfp_vae.objectives import Terms
+from tfp_vae.objectives import Terms, WeightTerms
 from tfp_vae.randomness import current_part, fold_in
 
 _TRAINING, _EVALUATION, _CALLER = 0, 1, 2
-_WEIGHTS = 2**30  # folded into the key of a batch for the noise of Bayesian layers
 
 
 class VariationalModel(Intake, Looping, keras.Model):
     """A Keras model trained on an objective of `Terms`.
 
     Args:
-        objective: a function (terms, step) -> scalar loss with `get_config`; -elbo by default.
+        objective: the bound that is trained, from `tfp_vae.objectives`; the ELBO by default.
         seed: an integer; fixes data order, binarisation and every latent draw.
         data_kind: the kind of values the model was trained on; `fit` sets it.
         num_data: N, the size of the training set, that the KL of Bayesian layers is divided by.
@@ -49,6 +51,7 @@ class VariationalModel(Intake, Looping, keras.Model):
     """
 
     parts = ("objective",)
+    expected_name = "expected_log_likelihood"  # of the metric of E_q[log p(data | what is drawn)]
 
     def __init__(
         self, objective=None, seed: int = 0, data_kind=None, num_data: int | None = None, **kwargs
@@ -60,13 +63,25 @@ class VariationalModel(Intake, Looping, keras.Model):
             )
         if not is_count(seed, 0):
             raise ValueError(f"Unusable seed. Expected an integer in [0, 2^31). Received {seed!r}.")
+        self.bound_tracker = None
         self.objective = objectives.ELBO() if objective is None else objective
         self.seed = int(seed)
         self.data_kind = None if data_kind is None else kinds.of(data_kind)
         self.num_data = None if num_data is None else int(num_data)
         self.elbo_tracker = Bound("elbo")
-        self.log_likelihood_tracker = keras.metrics.Mean("log_likelihood")
+        self.expected_tracker = keras.metrics.Mean(self.expected_name)
         self.kl_tracker = keras.metrics.Mean("kl")
+
+    @property
+    def objective(self) -> "objectives.Bound":
+        """The bound that `fit` trains; one that is not the ELBO is a metric beside it."""
+        return self._objective
+
+    @objective.setter
+    def objective(self, value):
+        self._objective = objectives.as_bound(value)
+        name = value.name
+        self.bound_tracker = None if name == "elbo" else keras.metrics.Mean(name)
 
     # What a model provides.
 
@@ -77,14 +92,15 @@ class VariationalModel(Intake, Looping, keras.Model):
     def update_metrics(self, terms: Terms, outputs, y=None) -> None:
         """Updates the metrics; the three that every bound has."""
         weight = terms.sample_weight
-        bound = objectives.elbo(terms)
-        log_likelihood = tf.reduce_mean(terms.log_likelihood, axis=0)
-        self.elbo_tracker.update_state(bound, weight)
-        self.log_likelihood_tracker.update_state(log_likelihood, weight)
-        self.kl_tracker.update_state(log_likelihood - bound, weight)
+        elbo, expected = objectives.elbo(terms), terms.reconstruction()
+        self.elbo_tracker.update_state(elbo, weight)
+        self.expected_tracker.update_state(expected, weight)
+        self.kl_tracker.update_state(expected - elbo, weight)
+        if self.bound_tracker is not None:
+            self.bound_tracker.update_state(self.objective(terms), weight)
 
     def check_split(self, split: Split) -> None:
-        """Raises `ValueError` if the model is none for the data of `split`."""
+        """Raises `ValueError` if the data of `split` do not fit the model."""
         raise NotImplementedError
 
     def candidate_kinds(self) -> list[Kind]:
@@ -119,24 +135,37 @@ class VariationalModel(Intake, Looping, keras.Model):
 
     # The weights, where they are Bayesian.
 
-    def bayesian_layers(self) -> "list[BayesianLayer]":
-        """Returns the layers with a posterior over their weights, each once, first layer first."""
+    def random_layers(self) -> "list[keras.Layer]":
+        """Returns the layers of this package that draw noise, each once, first layer first."""
 
         def inside(layer):
             for part in layer._layers:
                 yield part
                 yield from inside(part)
 
-        return list({id(x): x for x in inside(self) if isinstance(x, BayesianLayer)}.values())
+        return list({id(x): x for x in inside(self) if getattr(x, "draws_noise", False)}.values())
+
+    def bayesian_layers(self) -> "list[BayesianLayer]":
+        """Returns the layers with a posterior over their weights, each once, first layer first."""
+        return [layer for layer in self.random_layers() if isinstance(layer, BayesianLayer)]
+
+    def noise_numbers(self) -> "dict[int, int]":
+        """Returns the number of each random layer, by its id: its place among them."""
+        return {id(layer): number for number, layer in enumerate(self.random_layers())}
 
     def kl_divergence(self, num_samples: int = 1) -> "tf.Tensor | float":
         """Returns KL(q(w) || p(w)) in nats, summed over all Bayesian weights; 0.0 without any.
 
-        `num_samples` draws stand for the expectation where TFP has no closed form.
+        `num_samples` draws stand for the expectation where TFP has no closed form; outside of a
+        draw those of the model's seed, the same at every call.
 
         Raises:
             ValueError: if a layer adds its KL to the loss itself, so that it would count twice.
         """
+        with contextlib.nullcontext() if noises.current() else self.at(self.caller_key(None)):
+            return self._sum_of_kl(num_samples)
+
+    def _sum_of_kl(self, num_samples):
         total = 0.0
         for layer in self.bayesian_layers():
             if layer.kl_weight is not None:
@@ -162,35 +191,45 @@ class VariationalModel(Intake, Looping, keras.Model):
                 "neither."
             )
 
-    def global_terms(self) -> dict:
-        """Returns `kl_global` and `num_data` for `Terms`.
+    def weight_terms(self) -> WeightTerms:
+        """Returns what the weights add to a bound.
 
         Raises:
             ValueError: if there is a KL of weights and N is not known.
         """
         self.check_size()
         if not self.has_weight_kl:
-            return {}
-        return {"kl_global": self.kl_divergence(), "num_data": float(self.num_data)}
+            return WeightTerms()
+        return WeightTerms(self.kl_divergence(), float(self.num_data))
 
-    def weight_noise(self, key: tf.Tensor, mode: str = ESTIMATOR):
-        """Returns a context in which Bayesian layers draw from `key`; see `layers.noise`."""
-        return use(Noise(fold_in(key, _WEIGHTS), mode))
+    def at(
+        self, key, mode: str = ESTIMATOR, training: "bool | None" = False, frozen: bool = False
+    ) -> Draw:
+        """Returns the model under one draw of all that is random in it.
 
-    def frozen_noise(self, key: tf.Tensor):
-        """Returns the context of `weight_noise(key, SHARED)` with constants in a traced graph."""
-        with tf.init_scope():
-            return use(FrozenNoise(fold_in(key, _WEIGHTS), SHARED))
+        Args:
+            key: an integer, or a stateless seed, int32 [2].
+            mode: "estimator": the noise that gradient estimators are defined by, such as numbers of
+                its own for every example. "shared": one draw of all weights, as predictions ask
+                for. "mean": every weight at its posterior mean.
+            training: whether layers such as Keras' dropout train.
+            frozen: whether the noise is a constant in a traced graph.
+        """
+        return Draw(self, key, mode, training, frozen)
+
+    def at_mean(self) -> Draw:
+        """Returns the model with every weight at its posterior mean, for pictures and encodings."""
+        return self.at(self.caller_key(None), MEAN)
 
     # What Keras asks for.
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Returns the objective of one batch and updates the metrics."""
-        with self.weight_noise(self.noise_key(training)):  # for a KL without closed form
+        with self.at(self.noise_key(training)):  # for a KL without closed form
             terms = self.terms(x, y, y_pred, sample_weight)
         self.update_metrics(terms, y_pred, y)
         step = self.optimizer.iterations if self.optimizer is not None else 0
-        loss = self.objective(terms, step)
+        loss = self.objective.loss(terms, step)
         for extra in self.losses:  # regularisers of a user's network
             loss += tf.cast(extra, loss.dtype)
         # Keras sums the gradients of the replicas; a custom loss has to divide by their number.
@@ -258,9 +297,10 @@ class VariationalModel(Intake, Looping, keras.Model):
         far ended.
 
         Raises:
-            ValueError: before training, for data that the model is no model of.
+            ValueError: before training, if the data do not fit the model.
         """
         self._check_compiled()
+        self.objective.check(self)
         self.check_options(x, batch_size, kwargs if not isinstance(x, Split) else {})
         with self.distribute_strategy.scope():  # variables are made where they are shared
             arguments = self._prepared(

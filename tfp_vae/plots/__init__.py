@@ -1,5 +1,6 @@
 """Pictures: matplotlib figures that the caller saves or shows."""
 
+from tfp_vae.plots import style as style  # the first: it says what is missing
 from tfp_vae.plots.calibration import (
     interval_coverage,
     reliability_diagram,

@@ -127,7 +127,8 @@ def manifold(model: VAE, side: int = 20) -> Figure:
     quantiles = tf.math.ndtri(tf.linspace(0.5 / side, 1 - 0.5 / side, side))
     across, down = tf.meshgrid(quantiles, tf.reverse(quantiles, [0]))
     z = tf.stack([tf.reshape(across, [-1]), tf.reshape(down, [-1])], axis=-1)
-    return images([("mean of p(x|z) over the latent plane", model.decoder(z).mean())], columns=side)
+    mean = model.at_mean().likelihood(z).mean()
+    return images([("mean of p(x|z) over the latent plane", mean)], columns=side)
 
 
 def latent_scatter(model: VAE, split: Split, most: int = 5000) -> Figure:
@@ -198,10 +199,10 @@ def write_all(run: RunFolder, model: VAE, split: Split, history: dict) -> None:
     if len(split.shape) != 3:
         return  # vectors are no images
     run.write_figure("reconstructions.png", reconstructions(model, split))
-    classes = getattr(model, "num_classes", None)
+    classes = model.num_classes
     if classes is not None:
         run.write_figure("class_samples.png", class_samples(model.generate(10 * classes)))
-    if model.conditional:
+    if model.condition:
         return  # one latent plane for every condition
     run.write_figure("prior_samples.png", prior_samples(model.generate(50)))
     if model.prior.latent_dim == 2:

@@ -7,6 +7,8 @@ import importlib.resources
 import json
 from collections.abc import Sequence
 
+from tfp_vae import extras
+
 LANGUAGES = ("en", "zh")
 
 
@@ -36,6 +38,7 @@ def render(
         language: one of `LANGUAGES`.
         values: of the template.
     """
+    extras.need("report", "Pages")
     from markupsafe import Markup  # loaded when used
 
     style = _file(__package__, "templates/sealed.css")

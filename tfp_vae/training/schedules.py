@@ -2,6 +2,7 @@
 
 import keras
 
+from tfp_vae import extras
 from tfp_vae.arguments import is_number
 from tfp_vae.data import Split
 
@@ -58,11 +59,5 @@ def tensorboard(folder) -> keras.callbacks.Callback:
     Raises:
         ImportError: if the package is missing; the message has the command that installs it.
     """
-    try:
-        import tensorboard as _  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            "TensorBoard logs need the package tensorboard. Expected it installed "
-            "(pip install 'tfp_vae[tensorboard]'). Received no such package."
-        ) from error
+    extras.need("tensorboard", "TensorBoard logs")
     return keras.callbacks.TensorBoard(folder)

@@ -5,12 +5,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae import objectives
-from tfp_vae.arguments import is_count, is_number
+from tfp_vae.arguments import check_count, check_number
 from tfp_vae.data import Split
-from tfp_vae.distributions.draws import draw
 from tfp_vae.evaluation import checks
 from tfp_vae.layers.noise import MEAN
 from tfp_vae.models import VAE
+from tfp_vae.models.graphs import compiled
 from tfp_vae.models.memory import in_batches
 from tfp_vae.randomness import fold_in
 
@@ -52,21 +52,14 @@ def likelihood_regret(
         progress: called with (examples done, examples in all) after every batch.
 
     Raises:
-        ValueError: for impossible numbers, or if the model is none of `x`.
+        ValueError: for impossible numbers, or if `x` does not fit the model.
     """
     checks.unconditional(vae, "Likelihood regret")
-    for name, value in (
-        ("steps", steps),
-        ("num_samples", num_samples),
-        ("num_elbo_samples", num_elbo_samples),
-        ("batch_size", batch_size),
-    ):
-        if not is_count(value):
-            raise ValueError(f"Impossible {name}. Expected an integer >= 1. Received {value}.")
-    if not is_number(learning_rate, above=0):
-        raise ValueError(
-            f"Impossible learning_rate. Expected a number > 0. Received {learning_rate}."
-        )
+    check_count("steps", steps)
+    check_count("num_samples", num_samples)
+    check_count("num_elbo_samples", num_elbo_samples)
+    check_count("batch_size", batch_size)
+    check_number("learning_rate", learning_rate, above=0)
     split = vae.as_split(x).frozen()
     batch_size = min(batch_size, len(split), max(1, vae.rows_at_once // num_samples))
 
@@ -83,10 +76,10 @@ def likelihood_regret(
         def elbo(raw, x, draws, key):
             encoder = vae.encoder
             posterior = encoder.distribution(*encoder.split(raw))
-            z = draw(posterior, [draws], key)
-            log_likelihood = vae.decoder(z).log_prob(x)
-            terms = objectives.latent_terms(log_likelihood, posterior, vae.prior(), z)
-            return objectives.elbo(terms)
+            model = vae.at(key, MEAN)
+            latents = model.infer(x, draws, top=posterior)
+            likelihood = model.likelihood(latents[-1].value)
+            return objectives.elbo(objectives.Terms(likelihood.log_prob(x), latents))
 
         def step(number, x, key):
             with tf.GradientTape() as tape:
@@ -106,27 +99,22 @@ def likelihood_regret(
             return total / num_chunks
 
         def gain(x, key):
-            with vae.weight_noise(key, MEAN):
+            with vae.at(key, MEAN):
                 start = tf.cast(vae.encoder.projection(vae.encoder.network(x)), tf.float32)
-                parameters.assign(start)
-                for variable in optimizer.variables:
-                    variable.assign(tf.zeros_like(variable.value))
-                before = measure(start, x, key)
-                tf.while_loop(lambda i: i < steps, lambda i: (step(i, x, key),), (tf.constant(0),))
-                return measure(tf.convert_to_tensor(parameters.value), x, key) - before
+            parameters.assign(start)
+            for variable in optimizer.variables:
+                variable.assign(tf.zeros_like(variable.value))
+            before = measure(start, x, key)
+            tf.while_loop(lambda i: i < steps, lambda i: (step(i, x, key),), (tf.constant(0),))
+            return measure(tf.convert_to_tensor(parameters.value), x, key) - before
 
-        # Concrete, because TensorFlow warns of functions that are traced at every call.
-        return tf.function(gain, autograph=False).get_concrete_function(
-            tf.TensorSpec([batch_size, *split.shape]), tf.TensorSpec([2], tf.int32)
-        )
+        return gain
 
-    key, functions = vae.caller_key(seed), {}
+    key, options = vae.caller_key(seed), (steps, learning_rate, num_samples, num_elbo_samples)
 
     def run(start, index):
-        count = len(index)
-        if count not in functions:
-            functions[count] = refining(count)
-        return functions[count](tf.constant(split.values(index)), fold_in(key, start)).numpy()
+        gain = compiled(vae, "regret", (len(index), *options), refining, len(index))
+        return gain(tf.constant(split.values(index)), fold_in(key, start)).numpy()
 
     parts = [regret[:size] for regret, size in in_batches(split, batch_size, run, progress)]
     return np.concatenate(parts).astype(np.float64)

@@ -11,6 +11,7 @@ import zlib
 
 import numpy as np
 
+from tfp_vae import extras
 from tfp_vae.data import Kind, Split
 from tfp_vae.evaluation import checks
 from tfp_vae.evaluation.ood.regret import likelihood_regret
@@ -70,7 +71,7 @@ def vae_scores(
     found = {}
     if set(names) - {"likelihood_regret"}:
         bounds = vae.bounds(split, num_samples, seed=seed, progress=progress)
-        log_likelihood = bounds.log_likelihood.astype(np.float64)
+        log_likelihood = bounds.log_evidence.astype(np.float64)
         found["negative_log_likelihood"] = -log_likelihood
         found["negative_elbo"] = -bounds.elbo.astype(np.float64)
         if reference is not None:
@@ -113,7 +114,7 @@ def reference_log_likelihood(
         num_samples: S, the same as for the scores, because the bias of log p(x) depends on it.
         **kwargs: of `VAE.bounds`.
     """
-    return float(vae.bounds(validation, num_samples, **kwargs).log_likelihood.mean(dtype=float))
+    return float(vae.bounds(validation, num_samples, **kwargs).log_evidence.mean(dtype=float))
 
 
 def typicality(log_likelihood: np.ndarray, reference: float) -> np.ndarray:
@@ -154,6 +155,7 @@ def complexity_bits(split: Split) -> np.ndarray:
             "(N, H, W, 1, 3 or 4) of values in [0, 1]. Received examples of shape "
             f"{split.shape} and kind '{split.kind}'."
         )
+    extras.need("images", "Lengths of compressed images")
     split, lengths = split.frozen(), []
     for start in range(0, len(split), 1000):
         images = np.round(split.values(slice(start, start + 1000)) * 255).astype(np.uint8)

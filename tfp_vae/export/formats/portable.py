@@ -1,19 +1,79 @@
-"""The graph that ONNX and LiteRT start from: constants for weights, common operations only.
+"""What ONNX and LiteRT have in common: a graph with constants for weights, common operations only.
 
 Operations that ONNX lacks are composed of others. One is composed for LiteRT too, which has it, but
 computes softplus(x) as log(1 + exp(x)): that saturates at 88.4, without a word, and the
 log-likelihood of a certain pixel would be wrong.
 """
 
+import abc
+import pathlib
+import shutil
+import tempfile
+import weakref
 from collections.abc import Callable
 
 import tensorflow as tf
 from tensorflow.core.framework import graph_pb2, node_def_pb2
 from tensorflow.python.framework import convert_to_constants
 
+from tfp_vae.export.formats.base import Format, Written, reason_of
+from tfp_vae.export.package import PORTABLE, Artefact, Package
 from tfp_vae.export.signatures.base import Signature
 
+NO_ASSERTIONS = (
+    "has no assertions: an example without an answer gets NaN, whatever its neighbours get, and an "
+    "empty batch an error or an empty answer."
+)
 _FLOAT = tf.float32.as_datatype_enum
+_TRIED = 3  # the batch of recorded examples that a file is tried with once it is written
+_frozen = weakref.WeakKeyDictionary()  # the graph of a signature, which every format starts from
+
+
+class PortableFormat(Format):
+    """A format with a file for each signature, whose runtime draws nothing."""
+
+    form = PORTABLE
+    only_float32 = True
+
+    @abc.abstractmethod
+    def write_signature(
+        self, signature: Signature, package: Package, folder: pathlib.Path
+    ) -> "list[Artefact]":
+        """Writes the files of a signature; raises if the format cannot hold it."""
+
+    def write(self, package, folder):
+        """Writes the signatures that the format can hold, and says why not of the others."""
+        written, refused = [], {}
+        for signature in package.signatures:
+            if not signature.portable:
+                refused[signature.name] = signature.reason
+                continue
+            with tempfile.TemporaryDirectory() as temporary:
+                here = pathlib.Path(temporary)
+                try:
+                    artefacts = self.write_signature(signature, package, here)
+                    self._try(signature, artefacts, package, here)
+                except Exception as error:  # each converter and each runtime has its own types
+                    refused[signature.name] = reason_of(error)
+                    continue
+                shutil.copytree(here, folder, dirs_exist_ok=True)
+                written += artefacts
+        return Written(written, refused)
+
+    def _try(self, signature, artefacts, package, folder) -> None:
+        """Raises if a file cannot be run; whether its answers are right is for `proof`."""
+        start = f"{PORTABLE}/{signature.name}/{_TRIED}/in/"
+        inputs = {
+            name.removeprefix(start): array
+            for name, array in package.examples.items()
+            if name.startswith(start)
+        }
+        for artefact in artefacts:
+            runs, _, outside = type(self).load(folder / artefact.path, [signature.name])
+            if outside:
+                raise ValueError(f"Operators outside the portable set: {', '.join(outside)}.")
+            if inputs:
+                runs[signature.name](inputs)
 
 
 def traced(signature: Signature) -> "tf.types.experimental.ConcreteFunction":
@@ -36,9 +96,15 @@ def frozen(
         signature: what is traced.
         composed: operations to be composed of others, `FOR_ONNX` or `FOR_LITERT`.
     """
+    if signature not in _frozen:
+        _frozen[signature] = _constant(signature)
+    graph_def, inputs, outputs = _frozen[signature]
+    return rewritten(graph_def, composed), inputs, outputs
+
+
+def _constant(signature):
     concrete = traced(signature)
     constants = convert_to_constants.convert_variables_to_constants_v2(concrete)
-    graph_def = rewritten(constants.graph.as_graph_def(), composed)
     names = [value.name for value in signature.inputs]
     inputs = {name: tensor.name for name, tensor in zip(names, constants.inputs, strict=True)}
     # The outputs of a traced dict are in the order of its sorted names.
@@ -46,7 +112,7 @@ def frozen(
         name: tensor.name
         for name, tensor in zip(sorted(concrete.structured_outputs), constants.outputs, strict=True)
     }
-    return graph_def, inputs, outputs
+    return constants.graph.as_graph_def(), inputs, outputs
 
 
 def rewritten(graph_def: graph_pb2.GraphDef, composed: "tuple[str, ...]") -> graph_pb2.GraphDef:

@@ -1,1 +1,5 @@
-"""A decoder as one page for a browser."""
+"""A decoder as a page for a browser."""
+
+from tfp_vae.export.page.web import LANGUAGES, PAGE, check, render, write
+
+__all__ = ["LANGUAGES", "PAGE", "check", "render", "write"]

@@ -13,10 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae.data import Kind, Split
-from tfp_vae.distributions.base import tfd
+from tfp_vae.distributions import draws
 from tfp_vae.export.page.browser import check
 from tfp_vae.export.page.steps import decoder_steps
-from tfp_vae.layers.noise import MEAN
+from tfp_vae.export.signatures.conditions import values_of
 from tfp_vae.models import VAE
 from tfp_vae.report import LANGUAGES, RunFolder, sealed
 
@@ -26,6 +26,7 @@ PAGE = "index.html"
 _MOST_SLIDERS = 8
 _MOST_POINTS = 1500
 _DRAWS = 512  # of the model itself, where there are no examples
+_LEAST_PICKS = 32  # of each class, from a prior that the page cannot draw from
 _LEAST_EXTENT = 3.0  # of the plane to each side: 99.7 % of a standard normal
 
 
@@ -119,16 +120,17 @@ def describe(model: VAE, examples=None) -> dict:
             "A web page draws what a decoder makes of a latent. Expected a VAE. Received a "
             f"{type(model).__name__}."
         )
-    classes = getattr(model, "num_classes", None)
-    if model.conditional and classes is None:
+    given = values_of(model.condition)
+    classes = given[0].limit if given else None
+    if given and classes is None:
         raise ValueError(
             "A web page has a button for every condition. Expected a model of classes "
-            f"(num_classes). Received one of vectors, condition_dim={model.condition_dim}."
+            f"(num_classes). Received one of vectors, condition_dim={model.condition.size}."
         )
     steps = decoder_steps(model.decoder)
     split = None if examples is None else model.as_split(_thinned(examples), "examples")
     prior = _prior(model, classes)
-    cloud = _encoded(model, split)
+    cloud, is_encoded = _cloud(model, split)
     latent = _view(cloud, np.mean(prior["loc"], axis=0))
     return {
         "decoder": {"steps": steps.steps, "head": steps.head},
@@ -139,7 +141,7 @@ def describe(model: VAE, examples=None) -> dict:
         "prior": prior,
         "latent": latent,
         "picture": {"is_image": _is_image(model), "range": _range(model)},
-        "points": None if split is None else _points(split, cloud, latent),
+        "points": None if split is None or not is_encoded else _points(split, cloud, latent),
     }
 
 
@@ -152,35 +154,52 @@ def _thinned(examples):
     return examples[index]
 
 
-def _encoded(model: VAE, split: "Split | None") -> np.ndarray:
-    """Returns the means of the posteriors of the examples, [N, D]."""
+def _cloud(model: VAE, split: "Split | None") -> "tuple[np.ndarray, bool]":
+    """Returns latents [N, D] that the view has to hold, and whether they are of the examples.
+
+    They are the centres of the posteriors of the examples, or of examples drawn from the model; of
+    an encoder without centres, draws of the prior.
+    """
     if split is not None:
-        values, given = split.values(), model.given_of(split)
+        values, given = split.values(), model.condition.of(split)
     else:
         drawn = model.generate(_DRAWS, seed=0)
         values, given = drawn["mean"], drawn.get("given")
-    means = []
-    with model.weight_noise(model.caller_key(None), MEAN):
+    draw, centres = model.at_mean(), []
+    try:
         for start in range(0, len(values), 500):
             here = slice(start, start + 500)
-            posterior = model.posterior_of(
+            posterior = draw.posterior(
                 tf.constant(values[here]), None if given is None else given[here]
             )
-            means.append(posterior.mean().numpy())
-    return np.concatenate(means).astype(np.float64)
+            centres.append(model.encoder.centre(posterior).numpy())
+    except ValueError:
+        return model.generate(_DRAWS, seed=0)["z"].astype(np.float64), False
+    return np.concatenate(centres).astype(np.float64), True
 
 
 def _prior(model: VAE, classes: "int | None") -> dict:
-    """Returns loc and scale of p(z), or of p(z|y) for every class, [1 or K, D] each."""
-    prior = model.prior_of(np.arange(classes) if classes else None)
-    if not isinstance(prior, tfd.MultivariateNormalDiag):
-        raise ValueError(
-            "A web page draws latents from a normal prior. Expected a MultivariateNormalDiag. "
-            f"Received {type(prior).__name__}."
-        )
-    loc, scale = (np.atleast_2d(p.numpy()) for p in (prior.mean(), prior.stddev()))
-    is_standard = bool((loc == 0).all() and (scale == 1).all())
-    return {"loc": loc.tolist(), "scale": scale.tolist(), "is_standard": is_standard}
+    """Returns loc and scale of p(z), or of p(z|y) for every class, [1 or K, D] each.
+
+    A prior that is no diagonal normal has `draws` as well, [1 or K, M, D], from which the page
+    picks, and their moments in the place of its own.
+    """
+    prior = model.at_mean().prior(np.arange(classes) if classes else None)
+    normal = draws.normal_of(prior)
+    if normal is not None and normal.scale(prior).shape == normal.loc(prior).shape:
+        loc, scale = (np.atleast_2d(p.numpy()) for p in (normal.loc(prior), normal.scale(prior)))
+        is_standard = bool((loc == 0).all() and (scale == 1).all())
+        return {"loc": loc.tolist(), "scale": scale.tolist(), "is_standard": is_standard}
+    of_class = prior.batch_shape.rank
+    count = max(_LEAST_PICKS, _DRAWS // (classes if of_class else 1))
+    drawn = draws.sample(prior, [count], model.caller_key(0)).numpy()
+    drawn = np.swapaxes(drawn, 0, 1) if of_class else drawn[np.newaxis]
+    return {
+        "loc": drawn.mean(axis=1).tolist(),
+        "scale": drawn.std(axis=1).tolist(),
+        "is_standard": False,
+        "draws": [[[float(f"{x:.5g}") for x in z] for z in each] for each in drawn],
+    }
 
 
 def _view(cloud: np.ndarray, centre: np.ndarray) -> dict:

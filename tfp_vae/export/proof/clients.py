@@ -11,30 +11,30 @@ import numpy as np
 
 CLIENTS = (1, 8, 64)
 REQUESTS = 1024  # per number of clients
-FORMATS = ("savedmodel", "onnx")
 
 
-def serve(folder, name, report, loaders, examples_of) -> None:
+def serve(folder, names, form, load, report, examples_of, requests=REQUESTS) -> None:
     """Reports a row per signature and number of clients, and one per impossible request."""
     manifest = json.loads((folder / "export.json").read_text(encoding="utf-8"))
-    examples, (form, load) = examples_of(folder), loaders[name]
+    examples = examples_of(folder)
     for artefact in manifest["artefacts"]:
-        if artefact["format"] != name:
+        if artefact["format"] not in names:
             continue
+        name = artefact["format"]
         runs = load(folder / artefact["path"], artefact["signatures"])[0]
         for signature in artefact["signatures"]:
             described = next(s for s in manifest["signatures"] if s["name"] == signature)
             run, inputs = runs[signature], examples.inputs(form, signature, 1)
             expected = examples.outputs(form, signature, 1)
             for count in CLIENTS:
-                row = many(run, inputs, expected, count)
+                row = many(run, inputs, expected, count, int(requests))
                 report({"format": name, "signature": signature, "clients": count, **row})
             values = described["inputs" if form == "portable" else "seeded_inputs"]
             for what, bad in impossible(inputs, values).items():
                 report({"format": name, "signature": signature, "request": what, **ask(run, bad)})
 
 
-def many(run, inputs: dict, expected: dict, clients: int) -> dict:
+def many(run, inputs: dict, expected: dict, clients: int, requests: int = REQUESTS) -> dict:
     """Returns throughput (requests per second), p50 and p99 in milliseconds, and wrong answers."""
 
     def client(count):
@@ -49,7 +49,7 @@ def many(run, inputs: dict, expected: dict, clients: int) -> dict:
     run(inputs)
     started = time.perf_counter()
     with concurrent.futures.ThreadPoolExecutor(clients) as pool:
-        found = [*pool.map(client, [REQUESTS // clients] * clients)]
+        found = [*pool.map(client, [requests // clients] * clients)]
     seconds = time.perf_counter() - started
     times = np.concatenate([times for times, _ in found])
     return {

@@ -1,21 +1,22 @@
 """Runs the .keras file of an export in a new process, which for once knows the package.
 
-    python -m tfp_vae.export.reload FOLDER RESULTS
+    python -m tfp_vae.export.proof.reload FOLDER RESULTS [--effort=SECONDS]
 
 Its layers are ours, so no other runtime can load it: what is shown here is that the file alone,
 without the process that wrote it, gives the same answers, the same optimizer and the same seed.
 """
 
+import argparse
 import json
 import pathlib
-import sys
 
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.export.package import SEEDED, signatures_of
+from tfp_vae.export.package import SEEDED
 from tfp_vae.export.proof import runtimes
 from tfp_vae.export.saved.loading import load
+from tfp_vae.export.signatures.answers import signatures_of
 
 
 def state_of(model) -> dict:
@@ -41,7 +42,7 @@ def state_of(model) -> dict:
     }
 
 
-def check(folder: pathlib.Path, report) -> None:
+def check(folder: pathlib.Path, report, seconds: float = runtimes.SECONDS) -> None:
     """Reports a cell for every signature, and fails all of them if the state is another one."""
     manifest = json.loads((folder / "export.json").read_text(encoding="utf-8"))
     examples = runtimes.Examples(folder)
@@ -57,6 +58,8 @@ def check(folder: pathlib.Path, report) -> None:
     wrong = {key: value for key, value in state.items() if manifest["state"].get(key) != value}
     num_samples = manifest["num_samples"]
     for signature in signatures_of(model, num_samples):
+        if signature.name not in artefact["signatures"]:
+            continue  # refused when it was exported
         result = {**who, "signature": signature.name}
 
         function = tf.function(signature.seeded, autograph=False).get_concrete_function(
@@ -68,7 +71,7 @@ def check(folder: pathlib.Path, report) -> None:
             return {name: value.numpy() for name, value in function(**inputs).items()}
 
         try:
-            result |= runtimes.cell(examples, SEEDED, signature.name, run, exact=True)
+            result |= runtimes.cell(examples, SEEDED, signature.name, run, True, seconds)
         except Exception as error:
             result["reason"] = " ".join(str(error).split())[:300]
         if wrong:
@@ -79,14 +82,18 @@ def check(folder: pathlib.Path, report) -> None:
 
 def main() -> None:
     """Reads the arguments and runs."""
-    folder, results = map(pathlib.Path, sys.argv[1:])
-    with results.open("w", encoding="utf-8") as stream:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("results", type=pathlib.Path)
+    parser.add_argument("--effort", type=float, default=runtimes.SECONDS)
+    given = parser.parse_args()
+    with given.results.open("w", encoding="utf-8") as stream:
 
         def report(values):
             stream.write(json.dumps(values) + "\n")
             stream.flush()
 
-        check(folder, report)
+        check(given.folder, report, given.effort)
 
 
 if __name__ == "__main__":

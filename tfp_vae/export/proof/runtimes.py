@@ -1,17 +1,22 @@
 """Runs an export in its own runtimes: a program of its own that does not know `tfp_vae`.
 
-    python -P runtimes.py FOLDER FORMAT RESULTS [--check=answers|serving]
+    python -P runtimes.py FILE FORM FOLDER NAME,... RESULTS [--check=serving] [--effort=NUMBER]
 
-For each artefact of the format: loads it, compares its answers with those that the Keras model gave
-when it was exported, at batches of 1, 3 and 128 examples, times 1 and 128, and lists its operators.
-Every cell of the table is one line of JSON in RESULTS, written as soon as it is known, so that a
-runtime that crashes takes only what comes after with it.
+FILE is that of a format, of which only what `STAND_ALONE` names is run: a way to load artefacts.
+FORM says with which of the recorded examples they are asked, NAME which artefacts. Each is loaded,
+its answers are compared with those that the Keras model gave when it was exported, at batches of 1,
+3 and 128 examples, 1 and 128 are timed, and its operators are listed. Every cell of the table is
+one line of JSON in RESULTS, written as soon as it is known, so that a runtime that crashes takes
+only what comes after with it.
 
 Two numbers agree if |answer - expected| <= TOLERANCE (1 + |expected|): 1e-5 for numbers around 1,
 one in 1e5 of a log-likelihood of -100 nats, which is about what float32 keeps of a sum of hundreds.
 """
 
+import __future__
+
 import argparse
+import ast
 import importlib.util
 import json
 import pathlib
@@ -23,8 +28,34 @@ import numpy as np
 
 TOLERANCE = 1e-5
 SMALL, LARGE = 1, 128
-_SECONDS = 0.2  # of timing per cell and batch size
+SECONDS = 0.2  # of timing per cell and batch size
 _LEAST, _MOST = 3, 200  # runs that are timed
+
+
+def loader(file: "str | pathlib.Path"):
+    """Returns `load` of the file of a format, without running the rest of the file.
+
+    Raises:
+        ValueError: if the file does not name it.
+    """
+    tree = ast.parse(pathlib.Path(file).read_text(encoding="utf-8"), str(file))
+    by_name = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            by_name[node.targets[0].id] = node
+        elif isinstance(node, ast.FunctionDef):
+            by_name[node.name] = node
+    names = ast.literal_eval(by_name["STAND_ALONE"].value) if "STAND_ALONE" in by_name else ()
+    if "load" not in names:
+        raise ValueError(
+            f"{file} is no format that runs by itself. Expected STAND_ALONE with 'load'. Received "
+            f"{names!r}."
+        )
+    body = ast.Module([by_name[name] for name in names], [])
+    flags = __future__.annotations.compiler_flag  # the types that they name are not there
+    found = {}
+    exec(compile(body, str(file), "exec", flags), found)
+    return found["load"]
 
 
 def _beside(name):
@@ -58,101 +89,6 @@ class Examples:
 
     def _part(self, start):
         return {n.removeprefix(start): a for n, a in self.arrays.items() if n.startswith(start)}
-
-
-# Each runtime: a path in, {signature: function(inputs) -> outputs} and operators out.
-
-
-def load_savedmodel(path: pathlib.Path, names):
-    """Returns the signatures of a SavedModel and its operators."""
-    import tensorflow as tf
-
-    loaded = tf.saved_model.load(str(path))
-
-    def runner(name):
-        function = loaded.signatures[name]
-
-        def run(inputs):
-            answers = function(**{key: tf.constant(value) for key, value in inputs.items()})
-            return {key: value.numpy() for key, value in answers.items()}
-
-        return run
-
-    graphs = [loaded.signatures[name].graph.as_graph_def() for name in names]
-    nodes = [node for graph in graphs for node in graph.node]
-    nodes += [
-        n for graph in graphs for function in graph.library.function for n in function.node_def
-    ]
-    # Any operation of TensorFlow will do, but for those that run code of Python or keep a state.
-    found = {node.op for node in nodes}
-    outside = sorted(op for op in found if "PyFunc" in op or op in _STATEFUL)
-    return {name: runner(name) for name in names}, found, outside, loaded
-
-
-_STATEFUL = frozenset(
-    "RandomUniform RandomStandardNormal TruncatedNormal Multinomial RngReadAndSkip "
-    "StatefulStandardNormalV2 StatefulUniform".split()
-)
-
-
-def load_onnx(path: pathlib.Path, names):
-    """Returns the signature of an ONNX file and its operators."""
-    import onnx
-    import onnxruntime
-
-    proto = onnx.load(str(path))
-    onnx.checker.check_model(proto, full_check=True)
-    operators = _beside("operators")
-    found = operators.in_onnx(proto.graph)
-    outside = operators.outside_onnx(found)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # errors are raised, and need not be printed too
-    options.intra_op_num_threads = 1  # clients are threads already, and LiteRT has one as well
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    outputs = [output.name for output in session.get_outputs()]
-
-    def run(inputs):
-        return dict(zip(outputs, session.run(outputs, inputs), strict=True))
-
-    return {names[0]: run}, {name for _, name in found}, outside, session
-
-
-def load_litert(path: pathlib.Path, names):
-    """Returns the signature of a LiteRT file and its operators."""
-    from ai_edge_litert import schema_py_generated as schema
-    from ai_edge_litert.interpreter import Interpreter
-
-    content = path.read_bytes()
-    if content[4:8] != b"TFL3":
-        raise ValueError(
-            f"{path.name} is no LiteRT file. Expected TFL3. Received {content[4:8]!r}."
-        )
-    by_code = {
-        value: key for key, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)
-    }
-    model = schema.Model.GetRootAs(content, 0)
-    found = set()
-    for i in range(model.OperatorCodesLength()):
-        code = model.OperatorCodes(i)
-        builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-        custom = code.CustomCode()
-        found.add(custom.decode() if custom else by_code.get(builtin, str(builtin)))
-    outside = _beside("operators").outside_litert(found)
-    interpreter = Interpreter(model_content=content, num_threads=1)
-    runner = interpreter.get_signature_runner(names[0])
-
-    def run(inputs):
-        return {key: np.array(value) for key, value in runner(**inputs).items()}
-
-    return {names[0]: run}, found, outside, interpreter
-
-
-LOADERS = {
-    "savedmodel": ("seeded", load_savedmodel),
-    "onnx": ("portable", load_onnx),
-    "litert": ("portable", load_litert),
-    "litert_quantised": ("portable", load_litert),
-}
 
 
 # What a cell says.
@@ -204,18 +140,20 @@ def loss(answers: dict, expected: dict) -> dict:
     return found
 
 
-def milliseconds(run, inputs: dict) -> float:
+def milliseconds(run, inputs: dict, seconds: float = SECONDS) -> float:
     """Returns the median time of a call, without the first, which compiles and allocates."""
     run(inputs)
     times, started = [], time.perf_counter()
-    while len(times) < _LEAST or (time.perf_counter() - started < _SECONDS and len(times) < _MOST):
+    while len(times) < _LEAST or (time.perf_counter() - started < seconds and len(times) < _MOST):
         before = time.perf_counter()
         run(inputs)
         times.append(1000 * (time.perf_counter() - before))
     return statistics.median(times)
 
 
-def cell(examples: Examples, form: str, name: str, run, exact: bool) -> dict:
+def cell(
+    examples: Examples, form: str, name: str, run, exact: bool, seconds: float = SECONDS
+) -> dict:
     """Returns differences and times of one signature of one artefact."""
     worst, share, lost = 0.0, 0.0, None
     batches = examples.batches(form, name)
@@ -229,31 +167,43 @@ def cell(examples: Examples, form: str, name: str, run, exact: bool) -> dict:
         if not exact and batch == batches[-1]:
             lost = loss(answers, expected)
     times = {
-        f"milliseconds_{batch}": milliseconds(run, examples.inputs(form, name, batch))
+        f"milliseconds_{batch}": milliseconds(run, examples.inputs(form, name, batch), seconds)
         for batch in (SMALL, LARGE)
     }
     return {"max_abs_difference": worst, "tolerance_share": share, "loss": lost, **times}
 
 
-def run_format(folder: pathlib.Path, name: str, report) -> None:
-    """Reports a cell for every signature of every artefact of a format."""
+def run_format(
+    folder: pathlib.Path, names, form: str, load, report, seconds: float = SECONDS
+) -> None:
+    """Reports a cell for every signature of every artefact called one of `names`.
+
+    Args:
+        folder: of the export.
+        names: a format and variants of it.
+        form: of the examples, "portable" or "seeded".
+        load: (path, names) -> (functions by signature, operators, those that are not allowed).
+        report: takes a cell.
+        seconds: of timing per cell and batch size.
+    """
     manifest = json.loads((folder / "export.json").read_text(encoding="utf-8"))
     examples = Examples(folder)
     for artefact in manifest["artefacts"]:
-        if artefact["format"] != name:
+        if artefact["format"] not in names:
             continue
-        form, load = LOADERS[name]
-        path, names = folder / artefact["path"], artefact["signatures"]
+        path, signatures = folder / artefact["path"], artefact["signatures"]
         try:
-            runs, found, outside, _ = load(path, names)
+            runs, found, outside = load(path, signatures)
         except Exception as error:  # whatever a damaged file makes its runtime raise
-            for signature in names:
+            for signature in signatures:
                 report({**_who(artefact, signature), "reason": f"does not load: {_line(error)}"})
             continue
-        for signature in names:
+        for signature in signatures:
             result = {**_who(artefact, signature), "operators": sorted(found)}
             try:
-                result |= cell(examples, form, signature, runs[signature], artefact["exact"])
+                result |= cell(
+                    examples, form, signature, runs[signature], artefact["exact"], seconds
+                )
             except Exception as error:
                 result["reason"] = _line(error)
             if outside:
@@ -272,11 +222,16 @@ def _line(error: Exception) -> str:
 def main() -> None:
     """Reads the arguments and runs."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("file", type=pathlib.Path)
+    parser.add_argument("form", choices=("portable", "seeded"))
     parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("format", choices=LOADERS)
+    parser.add_argument("names", type=lambda text: text.split(","))
     parser.add_argument("results", type=pathlib.Path)
     parser.add_argument("--check", choices=("answers", "serving"), default="answers")
+    parser.add_argument("--effort", type=float, default=None)
     given = parser.parse_args()
+    what = given.folder, given.names, given.form, loader(given.file)
+    effort = () if given.effort is None else (given.effort,)
     with given.results.open("w", encoding="utf-8") as stream:
 
         def report(values):
@@ -284,9 +239,9 @@ def main() -> None:
             stream.flush()
 
         if given.check == "answers":
-            run_format(given.folder, given.format, report)
+            run_format(*what, report, *effort)
         else:
-            _beside("clients").serve(given.folder, given.format, report, LOADERS, Examples)
+            _beside("clients").serve(*what, report, Examples, *effort)
     known = [name for name in sys.modules if name.split(".")[0] == "tfp_vae"]
     if known:
         raise RuntimeError(f"This process was to know nothing of the package. Received {known}.")

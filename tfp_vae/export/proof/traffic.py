@@ -1,28 +1,16 @@
 """Does an artefact answer many clients at once, and refuse what has no answer?
 
-One SavedModel and one ONNX session per signature, each loaded once in a process of its own, asked
-by 1, 8 and 64 threads: throughput and latencies without a network, which a server adds.
+Every artefact of a format that servers run (`Format.allowed`), each loaded once in a process of its
+own, asked by 1, 8 and 64 threads: throughput and latencies without a network, which a server adds.
 """
 
 import dataclasses
 import json
 import pathlib
 
-from tfp_vae.export.proof import clients
-from tfp_vae.export.proof.verification import run
+from tfp_vae.export.formats.base import FORMATS
 from tfp_vae.files import replacing
 from tfp_vae.report import read_json
-
-# What may be said to a request without an answer. Only SavedModel can hold assertions.
-ALLOWED = {
-    "savedmodel": {None: ("error",)},
-    "onnx": {
-        None: ("error",),
-        "NaN": ("NaN",),
-        "impossible label": ("NaN",),
-        "empty batch": ("error", "nothing"),
-    },
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,24 +60,33 @@ class Traffic:
         return "\n".join(lines + [f"FAILED {failure}" for failure in self.failures])
 
 
-def serve(folder: "str | pathlib.Path") -> Traffic:
-    """Asks the SavedModel and the ONNX files of an export and writes serve.json beside them.
+def serve(folder: "str | pathlib.Path", requests: int | None = None) -> Traffic:
+    """Asks what servers run of an export, and writes serve.json beside it.
+
+    Args:
+        folder: of the export.
+        requests: for each number of clients; 1,024 by default.
 
     Raises:
         FileNotFoundError: if there is no export.
-        ValueError: if it holds neither of the two formats.
+        ValueError: if it holds nothing that servers run.
     """
     folder = pathlib.Path(folder).resolve()
     manifest = read_json(folder / "export.json")
     written = {artefact["format"] for artefact in manifest["artefacts"]}
-    names = [name for name in clients.FORMATS if name in written]
+    served = [name for name, kind in FORMATS.items() if kind.allowed is not None]
+    names = [name for name in served if name in written]
     if not names:
         raise ValueError(
-            f"There is nothing to serve. Expected an export with {' or '.join(clients.FORMATS)}. "
+            f"There is nothing to serve. Expected an export with {' or '.join(served)}. "
             f"Received one with {', '.join(sorted(written))}."
         )
     traffic = Traffic(
-        [row | {"format": name} for name in names for row in run(folder, name, "serving")]
+        [
+            row | {"format": name}
+            for name in names
+            for row in FORMATS[name]().run(folder, [name], "serving", requests)
+        ]
     )
     values = {"passed": not traffic.failures, "rows": traffic.rows}
     with replacing(folder / "serve.json") as temporary:
@@ -103,7 +100,7 @@ def _failure(row: dict) -> str | None:
     who = f"{row['format']} {row['signature']}"
     if "clients" in row:
         return f"{who}: {row['wrong']} wrong answers" if row["wrong"] else None
-    rules = ALLOWED[row["format"]]
+    rules = FORMATS[row["format"]].allowed
     allowed = rules.get(row["request"], rules[None])
     if row["answer"] in allowed:
         return None

@@ -7,21 +7,16 @@ which cannot agree, passes if it loses less than `MAX_LOSS`, and says how much i
 
 import dataclasses
 import json
-import os
 import pathlib
-import subprocess
-import sys
-import tempfile
 
-from tfp_vae.export.formats.registry import FORMATS
-from tfp_vae.export.package import PORTABLE, digest, size
+from tfp_vae.export.formats import base
+from tfp_vae.export.package import digest, size
 from tfp_vae.export.proof import runtimes
 from tfp_vae.files import replacing
 from tfp_vae.report import read_json
 
 # Root mean square error of a quantised answer over the spread of the expected ones.
 MAX_LOSS = 0.2
-_TIMEOUT = 1800  # seconds for one format
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,11 +60,12 @@ class Verification:
         )
 
 
-def verify(folder: "str | pathlib.Path") -> Verification:
+def verify(folder: "str | pathlib.Path", seconds: float | None = None) -> Verification:
     """Runs every artefact of an export and writes verify.json beside them.
 
     Args:
         folder: of the export.
+        seconds: of timing for each answer and batch size; 0.2 by default.
 
     Raises:
         FileNotFoundError: if there is no export.
@@ -79,11 +75,13 @@ def verify(folder: "str | pathlib.Path") -> Verification:
     folder = pathlib.Path(folder).resolve()
     manifest = read_json(folder / "export.json")
     cells = []
-    for artefact in manifest["artefacts"]:
-        FORMATS[_base(artefact["format"])].check_installed()
-    for name in dict.fromkeys(artefact["format"] for artefact in manifest["artefacts"]):
-        artefacts = [a for a in manifest["artefacts"] if a["format"] == name]
-        found = run(folder, name)
+    kinds = dict.fromkeys(base.of(a["format"]) for a in manifest["artefacts"])
+    for kind in kinds:
+        kind().check_installed()
+    for kind in kinds:
+        names = [kind.name, *kind.variants]
+        artefacts = [a for a in manifest["artefacts"] if a["format"] in names]
+        found = kind().run(folder, names, effort=seconds)
         cells += [
             _judged(folder, artefact, signature, found)
             for artefact in artefacts
@@ -99,67 +97,6 @@ def verify(folder: "str | pathlib.Path") -> Verification:
     with replacing(folder / "verify.json") as temporary:
         temporary.write_text(f"{json.dumps(values, indent=2)}\n", encoding="utf-8")
     return result
-
-
-def run(folder: pathlib.Path, name: str, check: str = "answers") -> "list[dict]":
-    """Returns what the runtime of a format says, cell by cell.
-
-    A runtime that crashes is an answer too: a last entry with a `reason` and no signature.
-    """
-    runner = FORMATS[_base(name)].runner
-    if runner == "browser":
-        return _in_browser(folder)
-    package = pathlib.Path(__file__).resolve().parents[3]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    with tempfile.TemporaryDirectory() as temporary:
-        results = pathlib.Path(temporary) / "results.jsonl"
-        if runner == "keras":
-            arguments = ["-m", "tfp_vae.export.proof.reload", str(folder), str(results)]
-            paths = [str(package), environment.get("PYTHONPATH", "")]
-            environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-        else:
-            program = pathlib.Path(runtimes.__file__).resolve()
-            arguments = ["-P", str(program), str(folder), name, str(results), f"--check={check}"]
-            environment.pop("PYTHONPATH", None)  # the process has no way to the package
-        try:
-            process = subprocess.run(
-                [sys.executable, *arguments],
-                env=environment,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=_TIMEOUT,
-                cwd=temporary,
-            )
-            failure = None
-            if process.returncode != 0:
-                last = (process.stderr.strip().splitlines() or ["without a word"])[-1]
-                failure = f"the runtime ended with status {process.returncode}: {last[:200]}"
-        except subprocess.TimeoutExpired:
-            failure = f"the runtime did not answer within {_TIMEOUT} seconds"
-        text = results.read_text(encoding="utf-8") if results.exists() else ""
-    found = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
-    return [*found, *([{"reason": failure}] if failure else [])]
-
-
-def _base(name: str) -> str:
-    """Returns the name of the format that a variant, such as litert_quantised, is one of."""
-    return name if name in FORMATS else name.rsplit("_", 1)[0]
-
-
-def _in_browser(folder: pathlib.Path) -> "list[dict]":
-    """Returns the cell of the page, whose decoder is asked in Chromium for the recorded latents."""
-    from tfp_vae.export.page import web
-
-    cell = {"format": "web", "path": "web/index.html", "signature": "decode"}
-    examples = runtimes.Examples(folder)
-    given = examples.inputs(PORTABLE, "decode", runtimes.LARGE)
-    expected = examples.outputs(PORTABLE, "decode", runtimes.LARGE)["mean"]
-    try:
-        worst = web.check(folder / cell["path"], given["z"], expected, given.get("label"))
-    except (ValueError, OSError) as error:
-        return [{**cell, "reason": " ".join(str(error).split())[:300]}]
-    return [{**cell, "max_abs_difference": worst, "tolerance_share": worst / runtimes.TOLERANCE}]
 
 
 def _judged(folder, artefact, signature, found) -> dict:

@@ -151,7 +151,12 @@ def _check_object(node: dict, trusted: "tuple[str, ...]") -> None:
         return None
     if module.split(".")[0] == "keras" and name in REFUSED_LAYERS:
         raise Refused(f"has a {name} layer: {REFUSED_LAYERS[name]}", f"{module}.{name}")
-    raise Refused("names a class that is no plain layer", f"{module}.{name}"[:200])
+    raise Refused(
+        "names a class that is no plain layer; one of your own is registered by "
+        "keras.saving.register_keras_serializable('mypackage') and loaded by "
+        "load(..., trusted=('mypackage',))",
+        f"{module}.{name}"[:200],
+    )
 
 
 def _check_plain(node: dict) -> None:
@@ -168,7 +173,9 @@ def _check_function(name, module, trusted: "tuple[str, ...]") -> None:
     if is_keras and isinstance(name, str) and name in allowed_functions():
         return None
     raise Refused(
-        "names a function that is no activation, loss or metric", f"{module}.{name}"[:200]
+        "names a function that is no activation, loss or metric; one of your own is registered and "
+        "trusted as a class is",
+        f"{module}.{name}"[:200],
     )
 
 

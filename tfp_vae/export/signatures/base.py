@@ -3,8 +3,8 @@
     {signature.name: signature.function for signature in signatures(model)}
 
 One list serves every format. A signature takes named tensors and returns named tensors; what is
-random in it comes in as standard normal numbers, so that it holds no random operation and any
-runtime can run it. `seeded` makes the form that has a seed in the place of the numbers, for
+random in it comes in as standard numbers, normal or uniform, so that it holds no random operation
+and any runtime can run it. `seeded` makes the form that has a seed in the place of the numbers, for
 SavedModel, whose runtime can draw them.
 
 The axes of a value are numbers or letters: B examples, S samples, both free.
@@ -15,8 +15,6 @@ import math
 from collections.abc import Callable
 
 import tensorflow as tf
-
-from tfp_vae.randomness import normal
 
 FREE = ("B", "S")
 DATA, NOISE = "data", "noise"
@@ -32,8 +30,9 @@ class Value:
         shape: axes, numbers or letters of `FREE`; every value but a scalar has B.
         meaning: what it is, with its unit.
         dtype: "float32" or "int32".
-        role: "data", or "noise" for standard normal numbers.
+        role: "data", or "noise" for standard numbers.
         limit: of integers, which are in [0, limit).
+        kind: of noise, "normal" or "uniform" in [0, 1); None for data.
     """
 
     name: str
@@ -42,6 +41,7 @@ class Value:
     dtype: str = "float32"
     role: str = DATA
     limit: int | None = None
+    kind: str | None = None
 
     @property
     def batch_axis(self) -> int | None:
@@ -73,6 +73,7 @@ class Signature:
             int32 [2]; None where nothing is random. Where no data say how many examples there are,
             `count` does.
         num_samples: S of `draws`; None where S has no place.
+        reason: why there is no `function`, or "".
     """
 
     name: str
@@ -82,6 +83,7 @@ class Signature:
     function: Callable[..., "dict[str, tf.Tensor]"] | None
     draws: Callable[..., "dict[str, tf.Tensor]"] | None = None
     num_samples: int | None = None
+    reason: str = ""
 
     @property
     def portable(self) -> bool:
@@ -177,9 +179,25 @@ class Signature:
         }
 
 
-def normal_noise(value: Value, key: tf.Tensor, **sizes) -> tf.Tensor:
-    """Returns the numbers of a noise input, drawn from a key; `sizes` are those of its letters."""
-    return normal([sizes.get(axis, axis) for axis in value.shape], key)
+def noise_values(noise, sizes: "tuple[str, ...]", of: str = "") -> "tuple[Value, ...]":
+    """Returns inputs for the noise of the draws of one latent.
+
+    Args:
+        noise: what one draw needs, `draws.noise_of`.
+        sizes: the letters in front of its shapes, ("B",) or ("S", "B").
+        of: the name of the latent, where there are several.
+    """
+    kinds = [kind for kind, _ in noise]
+    found = []
+    for number, (kind, shape) in enumerate(noise, 1):
+        beside = kind if len(kinds) > 1 else ""
+        again = str(number) if kinds.count(kind) > 1 else ""
+        name = "_".join(filter(None, ("noise", of, beside, again)))
+        found.append(Value(name, (*sizes, *shape), _NOISE[kind], role=NOISE, kind=kind))
+    return tuple(found)
+
+
+_NOISE = {"normal": "standard normal numbers", "uniform": "uniform numbers in [0, 1)"}
 
 
 def logsumexp(values: tf.Tensor, axis: int) -> tf.Tensor:

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae.models.graphs import forget
 from tfp_vae.models.network import BayesianNetwork
 from tfp_vae.models.predictive import Predictor
 from tfp_vae.randomness import fold_in
@@ -80,7 +81,7 @@ class WeightPosterior(Predictor):
 
     def _forget(self):
         # Compiled draws have what they drew from in them as constants.
-        self.__dict__.pop("_drawing_functions", None)
+        forget(self)
 
     def log_likelihood(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         """Returns log p(y|x, w) of each example, [B], with the weights in force."""

@@ -16,9 +16,9 @@ from tfp_vae import evaluation, layers, methods, networks
 from tfp_vae.data import Data, Split
 from tfp_vae.distributions import decoders, encoders, priors
 from tfp_vae.distributions.base import tfd
-from tfp_vae.distributions.draws import draw
 from tfp_vae.evaluation.ood import scores
 from tfp_vae.models import M2, VAE, ConditionalVAE, Predictive
+from tfp_vae.models.graphs import compiled
 from tfp_vae.models.memory import in_batches
 from tfp_vae.models.variational import VariationalModel
 from tfp_vae.studies.comparison.settings import Settings
@@ -109,7 +109,6 @@ class Probed(Contestant):
 
     def __init__(self, model, data, settings, seed):
         super().__init__(model, data, settings, seed)
-        self._draw_function = tf.function(self._draw, autograph=False, reduce_retracing=True)
         z, validation_z = self._latents(data.train, _PROBE_DRAWS), self._latents(data.validation, 1)
         self._center, self._spread = z.mean(axis=(0, 1)), z.std(axis=(0, 1)) + 1e-6
         labels = np.tile(data.train.labels, _PROBE_DRAWS)
@@ -159,7 +158,7 @@ class Probed(Contestant):
         return {_DENSITY_SCORES[name]: found[name] for name in names} | super().scores(split)
 
     def _draw(self, x, count, key):
-        return draw(self.model.posterior_of(x, None), [count], key)
+        return self.model.at(key).infer(x, count)[-1].value
 
     def _latents(self, split: Split, count: int) -> np.ndarray:
         """Returns draws of q(z|x), [count, N, D]."""
@@ -167,7 +166,8 @@ class Probed(Contestant):
         def run(start, index):
             key = tf.constant([self.seed, start], tf.int32)
             x = tf.constant(split.values(index))
-            return self._draw_function(x, tf.constant(count), key).numpy()
+            draw = compiled(self.model, "probe", None, lambda: self._draw)
+            return draw(x, tf.constant(count), key).numpy()
 
         parts = [drawn[:, :size] for drawn, size in in_batches(split, 1000, run)]
         return np.concatenate(parts, axis=1)
@@ -215,7 +215,7 @@ class Generative(Contestant):
     def log_joint(self, split: Split) -> np.ndarray:
         """Returns log p(x, y) of every class, [N, K], nats."""
         samples = self.settings.num_importance_samples
-        found = self.model.class_log_likelihoods(split, samples)
+        found = self.model.class_log_evidence(split, samples)
         return found + self.model.log_class_prior.numpy()
 
     def predictive(self, split):

@@ -144,15 +144,15 @@ def generation(one: Contestant, others: "dict[str, Split]") -> Found:
     if vae is None:
         return found
     test, samples = one.data.test.take(one.settings.num_examples), 4 * one.settings.num_samples
-    if vae.conditional:
-        log_joint = vae.class_log_likelihoods(test, samples) + vae.log_class_prior.numpy()
+    if vae.condition:
+        log_joint = vae.class_log_evidence(test, samples) + vae.log_class_prior.numpy()
         log_px = np.logaddexp.reduce(log_joint.astype(np.float64), axis=1)
         count = 8 * vae.num_classes
         elbo = vae.bounds(test, samples).elbo  # of p(x|y), with the label
         elbo = elbo + vae.log_class_prior.numpy()[test.labels]
     else:
         bounds, count = vae.bounds(test, samples), 64
-        log_px, elbo = bounds.log_likelihood, bounds.elbo
+        log_px, elbo = bounds.log_evidence, bounds.elbo
     found.add("generation", "log_likelihood", log_px.mean(dtype=np.float64))
     found.add("generation", "elbo", elbo.mean(dtype=np.float64))
     found.arrays["generated"] = np.clip(vae.generate(count, seed=one.seed)["mean"], 0, 1)

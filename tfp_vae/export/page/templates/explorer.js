@@ -210,7 +210,11 @@ const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * 
 const reset = () => { state.z = [...(classes ? priorOf("loc") : latent.centre)]; show(); };
 find("reset").addEventListener("click", reset);
 find("random").addEventListener("click", () => {
-  state.z = priorOf("loc").map((loc, i) => loc + priorOf("scale")[i] * normal());
+  // A prior that is no normal has drawn before: the page picks.
+  const drawn = prior.draws && priorOf("draws");
+  state.z = drawn
+    ? [...drawn[Math.floor(Math.random() * drawn.length)]]
+    : priorOf("loc").map((loc, i) => loc + priorOf("scale")[i] * normal());
   show();
 });
 for (const input of document.querySelectorAll("input[name=class]")) {

@@ -11,59 +11,85 @@ an input would need a number for each weight, or for each pre-activation, which 
 mean-field layers only.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from tfp_vae.distributions.base import tfd
+from tfp_vae.export.signatures.answers import SIGNATURES, Answer, Subject
 from tfp_vae.export.signatures.base import Signature, Value, entropy, log_mean_exp
 from tfp_vae.models import Ensemble, Predictor
+from tfp_vae.models.variational import VariationalModel
 
 
-def predictor_signatures(predictor: Predictor, num_samples: int) -> list[Signature]:
-    """Returns predict.
+class Targets(Subject):
+    """What predicts targets: a `BayesianNetwork`, an `Ensemble`, a `WeightPosterior`."""
 
-    Args:
-        predictor: trained: a `BayesianNetwork`, an `Ensemble`, a `WeightPosterior`.
-        num_samples: S, draws of the weights.
+    def __init__(self, predictor: Predictor, num_samples: int):
+        self.predictor, self.num_samples = predictor, num_samples
+        self.model = predictor.trained_model()
+        if not self.model.built:
+            raise ValueError(
+                f"This {type(self.model).__name__} has no weights. Expected a trained model. "
+                "Received one that was never built."
+            )
+        if isinstance(self.model, Ensemble) and self.model.groups is not None:
+            raise ValueError(
+                "An ensemble with groups is many models. Expected its members exported one by one "
+                f"(`member(index)`). Received one with groups={self.model.groups}."
+            )
 
-    Raises:
-        ValueError: for an ensemble with groups, which is many models of many data sets.
-    """
-    model = predictor.trained_model()
-    if isinstance(model, Ensemble) and model.groups is not None:
-        raise ValueError(
-            "An ensemble with groups is many models. Expected its members exported one by one "
-            f"(`member(index)`). Received one with groups={model.groups}."
-        )
-    x = Value("x", ("B", *model.event_shape), "example, as the model was trained on them")
-    key = model.caller_key(None)
+    @classmethod
+    def of(cls, predictor, num_samples):
+        """Returns the subject of what predicts targets."""
+        if isinstance(predictor, Predictor) and isinstance(
+            predictor.trained_model(), VariationalModel
+        ):
+            return cls(predictor, num_samples)
+        return None
 
-    def predict(x):
-        return uncertainty(model, predictor.frozen_parameters(x, num_samples, key))
+    def recorded(self, split, index):
+        """Returns examples."""
+        return {"x": split.values(index).astype(np.float32)}
 
-    def draw_predict(seed, x):
-        return uncertainty(model, predictor.draw_parameters(x, num_samples, seed))
 
-    random = predictor.is_random
-    meaning = (
-        f"posterior predictive over {num_samples} draws of the weights"
-        if random
-        else (
-            f"mean over {model.num_members} members"
-            if isinstance(model, Ensemble)
-            else "prediction of the network, whose weights are points"
-        )
-    )
-    return [
-        Signature(
-            "predict",
-            meaning,
+@SIGNATURES.register("predict_targets", "posterior predictive of the target")
+class PredictTargets(Answer):
+    """`predict`: the mean over draws of the weights, and how uncertain it is."""
+
+    name = "predict"
+    asks = Targets
+    subject: Targets
+
+    def signature(self):
+        """Returns the signature."""
+        predictor, count = self.subject.predictor, self.subject.num_samples
+        model = self.subject.model
+        x = Value("x", ("B", *model.event_shape), "example, as the model was trained on them")
+        key = model.caller_key(None)
+
+        def predict(x):
+            return uncertainty(model, predictor.frozen_parameters(x, count, key))
+
+        def draw_predict(seed, x):
+            return uncertainty(model, predictor.draw_parameters(x, count, seed))
+
+        random = predictor.is_random
+        return Signature(
+            self.name,
+            self._meaning(),
             (x,),
             _outputs(model),
             predict,
             draw_predict if random else None,
-            num_samples if random else None,
+            count if random else None,
         )
-    ]
+
+    def _meaning(self) -> str:
+        if self.subject.predictor.is_random:
+            return f"posterior predictive over {self.subject.num_samples} draws of the weights"
+        if isinstance(self.subject.model, Ensemble):
+            return f"mean over {self.subject.model.num_members} members"
+        return "prediction of the network, whose weights are points"
 
 
 def _outputs(model) -> "tuple[Value, ...]":

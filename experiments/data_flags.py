@@ -1,0 +1,77 @@
+"""The flags that say which data."""
+
+import os
+import pathlib
+
+from absl import flags
+
+import tfp_vae as tv
+from tfp_vae import peek
+
+from . import helping
+
+GROUP = "Data"
+_NAMES = peek.names("data.NAMES")
+DATASET = flags.DEFINE_string(
+    "dataset",
+    "digits",
+    f"{', '.join(_NAMES)}, a folder of images or TFRecords, an .npz or a .csv file.",
+)
+DATA_DIR = flags.DEFINE_string(
+    "data_dir",
+    None,
+    "Folder of prepared TFDS or UCI sets; without it they are downloaded.",
+)
+TARGET = flags.DEFINE_string("target", None, "Target column of a .csv; the last one without it.")
+TASK = flags.DEFINE_enum(
+    "task", None, ["classification", "regression"], "What the target of an .npz or .csv is."
+)
+UCI_SPLIT = flags.DEFINE_integer("uci_split", None, "Which standard split of a UCI set.", 0)
+ALL = (DATASET, DATA_DIR, TARGET, TASK, UCI_SPLIT)
+
+
+def check_folder() -> None:
+    """Raises `FileNotFoundError` if --data_dir is no folder."""
+    if DATA_DIR.value is not None and not os.path.isdir(DATA_DIR.value):
+        raise FileNotFoundError(
+            f"data_dir does not exist. Expected a folder of prepared data sets. Received "
+            f"{DATA_DIR.value!r}."
+        )
+
+
+def check() -> None:
+    """Raises what is known to be wrong with the data before TensorFlow is imported."""
+    dataset = DATASET.value
+    if dataset not in _NAMES and not os.path.exists(dataset.replace("\0", " ")):
+        raise FileNotFoundError(
+            f"There is no data set {dataset!r}. Expected one of {', '.join(_NAMES)}, a folder of "
+            f"images or TFRecords, a .csv or an .npz file. Received {dataset!r}, which is none."
+            f"{helping.hint(dataset, _NAMES)}"
+        )
+    check_folder()
+
+
+def source() -> "dict[str, str | int | None]":
+    """Returns the flags that say which data, as a run remembers them: paths absolute."""
+    path = pathlib.Path(DATASET.value)
+    named = DATASET.value in _NAMES
+    data_dir = DATA_DIR.value and str(pathlib.Path(DATA_DIR.value).absolute())
+    return {
+        "dataset": DATASET.value if named else str(path.absolute()),
+        "data_dir": data_dir,
+        "target": TARGET.value,
+        "task": TASK.value,
+        "uci_split": UCI_SPLIT.value,
+    }
+
+
+def load(source: dict, kind=None) -> "tv.data.Data":
+    """Returns the data that a `source` describes."""
+    return tv.data.load(
+        source["dataset"],
+        data_dir=source["data_dir"],
+        kind=kind,
+        target=source.get("target"),
+        task=source.get("task"),
+        split=source.get("uci_split"),
+    )

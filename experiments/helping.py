@@ -1,0 +1,160 @@
+"""Help: what a program is, its flags in groups, and what somebody may have meant."""
+
+import difflib
+import re
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+
+from absl import flags
+
+COMMAND = "tfp-vae"
+_BASICS = (
+    *("preset", "dataset", "run_dir", "model", "method", "network", "likelihood", "latent_dim"),
+    *("hidden", "epochs", "batch_size", "learning_rate", "seed", "overwrite"),
+)
+# What others call things, and what they are called here.
+_OTHER_WORDS = {
+    "gaussian": ("normal", "diagonal"),
+    "gauss": ("normal", "diagonal"),
+    "mse": ("normal",),
+    "bce": ("bernoulli",),
+    "binary": ("bernoulli", "dynamic"),
+    "logistic": ("discretized_logistic",),
+    "softmax": ("categorical",),
+    "cnn": ("conv", "lenet"),
+    "convolutional": ("conv", "lenet"),
+    "dense": ("mlp",),
+    "fc": ("mlp",),
+    "mean_field": ("vi", "diagonal"),
+    "bbb": ("vi",),
+    "bnn": ("vi", "bnn"),
+    "dropout": ("mc_dropout",),
+    "hmc": ("nuts",),
+    "mcmc": ("nuts",),
+    "mle": ("ml",),
+    "cvae": ("conditional", "conditional_vae"),
+    "bfloat16": ("mixed_bfloat16",),
+    "fmnist": ("fashion_mnist",),
+    "saved_model": ("savedmodel",),
+    "tflite": ("litert",),
+    "html": ("web",),
+    "grey": ("eight_bit", "unit_interval"),
+    "leakyrelu": ("leaky_relu",),
+    "swish": ("silu",),
+    "chinese": ("zh",),
+    "english": ("en",),
+}
+_main: "Callable[[], None] | None" = None
+
+
+def hint(value: str, known: Sequence[str]) -> str:
+    """Returns " Did you mean ...?" or "", by spelling and by what others call things."""
+    plain = value.lower().replace("-", "_")
+    others = [name for name in _OTHER_WORDS.get(plain, ()) if name in known]
+    near = others or difflib.get_close_matches(plain, known, 1)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def checked(what: str, value: str, known: Sequence[str]) -> str:
+    """Returns `value`, if it is one of those that are known; `what` it is, such as "--preset"."""
+    if value not in known:
+        raise ValueError(
+            f"{what} does not fit. Expected one of {', '.join(known)}. Received {value!r}."
+            f"{hint(value, known)}"
+        )
+    return value
+
+
+def with_hint(error: Exception) -> str:
+    """Returns the message of absl, with the value that may have been meant."""
+    found = re.fullmatch(r"(?s)flag --(\w+)=(.*): value should be one of <(.*)>", str(error))
+    text = str(error).removeprefix("ERROR:: ")
+    return text + ("." + hint(found[2], found[3].split("|")) if found else "")
+
+
+def remember(main: "Callable[[], None]") -> None:
+    """Keeps which program runs."""
+    global _main
+    _main = main
+
+
+def module_name() -> str:
+    """Returns the module of the program that runs, as `python -m` takes it."""
+    spec = _main.__globals__.get("__spec__")
+    return spec.name if spec else sys.argv[0]
+
+
+def own_flags() -> "dict[str, flags.Flag]":
+    """Returns the flags of the program that is imported, in the order of their modules."""
+    return {flag.name: flag for group in _by_module().values() for flag in group}
+
+
+def of_program() -> str:
+    """Returns the help of the program that runs: what it does, and its flags in groups."""
+    console = sys.argv[0].startswith(f"{COMMAND} ")
+    doc = _main.__globals__["__doc__"].strip()
+    call = sys.argv[0] if console else f"python -m {module_name()}"
+    if console:
+        doc = re.sub(r"python -m experiments\.(\w+)", lambda m: f"{COMMAND} {typed(m[1])}", doc)
+        doc = re.sub(r"--flagfile=experiments/flags/(\w+)\.flags", r"--preset=\1", doc)
+    groups: dict[str, list] = {"Basics": []}
+    for module, found in reversed(_by_module().items()):
+        title = getattr(sys.modules.get(module), "GROUP", "This program")
+        for flag in found:
+            groups.setdefault("Basics" if flag.name in _BASICS else title, []).append(flag)
+    groups["Basics"].sort(key=lambda flag: _BASICS.index(flag.name))
+    lines = [f"{call} --NAME=VALUE ...", "", doc]
+    for title, found in groups.items():
+        lines += ["", f"{title}:", *map(_line, found)] if found else []
+    return "\n".join(lines)
+
+
+def typed(module: str) -> str:
+    """Returns the name of a program as it is typed: "train-vae"."""
+    return module.replace("_", "-")
+
+
+def choices(flag: flags.Flag) -> "list[str]":
+    """Returns the values that a flag may have, if they are few."""
+    return list(getattr(flag.parser, "enum_values", None) or ())
+
+
+def meaning(flag: flags.Flag) -> str:
+    """Returns the text of a flag, without its values, which absl puts before it."""
+    return flag.help.removeprefix(f"<{'|'.join(choices(flag))}>: ")
+
+
+def _by_module() -> "dict[str, list[flags.Flag]]":
+    package = f"{__package__}."
+    return {
+        module: found
+        for module, found in flags.FLAGS.flags_by_module_dict().items()
+        if module.startswith(package) or module == sys.argv[0]
+    }
+
+
+def _line(flag: flags.Flag) -> str:
+    default = (flag.default_as_str or "").strip("'")
+    name = f"--[no]{flag.name}={default}" if flag.boolean else f"--{flag.name}={default}"
+    said = [
+        meaning(flag),
+        f"({' | '.join(choices(flag))})" if choices(flag) else _bounds(flag.parser),
+    ]
+    width = max(60, min(110, shutil.get_terminal_size((100, 24)).columns))
+    text = textwrap.fill(" ".join(filter(None, said)), width - 28)
+    text = textwrap.indent(text, " " * 28).lstrip()
+    return f"  {name:<25} {text}" if len(name) <= 25 else f"  {name}\n{' ' * 28}{text}"
+
+
+def _bounds(parser) -> str:
+    low, high = getattr(parser, "lower_bound", None), getattr(parser, "upper_bound", None)
+    known = ((">=", low), ("<=", high))
+    sides = [f"{sign} {end}" for sign, end in known if end is not None]
+    return f"({', '.join(sides)})" if sides else ""
+
+
+def listed(titles: Iterable["tuple[str, str]"]) -> str:
+    """Returns names and one line each, aligned."""
+    return "\n".join(f"  {name:<14}{text}" for name, text in titles)

@@ -1,0 +1,206 @@
+"""What a model is conditioned on: nothing, a class, or a vector; each knows all about itself."""
+
+import abc
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfp_vae.arguments import check_count
+from tfp_vae.data import Split
+
+registered = keras.saving.register_keras_serializable(package="tfp_vae.conditions")
+
+JOINS = ("flat", "planes")
+
+
+class Condition(abc.ABC):
+    """What an example is conditioned on.
+
+    Attributes:
+        size: C, numbers that the networks are told; 0 for nothing.
+        num_classes: K where it is a class, else None.
+    """
+
+    size: int = 0
+    num_classes: "int | None" = None
+
+    def __bool__(self) -> bool:
+        """Whether there is a condition."""
+        return self.size > 0
+
+    @abc.abstractmethod
+    def encode(self, y) -> "tf.Tensor | None":
+        """Returns what networks see of conditions [B] or [B, C], as [B, C]."""
+
+    @abc.abstractmethod
+    def of(self, split: Split) -> "np.ndarray | None":
+        """Returns the conditions of the examples of a split, [N] or [N, C]."""
+
+    @abc.abstractmethod
+    def check(self, split: Split, least: int = 0) -> None:
+        """Raises `ValueError` if the examples of a split lack their condition."""
+
+    @abc.abstractmethod
+    def beside(self, y) -> dict:
+        """Returns what a `Split` of an array is told of `y`."""
+
+    @abc.abstractmethod
+    def default(self, count: int) -> "np.ndarray | None":
+        """Returns conditions for so many new examples, or None if there are no natural ones."""
+
+    def get_config(self) -> dict:
+        """Returns the constructor's arguments, as JSON."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Condition":
+        """Returns the condition of `get_config`."""
+        return cls(**config)
+
+
+@registered
+class Nothing(Condition):
+    """No condition: p(x)."""
+
+    def encode(self, y):
+        """Returns None."""
+        return None
+
+    def of(self, split):
+        """Returns None."""
+        return None
+
+    def check(self, split, least=0):
+        """Accepts every split."""
+
+    def beside(self, y):
+        """Returns nothing: y has no use."""
+        return {}
+
+    def default(self, count):
+        """Returns None."""
+        return None
+
+
+@registered
+class Classes(Condition):
+    """One of K classes, one-hot in the networks, the labels of a `Split`.
+
+    Args:
+        num_classes: K.
+    """
+
+    def __init__(self, num_classes: int):
+        self.num_classes = self.size = check_count("num_classes", num_classes)
+
+    def encode(self, y):
+        """Returns classes [B] as one-hot vectors [B, K]."""
+        return tf.one_hot(tf.cast(y, tf.int32), self.num_classes)
+
+    def of(self, split):
+        """Returns the labels, [N]."""
+        return split.labels
+
+    def check(self, split, least=0):
+        """Raises `ValueError` for labels that are missing or out of range."""
+        labels, most = split.labels, self.num_classes - 1
+        if labels is None or labels.max() > most or labels.min() < least:
+            received = "none" if labels is None else f"{labels.min()} to {labels.max()}"
+            raise ValueError(
+                f"The {split.name} examples lack their condition. Expected labels from {least} "
+                f"to {most}. Received {received}."
+            )
+
+    def beside(self, y):
+        """Returns y as labels."""
+        return {} if y is None else {"labels": np.asarray(y)}
+
+    def default(self, count):
+        """Returns the classes in turn, [count]."""
+        return np.arange(max(count, 1)) % self.num_classes
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {"num_classes": self.num_classes}
+
+
+@registered
+class Vector(Condition):
+    """A vector of C numbers, the targets of a `Split`.
+
+    Args:
+        size: C.
+    """
+
+    def __init__(self, size: int):
+        self.size = check_count("size of the condition", size)
+
+    def encode(self, y):
+        """Returns targets [B, C] or [B] as [B, C]."""
+        return tf.reshape(tf.cast(y, tf.float32), [-1, self.size])
+
+    def of(self, split):
+        """Returns the targets, [N, C]."""
+        return None if split.targets is None else split.targets.reshape(len(split), -1)
+
+    def check(self, split, least=0):
+        """Raises `ValueError` for targets that are missing or of another size."""
+        if split.targets is None or self.of(split).shape[1] != self.size:
+            received = "none" if split.targets is None else f"shape {split.targets.shape}"
+            raise ValueError(
+                f"The {split.name} examples lack their condition. Expected targets of shape (N, "
+                f"{self.size}). Received {received}."
+            )
+
+    def beside(self, y):
+        """Returns y as targets."""
+        return {} if y is None else {"targets": np.asarray(y)}
+
+    def default(self, count):
+        """Returns None: no vector is more natural than another."""
+        return None
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {"size": self.size}
+
+
+def joined_shape(event_shape: "tuple[int, ...]", size: int, how: str) -> "tuple[int, ...]":
+    """Returns the shape of an example with C numbers beside it; see `join`."""
+    if not size:
+        return tuple(event_shape)
+    if how == "planes":
+        return (*event_shape[:2], event_shape[2] + size)
+    return (math.prod(event_shape) + size,)
+
+
+def join(
+    x: tf.Tensor, beside: "list[tf.Tensor]", event_shape: "tuple[int, ...]", how: str
+) -> tf.Tensor:
+    """Returns examples [..., B, *event_shape] with vectors beside them, over which both repeat.
+
+    Args:
+        x: the examples.
+        beside: vectors [..., B, C] each; of none x comes back as it is.
+        event_shape: of an example.
+        how: "flat": x is flattened, [..., X + C]; "planes": C constant planes are added to an
+            image, [..., H, W, channels + C].
+    """
+    x = tf.cast(x, tf.float32)
+    if not beside:
+        return x
+    axes = len(event_shape)
+    lead = tf.shape(x)[: x.shape.rank - axes]
+    for vectors in beside:
+        lead = tf.broadcast_dynamic_shape(lead, tf.shape(vectors)[:-1])
+    if how == "planes":
+        kept, parts = list(event_shape[:2]), [x]
+        beside = [vectors[..., tf.newaxis, tf.newaxis, :] for vectors in beside]
+    else:
+        flat = tf.concat([tf.shape(x)[: x.shape.rank - axes], [math.prod(event_shape)]], 0)
+        kept, parts = [], [tf.reshape(x, flat)]
+    parts += [tf.cast(vectors, tf.float32) for vectors in beside]
+    spread = [tf.broadcast_to(part, tf.concat([lead, kept, [part.shape[-1]]], 0)) for part in parts]
+    return tf.concat(spread, axis=-1)

@@ -1,0 +1,45 @@
+"""What an encoder is: a network and a posterior, with all that others have to know of it."""
+
+import keras
+import tensorflow as tf
+
+from tfp_vae.arguments import check_count
+from tfp_vae.distributions import draws
+from tfp_vae.distributions.base import ConditionalDistribution, tfd
+from tfp_vae.registry import Registry
+
+ENCODERS = Registry("tfp_vae.distributions.encoders", "posterior", first=("diagonal", "full"))
+
+
+class Encoder(ConditionalDistribution):
+    """q(z|x): [B, ...] -> a distribution with batch shape [B] and event shape [D].
+
+    A subclass gives `parameters_per_event` (or `output_size` and `split`) and
+    `distribution(*parameters)`. What is known of its class in `distributions.draws` is how it is
+    drawn from in all modes and exported; `centre` may be overridden.
+
+    Args:
+        network: Keras layer or model, [B, ...] -> [B, F].
+        latent_dim: D.
+    """
+
+    def __init__(self, network: keras.Layer, latent_dim: int, **kwargs):
+        latent_dim = check_count("latent_dim", latent_dim)
+        super().__init__(network, (latent_dim,), **kwargs)
+        self.latent_dim = latent_dim
+
+    def centre(self, posterior: tfd.Distribution) -> tf.Tensor:
+        """Returns the point that stands for q(z|x) in encodings and pictures, [B, D].
+
+        The mean, or where a flow carries the centre of its base.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        return draws.centre(posterior)
+
+    def get_config(self) -> dict:
+        """Returns the constructor's arguments, as JSON."""
+        config = super().get_config()
+        del config["event_shape"]
+        return {**config, "latent_dim": self.latent_dim}

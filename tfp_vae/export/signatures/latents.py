@@ -1,0 +1,202 @@
+"""What the answers of models with latents (VAE, ConditionalVAE, M2) are made of.
+
+    z, log q(z|x) = from_noise(q(z|x), noise)           # noise [S, B, ...], an input
+    elbo = mean_S (log p(x|z)) - KL(q(z|x) || p(z))
+    log_evidence = log mean_S p(x|z) p(z) / q(z|x)
+
+Bayesian weights, which a network may have, are at their posterior means where the answer is a mean
+and drawn where it is a bound; the latter needs a runtime that can draw.
+"""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_vae import objectives
+from tfp_vae.data import Kind
+from tfp_vae.distributions import draws
+from tfp_vae.export.signatures import likelihoods
+from tfp_vae.export.signatures.answers import Answer, Subject, reason_against
+from tfp_vae.export.signatures.base import Value, noise_values
+from tfp_vae.export.signatures.conditions import values_of
+from tfp_vae.models import VAE
+
+_RANGES = {
+    Kind.REAL: "real numbers",
+    Kind.UNIT_INTERVAL: "in [0, 1]",
+    Kind.EIGHT_BIT: "on the grid 0, 1/255, ..., 1",
+}
+_WEIGHTS = "its weights are drawn for each request, and this format draws nothing"
+
+
+class Latents(Subject):
+    """A model with latents.
+
+    Attributes:
+        random_weights: whether there are weights to be drawn.
+        x: the input of an example.
+        given: that of its condition, one or none.
+        z: that of the latent which the decoder sees.
+        mean: the output E[x|z].
+    """
+
+    def __init__(self, model: VAE, num_samples: int):
+        self.model, self.num_samples = model, num_samples
+        self.random_weights = bool(model.bayesian_layers())
+        values = _RANGES.get(model.data_kind, "0 or 1")
+        self.x = Value("x", ("B", *model.decoder.event_shape), f"example, {values}")
+        self.given = values_of(model.condition)
+        self.z = Value("z", ("B", model.prior.latent_dim), "latent")
+        self.mean = Value("mean", self.x.shape, "E[x|z], in the units of the data")
+
+    @classmethod
+    def of(cls, predictor, num_samples):
+        """Returns the subject of a model with latents."""
+        return cls(predictor, num_samples) if isinstance(predictor, VAE) else None
+
+    # What the model says of one example of zeros: by that is known what it can say at all.
+
+    @functools.cached_property
+    def _example(self):
+        values = [tf.zeros([1, *value.shape[1:]], value.dtype) for value in (self.x, *self.given)]
+        return values[0], (values[1] if self.given else None)
+
+    @functools.cached_property
+    def posterior(self):
+        """q(z|x) of one example."""
+        return self.model.at_mean().posterior(*self._example)
+
+    @functools.cached_property
+    def prior(self):
+        """p(z) of one example."""
+        return self.model.at_mean().prior(self._example[1])
+
+    def check_centre(self) -> str | None:
+        """Returns why q(z|x) has no centre, or None."""
+        return reason_against(lambda: self.model.encoder.centre(self.posterior))
+
+    def check_mean(self) -> str | None:
+        """Returns why p(x|z) has no mean, or None."""
+        z = tf.zeros([1, *self.z.shape[1:]])
+        return reason_against(lambda: self.decoded(z, self._example[1]))
+
+    def check_portable(self, distribution, what: str) -> str:
+        """Returns why answers with draws of a distribution are no functions of noise, or ""."""
+        if self.random_weights:
+            return _WEIGHTS
+        reason = reason_against(lambda: draws.noise_of(distribution))
+        return f"draws of {what} are no function of noise: {reason}" if reason else ""
+
+    def noise(self, distribution, *sizes: str) -> "tuple[Value, ...]":
+        """Returns the inputs that draws of a distribution need; none if they are no functions."""
+        if not draws.is_keyed(distribution):
+            return ()
+        return noise_values(draws.noise_of(distribution), sizes)
+
+    # Pure functions of their inputs, with weights at their means.
+
+    def decoded(self, z, given=None) -> tf.Tensor:
+        """Returns E[x|z], [B, ...]."""
+        return self.mean_of(self.model.at_mean(), z, given)
+
+    def mean_of(self, draw, z, given=None) -> tf.Tensor:
+        """Returns E[x|z] under a draw of the weights, [B, ...]."""
+        return likelihoods.mean(draw.likelihood(z, given))
+
+    def centre(self, x, given=None) -> tf.Tensor:
+        """Returns the centre of q(z|x), [B, D]."""
+        return self.model.encoder.centre(self.model.at_mean().posterior(x, given))
+
+    def terms(self, x, noise, given=None) -> objectives.Terms:
+        """Returns what bounds are made of, at draws of S, B noise."""
+        draw = self.model.at_mean()
+        posterior, prior = draw.posterior(x, given), draw.prior(given)
+        z, log_q = draws.from_noise(posterior, *noise)
+        latent = PortableLatent("z", z, posterior, prior, log_q)
+        return objectives.Terms(self._log_likelihood(draw, x, z, given), (latent,))
+
+    def _log_likelihood(self, draw, x, z, given):
+        """Returns log p(x|z), [S, B].
+
+        Sample axes are joined with the batch before the network, which every runtime can do, where
+        reshaping with two free axes breaks the optimiser of the ONNX converter.
+        """
+        samples, batch = tf.shape(z)[0], tf.shape(x)[0]
+        rows = tf.reshape(z, [-1, z.shape[-1]])
+        given = None if given is None else _repeat(given, samples)
+        log_prob = likelihoods.log_prob(draw.likelihood(rows, given), _repeat(x, samples))
+        return tf.reshape(log_prob, [-1, batch])
+
+    def draw_bounds(self, key, x, given=None):
+        """Returns the model's own `Bounds` of S draws, in chunks that bound the memory."""
+        count = tf.constant(self.num_samples, tf.int32)
+        chunk = tf.clip_by_value(self.model.rows_at_once // tf.shape(x)[0], 1, count)
+        return self.model.bounds_of_batch(x, given, count, chunk, key)
+
+    def split_inputs(self, inputs: dict) -> "tuple[tf.Tensor | None, tuple[tf.Tensor, ...]]":
+        """Returns (condition or None, noise in order) of the inputs of a signature."""
+        given = [inputs.pop(value.name) for value in self.given if value.name in inputs]
+        inputs.pop("x", None)
+        return (given[0] if given else None), tuple(inputs.values())
+
+    def recorded(self, split, index):
+        """Returns examples, their conditions, and latents: their centres, or else draws of p(z)."""
+        x = split.values(index).astype(np.float32)
+        known, given = {"x": x}, None
+        for value in self.given:
+            given = self.model.condition.of(split)[index].astype(value.dtype)
+            if value.limit is not None:
+                given = np.maximum(given, 0)  # -1 is no class
+            known[value.name] = given
+        if self.check_centre() is None:
+            known["z"] = self.centre(tf.constant(x), given).numpy()
+        else:
+            key = self.model.caller_key(None)
+            shape = [] if self.given and self.prior.batch_shape.rank else [len(index)]
+            prior = self.model.at_mean().prior(given)
+            known["z"] = draws.sample(prior, shape, key).numpy()
+        return known
+
+
+class LatentAnswer(Answer):
+    """An answer of a model with latents."""
+
+    asks = Latents
+    subject: Latents
+
+
+class PortableLatent(objectives.Latent):
+    """Terms of a latent by operations that every format has."""
+
+    @property
+    def log_p(self):
+        """Log p(z), [S, B]."""
+        return self._once("log_p", lambda: draws.log_prob(self.prior, self.value))
+
+    def kl(self):
+        """Returns KL(q || p): [1, B] of a normal and a diagonal one, else as the model does."""
+        closed = kl_divergence(self.posterior, self.prior)
+        return super().kl() if closed is None else closed[tf.newaxis]
+
+
+def kl_divergence(posterior, prior) -> "tf.Tensor | None":
+    """Returns KL(posterior || prior), [B], nats, of a normal and a diagonal one; None of others."""
+    here, there = draws.normal_of(posterior), draws.normal_of(prior)
+    if here is None or there is None:
+        return None
+    scale, prior_scale = here.scale(posterior), there.scale(prior)
+    loc, prior_loc = here.loc(posterior), there.loc(prior)
+    if prior_scale.shape.rank > prior_loc.shape.rank:
+        return None  # TFP solves a triangular system
+    variance = tf.square(scale)
+    if scale.shape.rank > loc.shape.rank:
+        variance = tf.reduce_sum(variance, axis=-1)
+    spread = (variance + tf.square(loc - prior_loc)) / tf.square(prior_scale)
+    log_ratio = tf.math.log(here.diagonal(posterior)) - tf.math.log(prior_scale)
+    return tf.reduce_sum(0.5 * (spread - 1.0) - log_ratio, axis=-1)
+
+
+def _repeat(values, count):
+    """Returns `values` [B, ...] so many times one after the other, [count B, ...]."""
+    return tf.tile(values, tf.stack([count, *[1] * (values.shape.rank - 1)]))

@@ -1,0 +1,36 @@
+"""What an installation may lack: the packages of its extras, loaded when they are used."""
+
+import importlib.util
+
+# The modules that the extras of setup.cfg bring, by extra.
+MODULES: "dict[str, tuple[str, ...]]" = {
+    "images": ("PIL", "scipy"),
+    "report": ("matplotlib", "jinja2"),
+    "tensorboard": ("tensorboard",),
+    "onnx": ("tf2onnx", "onnx", "onnxruntime"),
+    "litert": ("ai_edge_litert",),
+}
+
+
+def need(extra: str, what: str) -> None:
+    """Raises `ImportError`, naming the command that helps, if a package of an extra is missing.
+
+    It imports nothing, so that it can be asked before any work, and before TensorFlow is there.
+
+    Args:
+        extra: one of `MODULES`.
+        what: what needs it, in the plural, such as "Pictures".
+    """
+    missing = [name for name in MODULES[extra] if not _is_there(name)]
+    if missing:
+        raise ImportError(
+            f"{what} need packages that are not installed. Expected "
+            f'pip install "tfp_vae[{extra}]". Received no {", ".join(missing)}.'
+        )
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ValueError:  # a module that somebody made by hand, without a spec
+        return True

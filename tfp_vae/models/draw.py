@@ -1,0 +1,155 @@
+"""`Draw`: the distributions of a model under one draw of all that is random in it.
+
+    draw = vae.at(0)                      # weights drawn once, by a key
+    posterior = draw.posterior(x)         # q(z|x)
+    likelihood = draw.likelihood(z)       # p(x|z), under the same weights
+    vae.at_mean().prior()                 # all weights at their posterior means
+
+Outside of models/ this is the only way to the distributions: what a call is keyed by is said, never
+left to the state of a layer.
+"""
+
+import contextlib
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from tfp_vae.distributions import draws
+from tfp_vae.distributions.base import tfd
+from tfp_vae.distributions.priors import Context
+from tfp_vae.layers import noise as noises
+from tfp_vae.layers.noise import ESTIMATOR, FrozenNoise, Noise, use
+from tfp_vae.objectives import Latent
+from tfp_vae.randomness import fold_in
+
+_WEIGHTS = 2**30  # folded into the key of a batch for the noise of random layers
+
+Latents = tuple[Latent, ...]  # top first
+
+
+class Draw:
+    """A model under one draw of all that is random.
+
+    As a context manager it opens its noise for direct calls of layers of the model:
+
+        with model.at(0): features = model.network(x)
+
+    Args:
+        model: whose distributions.
+        key: int32 [2], or an integer.
+        mode: "estimator", "shared" or "mean"; see `layers.noise`.
+        training: whether layers such as dropout of Keras train.
+        frozen: whether the noise is a constant in a traced graph; made under `tf.init_scope`.
+    """
+
+    def __init__(
+        self,
+        model,
+        key,
+        mode: str = ESTIMATOR,
+        training: "bool | None" = False,
+        frozen: bool = False,
+    ):
+        self.model, self.training = model, training
+        self.key = fold_in(key)
+        kind = FrozenNoise if frozen else Noise
+        self.noise = kind(fold_in(self.key, _WEIGHTS), mode, numbers=model.noise_numbers())
+        self._entered: list[contextlib.ExitStack] = []
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator["Draw"]:
+        """A context in which the random layers of the model draw from this noise."""
+        with use(self.noise):
+            yield self
+
+    def __enter__(self) -> "Draw":
+        stack = contextlib.ExitStack()
+        stack.enter_context(self.open())
+        self._entered.append(stack)
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._entered.pop().close()
+
+    # The three distributions of a model with latents.
+
+    def prior(self, given=None, above: "tuple[tf.Tensor, ...]" = ()) -> tfd.Distribution:
+        """Returns p(z_l | z_>l, c): the top latent's where nothing lies above.
+
+        Args:
+            given: conditions as a `Split` has them, [B] or [B, C], or None.
+            above: draws of the latents above, top first, [S, B, D'] each.
+        """
+        latent = self.model.latents[len(above)]
+        encoded = self.model.condition.encode(given) if given is not None else None
+
+        def encode(x):
+            return self.posterior(x, given, above)
+
+        with self.open():
+            return latent.prior(Context(encoded, tuple(above), encode))
+
+    def posterior(self, x, given=None, above: "tuple[tf.Tensor, ...]" = ()) -> tfd.Distribution:
+        """Returns q(z_l | x, z_>l, c), batch shape that of `x` [..., B, *event].
+
+        Args:
+            x: examples.
+            given: see `prior`.
+            above: see `prior`.
+        """
+        with self.open():
+            return self.model.encoded(x, given, tuple(above), self.training)
+
+    def likelihood(self, z, given=None) -> tfd.Distribution:
+        """Returns p(x|z, c), batch shape that of `z` [..., B, D] without its last axis.
+
+        Args:
+            z: draws of the lowest latent.
+            given: see `prior`.
+        """
+        with self.open():
+            return self.model.decoded(z, given, self.training)
+
+    # Draws.
+
+    def infer(self, x, samples, given=None, top: "tfd.Distribution | None" = None) -> Latents:
+        """Returns draws [S, B, D] of all latents given examples [B, ...], top first.
+
+        Args:
+            x: examples.
+            samples: S.
+            given: see `prior`.
+            top: q of the top latent, where it is known already.
+        """
+        found: list[Latent] = []
+        for level, latent in enumerate(self.model.latents):
+            above = tuple(each.value for each in found)
+            posterior = top if top is not None and not level else self.posterior(x, given, above)
+            key = fold_in(self.key, level) if level else self.key
+            shape = [] if above else [samples]
+            value, log_q = draws.sample_and_log_prob(posterior, shape, key)
+            prior = self.prior(given, above)
+            found.append(Latent(latent.name, value, posterior, prior, log_q))
+        return tuple(found)
+
+    def sample(self, count, given=None) -> "tuple[tf.Tensor, ...]":
+        """Returns draws [count, D] of all latents from the prior, top first (ancestral)."""
+        found: list[tf.Tensor] = []
+        for level in range(len(self.model.latents)):
+            prior = self.prior(given, tuple(found))
+            shape = [] if prior.batch_shape.rank else [count]
+            found.append(draws.sample(prior, shape, fold_in(self.key, 0, level)))
+        return tuple(found)
+
+    # Of models of targets.
+
+    def parameters(self, x) -> tf.Tensor:
+        """Returns parameters of the likelihood of a network, [B, ...] -> [B, Q]."""
+        with self.open():
+            return self.model.likelihood(self.model.network(x, training=self.training))
+
+
+def own_random_layers(model) -> None:
+    """Says of every random layer inside a model that the model hands out its noise."""
+    for layer in model.random_layers():
+        noises.own(layer, type(model).__name__)

@@ -1,0 +1,62 @@
+"""The latent variables of a model, top first: each a prior and a posterior."""
+
+import dataclasses
+
+import keras
+
+from tfp_vae.distributions.encoders import Encoder
+from tfp_vae.distributions.priors import Prior
+
+
+@keras.saving.register_keras_serializable(package="tfp_vae")
+@dataclasses.dataclass
+class LatentVariable:
+    """p(z_l | z_>l, c) and q(z_l | x, z_>l, c).
+
+    The network of an encoder below others gets x, flattened, and beside it what lies above.
+
+    Attributes:
+        name: such as "z1"; metrics have it.
+        prior: p(z), or p(z|above).
+        encoder: q(z|x), or q(z|x, above).
+    """
+
+    name: str
+    prior: Prior
+    encoder: Encoder
+
+    def __post_init__(self):
+        for what, value, kind in (
+            ("prior", self.prior, Prior),
+            ("encoder", self.encoder, Encoder),
+        ):
+            if not isinstance(value, kind):
+                raise ValueError(
+                    f"Unusable {what} of the latent {self.name!r}. Expected an object of "
+                    f"tfp_vae.{what}s. Received {value!r}."
+                )
+        if self.encoder.event_shape != (self.prior.latent_dim,):
+            raise ValueError(
+                "Encoder and prior differ in latent size. Expected an encoder with event shape "
+                f"({self.prior.latent_dim},), as the prior. Received {self.encoder.event_shape}."
+            )
+
+    @property
+    def latent_dim(self) -> int:
+        """D."""
+        return self.prior.latent_dim
+
+    def get_config(self) -> dict:
+        """Returns the constructor's arguments, as JSON."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "name": self.name,
+            "prior": serialize(self.prior),
+            "encoder": serialize(self.encoder),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict) -> "LatentVariable":
+        """Returns the latent variable of `get_config`."""
+        parse = keras.saving.deserialize_keras_object
+        return cls(config["name"], parse(config["prior"]), parse(config["encoder"]))

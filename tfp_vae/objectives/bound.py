@@ -1,0 +1,56 @@
+"""What a bound is: a lower bound on log p(x) of each example, and the loss that trains it."""
+
+import abc
+
+import keras
+import tensorflow as tf
+
+from tfp_vae.objectives.terms import Terms, batch_mean
+from tfp_vae.registry import Registry
+
+BOUNDS = Registry("tfp_vae.objectives", "bound", first=("elbo",))
+
+
+class Bound(abc.ABC):
+    """A bound on log p(x) as an object that Keras saves.
+
+    A subclass in a file of its own is registered twice: with Keras, to be saved
+    (`keras.saving.register_keras_serializable`), and by name: `@BOUNDS.register("name", "what")`.
+    It gives `__call__`, and `loss` if what is minimised is not the mean of -bound.
+
+    Attributes:
+        name: of the metric that the bound has in `fit`, beside `elbo`.
+    """
+
+    name: str = "bound"
+
+    @abc.abstractmethod
+    def __call__(self, terms: Terms) -> tf.Tensor:
+        """Returns the bound of each example, [B], nats, up is better."""
+
+    def loss(self, terms: Terms, step: "tf.Tensor | int") -> tf.Tensor:
+        """Returns the scalar to minimise at training step `step`, nats per example."""
+        del step
+        return -batch_mean(self(terms), terms.sample_weight)
+
+    def check(self, model) -> None:  # noqa: B027
+        """Raises `ValueError` if the bound does not exist for the model; here it does for all."""
+
+    def get_config(self) -> dict:
+        """Returns the constructor's arguments, as JSON."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Bound":
+        """Returns the bound of `get_config`."""
+        return cls(**{k: keras.saving.deserialize_keras_object(v) for k, v in config.items()})
+
+
+def as_bound(objective) -> Bound:
+    """Returns `objective`; raises `ValueError` if it is no bound."""
+    if not isinstance(objective, Bound):
+        raise ValueError(
+            "Unusable objective. Expected a bound of tfp_vae.objectives "
+            f"({', '.join(BOUNDS)}) or a subclass of objectives.Bound. Received {objective!r}."
+        )
+    return objective

@@ -1,0 +1,101 @@
+"""The evidence lower bound, and the losses that weigh its KL.
+
+    elbo = mean_B( E_q[log p(x|z,w)] - KL(q(z|x) || p(z)) ) - KL(q(w) || p(w)) / N
+
+in nats per example, up is better. Sum over event axes happened in the distributions; here is the
+mean over samples and over the batch, and nothing else. Only the *loss* may weight the KL; `elbo`
+never does.
+"""
+
+import keras
+import tensorflow as tf
+
+from tfp_vae.arguments import check_number, is_number
+from tfp_vae.distributions.base import registered
+from tfp_vae.objectives.bound import BOUNDS, Bound
+from tfp_vae.objectives.terms import Terms, batch_mean
+
+
+def elbo(terms: Terms) -> tf.Tensor:
+    """Returns the evidence lower bound of each example, [B] (Kingma & Welling, 2014, eq. 3)."""
+    return terms.reconstruction() - terms.kl() - terms.weights.per_example()
+
+
+@BOUNDS.register("elbo", "evidence lower bound, E log p(x|z) - KL")
+@registered
+class ELBO(Bound):
+    """The bound elbo, and the loss -(E_q[log p(x|z)] - weighted KL); with defaults exactly -elbo.
+
+    Args:
+        beta: weight of the local and the global KL: a number (beta-VAE, Higgins et al., 2017) or a
+            Keras schedule of the training step (KL warm-up).
+        free_bits: lambda >= 0 in nats per latent dimension. The KL of dimension d, averaged over
+            the batch, counts as max(lambda, KL_d) (Kingma et al., 2016, eq. 15, with groups of
+            one). Needs a posterior and a prior that factorise.
+        capacity: target C of the local KL in nats, a number or a schedule. The loss then has
+            beta |KL - C| in the place of beta KL (Burgess et al., 2018, eq. 8).
+    """
+
+    name = "elbo"
+
+    def __init__(self, beta=1.0, free_bits: float = 0.0, capacity=None):
+        self.beta = _number_or_schedule("beta", beta)
+        self.free_bits = check_number("free_bits", free_bits, 0)
+        self.capacity = None if capacity is None else _number_or_schedule("capacity", capacity)
+        if free_bits and capacity is not None:
+            raise ValueError(
+                "free_bits and capacity exclude each other. Expected at most one of them. Received "
+                f"free_bits={free_bits}, capacity={capacity}."
+            )
+
+    def __call__(self, terms):
+        """Returns the evidence lower bound of each example, [B], nats: every KL has weight 1."""
+        return elbo(terms)
+
+    def loss(self, terms, step):
+        """Returns the scalar loss at training step `step`."""
+        weight = terms.sample_weight
+        log_likelihood = batch_mean(terms.reconstruction(), weight)
+        if self.free_bits:
+            kl_local = tf.add_n([self._free(terms, latent) for latent in terms.latents])
+        else:
+            kl_local = batch_mean(terms.kl(), weight)
+        if self.capacity is not None:
+            kl_local = tf.abs(kl_local - _at(self.capacity, step))
+        kl = kl_local + terms.weights.per_example()
+        return _at(self.beta, step) * kl - log_likelihood
+
+    def _free(self, terms: Terms, latent) -> tf.Tensor:
+        """Returns the KL of a latent with each dimension at lambda or more, a scalar."""
+        per_dimension = latent.kl_per_dimension()
+        if per_dimension is None:
+            raise ValueError(
+                "free_bits needs a KL of each latent dimension. Expected a diagonal normal "
+                f"posterior and prior of {latent.name}. Received a pair without (see "
+                "kl_per_dimension)."
+            )
+        each = tf.reduce_mean(per_dimension, axis=0)
+        return tf.reduce_sum(tf.maximum(batch_mean(each, terms.sample_weight), self.free_bits))
+
+    def get_config(self):
+        """Returns the constructor's arguments, as JSON."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "beta": serialize(self.beta),
+            "free_bits": self.free_bits,
+            "capacity": serialize(self.capacity),
+        }
+
+
+def _number_or_schedule(name: str, value):
+    if isinstance(value, keras.optimizers.schedules.LearningRateSchedule):
+        return value
+    if not is_number(value, 0):
+        raise ValueError(
+            f"Impossible {name}. Expected a number >= 0 or a Keras schedule. Received {value!r}."
+        )
+    return float(value)
+
+
+def _at(value, step):
+    return tf.cast(value(step), tf.float32) if callable(value) else value

@@ -1,0 +1,261 @@
+"""What every bound is made of: log-likelihoods, latents and weights under S draws.
+
+    log w = log p(x|z) + sum_l (log p(z_l|z_>l) - log q(z_l|x, z_>l))        [S, B], nats
+
+A term is computed when a bound asks for it, in the form that it asks for: closed or sampled KL, the
+density of the posterior with its parameters held or not.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tfp_vae.distributions.base import tfd
+
+
+class LatentTerms:
+    """The terms of one latent variable, S samples of B examples, all in nats."""
+
+    name: str
+
+    @property
+    def log_q(self) -> tf.Tensor:
+        """Log q(z|x), [S, B]."""
+        raise NotImplementedError
+
+    @property
+    def log_p(self) -> tf.Tensor:
+        """Log p(z), [S, B]."""
+        raise NotImplementedError
+
+    def kl(self) -> tf.Tensor:
+        """Returns KL(q || p): [1, B] in closed form, else log q - log p at the samples, [S, B]."""
+        return self.log_q - self.log_p
+
+    def kl_per_dimension(self) -> "tf.Tensor | None":
+        """Returns the KL of each dimension, [1, B, D], where both factorise, else None."""
+        return None
+
+    def stopped(self) -> "LatentTerms":
+        """Returns the terms with the parameters of q held in log q: its path through z is left.
+
+        Raises:
+            ValueError: if they cannot be held.
+        """
+        raise ValueError(
+            f"The parameters of q({self.name}) cannot be held. Expected a posterior whose "
+            "parameters are tensors. Received one that is computed in another way."
+        )
+
+
+class Latent(LatentTerms):
+    """A latent variable with its draws and the two distributions that they are judged by.
+
+    Args:
+        name: such as "z".
+        value: draws, [S, B, *event].
+        posterior: q(z|x, above), batch shape [B] or [S, B].
+        prior: p(z|above), batch shape [], [B] or [S, B].
+        log_q: a function that returns log q at the draws, where they were made with it.
+    """
+
+    def __init__(
+        self, name, value, posterior: tfd.Distribution, prior: tfd.Distribution, log_q=None
+    ):
+        self.name, self.value = name, value
+        self.posterior, self.prior = posterior, prior
+        self._log_q = log_q
+        self._known: dict[str, tf.Tensor] = {}
+
+    def _once(self, name, make):
+        if name not in self._known:
+            self._known[name] = make()
+        return self._known[name]
+
+    @property
+    def log_q(self):
+        """Log q(z|x), [S, B]; of a flow without inverting it."""
+        make = self._log_q or (lambda: self.posterior.log_prob(self.value))
+        return self._once("log_q", make)
+
+    @property
+    def log_p(self):
+        """Log p(z), [S, B]."""
+        return self._once("log_p", lambda: self.prior.log_prob(self.value))
+
+    def kl(self):
+        """Returns KL(q || p), [1 or S, B], or at the samples where TFP has no closed form."""
+
+        def make():
+            try:
+                found = tfd.kl_divergence(self.posterior, self.prior)
+            except NotImplementedError:
+                return self.log_q - self.log_p
+            return found if found.shape.rank == 2 else found[tf.newaxis]
+
+        return self._once("kl", make)
+
+    def kl_per_dimension(self):
+        """Returns the KL of each dimension, [1 or S, B, D], if both are diagonal normals."""
+        found = kl_per_dimension(self.posterior, self.prior)
+        return found if found is None or found.shape.rank == 3 else found[tf.newaxis]
+
+    def stopped(self):
+        """Returns the latent with the parameters of q held in log q (Roeder et al., 2017)."""
+        try:
+            held = tf.nest.map_structure(tf.stop_gradient, self.posterior, expand_composites=True)
+        except (TypeError, ValueError, NotImplementedError):
+            return super().stopped()
+        if held is self.posterior:  # no composite tensor: nothing was held
+            return super().stopped()
+        return Latent(self.name, self.value, held, self.prior, lambda: held.log_prob(self.value))
+
+
+class KnownLatent(LatentTerms):
+    """A latent variable whose terms are given: a class that is summed over, a row per class.
+
+    Args:
+        name: such as "y".
+        log_q: [S, B].
+        log_p: [S, B].
+        kl: [1 or S, B]; log q - log p by default.
+    """
+
+    def __init__(self, name, log_q, log_p, kl=None):
+        self.name, self._log_q, self._log_p, self._kl = name, log_q, log_p, kl
+
+    @property
+    def log_q(self):
+        """Log q, [S, B]."""
+        return self._log_q
+
+    @property
+    def log_p(self):
+        """Log p, [S, B]."""
+        return self._log_p
+
+    def kl(self):
+        """Returns KL(q || p), [1 or S, B]."""
+        return self.log_q - self.log_p if self._kl is None else self._kl
+
+    def stopped(self):
+        """Returns the terms with log q held."""
+        return KnownLatent(self.name, tf.stop_gradient(self._log_q), self._log_p, self._kl)
+
+
+class Reshaped(LatentTerms):
+    """The terms of a latent in other rows, such as [S, K B] as [S K, B].
+
+    Args:
+        latent: the latent.
+        rows: a function of tensors [1 or S, ...] to those of the rows.
+    """
+
+    def __init__(self, latent: LatentTerms, rows):
+        self.name, self._latent, self._rows = latent.name, latent, rows
+
+    @property
+    def log_q(self):
+        """Log q(z|x), by rows."""
+        return self._rows(self._latent.log_q)
+
+    @property
+    def log_p(self):
+        """Log p(z), by rows."""
+        return self._rows(self._latent.log_p)
+
+    def kl(self):
+        """Returns KL(q || p), by rows."""
+        return self._rows(self._latent.kl())
+
+    def stopped(self):
+        """Returns the terms with the parameters of q held in log q."""
+        return Reshaped(self._latent.stopped(), self._rows)
+
+
+class WeightTerms(NamedTuple):
+    """What the weights add to a bound.
+
+    Attributes:
+        kl: KL(q(w) || p(w)), [], nats, summed over all weights.
+        num_data: N, the size of the training set, that `kl` is divided by.
+    """
+
+    kl: "tf.Tensor | float" = 0.0
+    num_data: float = 1.0
+
+    def per_example(self) -> "tf.Tensor | float":
+        """Returns KL / N, nats per example."""
+        return self.kl / self.num_data
+
+
+class Terms(NamedTuple):
+    """What every bound is made of; S samples, B examples; all in nats.
+
+    Attributes:
+        log_likelihood: log p(x|z), [S, B].
+        latents: the terms of the latent variables, top first; () for a network of weights alone.
+        log_mass: log of the share of each row in an expectation, [S, B]; None for -log S. Rows of
+            enumerated classes have log q(y|x) - log S, with 0 and -inf in the place of log q where
+            the class is known.
+        weights: of the weights.
+        sample_weight: [B] weights of the examples, or None.
+    """
+
+    log_likelihood: tf.Tensor
+    latents: "tuple[LatentTerms, ...]" = ()
+    log_mass: "tf.Tensor | None" = None
+    weights: WeightTerms = WeightTerms()
+    sample_weight: "tf.Tensor | None" = None
+
+    def log_weights(self) -> tf.Tensor:
+        """Returns log p(x, z) - log q(z|x), [S, B]: the log importance weights."""
+        total = self.log_likelihood
+        for latent in self.latents:
+            total = total + latent.log_p - latent.log_q
+        return total
+
+    def mean(self, values: tf.Tensor) -> tf.Tensor:
+        """Returns the expectation over the rows, [1 or S, B] -> [B]."""
+        if self.log_mass is None:
+            return tf.reduce_mean(values, axis=0)
+        # A row of mass 0 counts for nothing, whatever is in it.
+        return tf.reduce_sum(tf.math.multiply_no_nan(values, tf.exp(self.log_mass)), axis=0)
+
+    def reconstruction(self) -> tf.Tensor:
+        """Returns E_q[log p(x|z)], [B]."""
+        return self.mean(self.log_likelihood)
+
+    def kl(self) -> tf.Tensor:
+        """Returns the KL of all latents, [B]."""
+        total = tf.zeros_like(self.log_likelihood[0])
+        for latent in self.latents:
+            total += self.mean(latent.kl())
+        return total
+
+    def stopped(self) -> "Terms":
+        """Returns the terms with the parameters of every q held in log q."""
+        return self._replace(latents=tuple(latent.stopped() for latent in self.latents))
+
+
+def kl_per_dimension(posterior: tfd.Distribution, prior: tfd.Distribution) -> "tf.Tensor | None":
+    """Returns KL of each latent dimension, [B, D], if both are diagonal normals, else None."""
+    if not all(isinstance(d, tfd.MultivariateNormalDiag) for d in (posterior, prior)):
+        return None
+    return tfd.kl_divergence(
+        tfd.Normal(posterior.loc, posterior.stddev()), tfd.Normal(prior.loc, prior.stddev())
+    )
+
+
+def batch_mean(values: tf.Tensor, sample_weight: "tf.Tensor | None" = None) -> tf.Tensor:
+    """Returns the mean over the batch, [B, ...] -> [...], of values times their weights.
+
+    As everywhere in Keras the divisor is B, not the sum of the weights, so that a weight of 2 is
+    the same as seeing the example twice.
+    """
+    if sample_weight is not None:
+        weight = tf.cast(sample_weight, values.dtype)
+        values = values * tf.reshape(weight, [-1] + [1] * (values.shape.rank - 1))
+    # A replica may be left without rows by a short last batch: its part is 0, not 0 / 0.
+    count = tf.cast(tf.shape(values)[0], values.dtype)
+    return tf.math.divide_no_nan(tf.reduce_sum(values, axis=0), count)

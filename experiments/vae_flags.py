@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 GROUP = "Model"
 _LIKELIHOOD = flags.DEFINE_enum(
-    "likelihood", "bernoulli", peek.names("distributions.decoders.BY_NAME"), "p(x|z)."
+    "likelihood", "bernoulli", peek.names("distributions.decoders.NAMES"), "p(x|z)."
 )
 _SCALE = flags.DEFINE_string(
     "scale", "shared", "Scale of the normal likelihood: shared, per_pixel, or a number > 0."
@@ -30,7 +30,7 @@ _CAPACITY = flags.DEFINE_float("capacity", None, "Target of the KL, nats.", lowe
 
 def prepare() -> "tuple[tv.report.RunFolder, tv.data.Data]":
     """Returns the run folder, checked but not made, and the data that the flags describe."""
-    return training_flags.prepare(lambda: tv.decoders.BY_NAME[_LIKELIHOOD.value].preferred_kind)
+    return training_flags.prepare(lambda: tv.heads.HEADS[_LIKELIHOOD.value].preferred_kind)
 
 
 def encoding(data: "tv.data.Data", kind: str) -> "keras.Sequential":
@@ -85,10 +85,11 @@ def parts(data: "tv.data.Data", latent_dim: int, conv_elsewhere: bool = False) -
     cli.refuse_unused(conv, "--network=conv", _FILTERS)
     cli.refuse_unused(normal, "--likelihood=normal", _SCALE)
     scale = {"scale": cli.number_or_name(_SCALE)} if normal else {}
+    head = tv.heads.HEADS[_LIKELIHOOD.value](**scale)
     encode = encoding(data, _NETWORK.value)
     return {
         "encoder": tv.encoders.BY_NAME[_POSTERIOR.value](encode, latent_dim),
-        "decoder": tv.decoders.BY_NAME[_LIKELIHOOD.value](_decoding(data), data.shape, **scale),
+        "decoder": tv.decoders.Decoder(_decoding(data), data.shape, head),
         "num_samples": training_flags.NUM_SAMPLES.value,
         "seed": training_flags.SEED.value,
     }

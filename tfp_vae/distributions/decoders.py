@@ -1,7 +1,7 @@
 """Decoders: the likelihood p(x|z), a distribution over examples given a latent.
 
-    Decoder(network, event_shape, heads.Bernoulli())      # any head
-    decoders.Bernoulli(network, event_shape)              # short for the same
+Decoder(network, event_shape, heads.Bernoulli())      # any head
+decoders.Bernoulli(network, event_shape)              # short for the same
 """
 
 import keras
@@ -12,6 +12,9 @@ from tfp_vae.data import Kind
 from tfp_vae.distributions import heads
 from tfp_vae.distributions.base import ConditionalDistribution, registered, tfd
 from tfp_vae.distributions.heads.normal import HALF_GREY_LEVEL
+
+# Of `heads.HEADS`, those of examples that can be made without arguments: `HEADS[name]()`.
+NAMES = ("bernoulli", "continuous_bernoulli", "normal", "discretized_logistic", "categorical")
 
 
 @registered
@@ -105,8 +108,3 @@ def DiscretizedLogistic(network: keras.Layer, event_shape, **kwargs) -> Decoder:
 def Categorical(network: keras.Layer, event_shape, **kwargs) -> Decoder:
     """Returns a `Decoder` with `heads.Categorical`: 256 grey levels, a logit each."""
     return Decoder(network, event_shape, heads.Categorical(), **kwargs)
-
-
-def names() -> "list[str]":
-    """Returns the names in `heads.HEADS` of those that are likelihoods of examples."""
-    return [name for name in heads.HEADS if heads.HEADS[name].kinds]

@@ -16,8 +16,10 @@ a table), and the likelihood of a network, where it is the target. A head of you
         def distribution(self, parameters):
             return tfd.StudentT(4.0, parameters[..., 0], parameters[..., 1])
 
-`tfp_vae.testing.check_head(StudentT())` tries it. What goes beyond training and evaluation are
-abilities: methods whose default says what cannot be done without them.
+`tfp_vae.testing.check_head(StudentT())` tries it. So it trains, is evaluated, saved and loaded.
+Exports use TFP's own forms of log p and mean, and leave out, with the reason, what a format has no
+operations for; `portable_log_prob` and its like are for those. `fisher_root` is for Laplace
+approximations, `steps` for the page of a decoder, `tables` for a codec.
 """
 
 import keras
@@ -98,7 +100,7 @@ class Head(keras.Layer):
     # The data.
 
     def check_kind(self, kind: Kind) -> None:
-        """Raises `ValueError`, naming the ways out, if this is no likelihood of values of `kind`."""
+        """Raises `ValueError`, naming the ways out, if values of `kind` have no likelihood."""
         if kind in self.kinds:
             return
         ways = _ways_out(kind)
@@ -132,28 +134,30 @@ class Head(keras.Layer):
         """Whether `adapt` takes numbers from the data, which are weights that are not trained."""
         return bool(self.non_trainable_variables)
 
-    # Abilities.
-
-    def has(self, ability: str) -> bool:
-        """Returns whether the class overrides an ability, such as "fisher_root"."""
-        return getattr(type(self), ability) is not getattr(Head, ability)
+    # For other runtimes: TFP's own forms, unless the head has some by operations that all have.
 
     def portable_log_prob(self, parameters: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-        """Returns log p of every value by operations that ONNX and LiteRT have, nats.
+        """Returns log p of every value, by operations that ONNX and LiteRT have, nats.
 
         Args:
             parameters: [..., Q].
-            x: values [...], without a gradient.
+            x: values [...].
         """
-        raise self.lacks("portable_log_prob")
+        return self.distribution(parameters).log_prob(x)
 
     def portable_mean(self, parameters: tf.Tensor) -> tf.Tensor:
-        """Returns the mean by operations that ONNX and LiteRT have, [..., Q] -> [...]."""
-        raise self.lacks("portable_mean")
+        """Returns the mean, by operations that ONNX and LiteRT have, [..., Q] -> [...]."""
+        return self.distribution(parameters).mean()
 
     def portable_variance(self, parameters: tf.Tensor) -> tf.Tensor:
-        """Returns the variance by operations that ONNX and LiteRT have, [..., Q] -> [...]."""
-        raise self.lacks("portable_variance")
+        """Returns the variance, by operations that ONNX and LiteRT have, [..., Q] -> [...]."""
+        return self.distribution(parameters).variance()
+
+    # Abilities: without them something cannot be done, and the default says what.
+
+    def has(self, ability: str) -> bool:
+        """Returns whether the class overrides a method, such as "fisher_root"."""
+        return getattr(type(self), ability) is not getattr(Head, ability)
 
     def fisher_root(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns R with R'R the Fisher information of the parameters, [..., Q] -> [..., R, Q]."""
@@ -180,9 +184,6 @@ class Head(keras.Layer):
 
 
 _ABILITIES = {
-    "portable_log_prob": "log-likelihood for other runtimes",
-    "portable_mean": "mean for other runtimes",
-    "portable_variance": "variance for other runtimes",
     "fisher_root": "Fisher information, which a Laplace approximation is made of",
     "steps": "mean that a page can draw",
     "tables": "table of probabilities, which a codec needs",

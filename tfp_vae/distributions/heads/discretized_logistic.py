@@ -32,9 +32,7 @@ class DiscretizedLogistic(Head):
 
     def distribution(self, parameters):
         """Returns a `DiscretizedLogistic`."""
-        return discretized.DiscretizedLogistic(
-            parameters[..., 0], parameters[..., 1], GREY_LEVELS
-        )
+        return discretized.DiscretizedLogistic(parameters[..., 0], parameters[..., 1], GREY_LEVELS)
 
     def portable_log_prob(self, parameters, x):
         """Returns the log-probability of the level."""

@@ -1,7 +1,8 @@
 """Decoders: the likelihood p(x|z), a distribution over examples given a latent.
 
-Decoder(network, event_shape, heads.Bernoulli())      # any head
-decoders.Bernoulli(network, event_shape)              # short for the same
+`Decoder(network, event_shape, heads.Bernoulli())` takes any head; `Bernoulli(network, event_shape)`
+is short for the same. A decoder of another form is a `ConditionalDistribution` with `kinds` and
+`check_kind`, see `Decoder`.
 """
 
 import keras

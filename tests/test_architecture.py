@@ -32,6 +32,7 @@ ROOMS = [
     "plots",
     "studies",
     "export",
+    "testing",
 ]
 FILES = sorted((ROOT / "tfp_vae").rglob("*.py"))
 
@@ -78,7 +79,7 @@ def test_public_names_exist_and_are_all_listed():
 
     for name in tfp_vae.__all__:
         assert hasattr(tfp_vae, name)
-    for room in ("data", "decoders", "encoders", "networks", "objectives", "priors"):
+    for room in ("data", "decoders", "encoders", "heads", "networks", "objectives", "priors"):
         module = getattr(tfp_vae, room)
         for name in getattr(module, "__all__", []):
             assert hasattr(module, name)

@@ -146,11 +146,6 @@ class Ensemble(SupervisedModel):
         return self.size * (self.groups or 1)
 
     @property
-    def task(self) -> str:
-        """What the members predict."""
-        return self.pattern.task
-
-    @property
     def is_random(self) -> bool:
         """Whether the members themselves are random."""
         return self.pattern.is_random
@@ -160,9 +155,10 @@ class Ensemble(SupervisedModel):
         """Draws behind `predict`, all members together."""
         return self.pattern.num_predictive_samples
 
-    def distribution(self, parameters):
-        """Returns the members' likelihood with these parameters."""
-        return self.pattern.likelihood.distribution(parameters)
+    @property
+    def head(self):
+        """The members' likelihood."""
+        return self.pattern.likelihood
 
     def _initial_values(self):
         member, found = self.pattern, []

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfp_vae.data import Kind, Split
 from tfp_vae.distributions.base import tfd
+from tfp_vae.distributions.heads import Head
 from tfp_vae.models.predictive import Predictor
 from tfp_vae.models.variational import VariationalModel
 from tfp_vae.objectives import Terms
@@ -14,21 +15,26 @@ from tfp_vae.objectives import Terms
 class SupervisedModel(Predictor, VariationalModel):
     """A model of p(y|x). Calling it returns a distribution of targets, batch shape [S, B].
 
-    A subclass has `task`, `distribution`, `draw_parameters`, `num_predictive_samples` and, once
-    built, `event_shape`, the shape of one example.
+    A subclass has `head`, `draw_parameters`, `num_predictive_samples` and, once built,
+    `event_shape`, the shape of one example.
     """
 
     supervised = infers_kind = True
     own_axes = 1  # axes of draws or members that targets do not have
 
     @property
+    def head(self) -> Head:
+        """The likelihood of one target."""
+        raise NotImplementedError
+
+    @property
     def task(self) -> str:
         """What is predicted: "classification" or "regression"."""
-        raise NotImplementedError
+        return self.head.task
 
     def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         """Returns the likelihood with these parameters, [..., Q] -> batch shape [...]."""
-        raise NotImplementedError
+        return self.head.distribution(parameters)
 
     def _track_accuracy(self):
         if self.task == "classification":

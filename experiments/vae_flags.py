@@ -20,7 +20,7 @@ _SCALE = flags.DEFINE_string(
     "scale", "shared", "Scale of the normal likelihood: shared, per_pixel, or a number > 0."
 )
 _POSTERIOR = flags.DEFINE_enum(
-    "posterior", "diagonal", peek.names("distributions.encoders.BY_NAME"), "Covariance of q(z|x)."
+    "posterior", "diagonal", peek.names("distributions.encoders.ENCODERS"), "Covariance of q(z|x)."
 )
 _NETWORK = flags.DEFINE_enum("network", "mlp", ["mlp", "conv"], "Kind of encoder and decoder.")
 _FILTERS = flags.DEFINE_list("filters", ["32", "64"], "Filters of the stride-2 convolutions.")
@@ -87,7 +87,7 @@ def parts(data: "tv.data.Data", latent_dim: int, conv_elsewhere: bool = False) -
     scale = {"scale": cli.number_or_name(_SCALE)} if normal else {}
     encode = encoding(data, _NETWORK.value)
     return {
-        "encoder": tv.encoders.BY_NAME[_POSTERIOR.value](encode, latent_dim),
+        "encoder": tv.encoders.ENCODERS[_POSTERIOR.value](encode, latent_dim),
         "decoder": tv.decoders.BY_NAME[_LIKELIHOOD.value](_decoding(data), data.shape, **scale),
         "num_samples": training_flags.NUM_SAMPLES.value,
         "seed": training_flags.SEED.value,

@@ -166,14 +166,12 @@ def test_latent_sizes_draws_a_curve_per_size(succeeds, tmp_path):
 
 @pytest.mark.parametrize("name", sorted(p.name for p in PRESETS.iterdir()))
 def test_presets_name_flags_that_exist(program, monkeypatch, name):
-    # From the project's folder, because presets name each other from there; no data set is there.
     monkeypatch.chdir(PRESETS.parents[1])
     which = PROGRAMS.get(name.removesuffix(".flags").split("_")[0], "train_vae")
-    _, _, err = program(
-        which, f"--flagfile=experiments/flags/{name}", "--dataset=nowhere", "--run_dir=/dev/null/x"
-    )
-    assert "flag" not in err
-    assert "/dev/null/x" in err
+    for flag in (f"--flagfile=experiments/flags/{name}", f"--preset={name[:-6]}"):
+        _, _, err = program(which, flag, "--run_dir=/dev/null/x")
+        assert "flag" not in err
+        assert "/dev/null/x" in err
 
 
 def test_generate_from_vectors_leaves_numbers_without_pictures(succeeds, tmp_path):

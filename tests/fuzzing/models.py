@@ -336,7 +336,7 @@ class VAECase(TrainingCase):
         }
         parts = {
             "prior": priors[self.prior](),
-            "encoder": tv.encoders.BY_NAME[self.encoder](self._network(False), self.latent_dim),
+            "encoder": tv.encoders.ENCODERS[self.encoder](self._network(False), self.latent_dim),
             "decoder": tv.decoders.BY_NAME[self.decoder](
                 self._network(True),
                 self.event_shape,

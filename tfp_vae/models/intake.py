@@ -37,8 +37,7 @@ class Intake:
     def as_split(self, x, name: str = "given", y=None) -> Split:
         """Returns `x`, a `Split` or an array [N, ...] with `y` beside it, as a checked `Split`.
 
-        Integers in 0..255 are bytes, k/255, as in `data.load`, unless the model is one of real
-        numbers or 0 and 1 are all there is to it.
+        `kinds.from_integers` says what integers are, as in `data.load`.
 
         Raises:
             ValueError: if the model is no model of these values, shapes or targets.
@@ -60,11 +59,8 @@ class Intake:
         candidates = self.candidate_kinds()
         if self.data_kind is not None:
             candidates = [Kind.STATIC if self.data_kind.is_binary else self.data_kind]
-        is_bytes = x.dtype.kind in "iu" and x.size and 0 <= x.min() and x.max() <= 255
-        if candidates == [Kind.REAL] or (candidates[0] is Kind.STATIC and kinds.is_zero_one(x)):
-            is_bytes = False
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf, refused below
-            x = x.astype(np.float32) / 255 if is_bytes else x.astype(np.float32)
+        (x,) = kinds.from_integers(x, candidates=candidates)
+        x = kinds.intensities(x)
         kinds.check_finite(x, f"The {name} array, as float32,")
         if not x.size:
             return Split(x, candidates[0], name=name)  # which says that it is empty

@@ -93,10 +93,9 @@ class SupervisedModel(Predictor, VariationalModel):
             )
         x = np.asarray(x)
         kinds.check_numbers(x, f"The {name}")
-        integers = x.dtype.kind in "iu" and x.size and 0 <= x.min() and x.max() <= 255
-        # Bytes, as in `data.load`; not for a model of a table, whose integers are numbers.
-        is_bytes = x.dtype == np.uint8 or (integers and self.data_kind not in (None, Kind.REAL))
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf, refused below
-            x = x.astype(np.uint8 if is_bytes else np.float32)
+        known = self.data_kind  # before training, an array says by itself what it is
+        candidates = () if known is None else (Kind.STATIC if known.is_binary else known,)
+        (x,) = kinds.from_integers(x, candidates=candidates)
+        kind = Kind.EIGHT_BIT if x.dtype == np.uint8 else kinds.infer(kinds.intensities(x))
         key = "labels" if self.task == "classification" else "targets"
-        return Split(x, kinds.infer(x), name=name, **({} if y is None else {key: np.asarray(y)}))
+        return Split(x, kind, name=name, **({} if y is None else {key: np.asarray(y)}))

@@ -1,7 +1,7 @@
 """The models of a comparison: how each is built, and seen by the tasks when it is trained.
 
 Every one answers the same questions, so that the tasks have one code for all: class probabilities
-of whole and of partly observed images, and scores that are to be high for foreign inputs.
+of whole and of partly observed images, and scores that are to be high for OOD inputs.
 """
 
 import dataclasses
@@ -74,7 +74,7 @@ class Contestant:
         return self.predictive(evaluation.imputed(train, split, observed, chosen))
 
     def scores(self, split: Split) -> "dict[str, np.ndarray]":
-        """Returns {score: [N]}, high for what is foreign."""
+        """Returns {score: [N]}, high for what is out of distribution."""
         found = evaluation.predictive_scores(self.predictive(split))
         if not self.is_random:
             del found["mutual_information"]  # of one network it is 0, up to rounding
@@ -139,7 +139,7 @@ class Probed(Contestant):
         return self.predictive(Split(filled, split.kind, split.labels, f"{split.name}, imputed"))
 
     def scores(self, split):
-        """Returns {score: [N]}, high for what is foreign."""
+        """Returns {score: [N]}, high for what is out of distribution."""
         settings, names = self.settings, [*_DENSITY_SCORES]
         if not settings.regret_steps:
             names.remove("likelihood_regret")
@@ -228,7 +228,7 @@ class Generative(Contestant):
         return evaluation.class_predictive(self.model, split, observed, samples)
 
     def scores(self, split):
-        """Returns {score: [N]}, high for what is foreign."""
+        """Returns {score: [N]}, high for what is out of distribution."""
         log_joint = self.log_joint(split)
         log_px = np.logaddexp.reduce(log_joint.astype(np.float64), axis=1)
         if self._reference is None:

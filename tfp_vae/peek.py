@@ -76,8 +76,6 @@ def _texts(module: str, node: ast.AST) -> "list[str]":
         return _read(module, node.id)
     if isinstance(node, ast.Attribute):
         return _read(_imported(module, node.value.id), node.attr)
-    if isinstance(node, ast.DictComp):  # {each.name: each for each in (Maker("name", ...), ...)}
-        return [call.args[0].value for call in node.generators[0].iter.elts]
     if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("tuple", "list"):
         return _texts(module, node.args[0])
     if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Registry":

@@ -21,12 +21,12 @@ def split(binary_images):
 def test_scores_of_a_vae_are_those_of_their_definitions(make_vae, split):
     vae = make_vae()
     reference = scores.reference_log_likelihood(vae, split.take(10), 50)
-    assert reference == pytest.approx(vae.log_likelihood(split.take(10), 50).mean(), rel=1e-6)
+    assert reference == pytest.approx(vae.log_evidence(split.take(10), 50).mean(), rel=1e-6)
     regret = {"steps": 5}
     found = scores.vae_scores(vae, split, reference, num_samples=50, regret=regret)
     assert tuple(found) == scores.VAE_SCORES
     bounds = vae.bounds(split, 50)
-    log_likelihood = bounds.log_likelihood.astype(np.float64)
+    log_likelihood = bounds.log_evidence.astype(np.float64)
     expected = {
         "negative_log_likelihood": -log_likelihood,
         "negative_elbo": -bounds.elbo,

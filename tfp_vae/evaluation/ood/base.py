@@ -15,8 +15,13 @@ SCORES = Registry(
     "tfp_vae.evaluation.ood",
     "score",
     first=(
-        *("negative_log_evidence", "negative_elbo", "typicality", "likelihood_regret"),
-        *("input_complexity", "predictive_entropy", "mutual_information"),
+        "negative_log_evidence",
+        "negative_elbo",
+        "typicality",
+        "likelihood_regret",
+        "input_complexity",
+        "predictive_entropy",
+        "mutual_information",
         "one_minus_max_probability",
     ),
 )

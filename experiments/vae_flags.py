@@ -9,7 +9,7 @@ from . import bound_flags, cli, training_flags
 
 GROUP = "Model"
 _LIKELIHOOD = flags.DEFINE_enum(
-    "likelihood", "bernoulli", peek.names("distributions.decoders.BY_NAME"), "p(x|z)."
+    "likelihood", "bernoulli", peek.names("distributions.decoders.NAMES"), "p(x|z)."
 )
 _SCALE = flags.DEFINE_string(
     "scale", "shared", "Scale of the normal likelihood: shared, per_pixel, or a number > 0."
@@ -30,7 +30,7 @@ _CAPACITY = flags.DEFINE_float("capacity", None, "Target of the KL, nats.", lowe
 
 def prepare() -> "tuple[tv.report.RunFolder, tv.data.Data]":
     """Returns the run folder, checked but not made, and the data that the flags describe."""
-    return training_flags.prepare(lambda: tv.decoders.BY_NAME[_LIKELIHOOD.value].preferred_kind)
+    return training_flags.prepare(lambda: tv.heads.HEADS[_LIKELIHOOD.value].preferred_kind)
 
 
 def recipe(latent_dim: int, **others) -> "tv.methods.VAERecipe":

@@ -11,7 +11,7 @@ import keras
 from tfp_vae import networks, objectives
 from tfp_vae.arguments import check_choice, check_count
 from tfp_vae.data import Data
-from tfp_vae.distributions import decoders, encoders, priors
+from tfp_vae.distributions import decoders, encoders, heads, priors
 from tfp_vae.models import M2, VAE, ConditionalVAE
 
 VAE_MODELS = ("vae", "conditional", "m2")
@@ -29,7 +29,7 @@ class VAERecipe:
         class_prior: whether a class acts through a `ClassNormal` p(z|y) alone, and not on the
             decoder.
         posterior: q(z|x), a name in `encoders.ENCODERS`.
-        likelihood: p(x|z), a name in `decoders.BY_NAME`.
+        likelihood: p(x|z), a name in `decoders.NAMES`.
         scale: of the normal likelihood, see `decoders.Normal`.
         network: "mlp" or "conv", of encoder and decoder.
         hidden: widths of the dense layers; one for "conv".
@@ -62,7 +62,7 @@ class VAERecipe:
         check_count("latent_dim", self.latent_dim)
         priors.PRIORS.check(self.prior)
         encoders.ENCODERS.check(self.posterior)
-        check_choice("likelihood", self.likelihood, decoders.BY_NAME)
+        check_choice("likelihood", self.likelihood, decoders.NAMES)
         check_choice("network", self.network, VAE_NETWORKS)
         check_choice("classifier", self.classifier, VAE_NETWORKS)
         check_choice("activation", self.activation, networks.ACTIVATIONS)
@@ -79,7 +79,9 @@ class VAERecipe:
         condition = {} if self.model == "vae" else self._condition(data)
         encoder = encoders.ENCODERS[self.posterior](self._encoding(data), self.latent_dim)
         scale = {"scale": self.scale} if self.likelihood == "normal" else {}
-        decoder = decoders.BY_NAME[self.likelihood](self._decoding(data), data.shape, **scale)
+        decoder = decoders.Decoder(
+            self._decoding(data), data.shape, heads.HEADS[self.likelihood](**scale)
+        )
         parts = {
             "prior": condition.pop("prior", None) or priors.PRIORS[self.prior](self.latent_dim),
             "encoder": encoder,

@@ -58,6 +58,7 @@ def test_a_failed_verification_is_an_exit_status(program, run, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.dear(reason="new processes of every runtime")
 def test_every_runtime_and_many_clients_agree_in_new_processes(succeeds, run, monkeypatch):
     # What is timed here needs no more than a call, and 64 clients no more than a request each.
     monkeypatch.setattr(tv.export, "verify", functools.partial(tv.export.verify, seconds=0.0))

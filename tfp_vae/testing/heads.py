@@ -244,7 +244,9 @@ def _check_gradients(case):
     head, features = case.head, case.features
     x = tf.stop_gradient(case.draws(1)[0])
     direction = np.random.default_rng(case.seed + 1).standard_normal(features.shape)
-    direction = tf.constant(direction / np.linalg.norm(direction, axis=-1, keepdims=True), tf.float32)
+    direction = tf.constant(
+        direction / np.linalg.norm(direction, axis=-1, keepdims=True), tf.float32
+    )
     log_prob = _log_prob(head, x)
     with tf.GradientTape() as tape:
         tape.watch(features)

@@ -1,4 +1,4 @@
-"""Heads: each keeps the contract of `testing.check_head`, and one of a user's own goes everywhere."""
+"""Heads: each keeps the contract of `testing.check_head`; one of a user's own goes everywhere."""
 
 import keras
 import numpy as np
@@ -270,8 +270,6 @@ def test_the_features_of_a_value_lie_side_by_side(spatial):
     bias = np.arange(bias.size, dtype=np.float32)
     decoder.projection.set_weights([0 * kernel, bias])
     likelihood = decoder(tf.zeros([4, 12]))
-    expected = np.broadcast_to(
-        bias.reshape(-1, 2, 2) if spatial else bias.reshape(*shape, 2), (*shape, 2)
-    )
+    expected = bias.reshape((2, 2) if spatial else (*shape, 2)) + np.zeros((*shape, 2))
     np.testing.assert_array_equal(likelihood.features[1], expected)
     np.testing.assert_array_equal(likelihood.distribution.loc[1], expected[..., 0] + 0.5)

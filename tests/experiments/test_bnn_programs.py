@@ -121,6 +121,8 @@ def test_lenet_learns_images(succeeds, tmp_path):
         ("--method=nuts --posterior_steps=3", "Too few samples"),
         ("--method=map --num_samples=2", "--num_samples has no effect"),
         ("--method=ml --beta=0.5", "--beta has no effect"),
+        ("--bound=iwae", "needs latents of each example"),
+        ("--bound=iwae --beta=0.5", "--beta has no effect"),
         ("--prior_scale=-1", "Impossible prior scale"),
         ("--batch_size=5000", "batch_size does not fit"),
         ("--uci_split=1", "split"),

@@ -41,7 +41,7 @@ def test_export_leaves_what_it_promises(succeeds, run):
 
 def test_a_run_that_cannot_be_exported_is_refused_before_anything_is_written(refused, run):
     assert "There is no model" in refused("export", "--run_dir=none")
-    assert "Received pickle" in refused("export", "--run_dir=run", "--formats=pickle")
+    assert "Received 'pickle'" in refused("export", "--run_dir=run", "--formats=pickle")
     assert "letters, digits" in refused("export", "--run_dir=run", "--name=a-b")
     metrics = json.loads((run / "metrics.json").read_text())
     (run / "metrics.json").write_text(json.dumps({**metrics, "method": "swag"}))

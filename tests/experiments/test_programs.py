@@ -208,3 +208,9 @@ def test_overwriting_leaves_nothing_of_the_old_run_and_keeps_other_files(
     names = {p.name for p in (tmp_path / "run").iterdir()}
     assert "notes.txt" in names
     assert not names & {"manifold.png", "evaluation.json"}
+
+
+def test_a_vae_is_trained_with_another_bound_by_its_name(succeeds, tmp_path):
+    succeeds("train_vae", "--run_dir=run", "--bound=iwae", "--num_samples=3", *TINY)
+    rows = list(csv.DictReader((tmp_path / "run" / "history.csv").read_text().splitlines()))
+    assert float(rows[-1]["iwae"]) > float(rows[-1]["elbo"])

@@ -68,7 +68,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one_to_the_last_bit(
 def test_a_resumed_training_through_tf_data_equals_an_uninterrupted_one(
     found, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("tfp_vae.models.intake.MOST_BYTES", 0)
+    monkeypatch.setattr("tfp_vae.models.fit.MOST_BYTES", 0)
     assert not model("vae", found).stays_in_memory(found.train)
     whole = train(model("vae", found), found, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):

@@ -101,10 +101,10 @@ def test_bernoulli_log_prob_is_the_sum_over_pixels_and_does_not_clip():
 
 def _bernoulli_and_tfp(event_shape, logits, x):
     """Returns value and gradient of our log_prob and of TFP's."""
-    ours = tv.decoders.Bernoulli(tv.networks.mlp([]), event_shape).distribution
+    ours = tv.decoders.Bernoulli(tv.networks.mlp([]), event_shape)
     results = []
     for likelihood in (
-        ours,
+        lambda logits: ours.distribution(logits[..., tf.newaxis]),
         lambda logits: tfd.Independent(tfd.Bernoulli(logits), len(event_shape)),
     ):
         with tf.GradientTape() as tape:
@@ -122,7 +122,7 @@ def test_bernoulli_equals_tfp_in_value_and_gradient(base_seed):
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
     pixels = tv.decoders.Bernoulli(tv.networks.mlp([]), (1,)).distribution(
-        tf.constant(logits, tf.float32)
+        tf.constant(logits, tf.float32)[..., tf.newaxis]
     )
     np.testing.assert_array_equal(pixels.distribution.log_prob(x)[:, 0], pixels.log_prob(x))
 
@@ -259,10 +259,10 @@ def test_learned_scale_has_a_floor_of_half_a_grey_level(name):
     decoder = DECODERS[name](tv.networks.mlp([]), (3,))
     decoder.build((None, 2))
     if name == "normal_shared":
-        decoder.raw_scale.assign(-1e4)
+        decoder.head.raw_scale.assign(-1e4)
     else:
         kernel, bias = decoder.projection.get_weights()
-        decoder.projection.set_weights([kernel, np.concatenate([bias[:3], [-1e4] * 3])])
+        decoder.projection.set_weights([kernel, np.ravel([[bias[0], -1e4]] * 3)])
     scale = decoder(tf.zeros((1, 2))).stddev().numpy()
     np.testing.assert_allclose(scale, 0.5 / 255, rtol=1e-5)
 

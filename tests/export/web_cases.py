@@ -145,6 +145,5 @@ def make(maker):
 def draws(model, count=9):
     """Returns latents [N, D], classes [N] or None, and the means of Keras [N, ...]."""
     z = 2 * np.random.default_rng(1).normal(size=(count, LATENT)).astype(np.float32)
-    given = np.arange(count) % 3 if model.conditional else None
-    with model.weight_noise(model.caller_key(None), "mean"):
-        return z, given, model.likelihood_of(z, given).mean().numpy()
+    given = np.arange(count) % 3 if model.condition else None
+    return z, given, model.at_mean().likelihood(z, given).mean().numpy()

@@ -5,7 +5,7 @@ from absl import flags
 import tfp_vae as tv
 from tfp_vae import peek
 
-from . import cli, data_flags, training_flags
+from . import bound_flags, cli, data_flags, training_flags
 
 GROUP = "Weights"
 _METHOD = flags.DEFINE_enum(
@@ -48,19 +48,15 @@ def prepare():
 
 def _check() -> None:
     """Raises `ValueError` for flags that do not go together."""
-    method, mlp = _METHOD.value, _NETWORK.value == "mlp"
-    vi = method == "vi"
-    cli.refuse_unused(vi, "--method=vi", _ESTIMATOR, _PRIOR, _LEARNED_PRIOR, _INITIAL_SCALE)
-    cli.refuse_unused(method != "ml", "a prior", _PRIOR_SCALE)
-    cli.refuse_unused(method == "mc_dropout", "--method=mc_dropout", _DROPOUT)
-    cli.refuse_unused(method == "ensemble", "--method=ensemble", _MEMBERS)
-    cli.refuse_unused(method in ("swag", "nuts"), "--method=swag or nuts", _POSTERIOR_STEPS)
-    cli.refuse_unused(method == "swag", "--method=swag", _POSTERIOR_RATE)
-    cli.refuse_unused(mlp, "--network=mlp", training_flags.HIDDEN)
-    random = method in ("vi", "mc_dropout")
-    cli.refuse_unused(random, "--method=vi or mc_dropout", training_flags.NUM_SAMPLES)
-    weight = training_flags.BETA, training_flags.WARM_UP
-    cli.refuse_unused(method in ("vi", "map", "mc_dropout", "ensemble"), "such methods", *weight)
+    # Every flag that some methods use and others do not, as the methods themselves say it.
+    users: dict[str, list[str]] = {}
+    for name, method in tv.methods.METHODS.items():
+        for flag in method.uses:
+            users.setdefault(flag, []).append(name)
+    for flag, methods in users.items():
+        where = f"--method={' or '.join(methods)}"
+        cli.refuse_unused(_METHOD.value in methods, where, flags.FLAGS[flag])
+    cli.refuse_unused(_NETWORK.value == "mlp", "--network=mlp", training_flags.HIDDEN)
 
 
 def recipe() -> "tv.methods.Recipe":
@@ -88,8 +84,8 @@ def build(chosen: "tv.methods.Recipe", data: "tv.data.Data"):
     """Returns the compiled model of a recipe, for data that it can be a model of."""
     if data.task == "classification":
         cli.refuse_unused(False, "real targets", _SCALE)
-    objective = tv.objectives.ELBO(
-        training_flags.beta(data.train.num_batches(training_flags.BATCH_SIZE.value))
-    )
+    steps = data.train.num_batches(training_flags.BATCH_SIZE.value)
+    objective = bound_flags.bound(steps)
     model = tv.methods.build(chosen, data, objective, training_flags.SEED.value)
+    objective.check(model)
     return training_flags.compiled(model, data)

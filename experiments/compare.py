@@ -40,8 +40,8 @@ _HIDDEN = flags.DEFINE_integer("hidden", None, "Width of the reference network."
 _TASKS = flags.DEFINE_list("tasks", None, f"Some of {', '.join(_TASK_NAMES)}.")
 _LANGUAGE = flags.DEFINE_enum("language", "en", peek.names("report.LANGUAGES"), "Of the report.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Start anew in a folder that is not empty.")
-# Other data that are foreign to a data set and fit its shape.
-_FOREIGN = {"mnist": ("fashion_mnist",), "fashion_mnist": ("mnist",)}
+# Other data that are out of distribution for a data set and fit its shape.
+_OOD = {"mnist": ("fashion_mnist",), "fashion_mnist": ("mnist",)}
 
 
 def main():
@@ -58,12 +58,12 @@ def main():
 
     kind = tv.data.Kind.UNIT_INTERVAL
     data = data_flags.load(data_flags.source(), kind)
-    foreign = _FOREIGN.get(data_flags.DATASET.value, ())
+    outside = _OOD.get(data_flags.DATASET.value, ())
     others = {
         name: tv.data.fitted(
             tv.data.load(name, data_dir=data_flags.DATA_DIR.value, kind=kind).test, data.test
         )
-        for name in foreign
+        for name in outside
     }
     settings = comparison.Settings.of(
         _BUDGET.value,
@@ -74,7 +74,7 @@ def main():
         epochs=_EPOCHS.value,
         hidden=_HIDDEN.value,
         tasks=tasks,
-        foreign=foreign,
+        ood=outside,
     )
     seeds = _SEEDS.value or (3 if _BUDGET.value == "quick" else 5)
     run = comparison.Comparison(

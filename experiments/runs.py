@@ -31,9 +31,10 @@ def opened(run: "tv.report.RunFolder") -> "tuple[object, tv.data.Data, dict, dic
     source = data_flags.source()
     known_run = (run / "metrics.json").exists() or not data_flags.DATASET.present
     trained = tv.report.read_json(run / "metrics.json") if known_run else {}
-    if trained.get("method") in tv.methods.AFTERWARDS:
+    method = trained.get("method")
+    if method is not None and tv.methods.METHODS[method].post_hoc:
         raise ValueError(
-            f"The posterior of {trained['method']} is not in model.keras, which holds the point it "
+            f"The posterior of {method} is not in model.keras, which holds the point it "
             "started from. Expected a run of another method. Received this one; train_bnn with its "
             "flags.txt makes the posterior again."
         )

@@ -14,9 +14,9 @@ from tfp_vae import extras, peek
 from . import cli, start
 
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Write into a run folder that is not empty.")
-_METHODS = flags.DEFINE_list(
-    "methods", [*peek.names("studies.toys.METHODS")], "Which methods, beside nuts."
-)
+_LEFT_OUT = peek.names("studies.toys.LEFT_OUT")
+_DEFAULT = [name for name in peek.names("methods.METHODS") if name not in _LEFT_OUT]
+_METHODS = flags.DEFINE_list("methods", _DEFAULT, "Which methods, beside nuts.")
 _HIDDEN = flags.DEFINE_integer("hidden", 20, "Width of the one hidden layer.", lower_bound=1)
 _STEPS = flags.DEFINE_integer("steps", 3000, "Training steps.", lower_bound=1)
 _CHAIN = flags.DEFINE_integer("chain", 200, "Samples of NUTS per chain.", lower_bound=10)

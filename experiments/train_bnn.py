@@ -40,12 +40,12 @@ def main():
     metrics |= tv.evaluation.distribution_metrics(test, data.test.y)
     metrics |= tv.evaluation.temperature_metrics(validation, data.validation.y, test, data.test.y)
     pruned = None
-    if chosen.method == "vi":
+    has_distributions = not chosen.weights.point_weights
+    if has_distributions:
         metrics |= tv.evaluation.weight_metrics(model)
-    if chosen.method == "nuts":
-        metrics |= predictor.chains.summary()
+    metrics |= chosen.weights.summary(predictor)
     run.write_json("metrics.json", metrics)
-    if chosen.method == "vi":
+    if has_distributions:
         pruned = tv.evaluation.pruning_curve(
             model, data.test, num_samples=num_samples, verbose=True
         )

@@ -17,7 +17,8 @@ from . import cli, data_flags, start
 
 cli.leave_out(*(flag for flag in data_flags.ALL if flag is not data_flags.DATA_DIR))
 _KNOWN = [name.removeprefix("uci/") for name in peek.names("data.UCI_NAMES")]
-_KNOWN_METHODS = peek.names("studies.uci.METHODS")
+_LEFT_OUT = peek.names("studies.uci.LEFT_OUT")
+_KNOWN_METHODS = [name for name in peek.names("methods.METHODS") if name not in _LEFT_OUT]
 _SETS = flags.DEFINE_list("sets", _KNOWN, "Which sets.")
 _METHODS = flags.DEFINE_list("methods", [*_KNOWN_METHODS], "Which methods.")
 _STEPS = flags.DEFINE_integer("steps", 10_000, "Training steps per network.", lower_bound=1)

@@ -4,8 +4,10 @@ What is no number at all (text, None, a list) is told from a number here, once, 
 say what was expected and no comparison fails in its place.
 """
 
+import difflib
 import math
 import numbers
+import os
 
 MOST = 2**31 - 1  # of anything that is counted: shapes are int32 in many places
 
@@ -59,12 +61,21 @@ def check_seed(value) -> int:
 
 
 def check_choice(name: str, value, choices):
-    """Returns `value`; raises `ValueError` unless it is one of `choices`."""
+    """Returns `value`; raises `ValueError` with the nearest one unless it is in `choices`."""
     if value not in choices:
         raise ValueError(
             f"Unknown {name}. Expected one of {', '.join(map(str, choices))}. Received {value!r}."
+            f"{hint(value, choices)}"
         )
     return value
+
+
+def hint(value, choices) -> str:
+    """Returns " Did you mean ...?" with the choice nearest to `value`, "" if none is near."""
+    if not isinstance(value, str | os.PathLike):
+        return ""
+    near = difflib.get_close_matches(str(value), list(map(str, choices)), 1)
+    return f" Did you mean {near[0]}?" if near else ""
 
 
 def check_type(name: str, value, kind: type, owner: str = ""):

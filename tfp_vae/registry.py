@@ -11,11 +11,12 @@ registers itself by the same decorator and is found by the same name.
 """
 
 import ast
-import difflib
 import functools
 import importlib
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
+
+from tfp_vae.arguments import check_choice
 
 _HERE = pathlib.Path(__file__).parent
 
@@ -61,12 +62,7 @@ class Registry(Mapping):
 
     def check(self, name: str) -> str:
         """Returns `name`; raises `ValueError` if no member has it, with the nearest one."""
-        if name not in self:
-            near = difflib.get_close_matches(str(name), list(self), 1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise ValueError(
-                f"Unknown {self.what}. Expected one of {', '.join(self)}. Received {name!r}.{hint}"
-            )
+        check_choice(self.what, name, self)
         return name
 
     def __getitem__(self, name):
@@ -76,7 +72,7 @@ class Registry(Mapping):
         return self._members[name]
 
     def __contains__(self, name):
-        return name in self._members or name in _scan(self.room)
+        return isinstance(name, str) and (name in self._members or name in _scan(self.room))
 
     def __iter__(self) -> Iterator[str]:
         names = {**_scan(self.room), **self._meanings}

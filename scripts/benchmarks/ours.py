@@ -73,7 +73,7 @@ def make(item, variant, data):
         test = split.take(1000).frozen()
 
         def block():
-            return len(test), vae.bounds(test, num_samples=500).log_likelihood.mean()
+            return len(test), vae.bounds(test, num_samples=500).log_evidence.mean()
 
         return block
     if item == "G1":

@@ -57,7 +57,7 @@ def test_training_images_are_binarised_anew_and_their_condition_stays():
 
 @pytest.mark.parametrize("quadrants", [0, 4, 1.5, None])
 def test_another_number_of_quadrants_is_refused(quadrants):
-    with refused("Expected 1, 2 or 3", f"Received {quadrants}"):
+    with refused("Expected one of 1, 2, 3", f"Received {quadrants}"):
         data.seen_quadrants((4, 4, 1), quadrants)
 
 

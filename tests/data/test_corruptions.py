@@ -1,14 +1,14 @@
-"""Shifts keep what they promise: range, kind, labels, and the original at level 0."""
+"""Corruptions keep what they promise: range, kind, labels, and the original at level 0."""
 
 import numpy as np
 import pytest
 from data_cases import refused
 
 import tfp_vae as tv
-from tfp_vae.data import SHIFTS, Kind, Split, shifted
+from tfp_vae.data import CORRUPTIONS, Kind, Split, corrupted
 
 KINDS = ["dynamic", "threshold", "eight_bit", "unit_interval"]
-WORST = {name: len(levels) - 1 for name, levels in SHIFTS.items()}
+WORST = {name: len(levels) - 1 for name, levels in CORRUPTIONS.items()}
 
 
 def images(kind="eight_bit", count=60, shape=(9, 9, 1), seed=0):
@@ -23,29 +23,29 @@ def distance(split, other):
     return float(np.sqrt(np.mean((split.values() - other.values()) ** 2)))
 
 
-@pytest.mark.parametrize("name", SHIFTS)
-def test_levels_start_at_no_shift_and_rise(name):
-    assert SHIFTS[name][0] == 0
-    assert np.all(np.diff(SHIFTS[name]) > 0)
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_levels_start_at_none_and_rise(name):
+    assert CORRUPTIONS[name][0] == 0
+    assert np.all(np.diff(CORRUPTIONS[name]) > 0)
 
 
-@pytest.mark.parametrize("name", SHIFTS)
+@pytest.mark.parametrize("name", CORRUPTIONS)
 @pytest.mark.parametrize("kind", [*KINDS, "static"])
 def test_level_zero_is_the_split_itself(name, kind):
     split = images(kind)
     for given in (split, split.frozen()):
-        same = shifted(given, name, 0)
+        same = corrupted(given, name, 0)
         np.testing.assert_array_equal(same.values(), split.values())
         np.testing.assert_array_equal(same.labels, split.labels)
         assert same.kind == split.kind
 
 
-@pytest.mark.parametrize("name", SHIFTS)
+@pytest.mark.parametrize("name", CORRUPTIONS)
 @pytest.mark.parametrize("kind", [*KINDS, "static"])
-def test_a_shift_keeps_range_kind_grid_and_labels(name, kind):
+def test_a_corruption_keeps_range_kind_grid_and_labels(name, kind):
     split = images(kind)
-    for level in range(1, len(SHIFTS[name])):
-        other = shifted(split, name, level)
+    for level in range(1, len(CORRUPTIONS[name])):
+        other = corrupted(split, name, level)
         values = other.values()
         assert values.shape == (len(split), *split.shape)
         assert other.kind == split.kind
@@ -60,39 +60,39 @@ def test_a_shift_keeps_range_kind_grid_and_labels(name, kind):
 
 def test_float_images_stay_on_the_grid_of_256_levels_or_become_any_number():
     grey = images().intensities()
-    on_grid = shifted(Split(grey, Kind.EIGHT_BIT), "rotation", 3).values() * 255
+    on_grid = corrupted(Split(grey, Kind.EIGHT_BIT), "rotation", 3).values() * 255
     np.testing.assert_allclose(on_grid, np.round(on_grid), atol=1e-4)
-    free = shifted(Split(grey, Kind.UNIT_INTERVAL), "rotation", 3).values() * 255
+    free = corrupted(Split(grey, Kind.UNIT_INTERVAL), "rotation", 3).values() * 255
     assert np.abs(free - np.round(free)).max() > 0.1
 
 
 @pytest.mark.parametrize("shape", [(9, 9, 1), (9, 6, 3)])
 def test_half_a_turn_is_a_flip_of_both_axes(shape):
     split = images("unit_interval", shape=shape)
-    turned = shifted(split, "rotation", SHIFTS["rotation"].index(180))
+    turned = corrupted(split, "rotation", CORRUPTIONS["rotation"].index(180))
     # Bytes: what interpolation misses is less than half a level.
     np.testing.assert_array_equal(turned.values(), split.values()[:, ::-1, ::-1])
 
 
 def test_a_quarter_turn_is_counter_clockwise_and_keeps_the_border():
     split = images()
-    turned = shifted(split, "rotation", SHIFTS["rotation"].index(90))
+    turned = corrupted(split, "rotation", CORRUPTIONS["rotation"].index(90))
     np.testing.assert_array_equal(turned.values(), np.rot90(split.values(), axes=(1, 2)))
 
 
 def test_rotation_is_black_outside():
     white = Split(np.full((2, 9, 9, 1), 255, np.uint8), Kind.EIGHT_BIT)
-    turned = shifted(white, "rotation", SHIFTS["rotation"].index(45)).values()
+    turned = corrupted(white, "rotation", CORRUPTIONS["rotation"].index(45)).values()
     # A cubic spline rings by some percent beside a step.
     assert np.all(turned[:, [0, 0, -1, -1], [0, -1, 0, -1]] < 0.1)
     assert np.all(turned[:, 3:6, 3:6] > 0.9)
 
 
-@pytest.mark.parametrize("level", range(1, len(SHIFTS["translation"])))
+@pytest.mark.parametrize("level", range(1, len(CORRUPTIONS["translation"])))
 def test_translation_is_cyclic_and_keeps_the_pixels_of_every_row(level):
     split = images("eight_bit")
-    moved = shifted(split, "translation", level).values()
-    pixels = round(SHIFTS["translation"][level] * 9)
+    moved = corrupted(split, "translation", level).values()
+    pixels = round(CORRUPTIONS["translation"][level] * 9)
     assert pixels > 0
     np.testing.assert_array_equal(moved[:, :, pixels], split.values()[:, :, 0])
     np.testing.assert_array_equal(moved[:, :, 0], split.values()[:, :, -pixels])
@@ -104,18 +104,18 @@ def test_lengths_are_shares_of_the_width(size):
     point = np.zeros((1, size, size, 1), np.float32)
     point[0, size // 2, size // 2] = 1
     split = Split(point, Kind.UNIT_INTERVAL)
-    moved = shifted(split, "translation", 2).values()
+    moved = corrupted(split, "translation", 2).values()
     assert np.argmax(moved[0, size // 2, :, 0]) == size // 2 + size // 4
-    blurred = shifted(split, "blur", 3).values()[0, ..., 0]
+    blurred = corrupted(split, "blur", 3).values()[0, ..., 0]
     places = np.arange(size) - size // 2
     # A sampled normal kernel, cut off at four standard deviations.
     spread = np.sqrt(np.sum(blurred.sum(0) * places**2) / blurred.sum())
-    assert spread == pytest.approx(SHIFTS["blur"][3] * size, rel=0.02)
+    assert spread == pytest.approx(CORRUPTIONS["blur"][3] * size, rel=0.02)
 
 
 def test_noise_has_the_standard_deviation_of_its_level(base_seed):
     grey = Split(np.full((400, 8, 8, 1), 0.5, np.float32), Kind.UNIT_INTERVAL)
-    noise = shifted(grey, "noise", 1, base_seed).values() - 0.5  # at 0.1 nothing is cut off
+    noise = corrupted(grey, "noise", 1, base_seed).values() - 0.5  # at 0.1 nothing is cut off
     count = noise.size
     assert abs(noise.mean()) < 4 * 0.1 / np.sqrt(count)
     assert abs(noise.std() - 0.1) < 4 * 0.1 / np.sqrt(2 * count)
@@ -123,7 +123,7 @@ def test_noise_has_the_standard_deviation_of_its_level(base_seed):
 
 def test_contrast_keeps_the_mean_and_shrinks_the_deviations():
     split = Split(images().intensities(), Kind.UNIT_INTERVAL)
-    flat = shifted(split, "contrast", 3).values()
+    flat = corrupted(split, "contrast", 3).values()
     mean = split.values().mean(axis=(1, 2, 3), keepdims=True)
     np.testing.assert_allclose(flat - mean, 0.4 * (split.values() - mean), atol=1e-6)
 
@@ -133,25 +133,25 @@ def test_contrast_keeps_the_mean_and_shrinks_the_deviations():
 )
 def test_a_higher_level_is_further_from_the_original(name, most):
     split = tv.data.load("digits", kind="eight_bit").test
-    away = [distance(shifted(split, name, level), split) for level in range(most + 1)]
+    away = [distance(corrupted(split, name, level), split) for level in range(most + 1)]
     assert np.all(np.diff(away) > 0.004)
 
 
 @pytest.mark.parametrize("kind", ["eight_bit", "static"])
 def test_noise_is_a_function_of_the_seed_and_the_level(kind):
     split = images(kind)
-    first = shifted(split, "noise", 2, seed=3)
-    assert shifted(split, "noise", 2, seed=3).digest == first.digest
-    assert shifted(split, "noise", 2, seed=4).digest != first.digest
-    assert shifted(split, "noise", 3, seed=3).digest != first.digest
+    first = corrupted(split, "noise", 2, seed=3)
+    assert corrupted(split, "noise", 2, seed=3).digest == first.digest
+    assert corrupted(split, "noise", 2, seed=4).digest != first.digest
+    assert corrupted(split, "noise", 3, seed=3).digest != first.digest
 
 
-def test_a_frozen_dynamic_split_is_shifted_in_its_grey_intensities(base_seed):
+def test_a_frozen_dynamic_split_is_corrupted_in_its_grey_intensities(base_seed):
     # Wide images of one grey level: after contrast is lost every pixel has the mean as probability.
     ramp = np.tile(np.linspace(0, 255, 20).astype(np.uint8), (500, 20, 1))[..., np.newaxis]
     split = Split(ramp, Kind.DYNAMIC).frozen()
     assert set(np.unique(split.intensities())) == {0.0, 1.0}
-    drawn = shifted(split, "contrast", WORST["contrast"], base_seed).values().mean(axis=(0, 1, 3))
+    drawn = corrupted(split, "contrast", WORST["contrast"], base_seed).values().mean(axis=(0, 1, 3))
     expected = 0.5 + 0.2 * (np.arange(20) / 19 - 0.5)
     # 500 x 20 draws of each column; the intensities are rounded to 1/255.
     assert np.all(np.abs(drawn - expected) < 4.5 * 0.5 / 100 + 0.005)
@@ -159,20 +159,20 @@ def test_a_frozen_dynamic_split_is_shifted_in_its_grey_intensities(base_seed):
     np.testing.assert_array_equal(selected.unfrozen().intensities(), ramp[:20] / np.float32(255))
 
 
-def test_threshold_comes_after_the_shift():
+def test_threshold_comes_after_the_corruption():
     grey = Split(images().intensities(), Kind.UNIT_INTERVAL)
-    expected = shifted(grey, "blur", 3).values() >= 0.5
-    found = shifted(Split(grey.values(), Kind.THRESHOLD).frozen(), "blur", 3)
+    expected = corrupted(grey, "blur", 3).values() >= 0.5
+    found = corrupted(Split(grey.values(), Kind.THRESHOLD).frozen(), "blur", 3)
     np.testing.assert_array_equal(found.values(), expected)
 
 
-def test_what_cannot_be_shifted_is_refused():
-    with refused("Unknown shift", "rotation", "twist"):
-        shifted(images(), "twist", 1)
+def test_what_cannot_be_corrupted_is_refused():
+    with refused("Unknown corruption", "rotation", "twist"):
+        corrupted(images(), "twist", 1)
     for level in (-1, 99, 0.5):
-        with refused("Unknown level of blur", level):
-            shifted(images(), "blur", level)
-    with refused("cannot be shifted", "(5,)"):
-        shifted(Split(np.zeros((3, 5), np.uint8), Kind.EIGHT_BIT), "noise", 1)
-    with refused("cannot be shifted", "real"):
-        shifted(Split(np.ones((3, 5, 5, 1)), Kind.REAL), "noise", 1)
+        with refused("Impossible level of blur", level):
+            corrupted(images(), "blur", level)
+    with refused("cannot be corrupted", "(5,)"):
+        corrupted(Split(np.zeros((3, 5), np.uint8), Kind.EIGHT_BIT), "noise", 1)
+    with refused("cannot be corrupted", "real"):
+        corrupted(Split(np.ones((3, 5, 5, 1)), Kind.REAL), "noise", 1)

@@ -48,7 +48,7 @@ def test_random_pixels_and_block_places_are_equally_likely(base_seed):
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_masks_are_a_function_of_the_seed_and_few_are_the_first_of_many(pattern):
+def test_what_is_observed_is_a_function_of_the_seed_and_few_are_the_first_of_many(pattern):
     def make(count, seed):
         return observed_pixels(count, (8, 8, 1), pattern, 0.4, seed)
 
@@ -57,13 +57,13 @@ def test_masks_are_a_function_of_the_seed_and_few_are_the_first_of_many(pattern)
     assert np.any(make(30, 1) != make(30, 2))
 
 
-def test_impossible_masks_are_refused():
+def test_impossible_missing_pixels_are_refused():
     with refused("Unknown pattern", "block", "stripes"):
         observed_pixels(3, (8, 8, 1), "stripes", 0.5)
     for missing in (-0.1, 1.1):
         with refused("share", missing):
             observed_pixels(3, (8, 8, 1), "random", missing)
-    with refused("No masks", "(8,)"):
+    with refused("no pixels that could be missing", "(8,)"):
         observed_pixels(3, (8,), "block", 0.5)
-    with refused("No masks", "count 0"):
+    with refused("Impossible count", "0"):
         observed_pixels(0, (8, 8, 1), "random", 0.5)

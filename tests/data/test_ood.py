@@ -5,10 +5,10 @@ import pytest
 from data_cases import refused, splits_of
 
 import tfp_vae as tv
-from tfp_vae.data import FOREIGN, Kind, Split, fitted, foreign, hold_out
+from tfp_vae.data import OOD, Kind, Split, fitted, hold_out, ood
 
 KINDS = [*Kind]
-NOISES = [name for name in FOREIGN if name.endswith("noise")]
+NOISES = [name for name in OOD if name.endswith("noise")]
 
 
 def split_of(kind, count=300, shape=(8, 8, 1)):
@@ -23,10 +23,10 @@ def digits(request):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", FOREIGN)
-def test_a_foreign_set_has_the_shape_the_kind_and_the_size(name, kind):
+@pytest.mark.parametrize("name", OOD)
+def test_an_ood_set_has_the_shape_the_kind_and_the_size(name, kind):
     split = split_of(kind)
-    other = foreign(split, name)
+    other = ood(split, name)
     assert (len(other), other.shape, other.kind) == (len(split), split.shape, split.kind)
     values = other.values()
     np.testing.assert_array_equal(values, other.values())
@@ -43,9 +43,9 @@ def test_flips_and_turns_move_the_very_pixels(kind):
     split = split_of(kind)
     for given in (split, split.frozen()):
         x = split.values()
-        np.testing.assert_array_equal(foreign(given, "flip_horizontal").values(), x[:, :, ::-1])
-        np.testing.assert_array_equal(foreign(given, "flip_vertical").values(), x[:, ::-1])
-        turned = foreign(given, "rotation_90")
+        np.testing.assert_array_equal(ood(given, "flip_horizontal").values(), x[:, :, ::-1])
+        np.testing.assert_array_equal(ood(given, "flip_vertical").values(), x[:, ::-1])
+        turned = ood(given, "rotation_90")
         np.testing.assert_array_equal(turned.values()[:, 0, 0], x[:, 0, -1])
         np.testing.assert_array_equal(turned.values()[:, -1, 0], x[:, 0, 0])
         np.testing.assert_array_equal(turned.labels, split.labels)
@@ -53,12 +53,12 @@ def test_flips_and_turns_move_the_very_pixels(kind):
 
 def test_flipped_grey_intensities_go_with_flipped_binary_images():
     split = split_of("dynamic").frozen()
-    flipped = foreign(split, "flip_vertical").unfrozen()
+    flipped = ood(split, "flip_vertical").unfrozen()
     np.testing.assert_array_equal(flipped.intensities(), split.unfrozen().intensities()[:, ::-1])
 
 
 def test_uniform_noise_has_every_level_equally_often(base_seed):
-    values = foreign(split_of("eight_bit", 2000), "uniform_noise", base_seed).values()
+    values = ood(split_of("eight_bit", 2000), "uniform_noise", base_seed).values()
     counts = np.bincount(np.round(values * 255).astype(int).ravel(), minlength=256)
     expected = values.size / 256
     chi_square = np.sum((counts - expected) ** 2 / expected)
@@ -67,13 +67,13 @@ def test_uniform_noise_has_every_level_equally_often(base_seed):
 
 def test_uniform_noise_of_binary_images_is_a_fair_coin(base_seed):
     for kind in ("static", "dynamic", "threshold"):
-        values = foreign(split_of(kind, 2000), "uniform_noise", base_seed).values()
+        values = ood(split_of(kind, 2000), "uniform_noise", base_seed).values()
         assert abs(values.mean() - 0.5) < 4 * 0.5 / np.sqrt(values.size)
 
 
 def test_gaussian_noise_has_mean_and_deviation_of_the_data(base_seed):
     split = split_of("real", 2000)
-    data, noise = split.values().ravel(), foreign(split, "gaussian_noise", base_seed).values()
+    data, noise = split.values().ravel(), ood(split, "gaussian_noise", base_seed).values()
     error = data.std() / np.sqrt(noise.size)
     assert abs(noise.mean() - data.mean()) < 4 * error
     assert abs(noise.std() - data.std()) < 4 * error / np.sqrt(2)
@@ -82,20 +82,20 @@ def test_gaussian_noise_has_mean_and_deviation_of_the_data(base_seed):
 @pytest.mark.parametrize("name", NOISES)
 def test_noise_is_a_function_of_the_seed_and_has_no_labels(name):
     split = split_of("dynamic")
-    assert foreign(split, name, 1).digest == foreign(split, name, 1).digest
-    assert foreign(split, name, 1).digest != foreign(split, name, 2).digest
-    assert foreign(split, name).labels is None
+    assert ood(split, name, 1).digest == ood(split, name, 1).digest
+    assert ood(split, name, 1).digest != ood(split, name, 2).digest
+    assert ood(split, name).labels is None
 
 
-def test_what_has_no_foreign_set_is_refused():
-    with refused("Unknown foreign set", "flip_vertical", "upside_down"):
-        foreign(split_of("dynamic"), "upside_down")
+def test_what_has_no_ood_set_is_refused():
+    with refused("Unknown OOD set", "flip_vertical", "upside_down"):
+        ood(split_of("dynamic"), "upside_down")
     with refused("no rotation_90", "square", "(8, 6, 1)"):
-        foreign(split_of("dynamic", shape=(8, 6, 1)), "rotation_90")
+        ood(split_of("dynamic", shape=(8, 6, 1)), "rotation_90")
     table = Split(np.random.default_rng(0).normal(size=(50, 4)), Kind.REAL)
     with refused("no flip_vertical", "(4,)"):
-        foreign(table, "flip_vertical")
-    assert foreign(table, "gaussian_noise").shape == (4,)
+        ood(table, "flip_vertical")
+    assert ood(table, "gaussian_noise").shape == (4,)
 
 
 # Another data set.

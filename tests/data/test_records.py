@@ -7,7 +7,7 @@ from data_cases import refused, sizes
 from stream_cases import encoded, example, noise, save_image_records, save_images, save_records
 
 from tfp_vae import data
-from tfp_vae.data.records import Records
+from tfp_vae.data.sources.records import Records
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from data_cases import SPLITS, refused, sizes, splits_of
 from PIL import Image
 
-from tfp_vae import data
+from tfp_vae import data, peek
 from tfp_vae.data import Kind
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -398,6 +398,62 @@ def test_a_data_dir_that_does_not_exist_is_refused(tmp_path):
 def test_an_unknown_source_is_refused(source):
     with refused(source, error=FileNotFoundError):
         data.load(source)
+
+
+@pytest.mark.parametrize(("wrong", "meant"), [("minst", "mnist"), ("uci/concret", "uci/concrete")])
+def test_a_name_with_a_slip_is_told_the_one_that_was_meant(wrong, meant):
+    with refused(f"Did you mean {meant}?", error=FileNotFoundError):
+        data.load(wrong)
+
+
+def test_names_and_what_they_are_can_be_read_without_importing_anything():
+    assert peek.names("data.NAMES") == tuple(data.NAMES)
+    assert peek.names("data.UCI_NAMES") == tuple(n for n in data.NAMES if n.startswith("uci/"))
+    assert all(data.NAMES.meanings.values()) and all(data.SOURCES.meanings.values())
+
+
+@pytest.fixture
+def registered():
+    """Returns the registries of names and of forms; what a test registers is taken back."""
+    both = data.NAMES, data.SOURCES
+    before = [dict(each._members) for each in both]
+    yield both
+    for registry, members in zip(both, before, strict=True):
+        for name in registry._members.keys() - members.keys():
+            del registry._members[name], registry._meanings[name]
+
+
+def test_a_named_set_and_a_form_of_somebody_else_are_one_class_each(registered, tmp_path):
+    names, forms = registered
+
+    @names.register("gradient", "a grey ramp")
+    class Gradient(data.Named):
+        arguments = ("split",)
+
+        def read(self, source, data_dir, *, split):
+            return data.Raw({"train": (np.arange(40).reshape(10, 4) + (split or 0), None)})
+
+    @forms.register("text", "numbers in a .txt file")
+    class Text(data.Source):
+        words = "a .txt file"
+
+        def matches(self, source):
+            return str(source).endswith(".txt")
+
+        def read(self, source, data_dir):
+            y = np.arange(6) / 2
+            return data.Raw({"train": (np.loadtxt(source, dtype=int), y)}, "regression", Kind.REAL)
+
+    loaded = data.load("gradient", split=2)
+    assert (loaded.name, loaded.kind, len(loaded.test)) == ("gradient", Kind.DYNAMIC, 2)
+    assert "gradient" in data.NAMES
+    np.savetxt(tmp_path / "a.txt", np.arange(12).reshape(6, 2), fmt="%d")
+    table = data.load(tmp_path / "a.txt")
+    # Integers of a table are numbers, whatever their range.
+    assert (table.name, table.kind, table.task) == ("a.txt", Kind.REAL, "regression")
+    assert max(split.values().max() for split in splits_of(table)) == 11
+    with refused("labels does not apply", "an array"):
+        data.load(tmp_path / "a.txt", labels=np.arange(6))
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path):

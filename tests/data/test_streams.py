@@ -122,13 +122,13 @@ def test_grey_images_are_refused_as_static_ones_as_in_memory(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "level"), [("blur", 2), ("noise", 2), ("rotation", 3)])
-def test_shifted_images_are_those_in_memory(three, name, level):
-    memory, stream, _ = (data.shifted(each.test, name, level) for each in three)
+def test_corrupted_images_are_those_in_memory(three, name, level):
+    memory, stream, _ = (data.corrupted(each.test, name, level) for each in three)
     np.testing.assert_array_equal(memory.values(), stream.values())
 
 
 def test_flipped_images_are_those_in_memory_and_stay_unread(three):
-    memory, stream, _ = (data.foreign(each.test, "rotation_90") for each in three)
+    memory, stream, _ = (data.ood(each.test, "rotation_90") for each in three)
     assert isinstance(stream.stored, Stream)
     np.testing.assert_array_equal(memory.values(), stream.values())
 

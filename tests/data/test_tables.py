@@ -11,7 +11,8 @@ import pytest
 from data_cases import refused, sizes, splits_of
 
 from tfp_vae import data
-from tfp_vae.data import Kind, tables
+from tfp_vae.data import Kind
+from tfp_vae.data.named import uci as sets
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -102,7 +103,7 @@ def test_the_uci_sets_have_their_known_sizes(prepared, name, count, features, sp
     x, y, test_index = data.uci(f"uci/{name}", folder)
     assert (x.shape, y.shape) == ((count, features), (count,))
     assert test_index.shape == (splits, round(count / 10))
-    assert tables._UCI[f"uci/{name}"][1:] == (count, splits)
+    assert sets._UCI[f"uci/{name}"][1:] == (count, splits)
     loaded = data.load(f"uci/{name}", data_dir=folder, split=splits - 1)
     assert (len(loaded.test), sum(sizes(loaded))) == (round(count / 10), count)
 
@@ -110,7 +111,7 @@ def test_the_uci_sets_have_their_known_sizes(prepared, name, count, features, sp
 @pytest.mark.parametrize("split", [-1, 4, 0.5, "1"])
 def test_a_split_that_a_uci_set_does_not_have_is_refused_with_their_number(tmp_path, split):
     np.savez(tmp_path / "yacht.npz", **uci_arrays())
-    with refused("uci/yacht has 4 splits", "0 to 3", repr(split)):
+    with refused("the 4 of uci/yacht", ">= 0 and <= 3", repr(split)):
         data.load("uci/yacht", data_dir=tmp_path, split=split)
 
 
@@ -180,7 +181,7 @@ def uci_server(tmp_path, monkeypatch):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    monkeypatch.setattr(tables, "UCI_URL", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setattr(sets, "UCI_URL", f"http://127.0.0.1:{server.server_port}")
     get_file = functools.partial(keras.utils.get_file, cache_dir=str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
     monkeypatch.setattr(keras.utils, "get_file", get_file)
@@ -205,7 +206,7 @@ def serve(root, folder, arrays):
 @pytest.fixture
 def yacht(monkeypatch):
     """A small set under the name of one: 40 rows and 4 splits."""
-    monkeypatch.setitem(tables._UCI, "uci/yacht", ("yacht-folder", 40, 4))
+    monkeypatch.setitem(sets._UCI, "uci/yacht", ("yacht-folder", 40, 4))
     return uci_arrays()
 
 

@@ -13,7 +13,7 @@ import tfp_vae as tv
 from tfp_vae.data import Kind
 from tfp_vae.distributions import DiscretizedLogistic, positive
 from tfp_vae.distributions.base import SCALE_FLOOR, inverse_positive
-from tfp_vae.distributions.draws import draw
+from tfp_vae.distributions.draws import sample as draw
 
 tfd = tfp.distributions
 

@@ -58,6 +58,6 @@ def test_labels_that_the_model_has_no_class_for_are_refused(split):
 
 def test_active_units_of_a_conditional_model_are_those_given_the_condition(split):
     model = tv.ConditionalVAE(num_classes=CLASSES, **_parts())
-    expected = model.posterior_of(split.values(), LABELS).mean()
+    expected = model.at_mean().posterior(split.values(), LABELS).mean()
     found = evaluation.posterior_means(model, split, batch_size=7)
     np.testing.assert_allclose(found, expected, atol=1e-5)

@@ -9,7 +9,7 @@ import pytest
 
 from tfp_vae import evaluation
 from tfp_vae.data import Kind, Split
-from tfp_vae.evaluation.likelihood import standard_error
+from tfp_vae.evaluation.bounds import standard_error
 
 
 @pytest.fixture
@@ -33,10 +33,10 @@ def test_elbo_is_the_mean_of_the_model_and_repeats(make_vae, split):
 
 def test_monte_carlo_error_of_log_likelihood_is_the_spread_over_seeds(make_vae, split):
     vae = make_vae()
-    means = [vae.log_likelihood(split, 2000, seed=seed).mean() for seed in range(30)]
+    means = [vae.log_evidence(split, 2000, seed=seed).mean() for seed in range(30)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        result = evaluation.log_likelihood(vae, split, 2000)
+        result = evaluation.log_evidence(vae, split, 2000)
     # A standard deviation from 30 draws is known to 13 %.
     assert result["log_likelihood_mc_se"] == pytest.approx(np.std(means, ddof=1), rel=0.6)
     assert result["log_likelihood_se"] > result["log_likelihood_mc_se"]
@@ -44,7 +44,7 @@ def test_monte_carlo_error_of_log_likelihood_is_the_spread_over_seeds(make_vae, 
 
 def test_low_effective_sample_size_warns_and_a_good_one_does_not(make_vae, split):
     with pytest.warns(UserWarning, match=r"effective sample size is low.*underestimated"):
-        evaluation.log_likelihood(make_vae(), split, 2)
+        evaluation.log_evidence(make_vae(), split, 2)
     good = make_vae()
     kernel, bias = good.decoder.projection.get_weights()
     good.decoder.projection.set_weights(
@@ -55,9 +55,9 @@ def test_low_effective_sample_size_warns_and_a_good_one_does_not(make_vae, split
     good.encoder.projection.set_weights([0 * kernel, bias])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        result = evaluation.log_likelihood(good, split, 10)
+        result = evaluation.log_evidence(good, split, 10)
     assert result["effective_sample_size_median"] == pytest.approx(10, rel=1e-3)
-    assert result["log_likelihood"] == pytest.approx(16 * math.log(0.5), rel=1e-5)
+    assert result["log_evidence"] == pytest.approx(16 * math.log(0.5), rel=1e-5)
 
 
 def test_active_units_are_those_of_the_definition(make_vae, split):

@@ -74,12 +74,12 @@ def test_log_probabilities_and_kl_of_every_model_are_float32(name, policy, binar
     x = (images, LABELS) if beside == "condition" else images
     outputs = model(x, training=True)
     terms = model.terms(x, LABELS, outputs)
-    for field in ("log_likelihood", "log_prior", "log_posterior", "kl_local", "kl_per_dimension"):
-        values = getattr(terms, field)
-        if values is not None:
-            assert values.dtype == tf.float32, field
-    if tf.is_tensor(terms.kl_global):
-        assert terms.kl_global.dtype == tf.float32
+    assert terms.log_likelihood.dtype == tf.float32
+    for latent in terms.latents:
+        for values in (latent.log_p, latent.log_q, latent.kl(), latent.kl_per_dimension()):
+            assert values is None or values.dtype == tf.float32, latent.name
+    if tf.is_tensor(terms.weights.kl):
+        assert terms.weights.kl.dtype == tf.float32
     assert tv.objectives.elbo(terms).dtype == tf.float32
     loss = model.compute_loss(x=x, y=LABELS, y_pred=outputs)
     assert loss.dtype == tf.float32

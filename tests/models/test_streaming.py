@@ -53,7 +53,7 @@ def test_what_is_measured_on_files_is_what_is_measured_in_memory_batch_by_batch(
     vae.compile()
     memory, streamed = (Split(x, Kind.DYNAMIC) for x in (_grey(40), stream))
     for measure in (
-        lambda split: vae.log_likelihood(split, 50, batch_size=8),
+        lambda split: vae.log_evidence(split, 50, batch_size=8),
         lambda split: vae.elbo(split, 50, batch_size=8),
         lambda split: vae.evaluate(split, batch_size=8, verbose=0),
         lambda split: vae.predict(split, batch_size=8, verbose=0),

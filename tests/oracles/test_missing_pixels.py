@@ -81,7 +81,7 @@ def test_the_marginal_is_that_of_the_normal_and_the_mean_its_conditional(
     size = found.effective_sample_size
     assert np.median(size) > 100
     error = log_error(size)
-    off = found.log_likelihood - exact
+    off = found.log_evidence - exact
     assert_within(off, size)
     assert abs(np.mean(off)) < 4 * np.sqrt(np.mean(error**2) / len(x)) + np.mean(1 / size) + 1e-4
     np.testing.assert_array_equal(found.imputed[seen], x[seen])
@@ -98,7 +98,7 @@ def test_with_nothing_missing_it_is_the_log_likelihood(linear):
     everything = np.ones_like(x, bool)
     exact = [conditional(*parameters, *pair)[0] for pair in zip(x, everything, strict=True)]
     found = marginal(vae, x, everything, 50)
-    np.testing.assert_allclose(found.log_likelihood, exact, rtol=1e-5, atol=2e-3)
+    np.testing.assert_allclose(found.log_evidence, exact, rtol=1e-5, atol=2e-3)
     np.testing.assert_array_equal(found.imputed, x)
     np.testing.assert_allclose(found.effective_sample_size, 50, rtol=1e-3)
 
@@ -106,7 +106,7 @@ def test_with_nothing_missing_it_is_the_log_likelihood(linear):
 def test_with_everything_missing_it_is_zero_and_the_mean_is_that_of_the_model(linear, base_seed):
     vae, loadings, mean, _, x = linear
     found = marginal(vae, np.full_like(x, np.nan), np.zeros_like(x, bool), S, seed=base_seed)
-    np.testing.assert_allclose(found.log_likelihood, 0, atol=1e-5)
+    np.testing.assert_allclose(found.log_evidence, 0, atol=1e-5)
     np.testing.assert_allclose(found.effective_sample_size, S, rtol=1e-4)
     error = np.sqrt(np.sum(loadings**2, axis=1) / S)
     assert np.all(np.abs(found.imputed - mean) < 5 * error + 1e-5)
@@ -142,7 +142,7 @@ def test_binary_pixels_agree_with_quadrature_whatever_the_encoder(
     exact, means = by_quadrature(vae, x, seen)
     size = found.effective_sample_size
     assert np.median(size) > 100
-    off = found.log_likelihood - exact
+    off = found.log_evidence - exact
     assert_within(off, size)
     assert abs(off.mean()) < 4 * np.sqrt(np.mean(log_error(size) ** 2) / 60) + np.mean(1 / size)
     away = (found.imputed.reshape(60, -1) - means)[~seen.reshape(60, -1)]

@@ -62,9 +62,9 @@ def _results():
             for level in (1, 2, 3):
                 kept = 1 - level * (0.045 + 0.012 * j) * (0.55 if vae else 1)
                 mean = ACCURACY[name] * kept
-                found.append(result("shift", name, "accuracy", mean, 0.009, condition, level))
+                found.append(result("corruptions", name, "accuracy", mean, 0.009, condition, level))
                 found.append(
-                    result("shift", name, "nll", NLL[name] + 1 - kept, 0.03, condition, level)
+                    result("corruptions", name, "nll", NLL[name] + 1 - kept, 0.03, condition, level)
                 )
         for j, inputs in enumerate(("letters", "uniform_noise")):
             for score, mean in SCORES[name].items():
@@ -122,9 +122,9 @@ _REPORT = {
             "caption": "How often predictions of a given confidence are right.",
         },
         {
-            "task": "shift",
-            "name": "accuracy_under_shift",
-            "file": "shift.png",
+            "task": "corruptions",
+            "name": "accuracy_under_corruption",
+            "file": "corruptions.png",
             "alt": "Accuracy over the strength of noise, blur and rotation.",
         },
         {
@@ -156,8 +156,8 @@ def png(width=60, height=40, shade=120):
 
 
 def pictures(report):
-    """Returns a PNG for every figure; that of shift has a dark variant."""
+    """Returns a PNG for every figure; that of corruptions has a dark variant."""
     found = {figure["file"]: png() for figure in report["figures"]}
-    if "shift.png" in found:
-        found["shift-dark.png"] = png(shade=20)
+    if "corruptions.png" in found:
+        found["corruptions-dark.png"] = png(shade=20)
     return found

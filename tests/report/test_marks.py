@@ -66,22 +66,22 @@ def test_a_single_value_without_an_interval_sets_nobody_apart_unless_it_is_a_cos
 def test_results_are_marked_within_their_task_metric_condition_and_level():
     marked = report.mark(
         [
-            cases.result("shift", "a", "accuracy", 0.9, 0.01, "noise", 1),
-            cases.result("shift", "b", "accuracy", 0.8, 0.01, "noise", 1),
-            cases.result("shift", "a", "accuracy", 0.6, 0.01, "noise", 2),
-            cases.result("shift", "b", "accuracy", 0.7, 0.01, "noise", 2),
-            cases.result("shift", "a", "nll", 0.1, 0.01, "noise", 2),
-            cases.result("shift", "b", "nll", 0.2, 0.01, "noise", 2),
-            cases.result("shift", "a", "colour", 0.1, 0.01, "noise", 2),
-            cases.result("shift", "b", "colour", 0.2, 0.01, "noise", 2),
+            cases.result("corruptions", "a", "accuracy", 0.9, 0.01, "noise", 1),
+            cases.result("corruptions", "b", "accuracy", 0.8, 0.01, "noise", 1),
+            cases.result("corruptions", "a", "accuracy", 0.6, 0.01, "noise", 2),
+            cases.result("corruptions", "b", "accuracy", 0.7, 0.01, "noise", 2),
+            cases.result("corruptions", "a", "nll", 0.1, 0.01, "noise", 2),
+            cases.result("corruptions", "b", "nll", 0.2, 0.01, "noise", 2),
+            cases.result("corruptions", "a", "colour", 0.1, 0.01, "noise", 2),
+            cases.result("corruptions", "b", "colour", 0.2, 0.01, "noise", 2),
         ]
     )
     won = {key: [one.model for one in rows if one.best] for key, rows in marked.items()}
     assert won == {
-        ("shift", "accuracy", "noise", 1): ["a"],
-        ("shift", "accuracy", "noise", 2): ["b"],
-        ("shift", "nll", "noise", 2): ["a"],
-        ("shift", "colour", "noise", 2): [],  # nobody knows which way is better
+        ("corruptions", "accuracy", "noise", 1): ["a"],
+        ("corruptions", "accuracy", "noise", 2): ["b"],
+        ("corruptions", "nll", "noise", 2): ["a"],
+        ("corruptions", "colour", "noise", 2): [],  # nobody knows which way is better
     }
 
 

@@ -147,10 +147,10 @@ def _numbers(cell):
 @pytest.mark.parametrize("metric", ["accuracy", "nll"])
 def test_rows_of_the_markdown_are_those_of_the_json(metric):
     values = cases.comparison()
-    shown = report.render_markdown(values).split("### Shifted inputs")[1]
+    shown = report.render_markdown(values).split("### Corrupted inputs")[1]
     title, scale = {"accuracy": ("Accuracy", 100), "nll": ("NLL (nats)", 1)}[metric]
     head, body = _rows(shown, f"#### {title}")
-    results = cases.only(values["results"], task="shift", metric=metric)
+    results = cases.only(values["results"], task="corruptions", metric=metric)
     assert len(head) == 2 + len(cases.NAMES) and len(body) == 9
     marked = report.mark(values["results"])
     for condition, level, *cells in body:
@@ -158,7 +158,7 @@ def test_rows_of_the_markdown_are_those_of_the_json(metric):
             (wanted,) = cases.only(results, model=model, condition=condition, level=int(level))
             numbers = [scale * wanted[part] for part in ("mean", "lower", "upper")]
             assert _numbers(cell) == pytest.approx(numbers, abs=0.06 if scale > 1 else 0.0006)
-            rows = marked["shift", metric, condition, int(level)]
+            rows = marked["corruptions", metric, condition, int(level)]
             assert ("★" in cell) == next(one.best for one in rows if one.model == model)
 
 
@@ -187,7 +187,7 @@ def test_a_report_is_written_whole(tmp_path):
     path = report.write_report(tmp_path, values, cases.pictures(values))
     assert path == tmp_path / "report" / "index.html"
     names = {file.name for file in path.parent.iterdir()}
-    pictures = {"reliability.png", "shift.png", "shift-dark.png", "samples.png"}
+    pictures = {"reliability.png", "corruptions.png", "corruptions-dark.png", "samples.png"}
     assert names == {"index.html", "report.md", "report.json", *pictures}
     assert report.read_json(path.parent / "report.json") == values
     assert path.read_text(encoding="utf-8") == rendered(values)
@@ -221,7 +221,7 @@ def test_what_an_earlier_report_left_is_replaced(tmp_path):
     [
         ({}, r"do not fit.*Expected \['reliability.png'.*Received \[\]"),
         ({"other.png": cases.png()}, r"do not fit.*other\.png"),
-        ({"shift.png": b"GIF89a"}, r"shift\.png is no picture.*PNG.*GIF89a"),
+        ({"corruptions.png": b"GIF89a"}, r"corruptions\.png is no picture.*PNG.*GIF89a"),
     ],
     ids=["missing", "unknown", "no PNG"],
 )

@@ -62,7 +62,10 @@ WRONG = {
         _set(["figures", 0, "file"], "../x.png"),
         r"\['figures'\]\[0\]\['file'\].*x\.png.*\.\./x\.png",
     ),
-    "two figures in one file": (_set(["figures", 0, "file"], "shift.png"), r"another file name"),
+    "two figures in one file": (
+        _set(["figures", 0, "file"], "corruptions.png"),
+        r"another file name",
+    ),
     "figure without words": (_set(["figures", 0, "alt"], " "), r"\['alt'\].*cannot"),
 }
 

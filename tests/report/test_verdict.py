@@ -116,7 +116,7 @@ def test_the_gap_has_the_interval_of_both():
 @pytest.mark.parametrize("task", [q[0] for q in QUESTIONS.values()])
 def test_tasks_that_were_not_measured_have_no_sentence(task):
     values = cases.comparison()
-    titles = {"ood": "Foreign inputs", "classification": "Classification"}
+    titles = {"ood": "Out-of-distribution (OOD) inputs", "classification": "Classification"}
     before = text(values)
     values["results"] = [r for r in values["results"] if r["task"] != task]
     values["failures"] = []
@@ -140,18 +140,18 @@ def test_models_of_one_family_that_tie_ahead_of_the_other_speak_for_their_family
     assert "trust no model more than the others" in text(values)
 
 
-def shifted(kept):
+def corrupted(kept):
     results = []
     for model, (clean, after) in kept.items():
         results.append(cases.result("classification", model, "accuracy", clean, 0.004))
-        results.append(cases.result("shift", model, "accuracy", after, 0.004, "noise", 1))
-        results.append(cases.result("shift", model, "accuracy", after, 0.004, "blur", 1))
+        results.append(cases.result("corruptions", model, "accuracy", after, 0.004, "noise", 1))
+        results.append(cases.result("corruptions", model, "accuracy", after, 0.004, "blur", 1))
     return small(results)
 
 
 @pytest.mark.parametrize(("winner", "loser"), [(A, B), (B, A)])
 def test_who_degrades_least_is_who_loses_least(winner, loser):
-    said = text(shifted({winner: (0.9, 0.85), loser: (0.9, 0.7)}))
+    said = text(corrupted({winner: (0.9, 0.85), loser: (0.9, 0.7)}))
     assert (
         f"over noise and blur, {NAMED['en'][winner]} degrades least: its accuracy worsens by 5.0 "
         in said
@@ -159,17 +159,17 @@ def test_who_degrades_least_is_who_loses_least(winner, loser):
     assert f"20.0 (19.4 to 20.6) percentage points for {NAMED['en'][loser]}" in said
 
 
-def test_who_loses_little_from_little_is_not_sold_as_best_under_shift():
-    said = text(shifted({A: (0.5, 0.49), B: (0.95, 0.8)}))
+def test_who_loses_little_from_little_is_not_sold_as_best_under_corruptions():
+    said = text(corrupted({A: (0.5, 0.49), B: (0.95, 0.8)}))
     assert "the conditional VAE degrades least" in said
-    assert "But the best accuracy on the shifted inputs has the deep ensemble: 80.0%" in said
-    assert "the deep ensemble for classification and shifted inputs" in said
-    assert "But" not in text(shifted({A: (0.95, 0.94), B: (0.95, 0.8)}))
+    assert "But the best accuracy on the corrupted inputs has the deep ensemble: 80.0%" in said
+    assert "the deep ensemble for classification and corrupted inputs" in said
+    assert "But" not in text(corrupted({A: (0.95, 0.94), B: (0.95, 0.8)}))
 
 
 def test_where_less_is_better_to_degrade_is_to_rise():
     results = [
-        cases.result("shift", model, "nll", mean, 0.001, "noise", level)
+        cases.result("corruptions", model, "nll", mean, 0.001, "noise", level)
         for model, means in {A: (0.1, 0.2), B: (0.1, 0.5)}.items()
         for level, mean in enumerate(means)
     ]
@@ -180,13 +180,13 @@ def test_where_less_is_better_to_degrade_is_to_rise():
 
 
 def test_losses_that_overlap_are_not_told_apart():
-    said = text(shifted({A: (0.9, 0.85), B: (0.9, 0.851)}))
+    said = text(corrupted({A: (0.9, 0.85), B: (0.9, 0.851)}))
     assert "who degrades least cannot be told" in said
 
 
 def test_level_0_is_what_the_inputs_were_before():
     results = [
-        cases.result("shift", model, "accuracy", mean, 0.001, "noise", level)
+        cases.result("corruptions", model, "accuracy", mean, 0.001, "noise", level)
         for model, means in {A: (0.9, 0.8), B: (0.9, 0.6)}.items()
         for level, mean in enumerate(means)
     ]
@@ -265,7 +265,7 @@ def test_names_without_texts_stand_for_themselves():
 
 
 def test_models_that_were_not_measured_everywhere_are_left_out_of_averages():
-    values = shifted({A: (0.9, 0.85), B: (0.9, 0.7), C: (0.9, 0.8)})
+    values = corrupted({A: (0.9, 0.85), B: (0.9, 0.7), C: (0.9, 0.8)})
     values["results"].remove(cases.only(values["results"], model=A, condition="blur")[0])
     assert "the Bayesian neural network degrades least" in text(values)
 

@@ -4,38 +4,50 @@ from tfp_vae.data import toys
 from tfp_vae.data.answers import UNLABELLED
 from tfp_vae.data.augmentation import augmented
 from tfp_vae.data.completion import QUADRANTS, completion, seen_quadrants
-from tfp_vae.data.corruptions import SHIFTS, shifted
+from tfp_vae.data.corruptions import CORRUPTIONS, corrupted
 from tfp_vae.data.feeds import Feed
 from tfp_vae.data.kinds import Kind
 from tfp_vae.data.labels import keep_labels
+from tfp_vae.data.loading import load
 from tfp_vae.data.missing import PATTERNS, observed_pixels
-from tfp_vae.data.ood import FOREIGN, fitted, foreign, hold_out
-from tfp_vae.data.sources import NAMES, load
+from tfp_vae.data.named import NAMES
+from tfp_vae.data.named.uci import UCI_NAMES, uci
+from tfp_vae.data.ood import OOD, fitted, hold_out, ood
+from tfp_vae.data.schema import Column, Schema
+from tfp_vae.data.source import Named, Raw, Source
+from tfp_vae.data.sources import SOURCES
 from tfp_vae.data.splits import Data, Split
-from tfp_vae.data.tables import UCI_NAMES, uci
+from tfp_vae.data.streams import Stream
 
 __all__ = [
-    "FOREIGN",
+    "CORRUPTIONS",
     "NAMES",
+    "OOD",
     "PATTERNS",
     "QUADRANTS",
-    "SHIFTS",
+    "SOURCES",
     "UCI_NAMES",
     "UNLABELLED",
+    "Column",
     "Data",
     "Feed",
     "Kind",
+    "Named",
+    "Raw",
+    "Schema",
+    "Source",
     "Split",
+    "Stream",
     "augmented",
     "completion",
+    "corrupted",
     "fitted",
-    "foreign",
     "hold_out",
     "keep_labels",
     "load",
     "observed_pixels",
+    "ood",
     "seen_quadrants",
-    "shifted",
     "toys",
     "uci",
 ]

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tfp_vae.arguments import check_choice
 from tfp_vae.data.splits import Data, Split
 
 QUADRANTS = (1, 2, 3)
@@ -20,8 +21,7 @@ def seen_quadrants(shape: tuple[int, ...], quadrants: int) -> np.ndarray:
     Raises:
         ValueError: for another number or another shape.
     """
-    if quadrants not in QUADRANTS:
-        raise ValueError(f"Impossible quadrants. Expected 1, 2 or 3. Received {quadrants}.")
+    check_choice("number of quadrants", quadrants, QUADRANTS)
     if len(shape) != 3 or min(shape[:2]) < 2:
         raise ValueError(
             "Only images have quadrants. Expected examples of shape (H, W, channels), H and W at "

@@ -1,7 +1,7 @@
-"""Shifted images: the same examples and labels, further and further from what was trained on.
+"""Corrupted images: the same examples and labels, further and further from what was trained on.
 
-Every shift works on the grey intensities and gives values of the split's kind again: 8-bit images
-stay on the grid k/255, dynamic ones are binarised after the shift. Ovadia et al., "Can you trust
+Every corruption works on the grey intensities and gives values of the split's kind again: 8-bit
+images stay on the grid k/255, dynamic ones are binarised after it. Ovadia et al., "Can you trust
 your model's uncertainty?", NeurIPS 2019, measure predictions under rotation and translation so;
 noise, blur and contrast follow Hendrycks & Dietterich, "Benchmarking neural network robustness",
 ICLR 2019, section 3, with severities of our own that suit images of any size.
@@ -10,13 +10,13 @@ ICLR 2019, section 3, with severities of our own that suit images of any size.
 import numpy as np
 
 from tfp_vae import extras
-from tfp_vae.arguments import is_count
+from tfp_vae.arguments import check_choice, check_count, check_seed
 from tfp_vae.data.kinds import Kind
 from tfp_vae.data.splits import Split
 
 # Severities by level; the first is none. Lengths are shares of the image's width, so that images of
-# 8 and of 28 pixels are shifted alike.
-SHIFTS: dict[str, tuple[float, ...]] = {
+# 8 and of 28 pixels are corrupted alike.
+CORRUPTIONS: dict[str, tuple[float, ...]] = {
     "rotation": tuple(float(degrees) for degrees in range(0, 181, 15)),  # counter-clockwise
     "translation": (0.0, 1 / 8, 1 / 4, 3 / 8, 1 / 2),  # to the right, in at the other side
     "noise": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),  # standard deviation of the normal noise
@@ -26,25 +26,25 @@ SHIFTS: dict[str, tuple[float, ...]] = {
 _ROWS_AND_COLUMNS = (1, 2)
 
 
-def shifted(split: Split, name: str, level: int, seed: int = 0) -> Split:
-    """Returns the images of `split` under a shift, with the same labels and kind, frozen.
+def corrupted(split: Split, name: str, level: int, seed: int = 0) -> Split:
+    """Returns the images of `split` under a corruption, with the same labels and kind, frozen.
 
     Args:
         split: images [N, H, W, C] of values in [0, 1]. Of a dynamic or threshold split the grey
-            intensities are shifted and then binarised. Binary images without grey ones (static) are
-            shifted as if 0 and 1 were intensities and drawn with the result as probability.
-        name: one of `SHIFTS`.
-        level: place in `SHIFTS[name]`; 0 is `split` itself.
+            intensities are corrupted and then binarised. Binary images without grey ones (static)
+            are corrupted as if 0 and 1 were intensities and drawn with the result as probability.
+        name: one of `CORRUPTIONS`.
+        level: place in `CORRUPTIONS[name]`; 0 is `split` itself.
         seed: of the noise and of the binarisation of static images; the rest has no chance in it.
 
     Raises:
-        ValueError: for an unknown shift or level, or a split that holds no such images.
+        ValueError: for an unknown corruption or level, or a split that holds no such images.
     """
     severity = _severity(name, level)
-    check_images(split, "be shifted")
+    check_images(split, "be corrupted")
     if level == 0:
         return split.frozen()
-    rng = np.random.default_rng([seed, level])
+    rng = np.random.default_rng([check_seed(seed), level])
 
     def change(stored: np.ndarray) -> np.ndarray:
         is_bytes = stored.dtype == np.uint8
@@ -79,15 +79,8 @@ def check_images(split: Split, purpose: str) -> None:
 
 
 def _severity(name: str, level: int) -> float:
-    if name not in SHIFTS:
-        raise ValueError(f"Unknown shift. Expected one of {', '.join(SHIFTS)}. Received {name!r}.")
-    levels = SHIFTS[name]
-    if not is_count(level, 0, len(levels) - 1):
-        raise ValueError(
-            f"Unknown level of {name}. Expected an integer from 0 to {len(levels) - 1}. Received "
-            f"{level}."
-        )
-    return levels[int(level)]
+    levels = CORRUPTIONS[check_choice("corruption", name, CORRUPTIONS)]
+    return levels[check_count(f"level of {name}", level, 0, len(levels) - 1)]
 
 
 # Each takes images [N, H, W, C] in [0, 1] to the same shape.

@@ -6,7 +6,7 @@ both call the same functions, so both see the same numbers.
 
 import tensorflow as tf
 
-from tfp_vae.arguments import is_count
+from tfp_vae.arguments import check_count
 from tfp_vae.data.augmentation import augmented
 from tfp_vae.data.kinds import Kind
 from tfp_vae.data.streams import Stream
@@ -47,8 +47,8 @@ class Feed:
             `Stream` the first one has the numbers of the examples, by which they are read.
 
     Raises:
-        ValueError: if `batch_size` is not in [1, N], or if `with_y` is asked of a split without
-            labels and targets.
+        ValueError: if `batch_size` is not in [1, N], if `with_y` is asked of a split without labels
+            and targets, or if values of the split are missing.
     """
 
     def __init__(
@@ -56,9 +56,12 @@ class Feed:
     ):
         if seed is not None:
             split.check_batch_size(batch_size)
-        if not is_count(batch_size):  # of a pass in order it may be larger than the split
+        check_count("batch_size", batch_size)  # of a pass in order it may exceed the split
+        if split.observed is not None and not split.observed.all():
             raise ValueError(
-                f"Impossible batch_size. Expected an integer >= 1. Received {batch_size!r}."
+                f"The {split.name} split has missing values, which a batch would pass off as "
+                "observed. Expected all values, such as those of evaluation.impute. Received "
+                f"{int((~split.observed).sum()):,} missing ones."
             )
         self._augment = 0.0 if seed is None else split.augment
         self._resample = seed is not None and split.is_dynamic

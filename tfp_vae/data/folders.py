@@ -1,117 +1,87 @@
-"""Folders of images or of TFRecords, with a folder per split and, of images, one per class."""
+"""Folders of examples: which files are of which split, and whether they are read at once."""
 
+import os
 import pathlib
 import re
-
-import numpy as np
+from typing import Any
 
 from tfp_vae.data.feeds import MOST_BYTES
-from tfp_vae.data.records import RECORD_FILE, Records
-from tfp_vae.data.streams import ImageFiles, Stream
+from tfp_vae.data.source import SPLIT_NAMES, Parts
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-SPLIT_NAMES = ("train", "validation", "test")
+IMAGE_FILE = re.compile(r"\.(png|jpg|jpeg|bmp|gif|webp|tif|tiff)$", re.IGNORECASE)
+RECORD_FILE = re.compile(r"\.tfrecords?(-\d+-of-\d+)?$", re.IGNORECASE)
 
 
-def read_folder(
-    path: pathlib.Path, in_memory: "bool | None"
-) -> "dict[str, tuple[Stream | np.ndarray, np.ndarray | None]]":
-    """Returns images and labels by split, the images in memory or as streams.
+def is_folder_of_records(source: Any) -> "bool | None":
+    """Returns whether a folder has TFRecords in it; None for what is no folder."""
+    # os.path, since pathlib raises where a name is longer than any file's or has a NUL in it.
+    if not isinstance(source, str | pathlib.Path) or not os.path.isdir(source):
+        return None
+    folders = _folders(pathlib.Path(source)).values()
+    return any(_is_wanted(path, folder, RECORD_FILE) for folder in folders for path in _all(folder))
+
+
+def files_of(
+    path: pathlib.Path, pattern: "re.Pattern[str]"
+) -> "dict[str, tuple[pathlib.Path, list[pathlib.Path]]]":
+    """Returns {split: (its folder, the sorted paths in it of files that are called so)}.
 
     Args:
-        path: holds images or TFRecords, at any depth; or folders `train`, and maybe `validation`
-            and `test`, that do. TFRecords whose names say these splits are taken apart by them.
-        in_memory: whether to read the images now; None for no more than `MOST_BYTES` in all.
+        path: a folder with files at any depth; or with folders `train`, and maybe `validation` and
+            `test`, that have them. What begins with a dot is left out.
+        pattern: `IMAGE_FILE` or `RECORD_FILE`.
 
     Raises:
-        ValueError: for files that cannot be used; the message says which.
+        ValueError: if there are no training data, if a split has no such files, or if there are
+            both images and TFRecords.
     """
-    parts = {split: path / split for split in SPLIT_NAMES if (path / split).is_dir()}
-    if parts and "train" not in parts:
+    folders = _folders(path)
+    if "train" not in folders:
         raise ValueError(
-            f"{path} has no training images. Expected a folder train beside {', '.join(parts)}. "
+            f"{path} has no training images. Expected a folder train beside {', '.join(folders)}. "
             f"Received none."
         )
-    parts = parts or {"train": path}
-    images = {split: _names(part, is_image) for split, part in parts.items()}
-    records = {split: _names(part, is_records) for split, part in parts.items()}
-    if any(images.values()) and any(records.values()):
+    found = {each: _names(folders, each) for each in (IMAGE_FILE, RECORD_FILE)}
+    counts = [sum(map(len, names.values())) for names in found.values()]
+    if all(counts):
         raise ValueError(
             f"{path} holds two kinds of files. Expected images or TFRecords. Received "
-            f"{sum(map(len, images.values()))} images and {sum(map(len, records.values()))} "
-            "TFRecord files."
+            f"{counts[0]} images and {counts[1]} TFRecord files."
         )
-    found = records if any(records.values()) else images
-    for split, names in found.items():
+    for split, names in found[pattern].items():
         if not names:
             raise ValueError(
-                f"{parts[split]} holds no images. Expected files ending in "
-                f"{', '.join(IMAGE_SUFFIXES)}, or .tfrecord files. Received a folder with none."
+                f"{folders[split]} holds no images. Expected files ending in .png, .jpg, .jpeg, "
+                ".bmp, .gif, .webp, .tif or .tiff, or .tfrecord files. Received a folder with none."
             )
-    raw = _records(path, parts, records) if found is records else _images(parts, images)
+    return {split: (folders[split], names) for split, names in found[pattern].items()}
+
+
+def in_memory_or_not(parts: Parts, in_memory: "bool | None") -> Parts:
+    """Returns streams as they are or read; None reads no more than `MOST_BYTES` in all."""
     if in_memory is None:
-        in_memory = sum(stream.nbytes for stream, _ in raw.values()) <= MOST_BYTES
-    return {split: (x[:] if in_memory else x, labels) for split, (x, labels) in raw.items()}
+        in_memory = sum(stream.nbytes for stream, _ in parts.values()) <= MOST_BYTES
+    return {split: (x[:] if in_memory else x, labels) for split, (x, labels) in parts.items()}
 
 
-def is_image(file: pathlib.Path) -> bool:
-    """Returns whether a file is called like an image."""
-    return file.suffix.lower() in IMAGE_SUFFIXES
+def _folders(path):
+    folders = {split: path / split for split in SPLIT_NAMES if (path / split).is_dir()}
+    return folders or {"train": path}
 
 
-def is_records(file: pathlib.Path) -> bool:
-    """Returns whether a file is called like TFRecords: NAME.tfrecord, or a part of several."""
-    return bool(RECORD_FILE.search(file.name))
+def _all(folder):
+    return folder.rglob("*")
 
 
-def _names(path, is_wanted):
-    names = [file.relative_to(path) for file in path.rglob("*") if is_wanted(file)]
-    return sorted(n for n in names if not any(part.startswith(".") for part in n.parts))
+def _is_wanted(file, folder, pattern):
+    parts = file.relative_to(folder).parts
+    return bool(pattern.search(file.name)) and not any(part.startswith(".") for part in parts)
 
 
-def _images(parts, names):
-    classes = sorted({n.parts[0] for part in names.values() for n in part if len(n.parts) > 1})
-    for split, part in parts.items():
-        alone = next((name for name in names[split] if classes and len(name.parts) == 1), None)
-        if alone is not None:
-            raise ValueError(
-                f"{part / alone} has no class. Expected every image in the folder of its class "
-                f"({', '.join(classes)}). Received an image beside these folders."
-            )
-    number = {name: place for place, name in enumerate(classes)}
+def _names(folders, pattern):
     return {
-        split: (
-            ImageFiles(part, names[split]),
-            np.array([number[name.parts[0]] for name in names[split]]) if classes else None,
+        split: sorted(
+            file.relative_to(folder) for file in _all(folder) if _is_wanted(file, folder, pattern)
         )
-        for split, part in parts.items()
-    }
-
-
-def _records(path, parts, names):
-    files = {split: [parts[split] / name for name in names[split]] for split in parts}
-    if list(files) == ["train"] and parts["train"] == path:
-        files = _by_name(path, files["train"])
-    made = {split: Records(each) for split, each in files.items()}
-    return {split: (records, records.labels) for split, records in made.items()}
-
-
-def _by_name(path, files):
-    """Returns the files by the split that their names say: else test images would be trained on."""
-    said = [
-        next((s for s in SPLIT_NAMES if s in re.split(r"[-_.]", file.name.lower())), None)
-        for file in files
-    ]
-    if not any(said):
-        return {"train": files}
-    if None in said or "train" not in said:
-        raise ValueError(
-            f"{path} has files whose names say a split and no training data, or files beside them. "
-            f"Expected {', '.join(SPLIT_NAMES)} in the names of all TFRecord files or of none. "
-            f"Received {', '.join(file.name for file in files[:5])}."
-        )
-    return {
-        split: [file for file, each in zip(files, said, strict=True) if each == split]
-        for split in SPLIT_NAMES
-        if split in said
+        for split, folder in folders.items()
     }

@@ -7,9 +7,11 @@ rest, because a number such as "Bernoulli log-likelihood of grey pixels" compare
 """
 
 import enum
+from collections.abc import Sequence
 
 import numpy as np
 
+from tfp_vae.arguments import check_choice
 from tfp_vae.data.streams import blocks
 
 GREY_LEVELS = 256
@@ -48,12 +50,7 @@ class Kind(enum.StrEnum):
 
 def of(kind: "Kind | str") -> Kind:
     """Returns the kind of a name, or raises `ValueError` if there is none."""
-    try:
-        return Kind(kind)
-    except ValueError:
-        raise ValueError(
-            f"Unknown kind of values. Expected one of {', '.join(Kind)}. Received {kind!r}."
-        ) from None
+    return Kind(check_choice("kind of values", kind, list(Kind)))
 
 
 BINARY = frozenset({Kind.STATIC, Kind.DYNAMIC, Kind.THRESHOLD})
@@ -72,6 +69,45 @@ def infer(values: np.ndarray) -> Kind:
     if values.size and values.min() >= 0 and values.max() <= 1:
         return Kind.UNIT_INTERVAL
     return Kind.REAL
+
+
+def from_integers(*arrays: np.ndarray, candidates: Sequence[Kind] = ()) -> tuple[np.ndarray, ...]:
+    """Returns arrays as a `Split` keeps them: the one rule of what integers are.
+
+    Integers of any type in 0..255 are bytes, k/255. They are not where
+
+    - one of them is out of 0..255: then all are numbers;
+    - only real numbers are asked for, as by a model of a table: then all are numbers;
+    - there are only 0 and 1, and binary values are asked for or nothing is said: then they are 0
+      and 1. A model of grey values takes the same integers for two dark levels.
+
+    What is no array of integers stays as it is.
+
+    Args:
+        arrays: [N, ...] each, with one scale for all, such as training and test.
+        candidates: the kinds that values may be of, the preferred one first; none if all may be.
+
+    Returns:
+        An array for each: uint8 that means k/255, bool, or float32 for numbers.
+    """
+    integers = [x for x in arrays if x.dtype.kind in "iu" and x.size]
+    in_a_byte = all(0 <= x.min() and x.max() <= GREY_LEVELS - 1 for x in integers)
+    may_be_binary = not candidates or candidates[0].is_binary
+    if not in_a_byte or list(candidates) == [Kind.REAL]:
+        dtype = np.float32
+    elif may_be_binary and all(is_zero_one(x) for x in integers):
+        dtype = np.bool_
+    else:
+        dtype = np.uint8
+    return tuple(x.astype(dtype, copy=False) if x.dtype.kind in "iu" else x for x in arrays)
+
+
+def intensities(values: np.ndarray) -> np.ndarray:
+    """Returns what a `Split` keeps as the float32 numbers that it means: of uint8, k/255."""
+    if values.dtype == np.uint8:
+        return values.astype(np.float32) / (GREY_LEVELS - 1)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf, refused elsewhere
+        return values.astype(np.float32, copy=False)
 
 
 def is_zero_one(values: np.ndarray) -> bool:

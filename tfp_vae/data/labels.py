@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tfp_vae.arguments import check_seed
 from tfp_vae.data.answers import UNLABELLED
 from tfp_vae.data.splits import Split
 
@@ -18,7 +19,7 @@ def keep_labels(split: Split, count: int, seed: int = 0) -> Split:
             f"The {split.name} split cannot keep so many labels. Expected labels, and a count "
             f"from {len(classes)}, the number of classes, to {len(split)}. Received {count}."
         )
-    rng = np.random.default_rng([seed, 17])
+    rng = np.random.default_rng([check_seed(seed), 17])
     order = rng.permutation(len(split))
     # Turn by turn: the first of every class, then the second of every class, and so on.
     turn = np.empty(len(split), int)

@@ -1,10 +1,10 @@
-"""Which pixels are seen: masks that do not depend on the values (missing completely at random)."""
+"""Missing pixels: which are observed, whatever the values (missing completely at random)."""
 
 import math
 
 import numpy as np
 
-from tfp_vae.arguments import is_number
+from tfp_vae.arguments import check_choice, check_count, check_seed, is_number
 
 PATTERNS = ("random", "block")
 
@@ -12,9 +12,9 @@ PATTERNS = ("random", "block")
 def observed_pixels(
     count: int, shape: tuple[int, ...], pattern: str, missing: float, seed: int = 0
 ) -> np.ndarray:
-    """Returns masks, bool [count, *shape], True where a value is observed.
+    """Returns which values are observed, bool [count, *shape].
 
-    The first masks of many are those of few. The channels of a pixel are missing together.
+    The first examples of many are those of few. The channels of a pixel are missing together.
 
     Args:
         count: examples.
@@ -23,24 +23,22 @@ def observed_pixels(
             other. "block": a rectangle with sides of sqrt(missing) of height and width, rounded,
             at a place as likely as any other.
         missing: share of the pixels that are not seen, in [0, 1].
-        seed: fixes the masks.
+        seed: fixes which ones.
 
     Raises:
         ValueError: for an unknown pattern or an impossible count, shape or share.
     """
-    if pattern not in PATTERNS:
-        raise ValueError(
-            f"Unknown pattern. Expected one of {', '.join(PATTERNS)}. Received {pattern!r}."
-        )
+    check_choice("pattern", pattern, PATTERNS)
     shape = tuple(shape)
     lengths = (3,) if pattern == "block" else (1, 3)
-    if count < 1 or len(shape) not in lengths or min(shape) < 1:
+    count, seed = check_count("count", count), check_seed(seed)
+    if len(shape) not in lengths or min(shape) < 1:
         raise ValueError(
-            "No masks can be made. Expected count >= 1 and shape (H, W, C)"
-            f"{' or (D,)' * (pattern == 'random')}. Received count {count}, shape {shape}."
+            "Such examples have no pixels that could be missing. Expected shape (H, W, C)"
+            f"{' or (D,)' * (pattern == 'random')}. Received shape {shape}."
         )
     if not (is_number(missing, 0) and missing <= 1):
-        raise ValueError(f"missing must be a share. Expected 0 to 1. Received {missing}.")
+        raise ValueError(f"Impossible missing. Expected a share from 0 to 1. Received {missing!r}.")
     rng = np.random.default_rng([seed, PATTERNS.index(pattern)])
     places = shape if len(shape) == 1 else shape[:2]
     if pattern == "random":

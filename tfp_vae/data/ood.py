@@ -10,15 +10,18 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae.arguments import check_choice, check_seed
 from tfp_vae.data.corruptions import check_images, to_storage
 from tfp_vae.data.kinds import Kind
 from tfp_vae.data.splits import Data, Split
 
-FOREIGN = ("flip_horizontal", "flip_vertical", "rotation_90", "uniform_noise", "gaussian_noise")
+OOD = ("flip_horizontal", "flip_vertical", "rotation_90", "uniform_noise", "gaussian_noise")
 
 
-def foreign(split: Split, name: str, seed: int = 0) -> Split:
-    """Returns the foreign set `name` for `split`: as many examples, its shape and kind, frozen.
+def ood(split: Split, name: str, seed: int = 0) -> Split:
+    """Returns the out-of-distribution (OOD) set `name` for `split`, frozen.
+
+    It has as many examples as `split`, its shape and its kind.
 
     Args:
         split: the examples that are in distribution, such as `data.test`.
@@ -32,10 +35,7 @@ def foreign(split: Split, name: str, seed: int = 0) -> Split:
     Raises:
         ValueError: for an unknown name, or a split that cannot be flipped or turned.
     """
-    if name not in FOREIGN:
-        raise ValueError(
-            f"Unknown foreign set. Expected one of {', '.join(FOREIGN)}. Received {name!r}."
-        )
+    check_choice("OOD set", name, OOD)
     title = f"{split.name}, {name}"
     if name.endswith("noise"):
         return _noise(split, name, seed, title)
@@ -58,7 +58,7 @@ _MOVES = {
 
 def _noise(split: Split, name: str, seed: int, title: str) -> Split:
     grey = split.unfrozen().intensities()
-    rng = np.random.default_rng([seed, FOREIGN.index(name)])
+    rng = np.random.default_rng([check_seed(seed), OOD.index(name)])
     low, high = (grey.min(), grey.max()) if split.kind is Kind.REAL else (0.0, 1.0)
     if name == "uniform_noise":
         values = low + (high - low) * rng.random(grey.shape, np.float32)
@@ -109,7 +109,7 @@ def fitted(other: Split, like: Split, resize: bool = False) -> Split:
             )
         resized = tf.image.resize(values, like.shape[:2], antialias=True).numpy()
         values = np.clip(resized, 0, 1)
-    title = f"{other.name}, foreign"
+    title = f"{other.name}, OOD"
     if like.kind is Kind.STATIC and other.kind in (Kind.DYNAMIC, Kind.THRESHOLD):
         values = Split(values, other.kind, name=title).values()
     elif like.kind is Kind.EIGHT_BIT and other.kind is not Kind.REAL:

@@ -9,15 +9,16 @@ a run that starts at epoch 7 sees what the uninterrupted run saw.
 
 import dataclasses
 import hashlib
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.arguments import is_count, is_number
-from tfp_vae.data import kinds, streams
-from tfp_vae.data.answers import class_numbers, real_numbers
+from tfp_vae.arguments import check_number, check_type, is_count
+from tfp_vae.data import answers, kinds, streams
 from tfp_vae.data.feeds import Feed, num_batches
 from tfp_vae.data.kinds import Kind
+from tfp_vae.data.schema import Schema
 
 # Frozen binarisations use their own fixed stream: the test images of "mnist, dynamic" are the same
 # for every model seed, because scores on different images do not compare.
@@ -28,49 +29,71 @@ class Split:
     """The examples of one split.
 
     Args:
-        intensities: [N, ...] array or `Stream`. uint8 means k/255; floats are taken as they are.
-        kind: the kind of the values that models see.
+        values: [N, ...] array or `Stream`. uint8 means k/255; floats are taken as they are.
+        kind: the kind of the values that models see; None for that of the `schema`.
         labels: [N] class numbers, integers from 0 on, or None.
         name: used in messages.
         targets: [N] or [N, T] finite real numbers to predict, or None. A split has labels or
             targets, not both.
+        schema: of a table [N, D], what its columns are, or None.
+        beside: what stands beside the examples, by name: "labels" and "targets" as above,
+            "factors" [N, F], the numbers that an example was made from, and "observed", bool of
+            the shape of the values, True where a value was observed.
 
     Attributes:
         shape: the event shape, such as (28, 28, 1).
         kind: a `Kind`.
-        labels: [N] int64 array or None.
-        targets: [N] or [N, T] float32 array or None.
+        schema: the `Schema` or None.
+        beside: the arrays that are there, by name: "labels" int64, "targets" and "factors" float32,
+            "observed" bool. The names are attributes too, None for what is not there.
         augment: the share by which images are moved at random in training; 0 for not at all.
 
     A `DYNAMIC` split draws new binary images for every batch of `epoch`; `frozen()` gives the split
     whose images were drawn once.
     """
 
-    def __init__(self, intensities, kind: Kind, labels=None, name: str = "data", targets=None):
-        if not isinstance(intensities, streams.Stream):
-            intensities = np.asarray(intensities)
-            kinds.check_numbers(intensities, f"The {name}")
-        if intensities.dtype == np.bool_:
-            intensities = intensities.astype(np.uint8) * np.uint8(255)
-        elif intensities.dtype != np.uint8:
-            with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf, refused below
-                intensities = np.asarray(intensities, np.float32)
-        self.kind = kinds.of(kind)
-        self.name = name
-        if labels is not None and targets is not None:
+    def __init__(
+        self,
+        values: "np.ndarray | streams.Stream",
+        kind: "Kind | str | None" = None,
+        labels: "np.ndarray | None" = None,
+        name: str = "data",
+        targets: "np.ndarray | None" = None,
+        *,
+        schema: "Schema | None" = None,
+        beside: "Mapping[str, np.ndarray] | None" = None,
+    ):
+        if not isinstance(values, streams.Stream):
+            values = np.asarray(values)
+            kinds.check_numbers(values, f"The {name}")
+        if values.dtype == np.bool_:
+            values = values.astype(np.uint8) * np.uint8(255)
+        elif values.dtype != np.uint8:
+            values = kinds.intensities(values)
+        if schema is not None:
+            check_type("schema", schema, Schema, "Split")
+        self.kind = kinds.of(schema.kind if kind is None and schema is not None else kind)
+        if schema is not None and self.kind is not schema.kind:
             raise ValueError(
-                f"The {name} split has both labels and targets. Expected labels for classes or "
-                f"targets for regression. Received labels of shape {np.shape(labels)} and targets "
-                f"of shape {np.shape(targets)}."
+                f"The {name} split has two kinds. Expected that of its schema, '{schema.kind}', or "
+                f"kind=None. Received '{self.kind}'."
             )
-        self.labels = None if labels is None else class_numbers(labels, name)
-        self.targets = None if targets is None else real_numbers(targets, name)
-        self._intensities = intensities
+        self.name, self.schema = name, schema
+        self._intensities = values
         # Whether the intensities are the values: nothing is left to draw or to threshold.
         self._is_frozen = self.kind not in (Kind.DYNAMIC, Kind.THRESHOLD)
         self._source: Split | None = None  # what it was before it was frozen
         self.augment = 0.0
         self._check()
+        given = {"labels": labels, "targets": targets}
+        given = {key: value for key, value in given.items() if value is not None}
+        twice = given.keys() & (beside or {}).keys()
+        if twice:
+            raise ValueError(
+                f"The {name} split has {' and '.join(sorted(twice))} twice. Expected them as an "
+                "argument or in beside. Received both."
+            )
+        self.beside = answers.beside({**given, **(beside or {})}, values.shape, name)
 
     def _check(self) -> None:
         values = self._intensities
@@ -84,28 +107,17 @@ class Split:
                 f"The {self.name} split is empty. Expected at least one example. Received shape "
                 f"{values.shape}."
             )
-        if self.labels is not None and self.labels.shape != (len(values),):
-            raise ValueError(
-                f"The {self.name} labels do not fit the examples. Expected shape "
-                f"({len(values)},). Received shape {self.labels.shape}."
-            )
-        if self.targets is not None and (
-            self.targets.ndim not in (1, 2)
-            or len(self.targets) != len(values)
-            or not self.targets.size
-        ):
-            raise ValueError(
-                f"The {self.name} targets do not fit the examples. Expected shape "
-                f"({len(values)},) or ({len(values)}, T). Received shape {self.targets.shape}."
-            )
         kinds.check_finite(values, f"The {self.name} split")
+        if self.schema is not None:
+            for block in streams.blocks(values):
+                self.schema.check(kinds.intensities(block), self.name)
         if values.dtype == np.uint8 and self.kind is not Kind.STATIC:
             return  # k/255 fits every other kind
         for block in streams.blocks(values):
             self._check_values(block)
 
     def _check_values(self, values) -> None:
-        expected = kinds.violation(_intensities(values), self.kind)
+        expected = kinds.violation(kinds.intensities(values), self.kind)
         if expected:
             scale = 255 if values.dtype == np.uint8 else 1
             raise ValueError(
@@ -126,6 +138,26 @@ class Split:
         return tuple(self._intensities.shape[1:])
 
     @property
+    def labels(self) -> np.ndarray | None:
+        """Class numbers [N], int64, or None."""
+        return self.beside.get("labels")
+
+    @property
+    def targets(self) -> np.ndarray | None:
+        """Numbers to predict, [N] or [N, T], float32, or None."""
+        return self.beside.get("targets")
+
+    @property
+    def factors(self) -> np.ndarray | None:
+        """What the examples were made from, [N, F], float32, or None."""
+        return self.beside.get("factors")
+
+    @property
+    def observed(self) -> np.ndarray | None:
+        """Which values were observed, bool [N, ...], or None for all of them."""
+        return self.beside.get("observed")
+
+    @property
     def y(self) -> np.ndarray | None:
         """What a supervised model learns: int32 labels [N], float32 targets, or None."""
         return self.targets if self.labels is None else self.labels.astype(np.int32)
@@ -142,22 +174,23 @@ class Split:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the intensities, the labels or targets, and the kind: what was measured on."""
+        """SHA-256 of intensities, kind, schema and what stands beside: what was measured on."""
         sha = hashlib.sha256(
             f"{self.kind}{self._intensities.dtype}{self._intensities.shape}".encode()
         )
         for block in streams.blocks(self._intensities):
             sha.update(np.ascontiguousarray(block))
-        if self.labels is not None:
-            sha.update(np.ascontiguousarray(self.labels))
-        if self.targets is not None:
-            sha.update(f"targets{self.targets.shape}".encode())
-            sha.update(np.ascontiguousarray(self.targets))
+        for key, value in sorted(self.beside.items()):
+            if key != "labels":
+                sha.update(f"{key}{value.shape}".encode())
+            sha.update(np.ascontiguousarray(value))
+        if self.schema is not None:
+            sha.update(repr(self.schema).encode())
         return sha.hexdigest()
 
     def intensities(self, index=slice(None)) -> np.ndarray:
         """Returns the float32 intensities (before any binarisation) of the examples at `index`."""
-        return _intensities(self._intensities[index])
+        return kinds.intensities(self._intensities[index])
 
     def values(self, index=slice(None)) -> np.ndarray:
         """Returns float32 values as a model sees them, [n, ...]; a dynamic split is drawn once."""
@@ -175,7 +208,7 @@ class Split:
         else:
             noise = np.random.default_rng(_FROZEN_SEED).random(self._intensities.shape, np.float32)
             images = noise < self.intensities()
-        split = Split(images, self.kind, self.labels, self.name, self.targets)
+        split = Split(images, self.kind, name=self.name, schema=self.schema, beside=self.beside)
         split._is_frozen, split._source = True, self
         return split
 
@@ -198,16 +231,15 @@ class Split:
             ValueError: for another share, or a split that holds no images [N, H, W, C] of values
                 that a moved image may have.
         """
-        if not (is_number(share, 0) and share < 1):
-            raise ValueError(f"Impossible augment. Expected 0 <= augment < 1. Received {share!r}.")
+        share = check_number("augment", share, 0, below=1)
         if share and (len(self.shape) != 3 or (self._is_frozen and self.kind.is_binary)):
             raise ValueError(
                 f"The {self.name} split cannot be augmented. Expected images (N, H, W, C) whose "
                 "values are intensities, such as those of kind 'dynamic'. Received examples of "
                 f"shape {self.shape} and kind '{self.kind}', frozen: {self._is_frozen}."
             )
-        split = self._like(self._intensities, self.labels, self.targets)
-        split.augment = float(share)
+        split = self._like(self._intensities, self.beside)
+        split.augment = share
         return split
 
     def mapped(self, function, name: str) -> "Split":
@@ -218,11 +250,18 @@ class Split:
                 frozen split both the binary images and the intensities before go through it. Those
                 of a `Stream` do so each time that they are read, and not all at once.
             name: of the new split.
+
+        Raises:
+            ValueError: if not all values are observed: which ones of the new values would be?
         """
+        if self.observed is not None:
+            raise ValueError(
+                f"The {self.name} values cannot be changed where some are missing. Expected a "
+                f"split without observed. Received {int((~self.observed).sum())} missing values."
+            )
         return self._like(
             streams.mapped(self._intensities, function),
-            self.labels,
-            self.targets,
+            self.beside,
             name,
             lambda source: source.mapped(function, name),
         )
@@ -231,8 +270,7 @@ class Split:
         """Returns this split with all that lies in files read."""
         return self._like(
             self._intensities[:],
-            self.labels,
-            self.targets,
+            self.beside,
             source=lambda source: source.in_memory(),
         )
 
@@ -242,35 +280,31 @@ class Split:
 
     def select(self, index, name: str) -> "Split":
         """Returns the examples at `index`, a slice or an array, as a split called `name`."""
-        labels = None if self.labels is None else self.labels[index]
-        targets = None if self.targets is None else self.targets[index]
         return self._like(
             streams.selected(self._intensities, index),
-            labels,
-            targets,
+            {key: value[index] for key, value in self.beside.items()},
             name,
             lambda source: source.select(index, name),
         )
 
-    def relabelled(self, labels) -> "Split":
+    def relabelled(self, labels: np.ndarray) -> "Split":
         """Returns the same examples with other labels [N], and without targets."""
-        return self._with_y(labels, None)
+        return self._with_y(labels=labels)
 
-    def retargeted(self, targets) -> "Split":
+    def retargeted(self, targets: np.ndarray) -> "Split":
         """Returns the same examples with other targets, [N] or [N, T], and without labels."""
-        return self._with_y(None, targets)
+        return self._with_y(targets=targets)
 
-    def _with_y(self, labels, targets):
+    def _with_y(self, **y):
+        others = {k: v for k, v in self.beside.items() if k not in ("labels", "targets")}
         return self._like(
-            self._intensities,
-            labels,
-            targets,
-            source=lambda source: source._with_y(labels, targets),
+            self._intensities, {**others, **y}, source=lambda source: source._with_y(**y)
         )
 
-    def _like(self, intensities, labels, targets, name=None, source=lambda source: source):
+    def _like(self, values, beside, name=None, source=lambda source: source):
         """Returns a split that is frozen and augmented as this one is."""
-        split = Split(intensities, self.kind, labels, name or self.name, targets)
+        schema = self.schema if values.shape[1:] == self._intensities.shape[1:] else None
+        split = Split(values, self.kind, name=name or self.name, schema=schema, beside=beside)
         split._is_frozen, split.augment = self._is_frozen, self.augment
         split._source = None if self._source is None else source(self._source)
         return split
@@ -317,10 +351,6 @@ class Split:
                 labels and targets.
         """
         return Feed(self, batch_size, seed, with_y).dataset(epoch)
-
-
-def _intensities(values: np.ndarray) -> np.ndarray:
-    return values.astype(np.float32) / 255 if values.dtype == np.uint8 else values
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,15 +1,15 @@
 """Evaluation: numbers about trained models, each with its error."""
 
 from tfp_vae.evaluation import calibration, imputation, missing, ood, regression
+from tfp_vae.evaluation.bounds import elbo, log_evidence, test_metrics
 from tfp_vae.evaluation.calibration import classification_metrics
 from tfp_vae.evaluation.classes import class_metrics
 from tfp_vae.evaluation.imputation import choose_imputer, imputed
 from tfp_vae.evaluation.latent import active_units, posterior_means
-from tfp_vae.evaluation.likelihood import elbo, log_likelihood, test_metrics
 from tfp_vae.evaluation.missing import class_predictive, impute, marginal, observed_log_evidence
 from tfp_vae.evaluation.ood.detection import detection_metrics
 from tfp_vae.evaluation.ood.regret import likelihood_regret
-from tfp_vae.evaluation.ood.scores import predictive_scores, reference_log_likelihood, vae_scores
+from tfp_vae.evaluation.ood.scores import predictive_scores, reference_log_evidence, vae_scores
 from tfp_vae.evaluation.predictive import (
     distribution_metrics,
     predict,
@@ -36,7 +36,7 @@ __all__ = [
     "impute",
     "imputed",
     "likelihood_regret",
-    "log_likelihood",
+    "log_evidence",
     "marginal",
     "missing",
     "observed_log_evidence",
@@ -47,7 +47,7 @@ __all__ = [
     "predictive_scores",
     "prune",
     "pruning_curve",
-    "reference_log_likelihood",
+    "reference_log_evidence",
     "regression",
     "regression_metrics",
     "signal_to_noise",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfp_vae.evaluation.likelihood import standard_error
+from tfp_vae.evaluation.bounds import standard_error
 
 _SUM_TOLERANCE = 1e-3
 _CDF_TOLERANCE = 1e-6  # float32 rounding

@@ -6,8 +6,9 @@
     predictor.predictive(x, num_samples=100)
 
 All methods share the network, the likelihood and the metrics; they differ in what is done about the
-weights. Some are done when training is (variational inference, Monte Carlo dropout, ensembles),
-others start from the trained point (Laplace, SWAG, NUTS), which is what `finish` is for.
+weights, and `methods.weights` has a file for each. Some are done when training is (variational
+inference, Monte Carlo dropout, ensembles), others start from the trained point (Laplace, SWAG,
+NUTS), which is what `finish` is for.
 """
 
 import dataclasses
@@ -15,23 +16,12 @@ import dataclasses
 import keras
 
 from tfp_vae import layers, networks, objectives
+from tfp_vae.arguments import check_choice
 from tfp_vae.data import Data, Split
-from tfp_vae.distributions import likelihoods
-from tfp_vae.models import NUTS, SWAG, BayesianNetwork, Ensemble, Laplace, Predictor
+from tfp_vae.distributions import heads, likelihoods
+from tfp_vae.methods.weights import METHODS, Method
+from tfp_vae.models import BayesianNetwork, Ensemble, Predictor
 
-METHODS = {
-    "vi": "variational inference, mean field",
-    "map": "maximum a posteriori",
-    "ml": "maximum likelihood",
-    "mc_dropout": "Monte Carlo dropout",
-    "ensemble": "deep ensemble",
-    "laplace": "Laplace, diagonal, all weights",
-    "laplace_last_layer": "Laplace, full covariance, last layer",
-    "swag": "SWAG",
-    "nuts": "Hamiltonian Monte Carlo (NUTS)",
-}
-# Methods whose posterior starts from the trained point and is no part of the Keras model.
-AFTERWARDS = ("laplace", "laplace_last_layer", "swag", "nuts")
 ESTIMATORS = {
     "reparameterization": (layers.DenseReparameterization, layers.Conv2DReparameterization),
     "local": (layers.DenseLocalReparameterization, layers.Conv2DLocalReparameterization),
@@ -79,79 +69,40 @@ class Recipe:
     posterior_rate: float = 1e-3
 
     def __post_init__(self):
-        for name, value, known in (
-            ("method", self.method, METHODS),
-            ("network", self.network, NETWORKS),
-            ("estimator", self.estimator, ESTIMATORS),
-            ("prior", self.prior, layers.priors.BY_NAME),
-            ("activation", self.activation, networks.ACTIVATIONS),
+        METHODS.check(self.method)
+        for name, known in (
+            ("network", NETWORKS),
+            ("estimator", ESTIMATORS),
+            ("prior", layers.priors.BY_NAME),
+            ("activation", networks.ACTIVATIONS),
         ):
-            if value not in known:
-                raise ValueError(
-                    f"Unknown {name}. Expected one of {', '.join(known)}. Received {value!r}."
-                )
+            check_choice(name, getattr(self, name), known)
 
     @property
-    def has_point_weights(self) -> bool:
-        """Whether training gives one value per weight."""
-        return self.method != "vi"
+    def weights(self) -> Method:
+        """The method, for this recipe."""
+        return METHODS[self.method](self)
 
 
 def make_network(recipe: Recipe, num_features: int, standardize: bool) -> keras.Sequential:
     """Returns the network of a recipe, [B, ...] -> [B, num_features]."""
-
-    def prior():
-        return layers.priors.BY_NAME[recipe.prior](recipe.prior_scale, learned=recipe.learned_prior)
-
-    def dense(units, activation=None):
-        if recipe.has_point_weights:
-            kernel = networks.initializer(activation)
-            return keras.layers.Dense(units, activation, kernel_initializer=kernel)
-        return ESTIMATORS[recipe.estimator][0](
-            units,
-            activation,
-            bayesian_bias=True,
-            prior=prior(),
-            initial_scale=recipe.initial_scale,
-        )
-
-    def convolution(filters, padding):
-        options = {"activation": recipe.activation, "padding": padding}
-        if recipe.has_point_weights:
-            kernel = networks.initializer(recipe.activation)
-            return keras.layers.Conv2D(filters, 5, kernel_initializer=kernel, **options)
-        return ESTIMATORS[recipe.estimator][1](
-            filters,
-            5,
-            bayesian_bias=True,
-            prior=prior(),
-            initial_scale=recipe.initial_scale,
-            **options,
-        )
-
-    def dropped(layer):
-        if recipe.method != "mc_dropout":
-            return [layer]
-        return [layers.MonteCarloDropout(recipe.dropout), layer]
-
+    method = recipe.weights
     parts = [layers.Standardize()] if standardize else []
     hidden = recipe.hidden
     if recipe.network == "lenet":
-        parts += [convolution(6, "same"), keras.layers.MaxPooling2D()]
-        parts += [*dropped(convolution(16, "valid")), keras.layers.MaxPooling2D()]
+        parts += [method.convolution(6, 5, "same"), keras.layers.MaxPooling2D()]
+        parts += [*method.before(), method.convolution(16, 5, "valid"), keras.layers.MaxPooling2D()]
         hidden = (120, 84)
     parts.append(keras.layers.Flatten())
     for index, units in enumerate(hidden):
         # Inputs of a table are few, and each matters: dropout starts behind the first layer.
         first = index == 0 and recipe.network == "mlp"
-        parts += (
-            [dense(units, recipe.activation)] if first else dropped(dense(units, recipe.activation))
-        )
-    parts += dropped(dense(num_features))
+        parts += [*([] if first else method.before()), method.dense(units, recipe.activation)]
+    parts += [*method.before(), method.dense(num_features)]
     return keras.Sequential(parts)
 
 
-def make_likelihood(recipe: Recipe, num_classes: int | None) -> likelihoods.Likelihood:
+def make_likelihood(recipe: Recipe, num_classes: int | None) -> heads.Head:
     """Returns the likelihood of a recipe for data with so many classes, or with real targets."""
     if num_classes is not None:
         return likelihoods.Categorical(max(num_classes, 2))
@@ -175,12 +126,10 @@ def make_member(
             "LeNet is a network of images. Expected examples of shape (H, W, C) with H and W of at "
             f"least 12. Received {shape}."
         )
-    with_prior = recipe.has_point_weights and recipe.method != "ml"
-    prior = layers.priors.Normal(recipe.prior_scale) if with_prior else None
     model = BayesianNetwork(
         make_network(recipe, likelihood.num_features, standardize),
         likelihood,
-        weight_prior=prior,
+        weight_prior=recipe.weights.weight_prior(),
         objective=objective or objectives.ELBO(),
         num_samples=recipe.samples,
         seed=seed,
@@ -189,7 +138,9 @@ def make_member(
     return model
 
 
-def build(recipe: Recipe, data: Data, objective=None, seed: int = 0):
+def build(
+    recipe: Recipe, data: Data, objective=None, seed: int = 0
+) -> "BayesianNetwork | Ensemble":
     """Returns the model of a recipe for a data set, to be compiled and fitted.
 
     Raises:
@@ -201,17 +152,8 @@ def build(recipe: Recipe, data: Data, objective=None, seed: int = 0):
         )
     classes = data.num_classes if data.task == "classification" else None
     member = make_member(recipe, data.shape, classes, objective, seed)
-    if recipe.method == "nuts" and recipe.posterior_steps < 4:
-        raise ValueError(
-            f"Too few samples for NUTS. Expected at least 4. Received {recipe.posterior_steps}."
-        )
-    if recipe.method in ("laplace", "laplace_last_layer"):
-        structure = "diagonal" if recipe.method == "laplace" else "last_layer"
-        member.num_data = len(data.train)
-        Laplace(member, structure)  # which says now, not after the training, that it is too large
-    if recipe.method == "ensemble":
-        return Ensemble(member, recipe.members, seed=seed)
-    return member
+    recipe.weights.check(member, len(data.train))
+    return recipe.weights.model(member, seed)
 
 
 def finish(
@@ -227,14 +169,4 @@ def finish(
         batch_size: of the walk of "swag".
         callbacks: of Keras, for the walk of "swag".
     """
-    if recipe.method == "laplace":
-        return Laplace(model, "diagonal").fit(train)
-    if recipe.method == "laplace_last_layer":
-        return Laplace(model, "last_layer").fit(train)
-    if recipe.method == "swag":
-        steps, rate = recipe.posterior_steps, recipe.posterior_rate
-        return SWAG(model).fit(train, steps, rate, batch_size, callbacks)
-    if recipe.method == "nuts":
-        steps = recipe.posterior_steps
-        return NUTS(model, num_samples=steps, num_burnin=steps).fit(train, seed)
-    return model
+    return recipe.weights.finish(model, train, seed, batch_size, callbacks)

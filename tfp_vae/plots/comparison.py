@@ -169,7 +169,7 @@ def _fit_to_means(axis, shown: "list[Curves]") -> None:
 
 
 def detection(areas: "Mapping[str, Mapping[str, float]]", columns: Mapping[str, str]) -> Figure:
-    """Returns AUROC by row (a model with a score) and foreign inputs, as a coloured table.
+    """Returns AUROC by row (a model with a score) and OOD inputs, as a coloured table.
 
     Args:
         areas: {row: {inputs: AUROC}}.

@@ -12,7 +12,7 @@
         "seconds": 812.5,
         "models": {NAME: {"family": "vae" or "network", "parameters": 51210,
                           "train_seconds": 12.3, ...}, ...},
-                   # may have "ood_score", the score for foreign inputs chosen without test data
+                   # may have "ood_score", the score for OOD inputs chosen without test data
         "failures": [{"model": NAME, "seed": 0, "stage": "training", "error": "..."}, ...],
         "results": [{"task": TASK, "condition": "noise", "level": 2, "model": NAME,
                      "metric": "accuracy", "mean": 0.95, "lower": 0.93, "upper": 0.96, "n": 3},
@@ -27,8 +27,8 @@ they are is different for each task:
 | task | condition | level |
 | --- | --- | --- |
 | classification | "" | None |
-| shift | what is done to the inputs | how strongly; 0 is not at all |
-| ood | foreign inputs, or INPUTS/SCORE, such as "letters/entropy" | None |
+| corruptions | what is done to the inputs | how strongly; 0 is not at all |
+| ood | OOD inputs, or INPUTS/SCORE, such as "letters/entropy" | None |
 | labels | "" | labels to learn from |
 | missing | which pixels are missing | share of them, 0 to 1 |
 | generation, cost | what is measured, or "" | None |
@@ -41,7 +41,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
-TASKS = ("classification", "shift", "ood", "labels", "missing", "generation", "cost")
+TASKS = ("classification", "corruptions", "ood", "labels", "missing", "generation", "cost")
 FAMILIES = ("vae", "network")
 
 _NUMBER = "a finite number"

@@ -7,14 +7,14 @@ from tfp_vae.report import marks
 from tfp_vae.report.comparison import TASKS
 from tfp_vae.report.marks import DIRECTIONS, Estimate, estimate_of
 
-# Under shift, with few labels and with missing pixels the first of these that was measured counts.
+# Under corruptions, with few labels, with missing pixels the first of these that is there counts.
 _PREFERRED = ("accuracy", "nll", "brier", "error", "rmse")
-# Scores of foreign inputs that are log p(x) or its bound.
+# Scores of OOD inputs that are log p(x) or its bound.
 DENSITY_SCORES = ("log_likelihood", "log_px", "log_prob", "elbo")
 # The task that shows an ability which is no task itself.
 _NEEDS = {"density": "ood", "mutual_information": "ood", "pruning": "cost"}
 # What a headline says whom to trust for, the most wanted first.
-PURPOSES = ("accuracy", "nll", "ece", "shift", "ood", "labels", "missing")
+PURPOSES = ("accuracy", "nll", "ece", "corruptions", "ood", "labels", "missing")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +67,7 @@ def quantities(report: Mapping) -> "dict[str, Quantity]":
     results = report["results"]
     found = [_plain(results, "classification", metric) for metric in ("accuracy", "nll", "ece")]
     chosen = {name: model.get("ood_score") for name, model in report["models"].items()}
-    found += [*_shift(results), _foreign(results, chosen), _labels(results), _missing(results)]
+    found += [*_corruptions(results), _ood(results, chosen), _labels(results), _missing(results)]
     density = [_plain(results, "generation", m) for m in ("log_likelihood", "elbo")]
     found += [dataclasses.replace(q, key="density") for q in density if q][:1]
     return {quantity.key: quantity for quantity in [*found, *_costs(report)] if quantity}
@@ -185,12 +185,12 @@ def _plain(results: Sequence[Mapping], task: str, metric: str) -> "Quantity | No
     return _quantity(metric, metric, _average(found), found)
 
 
-def _shift(results: Sequence[Mapping]) -> "list[Quantity | None]":
-    metric, found = _preferred(results, "shift")
-    shifted = [r for r in found if r["level"] != 0]
-    if not shifted:
+def _corruptions(results: Sequence[Mapping]) -> "list[Quantity | None]":
+    metric, found = _preferred(results, "corruptions")
+    changed = [r for r in found if r["level"] != 0]
+    if not changed:
         return []
-    under = _average(shifted)
+    under = _average(changed)
     # Unchanged inputs are those at level 0 where they were measured, else those of the first task.
     unchanged = [r for r in found if r["level"] == 0] or _of(results, "classification", metric)
     before = _average(unchanged)
@@ -200,11 +200,11 @@ def _shift(results: Sequence[Mapping]) -> "list[Quantity | None]":
         for model, after in under.items()
         if model in before
     }
-    drop = Quantity("drop", metric, -1, lost, _conditions(shifted)) if lost else None
-    return [_quantity("shift", metric, under, shifted), drop]
+    drop = Quantity("drop", metric, -1, lost, _conditions(changed)) if lost else None
+    return [_quantity("corruptions", metric, under, changed), drop]
 
 
-def _foreign(results: Sequence[Mapping], chosen: Mapping) -> "Quantity | None":
+def _ood(results: Sequence[Mapping], chosen: Mapping) -> "Quantity | None":
     """Every model with the score in `chosen`, or with the one that is best on these inputs."""
     for metric in ("auroc", "aupr", "fpr95"):
         found = _of(results, "ood", metric)

@@ -43,7 +43,7 @@ class Texts:
         return self.words[kind].get(name, {}).get("name", name)
 
     def condition(self, condition: str) -> str:
-        """Returns the title of a condition; for foreign inputs with that of their score."""
+        """Returns the title of a condition; for OOD inputs with that of their score."""
         inputs, slash, score = condition.rpartition("/")
         if not slash:
             return self.words["conditions"].get(condition, condition)
@@ -51,7 +51,7 @@ class Texts:
         return f"{known} / {self.score(score)}"
 
     def score(self, score: str) -> str:
-        """Returns the title of a score for foreign inputs."""
+        """Returns the title of a score for OOD inputs."""
         return self.words["scores"].get(score, score)
 
     def level(self, task: str, level: "float | None") -> str:

@@ -32,7 +32,7 @@ def state_verdict(report: Mapping, language: str = "en") -> Verdict:
     sentences = {
         "classification": _told(found, texts, "accuracy") + _told(found, texts, "nll"),
         "calibration": _told(found, texts, "ece"),
-        "shift": _told(found, texts, "drop") + _but(found, texts),
+        "corruptions": _told(found, texts, "drop") + _but(found, texts),
         "ood": _told(found, texts, "ood") + _density(report, texts),
         "scarce": _told(found, texts, "labels") + _told(found, texts, "missing"),
         "abilities": _abilities(report, texts) + _costs(found, texts),
@@ -145,17 +145,17 @@ def _told(found: Mapping, texts: Texts, key: str) -> "list[str]":
 
 
 def _but(found: Mapping, texts: Texts) -> "list[str]":
-    # A model that is bad everywhere loses little: then it must be said who is best under shift.
-    shift, drop = found.get("shift"), found.get("drop")
-    if not (shift and drop) or len(shift.best) != 1 or shift.leader in drop.best:
+    # A model that is bad everywhere loses little: then it must be said who is best all the same.
+    under, drop = found.get("corruptions"), found.get("drop")
+    if not (under and drop) or len(under.best) != 1 or under.leader in drop.best:
         return []
     return [
         texts.say(
             "verdict",
-            "shift_but",
-            metric=texts.name("metrics", shift.metric),
-            leader=texts.name("models", shift.leader),
-            value=texts.estimate(shift.metric, shift.estimates[shift.leader]),
+            "corruptions_but",
+            metric=texts.name("metrics", under.metric),
+            leader=texts.name("models", under.leader),
+            value=texts.estimate(under.metric, under.estimates[under.leader]),
         )
     ]
 

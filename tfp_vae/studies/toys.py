@@ -8,12 +8,12 @@ import numpy as np
 from tfp_vae import methods
 from tfp_vae.data import Split, toys
 from tfp_vae.evaluation.divergence import total_variation
-from tfp_vae.models import Ensemble, Predictive
+from tfp_vae.models import Predictive
 
-METHODS = (
-    *("vi", "map", "mc_dropout", "ensemble"),
-    *("laplace", "laplace_last_layer", "swag"),
-)
+REFERENCE = "nuts"
+# Beside the reference: all methods but one without a prior, which has no posterior to compare.
+LEFT_OUT = ("ml", REFERENCE)
+METHODS = tuple(name for name in methods.METHODS if name not in LEFT_OUT)
 _NOISE = 0.15
 
 
@@ -54,7 +54,7 @@ def compare(
 
     Args:
         problem: "regression" or "two_moons".
-        chosen: names in `methods.METHODS`, "nuts" among them, as the reference.
+        chosen: names in `methods.METHODS`, `REFERENCE` among them.
         hidden: width.
         steps: full-batch training steps, rounded down to hundreds if there are more.
         chain: samples of NUTS per chain.
@@ -71,14 +71,13 @@ def compare(
             activation="tanh",
             scale=_NOISE,
             learned_prior=False,
-            samples=8 if name == "vi" else 1,
+            samples=1 if methods.METHODS[name].point_weights else 8,
             members=10,
             posterior_steps=chain,
             posterior_rate=1e-3,
         )
-        model = methods.make_member(recipe, train.shape, _classes(train), seed=seed)
-        if recipe.method == "ensemble":
-            model = Ensemble(model, recipe.members, seed=seed)
+        member = methods.make_member(recipe, train.shape, _classes(train), seed=seed)
+        model = recipe.weights.model(member, seed)
         at_once = min(100, steps)
         rate = keras.optimizers.schedules.CosineDecay(1e-2, steps // at_once * at_once)
         model.compile(
@@ -88,21 +87,21 @@ def compare(
             train,
             batch_size=len(train),
             steps_per_epoch=at_once,
-            # NUTS only needs a place to start.
-            epochs=1 if name == "nuts" else max(1, steps // at_once),
+            # Who only needs a place to start has it soon.
+            epochs=max(1, steps // at_once) if recipe.weights.needs_optimum else 1,
             verbose=0,
         )
         predictor = methods.finish(recipe, model, train, seed)
         predictives[name] = predictor.predictive(grid, 400)
-        if name == "nuts":
-            found["reference"] = predictor.chains.summary()
+        if name == REFERENCE:
+            found["reference"] = recipe.weights.summary(predictor)
         if progress is not None:
             progress(done, len(chosen))
-    reference = predictives["nuts"]
+    reference = predictives[REFERENCE]
     found["methods"] = {
         name: {"total_variation": float(total_variation(p, reference).mean())}
         for name, p in predictives.items()
-        if name != "nuts"
+        if name != REFERENCE
     }
     return Comparison(train, grid, predictives, found)
 

@@ -16,12 +16,13 @@ import tensorflow as tf
 from tfp_vae import data, methods, objectives
 from tfp_vae.data import Kind, Split
 from tfp_vae.methods import Recipe
-from tfp_vae.models import SWAG, Ensemble, Predictive
-from tfp_vae.models.posteriors import swag
+from tfp_vae.models import Ensemble, Predictive
 
-# Methods that start from the trained point of one network of the ensemble.
-AFTERWARDS = ("laplace", "laplace_last_layer", "swag")
-METHODS = ("vi", "map", "mc_dropout", "ensemble", *AFTERWARDS)
+# All methods but one without a prior, whose networks of 50 units follow the noise, and one that
+# takes hours on the larger sets.
+LEFT_OUT = ("ml", "nuts")
+_SHARED = "map"  # whose networks others start from, or are several of
+METHODS = tuple(name for name in methods.METHODS if name not in LEFT_OUT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +64,8 @@ class Settings:
             dropout=self.dropout,
             members=self.members,
             learned_prior=False,
+            posterior_steps=self.swag_epochs,
+            posterior_rate=self.swag_rate,
         )
 
     def batch(self, count: int) -> int:
@@ -97,11 +100,11 @@ def untrained(recipe: Recipe, train: Split, settings: Settings, seed: int) -> En
     per_epoch = train.num_batches(settings.batch(len(train)))
     steps = settings.epochs(train) * per_epoch
     objective = None
-    if recipe.method == "vi" and settings.warm_up:
+    if not recipe.weights.point_weights and settings.warm_up:
         rise = math.ceil(settings.warm_up * steps)
         objective = objectives.ELBO(objectives.linear(rise))
     member = methods.make_member(recipe, (features,), None, objective, seed)
-    size = recipe.members if recipe.method == "ensemble" else 1
+    size = recipe.members if recipe.weights.several else 1
     model = Ensemble(member, size, groups=groups, seed=seed)
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
     model.compile(
@@ -153,72 +156,46 @@ def evaluate(
         found[method] = scores(predictive, test.targets) | {"seconds": seconds}
         report(method, found[method])
 
-    for method in ("vi", "mc_dropout"):
-        if method in chosen:
+    known = methods.METHODS
+    shared = [name for name in chosen if name == _SHARED or known[name].trained_as == _SHARED]
+    for method in METHODS:
+        if method in chosen and method not in shared:
             started = time.monotonic()
             model = fit(settings.recipe(method, name), train, settings, seed)
             predictive = model.predictive(test, settings.num_samples)
             keep(method, predictive, time.monotonic() - started)
-    if not set(chosen) & {"map", "ensemble", *AFTERWARDS}:
+    if not shared:
         return found
+    # One training for all that start from it: of several networks if one of the methods wants them.
     started = time.monotonic()
-    which = "ensemble" if "ensemble" in chosen else "map"
-    model = fit(settings.recipe(which, name), train, settings, seed)
+    trained = next((each for each in shared if known[each].several), _SHARED)
+    model = fit(settings.recipe(trained, name), train, settings, seed)
     seconds = time.monotonic() - started
     together = model.predictive(test)
-    if "ensemble" in chosen:
-        keep("ensemble", together, seconds)
     parts = together.components_distribution
-    if "map" in chosen:
-        first = Predictive.of(type(parts)(parts.loc[..., :1], parts.scale[..., :1]))
-        keep("map", first, seconds / model.size)
-    for method in AFTERWARDS:
-        if method in chosen:
+    for method in (each for each in METHODS if each in shared):
+        if known[method].several:
+            keep(method, together, seconds)
+        elif method == _SHARED:
+            first = Predictive.of(type(parts)(parts.loc[..., :1], parts.scale[..., :1]))
+            keep(method, first, seconds / model.size)
+        else:
             started = time.monotonic()
-            columns = _afterwards(method, model, train, test, settings)
+            columns = _post_hoc(settings.recipe(method, name), model, train, test, settings)
             loc, scale = (tf.stack(part, axis=1) for part in zip(*columns, strict=True))
             spent = time.monotonic() - started + seconds / model.size
             keep(method, Predictive.of(type(parts)(loc, scale)), spent)
     return found
 
 
-def _afterwards(method, ensemble, train, test, settings) -> list:
+def _post_hoc(recipe, ensemble, train, test, settings) -> list:
     """Returns loc and scale [N, S] of every split by a method that starts from trained points."""
-    columns, size, path = [], ensemble.size, None
-    if method == "swag":  # all splits walk together, then each is looked at alone
-        path = _walk(ensemble, train, settings)
-    for group in range(train.shape[0]):
-        member = ensemble.member(group * size)
-        if method == "swag":
-            own = [[stack[group * size] for stack in step] for step in path]
-            flat = np.stack([np.concatenate([np.ravel(v) for v in step]) for step in own])
-            predictor = SWAG(member).take(flat)
-        else:
-            x, y = train.values()[:, group], train.targets[:, group]
-            recipe = Recipe(method)
-            predictor = methods.finish(recipe, member, Split(x, Kind.REAL, targets=y, name="train"))
-        parts = predictor.predictive(
-            test.values()[:, group], settings.num_samples
-        ).components_distribution
+    batch_size, columns = settings.batch(len(train)), []
+    for group, predictor in enumerate(recipe.weights.finish_groups(ensemble, train, batch_size)):
+        own = predictor.predictive(test.values()[:, group], settings.num_samples)
+        parts = own.components_distribution
         columns.append((parts.loc, parts.scale))
     return columns
-
-
-def _walk(ensemble, train, settings) -> list:
-    walk = Ensemble.from_config(ensemble.get_config())
-    for new, old in zip(walk.stacks, ensemble.stacks, strict=True):
-        new.assign(old)
-    batch_size = settings.batch(len(train))
-    parts = ensemble.predictive(train.take(1)).components_distribution
-    units = ensemble.member(0).likelihood.target_scale.numpy()
-    smallest = float(tf.reduce_min(parts.scale)) / float(units)
-    walk.compile(
-        # The curvature of the loss is proportional to 1 / noise variance.
-        optimizer=keras.optimizers.SGD(settings.swag_rate * smallest**2, momentum=0.9),
-        steps_per_execution=train.num_batches(batch_size),
-        jit_compile=False,
-    )
-    return swag.collect_path(walk, train, settings.swag_epochs, batch_size)
 
 
 def summary(results: dict) -> dict:

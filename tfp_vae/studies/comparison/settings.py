@@ -4,14 +4,14 @@ import dataclasses
 
 from tfp_vae import methods
 from tfp_vae.arguments import is_number
-from tfp_vae.data import SHIFTS, Data, Kind
+from tfp_vae.data import CORRUPTIONS, Data, Kind
 from tfp_vae.report import TASKS
 
 BUDGETS = ("quick", "full")
 MATCHES = ("parameters", "seconds")
-# Levels of `data.SHIFTS` by budget: the quick one has fewer shifts and levels.
-_QUICK_SHIFTS = {"rotation": (0, 2, 4, 6), "noise": (0, 1, 3, 5)}
-_FULL_SHIFTS = {name: tuple(range(len(levels))) for name, levels in SHIFTS.items()}
+# Levels of `data.CORRUPTIONS` by budget: the quick one has fewer of them and fewer levels.
+_QUICK_CORRUPTIONS = {"rotation": (0, 2, 4, 6), "noise": (0, 1, 3, 5)}
+_FULL_CORRUPTIONS = {name: tuple(range(len(levels))) for name, levels in CORRUPTIONS.items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,11 +37,11 @@ class Settings:
         num_importance_samples: S of log p(x), per class where there are classes.
         num_examples: test examples, at most, of all tasks but classification.
         tasks: some of `report.TASKS`.
-        shifts: {name in `data.SHIFTS`: levels}.
+        corruptions: {name in `data.CORRUPTIONS`: levels}.
         missing: {pattern in `data.PATTERNS`: shares of missing pixels}.
         label_counts: labels to learn from; a count that the data have not is left out.
-        foreign: names of other data sets that are foreign to this one.
-        held_out: whether each class in turn is held out, one per seed, as another foreign set.
+        ood: names of other data sets that are out of distribution (OOD) for this one.
+        held_out: whether each class in turn is held out, one per seed, as another OOD set.
         regret_steps: of `evaluation.likelihood_regret`; 0 leaves the score out.
         jit: whether training is compiled by XLA.
     """
@@ -60,10 +60,10 @@ class Settings:
     num_importance_samples: int = 50
     num_examples: int = 200
     tasks: "tuple[str, ...]" = TASKS
-    shifts: "dict[str, tuple[int, ...]]" = dataclasses.field(default_factory=dict)
+    corruptions: "dict[str, tuple[int, ...]]" = dataclasses.field(default_factory=dict)
     missing: "dict[str, tuple[float, ...]]" = dataclasses.field(default_factory=dict)
     label_counts: "tuple[int, ...]" = ()
-    foreign: "tuple[str, ...]" = ()
+    ood: "tuple[str, ...]" = ()
     held_out: bool = False
     regret_steps: int = 0
     jit: bool = False
@@ -105,7 +105,7 @@ class Settings:
         if budget == "quick":
             chosen |= {
                 "tasks": tuple(task for task in TASKS if task != "labels"),
-                "shifts": _QUICK_SHIFTS,
+                "corruptions": _QUICK_CORRUPTIONS,
                 "missing": {"random": (0.5, 0.8)},
                 "num_examples": 200,
             }
@@ -115,7 +115,7 @@ class Settings:
                 "num_samples": 100,
                 "num_importance_samples": 200,
                 "num_examples": 1000,
-                "shifts": _FULL_SHIFTS,
+                "corruptions": _FULL_CORRUPTIONS,
                 "missing": {name: (0.1, 0.3, 0.5, 0.7, 0.9) for name in ("random", "block")},
                 "label_counts": (10, 100, 1000, len(data.train)),
                 "held_out": True,

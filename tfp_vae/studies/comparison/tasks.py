@@ -2,7 +2,7 @@
 
 A task takes a `Contestant` and gives `Found`: values, one per (condition, level, metric), and the
 arrays that pictures are drawn from. Test data are used for the values alone; what is chosen
-(temperature, imputer, reference of typicality, score for foreign inputs) is chosen on validation
+(temperature, imputer, reference of typicality, score for OOD inputs) is chosen on validation
 data.
 """
 
@@ -11,18 +11,17 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tfp_vae import evaluation
-from tfp_vae.data import FOREIGN, Data, Split, foreign, observed_pixels, shifted
-from tfp_vae.data.corruptions import SHIFTS
+from tfp_vae import data, evaluation
+from tfp_vae.data import Data, Split
 from tfp_vae.evaluation.ood import detection
 from tfp_vae.models import BayesianNetwork
 from tfp_vae.studies.comparison import cost
 from tfp_vae.studies.comparison.entrants import Contestant
 
 _CLASSIFICATION = ("accuracy", "nll", "brier", "ece", "ece_adaptive", "aurc")
-_UNDER_SHIFT = ("accuracy", "nll", "brier", "ece")
+_UNDER_CORRUPTION = ("accuracy", "nll", "brier", "ece")
 _PRUNED = (0.5, 0.75, 0.9)
-_LEARNED_FOREIGN = "held_out_class"
+_UNSEEN_CLASS = "held_out_class"
 
 
 @dataclasses.dataclass
@@ -72,32 +71,37 @@ def classification(one: Contestant, others: "dict[str, Split]") -> Found:
     return found
 
 
-def shift(one: Contestant, others: "dict[str, Split]") -> Found:
+def corruptions(one: Contestant, others: "dict[str, Split]") -> Found:
     """Accuracy, NLL, Brier score and calibration against severity."""
     found, test = Found(), one.data.test.take(one.settings.num_examples)
-    for name, levels in one.settings.shifts.items():
+    for name, levels in one.settings.corruptions.items():
         for level in levels:
-            images = shifted(test, name, level)
-            severity = SHIFTS[name][level]
+            images = data.corrupted(test, name, level)
+            severity = data.CORRUPTIONS[name][level]
             found.add_metrics(
-                "shift", one.predictive(images), test.labels, _UNDER_SHIFT, name, severity
+                "corruptions",
+                one.predictive(images),
+                test.labels,
+                _UNDER_CORRUPTION,
+                name,
+                severity,
             )
     return found
 
 
 def ood(one: Contestant, others: "dict[str, Split]") -> Found:
-    """How well scores tell foreign inputs from test examples."""
+    """How well scores tell out-of-distribution (OOD) inputs from test examples."""
     found, count = Found(), one.settings.num_examples
     test, validation = one.data.test.take(count), one.data.validation.take(count)
     inside = one.scores(test)
-    outside = {name: foreign(test, name) for name in FOREIGN}
+    outside = {name: data.ood(test, name) for name in data.OOD}
     for name, split in (outside | others).items():
         _add_detection(found, inside, one.scores(split.take(count)), name)
-    # Which score a model stands with is chosen without test data: foreign sets of validation ones.
+    # Which score a model stands with is chosen without test data: OOD sets of validation ones.
     known = one.scores(validation)
     areas = {score: [] for score in known}
-    for name in FOREIGN:
-        for score, values in one.scores(foreign(validation, name)).items():
+    for name in data.OOD:
+        for score, values in one.scores(data.ood(validation, name)).items():
             found_areas = detection.areas(known[score], values)
             areas[score].append(found_areas["auroc"])
     for score, each in areas.items():
@@ -109,7 +113,7 @@ def held_out(one: Contestant, outside: Split) -> Found:
     """The same for a class that the model, trained for it, has never seen."""
     found, count = Found(), one.settings.num_examples
     inside = one.scores(one.data.test.take(count))
-    _add_detection(found, inside, one.scores(outside.take(count)), _LEARNED_FOREIGN)
+    _add_detection(found, inside, one.scores(outside.take(count)), _UNSEEN_CLASS)
     return found
 
 
@@ -130,8 +134,8 @@ def missing(one: Contestant, others: "dict[str, Split]") -> Found:
     test, validation = one.data.test.take(count), one.data.validation.take(count)
     for pattern, shares in one.settings.missing.items():
         for share in shares:
-            observed = observed_pixels(len(test), test.shape, pattern, share, seed=0)
-            known = observed_pixels(len(validation), test.shape, pattern, share, seed=1)
+            observed = data.observed_pixels(len(test), test.shape, pattern, share, seed=0)
+            known = data.observed_pixels(len(validation), test.shape, pattern, share, seed=1)
             predictive = one.observed_predictive(test, observed, validation, known)
             metrics = ("accuracy", "nll", "brier")
             found.add_metrics("missing", predictive, test.labels, metrics, pattern, share)
@@ -194,7 +198,7 @@ def labels(one: Contestant, count: int) -> Found:
 # Tasks that are done with the model that was trained on all data, with all labels.
 TASKS: "dict[str, Callable[[Contestant, dict[str, Split]], Found]]" = {
     "classification": classification,
-    "shift": shift,
+    "corruptions": corruptions,
     "ood": ood,
     "missing": missing,
     "generation": generation,

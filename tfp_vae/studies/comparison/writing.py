@@ -72,12 +72,12 @@ def _figures(comparison: Comparison, values: dict, language: str):
         )
     title = functools.partial(english.name, "metrics")
     panels = {
-        (name, title(metric)): _levels(values, "shift", name, metric)
+        (name, title(metric)): _levels(values, "corruptions", name, metric)
         for metric in ("accuracy", "brier", "ece")
-        for name in comparison.settings.shifts
+        for name in comparison.settings.corruptions
     }
     if any(panels.values()):
-        album.add("shift", "shift", lambda: plots.curves(panels, style, "severity"))
+        album.add("corruptions", "corruptions", lambda: plots.curves(panels, style, "severity"))
     areas, columns = _areas(values, english)
     if areas:
         album.add("ood", "detection", lambda: plots.detection(areas, columns))
@@ -134,7 +134,7 @@ def _levels(values: dict, task: str, condition: str, metric: str) -> dict:
 
 
 def _areas(values: dict, texts: Texts) -> "tuple[dict, dict]":
-    """Returns AUROC of every model with its score and of log p(x), and the foreign inputs."""
+    """Returns AUROC of every model with its score and of log p(x), and the OOD inputs."""
     rows: dict[str, dict] = {}
     columns: dict[str, str] = {}
     for result in values["results"]:

@@ -36,13 +36,11 @@ def elbo(model: VAE, split: Split, num_samples: int = 64, verbose: bool = False)
     }
 
 
-def log_likelihood(
-    model: VAE, split: Split, num_samples: int = 5000, verbose: bool = False
-) -> dict:
+def log_evidence(model: VAE, split: Split, num_samples: int = 5000, verbose: bool = False) -> dict:
     """Returns the mean importance-sampled log p(x) of `split`, nats per example, with its errors.
 
-    `log_likelihood_se` is the standard error over examples, Monte Carlo noise included;
-    `log_likelihood_mc_se` is the part of the Monte Carlo noise alone, by the delta method:
+    `log_evidence_se` is the standard error over examples, Monte Carlo noise included;
+    `log_evidence_mc_se` is the part of the Monte Carlo noise alone, by the delta method:
     var(log p_hat(x)) = 1/ESS - 1/S.
 
     Args:
@@ -59,16 +57,16 @@ def log_likelihood(
     bounds.warn_of_bias(num_samples)
     variance = np.maximum(1 / size - 1 / num_samples, 0)
     result = {
-        "log_likelihood": float(bounds.log_evidence.mean()),
-        "log_likelihood_se": standard_error(bounds.log_evidence),
-        "log_likelihood_mc_se": float(np.sqrt(variance.sum()) / len(size)),
+        "log_evidence": float(bounds.log_evidence.mean()),
+        "log_evidence_se": standard_error(bounds.log_evidence),
+        "log_evidence_mc_se": float(np.sqrt(variance.sum()) / len(size)),
         "num_importance_samples": num_samples,
         "effective_sample_size_median": float(np.median(size)),
         "effective_sample_size_min": float(size.min()),
     }
     if model.has_bits:
         dims = math.prod(model.decoder.event_shape)
-        result["bits_per_dim"] = -result["log_likelihood"] / (dims * math.log(2))
+        result["bits_per_dim"] = -result["log_evidence"] / (dims * math.log(2))
     return result
 
 
@@ -80,11 +78,15 @@ def test_metrics(
     prefix: str = "test_",
     verbose: bool = False,
 ) -> dict:
-    """Returns everything that is reported of a VAE on `split`, JSON-ready, nats per example."""
+    """Returns everything that is reported of a VAE on `split`, JSON-ready, nats per example.
+
+    log p(x) is called `log_likelihood` here, as people call the figure that they compare.
+    """
     bound = elbo(model, split, num_elbo_samples, verbose)
-    marginal = log_likelihood(model, split, num_importance_samples, verbose)
+    marginal = log_evidence(model, split, num_importance_samples, verbose)
     named = {}
     for key, value in (bound | marginal).items():
-        is_result = key.startswith(("elbo", "log_likelihood", "bits"))
+        is_result = key.startswith(("elbo", "log_evidence", "bits"))
+        key = key.replace("log_evidence", "log_likelihood")
         named[prefix + key if is_result else key] = value
     return named | {"active_units": active_units(model, split)}

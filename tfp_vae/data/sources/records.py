@@ -1,23 +1,73 @@
-"""TFRecord files of images: read once for an index, then any example by its place in its file."""
+"""A folder of TFRecords: read once for an index, then any example by its place in its file."""
 
 import array
 import os
 import pathlib
 import re
 import struct
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae.data.folders import RECORD_FILE, files_of, in_memory_or_not, is_folder_of_records
+from tfp_vae.data.source import SPLIT_NAMES, Raw, Source
+from tfp_vae.data.sources import SOURCES
 from tfp_vae.data.streams import Stream, decoded, image_shape
 
-RECORD_FILE = re.compile(r"\.tfrecords?(-\d+-of-\d+)?$", re.IGNORECASE)
 _IMAGE_KEYS = ("image", "image/encoded")
 _LABEL_KEYS = ("label", "image/class/label")
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF")  # of images that are encoded
 _HEAD = struct.Struct("<QI")  # before each record: its length, and the check sum of that
 _TAIL = 4  # after it: its check sum
 _ROWS = 64  # records at a time of the first reading
+
+
+@SOURCES.register("records", "a folder of TFRecords of tf.train.Example, maybe one per split")
+class RecordFolder(Source):
+    """A folder of TFRecords; names that say a split take them apart."""
+
+    words = "a folder of TFRecords"
+    arguments = ("in_memory",)
+
+    def matches(self, source: Any) -> bool:
+        """Returns whether it is a folder with such files."""
+        return bool(is_folder_of_records(source))
+
+    def read(self, source, data_dir, *, in_memory=None) -> Raw:
+        """Returns the images and their labels."""
+        del data_dir
+        path = pathlib.Path(source)
+        found = files_of(path, RECORD_FILE)
+        files = {
+            split: [folder / name for name in names] for split, (folder, names) in found.items()
+        }
+        if list(files) == ["train"] and found["train"][0] == path:
+            files = _by_name(path, files["train"])
+        made = {split: Records(each) for split, each in files.items()}
+        parts = {split: (records, records.labels) for split, records in made.items()}
+        return Raw(in_memory_or_not(parts, in_memory))
+
+
+def _by_name(path, files):
+    """Returns the files by the split that their names say: else test images would be trained on."""
+    said = [
+        next((s for s in SPLIT_NAMES if s in re.split(r"[-_.]", file.name.lower())), None)
+        for file in files
+    ]
+    if not any(said):
+        return {"train": files}
+    if None in said or "train" not in said:
+        raise ValueError(
+            f"{path} has files whose names say a split and no training data, or files beside them. "
+            f"Expected {', '.join(SPLIT_NAMES)} in the names of all TFRecord files or of none. "
+            f"Received {', '.join(file.name for file in files[:5])}."
+        )
+    return {
+        split: [file for file, each in zip(files, said, strict=True) if each == split]
+        for split in SPLIT_NAMES
+        if split in said
+    }
 
 
 class Records(Stream):

@@ -1,0 +1,282 @@
+"""Results are generated, never typed: plans, records, and what the documents show of them."""
+
+import json
+import pathlib
+import re
+
+import pytest
+
+from tfp_vae.report import plans, records
+
+ROOT = pathlib.Path(__file__).parents[2]
+RESULTS = ROOT / "experiments" / "results"
+DOCUMENTS = {"README.md": "en", "README.zh-CN.md": "zh", "experiments/RESULTS.md": "en"}
+TRIAL = """
+minutes = 2
+[title]
+en = "Trial"
+zh = "试验"
+[[runs]]
+name = "trial-{beta}"
+program = "train_bnn"
+flags = ["--beta={beta}"]
+over = {beta = [0.1, 1]}
+group = "trial"
+[runs.figures]
+error = "test_error"
+nll = "validation_nll"
+[[choices]]
+group = "trial"
+figure = "nll"
+best = "least"
+[[tables]]
+rows = "run"
+[[tables.columns]]
+en = "flags"
+zh = "选项"
+code = "flags"
+[[tables.columns]]
+en = "error"
+zh = "错误率"
+figure = "error"
+unit = "%"
+"""
+
+
+@pytest.fixture
+def plan(tmp_path):
+    (tmp_path / "trial.toml").write_text(TRIAL, encoding="utf-8")
+    return plans.read_plan(tmp_path / "trial.toml")
+
+
+def record_of(plan, nlls=(0.2, 0.1)):
+    figures = []
+    for run, nll in zip(plan.runs, nlls, strict=True):
+        figures.append({"run": run.name, "figure": "error", "value": 10 * nll, "se": 0.12})
+        figures.append({"run": run.name, "figure": "nll", "value": nll})
+    runs = [
+        {"name": run.name, "command": run.command(), "commit": "abc", "seconds": 3.0}
+        for run in plan.runs
+    ]
+    return {
+        "name": plan.name,
+        "seed": 0,
+        "commit": "4be33977c0ffee",
+        "versions": {},
+        "machine": "2 cores",
+        "seconds": 6.0,
+        "runs": runs,
+        "chosen": records.chosen(plan, figures),
+        "figures": figures,
+    }
+
+
+def known():
+    """Returns the plans of the project and the records that there are."""
+    every = plans.read_plans(RESULTS / "plans")
+    paths = {path.stem: path for path in RESULTS.glob("*.json")}
+    return every, {name: records.read_record(path) for name, path in paths.items()}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_documents_show_what_the_records_say(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    filled = records.fill(text, *known(), DOCUMENTS[name], name)
+    assert text == filled, "scripts/reproduce --render writes the records into the documents"
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_nobody_types_a_measured_figure_with_its_error(name):
+    text = records.outside((ROOT / name).read_text(encoding="utf-8"))
+    assert not re.findall(r"\d\s*\+-\s*\d", text)
+
+
+def test_every_record_has_a_plan_and_the_commands_of_it():
+    every, found = known()
+    assert set(found) <= set(every)
+    for name, record in found.items():
+        records.check_fits(every[name], record)
+        assert record["name"] == name
+        assert all(run["seconds"] > 0 and run["commit"] for run in record["runs"])
+        assert records.as_text(record) == (RESULTS / f"{name}.json").read_text(encoding="utf-8")
+
+
+def test_every_plan_names_programs_and_presets_that_exist():
+    every, _ = known()
+    for plan in every.values():
+        for run in plan.runs:
+            path = run.script or f"experiments/{run.program}.py"
+            assert (ROOT / path).is_file(), f"{plan.name}: {path}"
+            for preset in re.findall(r"--preset=(\S+)", run.command()):
+                assert (ROOT / "experiments" / "flags" / f"{preset}.flags").is_file(), preset
+
+
+def test_the_kl_weights_of_mnist_networks_are_chosen_on_validation_images():
+    every, _ = known()
+    assert {choice["figure"] for choice in every["networks"].choices} == {"validation_nll"}
+    groups = {run.group for run in every["networks"].runs if run.group}
+    assert {choice["group"] for choice in every["networks"].choices} == groups
+
+
+def test_a_run_over_values_is_one_run_for_each(plan):
+    assert [run.name for run in plan.runs] == ["trial-0.1", "trial-1"]
+    assert plan.runs[1].command() == "python -m experiments.train_bnn --beta=1"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "match"),
+    [
+        ('program = "train_bnn"', "", "either a program or a script"),
+        ('program = "train_bnn"', 'programme = "train_bnn"', "programme"),
+        ('best = "least"', 'best = "first"', "least or most"),
+        ('group = "trial"\nfigure', 'group = "other"\nfigure', "the group of a run"),
+        ('figure = "error"', 'figure = "errors"', "a figure among"),
+        ('zh = "试验"', "", "a text for each of en, zh"),
+        ("minutes = 2", "", "minutes"),
+        ("minutes = 2", "minutes =", "Expected TOML"),
+        ('{beta}"]', '{beta}"]\nfolder = "nowhere"', "the folder of an earlier run"),
+        ("trial-{beta}", "trial", "another name for each run"),
+    ],
+)
+def test_a_plan_that_is_wrong_is_refused_in_our_words(tmp_path, old, new, match):
+    assert old in TRIAL
+    (tmp_path / "trial.toml").write_text(TRIAL.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(ValueError, match=match):
+        plans.read_plan(tmp_path / "trial.toml")
+
+
+VALUES = {
+    "elbo": -9.5,
+    "elbo_se": 0.1,
+    "ece": 0.02,
+    "ece_low": 0.01,
+    "ece_high": 0.03,
+    "absent": None,
+    "table": {"yacht": {"vi": {"rmse": 1.0, "rmse_se": 0.5}}, "wine": {"map": {"rmse": 2}}},
+    "results": [
+        {"task": "ood", "condition": "letters/entropy", "mean": 0.9, "lower": 0.8, "upper": 1.0},
+        {"task": "ood", "condition": "letters", "mean": 0.5},
+        {"task": "shift", "condition": "noise", "mean": 0.1},
+    ],
+    "rows": [{"item": "V1", "per_second": 10.0, "spread": [9.0, 11.0]}, {"item": "S1"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("elbo", [{"value": -9.5, "se": 0.1}]),
+        ("ece", [{"value": 0.02, "low": 0.01, "high": 0.03}]),
+        (
+            "table.{set}.{method}.rmse",
+            [
+                {"set": "yacht", "method": "vi", "value": 1.0, "se": 0.5},
+                {"set": "wine", "method": "map", "value": 2},
+            ],
+        ),
+        (
+            "results.[task=ood,condition={inputs}/{score}].mean",
+            [{"inputs": "letters", "score": "entropy", "value": 0.9, "low": 0.8, "high": 1.0}],
+        ),
+        (
+            "rows.[item={item}].per_second",
+            [{"item": "V1", "value": 10.0, "low": 9.0, "high": 11.0}],
+        ),
+    ],
+)
+def test_figures_are_found_with_their_errors(place, expected):
+    assert records.found(VALUES, place) == expected
+
+
+@pytest.mark.parametrize("place", ["nothing", "absent", "table.{set}.nuts.rmse", "table.yacht"])
+def test_a_figure_that_is_not_there_is_an_error(place):
+    with pytest.raises(ValueError, match="Expected a number"):
+        records.found(VALUES, place)
+
+
+@pytest.mark.parametrize(
+    ("entry", "form", "text"),
+    [
+        ({"value": -165.013, "se": 1.153}, {"times": -1}, "165.0 +- 1.2"),
+        ({"value": 1.4312, "se": 0.1188}, {"unit": "%"}, "1.43 +- 0.12 %"),
+        ({"value": 0.0037, "low": 0.0031, "high": 0.006}, {}, "0.0037 (0.0031 to 0.0060)"),
+        ({"value": 35031.2}, {"digits": 0}, "35,031"),
+        ({"value": 100}, {}, "100"),
+        ({"value": 0.123456}, {}, "0.123"),
+        ({"value": -0.2, "low": -0.3, "high": -0.1}, {"times": -1}, "0.20 (0.10 to 0.30)"),
+        ({"value": 0.5, "se": 0.0}, {}, "0.500 +- 0.000"),
+        ({"value": 0}, {}, "0"),
+    ],
+)
+def test_a_figure_has_two_digits_of_its_error(entry, form, text):
+    assert records.number(entry, form) == text
+
+
+def test_the_run_of_a_group_is_chosen_by_its_figure_and_others_are_not_shown(plan):
+    record = record_of(plan)
+    assert record["chosen"] == {"trial": "trial-1"}
+    text = records.block(["trial"], {"trial": plan}, {"trial": record}, "en")
+    assert "| `--beta=1` | 1.00 +- 0.12 % |" in text and "--beta=0.1" not in text
+    assert "commit `4be3397`" in text and "6 s" in text
+    with pytest.raises(ValueError, match="Nothing to choose by among trial"):
+        records.chosen(plan, record["figures"][:2])
+
+
+def test_what_was_not_measured_is_a_command_and_no_number(plan):
+    english = records.block(["trial"], {"trial": plan}, {}, "en")
+    assert "`scripts/reproduce trial`" in english and "|" not in english
+    assert "`scripts/reproduce trial`" in records.block(["trial"], {"trial": plan}, {}, "zh")
+
+
+def test_tables_of_several_plans_are_one(plan, tmp_path):
+    (tmp_path / "second.toml").write_text(TRIAL, encoding="utf-8")
+    (tmp_path / "other.toml").write_text(TRIAL.replace('"error"\nzh', '"mistakes"\nzh'), "utf-8")
+    every = plans.read_plans(tmp_path)
+    found = {name: record_of(each) for name, each in every.items()}
+    text = records.block(["trial", "second"], every, found, "en")
+    assert text.count("| flags |") == 1 and text.count("`--beta=1`") == 2
+    half = records.block(["trial", "second"], every, {"second": found["second"]}, "en")
+    assert "`scripts/reproduce trial` (about 2 min)" in half and half.count("`--beta=1`") == 1
+    with pytest.raises(ValueError, match="do not fit together"):
+        records.block(["trial", "other"], every, found, "en")
+
+
+def test_a_document_is_filled_and_filled_again(plan):
+    text = "a\n<!-- results: trial begin -->\nold\n<!-- results: trial end -->\nb\n"
+    once = records.fill(text, {"trial": plan}, {"trial": record_of(plan)}, "en")
+    assert once.startswith("a\n<!-- results: trial begin -->\n| flags | error |\n")
+    assert once.endswith("<!-- results: trial end -->\nb\n") and "old" not in once
+    assert records.fill(once, {"trial": plan}, {"trial": record_of(plan)}, "en") == once
+    assert "|" not in records.outside(once)
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("<!-- results: trial begin -->\n", "marks of results"),
+        ("<!-- results: trial begin -->\n<!-- results: other end -->\n", "marks of results"),
+        ("<!-- results: no begin -->\n<!-- results: no end -->\n", "no results of this name"),
+        ("<!-- results: trial.x begin -->\n<!-- results: trial.x end -->\n", "no such table"),
+    ],
+)
+def test_marks_that_are_wrong_are_refused(plan, text, match):
+    with pytest.raises(ValueError, match=match):
+        records.fill(text, {"trial": plan}, {}, "en")
+
+
+def test_a_record_of_other_commands_is_refused(plan):
+    record = record_of(plan)
+    records.check_fits(plan, record)
+    record["runs"][0]["command"] += " --epochs=1"
+    with pytest.raises(ValueError, match=r"other runs: trial-0\.1"):
+        records.check_fits(plan, record)
+
+
+def test_a_record_is_read_as_it_was_written(plan, tmp_path):
+    record = record_of(plan)
+    path = tmp_path / "trial.json"
+    path.write_text(records.as_text(record), encoding="utf-8")
+    assert records.read_record(path) == record
+    path.write_text(json.dumps(record | {"seconds": "six"}), encoding="utf-8")
+    with pytest.raises(ValueError, match="seconds is wrong"):
+        records.read_record(path)

@@ -1,0 +1,138 @@
+"""What a weight method is: all that building, training and predicting have to know of it."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from tfp_vae.registry import Registry
+
+if TYPE_CHECKING:
+    import keras
+
+    from tfp_vae.data import Split
+    from tfp_vae.layers.priors import WeightPrior
+    from tfp_vae.methods.network import Recipe
+    from tfp_vae.models import BayesianNetwork, Ensemble, Predictor
+
+METHODS = Registry(
+    "tfp_vae.methods.weights",
+    "method",
+    first=(
+        "vi",
+        "map",
+        "ml",
+        "mc_dropout",
+        "ensemble",
+        "laplace",
+        "laplace_last_layer",
+        "swag",
+        "nuts",
+    ),
+)
+
+
+class Method:
+    """A method of a recipe: `METHODS[recipe.method](recipe)`; here maximum a posteriori.
+
+    A new one is one file: a subclass with `@METHODS.register("name", "what it is")`.
+
+    Args:
+        recipe: whose method it is.
+
+    Attributes:
+        uses: names of the flags that act on this method and not on every one; those of a `Recipe`
+            have the names of its fields, but for `num_samples`, which is `Recipe.samples`.
+        point_weights: whether training gives one value per weight.
+        post_hoc: whether the posterior starts from the trained point and is no part of the Keras
+            model: `finish` makes it.
+        trained_as: the method whose training it shares; "" if it has one of its own.
+        several: whether `Recipe.members` networks are trained.
+        needs_optimum: whether it depends on how far the training went, and not only on a start.
+    """
+
+    uses: ClassVar["tuple[str, ...]"] = ("prior_scale",)
+    point_weights: ClassVar[bool] = True
+    post_hoc: ClassVar[bool] = False
+    trained_as: ClassVar[str] = ""
+    several: ClassVar[bool] = False
+    needs_optimum: ClassVar[bool] = True
+
+    def __init__(self, recipe: "Recipe"):
+        self.recipe = recipe
+
+    def check(self, member: "BayesianNetwork", num_data: int) -> None:
+        """Raises `ValueError`, before the training, for what the method cannot do after it.
+
+        Args:
+            member: the network, untrained.
+            num_data: N, examples that it will be trained on.
+        """
+
+    def dense(self, units: int, activation: "str | None" = None) -> "keras.Layer":
+        """Returns a dense layer, [B, F] -> [B, units]."""
+        import keras
+
+        from tfp_vae import networks
+
+        kernel = networks.initializer(activation)
+        return keras.layers.Dense(units, activation, kernel_initializer=kernel)
+
+    def convolution(self, filters: int, size: int, padding: str) -> "keras.Layer":
+        """Returns a convolution, [B, H, W, C] -> [B, H', W', filters]."""
+        import keras
+
+        from tfp_vae import networks
+
+        activation = self.recipe.activation
+        return keras.layers.Conv2D(
+            filters,
+            size,
+            activation=activation,
+            padding=padding,
+            kernel_initializer=networks.initializer(activation),
+        )
+
+    def before(self) -> "list[keras.Layer]":
+        """Returns the layers that stand before each one whose inputs are hidden units."""
+        return []
+
+    def weight_prior(self) -> "WeightPrior | None":
+        """Returns the prior of point weights."""
+        from tfp_vae import layers
+
+        return layers.priors.Normal(self.recipe.prior_scale)
+
+    def model(self, member: "BayesianNetwork", seed: int = 0) -> "BayesianNetwork | Ensemble":
+        """Returns what is trained, of the one network of the recipe."""
+        del seed
+        return member
+
+    def finish(
+        self, model, train: "Split", seed: int = 0, batch_size: int = 32, callbacks=()
+    ) -> "Predictor":
+        """Returns what predicts, of the trained model; see `methods.finish`."""
+        del train, seed, batch_size, callbacks
+        return model
+
+    def finish_groups(
+        self, ensemble: "Ensemble", train: "Split", batch_size: int
+    ) -> "list[Predictor]":
+        """Returns what predicts for each group of an ensemble, from its first member.
+
+        Args:
+            ensemble: trained; G groups.
+            train: the data of all groups side by side, [N, G, D].
+            batch_size: of methods that train on.
+        """
+        from tfp_vae.data import Kind, Split
+
+        found = []
+        for group in range(train.shape[0]):
+            x, y = train.values()[:, group], train.targets[:, group]
+            own = Split(x, Kind.REAL, targets=y, name="train")
+            member = ensemble.member(group * ensemble.size)
+            found.append(self.finish(member, own, batch_size=batch_size))
+        return found
+
+    def summary(self, predictor: "Predictor") -> dict:
+        """Returns what is to be reported of the posterior itself, JSON-ready."""
+        del predictor
+        return {}

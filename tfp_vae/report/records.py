@@ -1,0 +1,405 @@
+"""Records of results: the figures of a plan with where they come from, and how documents show them.
+
+    {
+        "name": "digits", "seed": 0, "commit": "4be3397...", "versions": {"python": ...},
+        "machine": "2 cores of AMD EPYC, no accelerator", "seconds": 17.2,
+        "runs": [{"name": "digits", "command": "python -m experiments.train_vae --preset=digits",
+                  "commit": "4be3397...", "seconds": 17.2}],
+        "chosen": {"group": "run"},
+        "figures": [{"run": "digits", "figure": "elbo", "value": -165.0, "se": 1.15},
+                    {"run": "uci", "figure": "score", "set": "yacht", "method": "vi",
+                     "value": 1.2, "low": 1.1, "high": 1.3}],
+    }
+
+A document shows a table between two marks, and nobody types into it:
+
+    <!-- results: digits begin -->
+    <!-- results: digits end -->
+
+Several names, with spaces between, are one table of the rows of all; their columns are the same.
+"""
+
+import json
+import math
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+
+from tfp_vae.report.folders import read_json
+from tfp_vae.report.plans import Plan
+from tfp_vae.report.texts import duration
+
+_FIELDS = {
+    "name": str,
+    "seed": (int, list),
+    "commit": str,
+    "versions": dict,
+    "machine": str,
+    "seconds": (int, float),
+    "runs": list,
+    "chosen": dict,
+    "figures": list,
+}
+_SPAN = re.compile(
+    r"(<!-- results: (?P<names>[\w. -]+) begin -->\n).*?(<!-- results: (?P=names) end -->)", re.S
+)
+_MARK = re.compile(r"<!-- results: .*?-->")
+_STEP = re.compile(r"\[([^\]]*)\]|([^.\[]+)")
+_HOLE = re.compile(r"\{(\w+)\}")
+# What stands beside a figure and says how sure it is: one error, or two ends.
+_ERRORS = (("{key}_se",), ("{key}_low", "{key}_high"), ("lower", "upper"))
+_SAYS = {
+    "en": {
+        "absent": "Not measured with this version yet (time on two cores): {names}.",
+        "command": "`scripts/reproduce {name}` (about {time})",
+        "comma": ", ",
+        "source": "`scripts/reproduce {name}`: seed {seed}, commit `{commit}`, {machine}, {time}.",
+    },
+    "zh": {
+        "absent": "此版本尚未测量（两个核上的时间）：{names}。",
+        "command": "`scripts/reproduce {name}`（约 {time}）",
+        "comma": "，",
+        "source": "`scripts/reproduce {name}`：种子 {seed}，提交 `{commit}`，{machine}，{time}。",
+    },
+}
+
+
+def found(values, place: str) -> "list[dict]":
+    """Returns the figures at a place of a file, each with its error and what its holes met.
+
+    Args:
+        values: what a JSON file holds.
+        place: keys with dots between; `{name}` stands for each key there; `[key=value,key={name}]`
+            for each entry of a list that has these values.
+
+    Returns:
+        Dicts with "value", with "se" or "low" and "high" where the file has them, and the holes.
+
+    Raises:
+        ValueError: if nothing is there, or it is no number.
+    """
+    steps = [(where, key) for where, key in _STEP.findall(place)]
+    entries = _walk(values, steps, {}, place)
+    if not entries:
+        raise ValueError(f"There is no figure at {place}. Expected a number. Received none.")
+    return entries
+
+
+def _walk(values, steps: Sequence, holes: dict, place: str) -> "list[dict]":
+    (where, key), rest = steps[0], steps[1:]
+    if where:
+        entries = [values] if isinstance(values, Mapping) else values
+        matches = ((entry, _match(where, entry)) for entry in entries)
+        return [
+            each
+            for entry, more in matches
+            if more is not None
+            for each in _walk(entry, rest, holes | more, place)
+        ]
+    hole = _HOLE.fullmatch(key)
+    if hole:
+        values = values if isinstance(values, Mapping) else {}
+        return [
+            each
+            for name, inner in values.items()
+            for each in _walk({name: inner}, [("", name), *rest], holes | {hole[1]: name}, place)
+        ]
+    if not isinstance(values, Mapping) or key not in values:
+        return []
+    if rest:
+        return _walk(values[key], rest, holes, place)
+    value = values[key]
+    if value is None:
+        return []  # what a program did not measure
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"The figure at {place} is wrong. Expected a number. Received {value!r}.")
+    return [holes | {"value": value} | _error(values, key)]
+
+
+def _match(where: str, entry: Mapping) -> "dict | None":
+    holes = {}
+    for part in where.split(","):
+        name, _, wanted = part.partition("=")
+        texts = re.split(r"\{(\w+)\}", wanted)
+        pattern = "".join(
+            f"(?P<{text}>[^/]+)" if place % 2 else re.escape(text)
+            for place, text in enumerate(texts)
+        )
+        match = re.fullmatch(pattern, str(entry[name])) if name in entry else None
+        if match is None:
+            return None
+        holes |= match.groupdict()
+    return holes
+
+
+def _error(values: Mapping, key: str) -> dict:
+    for names in _ERRORS:
+        ends = [values.get(name.format(key=key)) for name in names]
+        if None not in ends:
+            return dict(zip(("se",) if len(ends) == 1 else ("low", "high"), ends, strict=True))
+    spread = values.get("spread")
+    return dict(zip(("low", "high"), spread, strict=True)) if key == "per_second" and spread else {}
+
+
+def chosen(plan: Plan, figures: "list[dict]") -> "dict[str, str]":
+    """Returns {group: the run that stands for it} by the choices of a plan.
+
+    Raises:
+        ValueError: if a run of a group has not the figure by which it is chosen.
+    """
+    best = {}
+    for choice in plan.choices:
+        rows = {run.row for run in plan.runs if run.group == choice["group"]}
+        values = {
+            f["run"]: f["value"]
+            for f in figures
+            if f["run"] in rows and f["figure"] == choice["figure"]
+        }
+        if set(values) != rows:
+            raise ValueError(
+                f"Nothing to choose by among {choice['group']}. Expected {choice['figure']} of "
+                f"{', '.join(sorted(rows))}. Received that of {', '.join(values) or 'none'}."
+            )
+        pick = min if choice["best"] == "least" else max
+        best[choice["group"]] = pick(values, key=values.get)
+    return best
+
+
+def read_record(path: "str | pathlib.Path") -> dict:
+    """Reads a record, and checks its form.
+
+    Raises:
+        ValueError: naming what is wrong with it.
+        FileNotFoundError: if there is none.
+    """
+    record = read_json(path)
+    for key, kind in _FIELDS.items():
+        if not isinstance(record.get(key), kind):
+            raise ValueError(
+                f"{path} is no record of results: {key} is wrong. Expected what "
+                f"tfp_vae.report.records describes. Received {record.get(key)!r}."
+            )
+    return record
+
+
+def as_text(record: Mapping) -> str:
+    """Returns a record as JSON: one line for each run and figure, which reads well in a diff."""
+    lines = []
+    for key in _FIELDS:
+        value = record[key]
+        if key in ("runs", "figures"):
+            inner = ",\n".join(f"    {json.dumps(entry, allow_nan=False)}" for entry in value)
+            lines.append(f'  "{key}": [\n{inner}\n  ]')
+        else:
+            lines.append(f'  "{key}": {json.dumps(value, allow_nan=False, ensure_ascii=False)}')
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def check_fits(plan: Plan, record: Mapping) -> None:
+    """Raises `ValueError` unless a record is one of the runs of the plan as it is now."""
+    planned = {run.name: run.command() for run in plan.runs}
+    measured = {run["name"]: run["command"] for run in record["runs"]}
+    if planned != measured:
+        differing = sorted(k for k in planned | measured if planned.get(k) != measured.get(k))
+        raise ValueError(
+            f"The record of {plan.name} is one of other runs: {', '.join(differing)}. Expected the "
+            f"commands of its plan. Received others; scripts/reproduce {plan.name} measures again."
+        )
+
+
+def block(
+    names: "list[str]", plans: Mapping[str, Plan], records: Mapping[str, Mapping], language: str
+) -> str:
+    """Returns the Markdown of tables: their rows, and where they come from or how to get them.
+
+    Args:
+        names: of tables with the same columns: PLAN, or PLAN.TABLE.
+        plans: by name.
+        records: of what was measured, by name.
+        language: one of `plans.LANGUAGES`.
+
+    Raises:
+        ValueError: if there is no such table, or the columns differ.
+    """
+    lines, notes, absent, says = [], {}, {}, _SAYS[language]
+    for name in names:
+        plan, table = _table_of(name, plans)
+        record = records.get(plan.name)
+        if record is None:
+            absent[plan.name] = says["command"].format(name=plan.name, time=plan.takes)
+        else:
+            notes[plan.name] = _source(plan, record, says["source"])
+            head, rows = _grid(plan, record, table, language)
+            if lines and lines[:2] != head:
+                raise ValueError(
+                    f"The tables of {', '.join(names)} do not fit together. Expected the columns "
+                    f"{lines[0]} in all. Received {head[0]} of {name}."
+                )
+            lines = (lines or head) + rows
+    if absent:
+        notes[""] = says["absent"].format(names=says["comma"].join(absent.values()))
+    return "\n\n".join([*(["\n".join(lines)] if lines else []), " ".join(notes.values())]) + "\n"
+
+
+def _table_of(name: str, plans: Mapping[str, Plan]) -> "tuple[Plan, Mapping]":
+    plan, _, table = name.partition(".")
+    if plan not in plans:
+        raise ValueError(
+            f"There are no results of this name. Expected one of {', '.join(sorted(plans))}. "
+            f"Received {name!r}."
+        )
+    return plans[plan], plans[plan].table(table)
+
+
+def _source(plan: Plan, record: Mapping, form: str) -> str:
+    seed = record["seed"]
+    return form.format(
+        name=plan.name,
+        seed=", ".join(map(str, seed)) if isinstance(seed, list) else seed,
+        commit=record["commit"][:7] + "+" * record["commit"].endswith("+"),
+        machine=record["machine"],
+        time=duration(record["seconds"]),
+    )
+
+
+def _grid(plan: Plan, record: Mapping, table: Mapping, language: str) -> "tuple[list, list]":
+    """Returns the two lines of the head of a table and its rows."""
+    lines = (_across if "across" in table else _columns)(plan, record, table, language)
+    return lines[:2], lines[2:]
+
+
+def _columns(plan: Plan, record: Mapping, table: Mapping, language: str) -> "list[str]":
+    columns, figures = table["columns"], _figures(record, table)
+    lines = _head([column[language] for column in columns])
+    for row, key in _rows(plan, record, table):
+        cells = []
+        for column in columns:
+            if "figure" in column:
+                here = [f for f in figures if f["figure"] == column["figure"]]
+                cells.append(_cell([f for f in here if str(f.get(row)) == key], column))
+            elif "words" in column:
+                words = [run.words for run in plan.runs if run.name == key]
+                cells.append(words[0].get(column["words"], {}).get(language, "") if words else "")
+            elif "code" in column:
+                runs = [run for run in plan.runs if run.name == key]
+                cells.append(f"`{' '.join(runs[0].flags)}`" if runs else "")
+            else:
+                cells.append(_name(plan, key, language))
+        lines.append(_line(cells))
+    return lines
+
+
+def _across(plan: Plan, record: Mapping, table: Mapping, language: str) -> "list[str]":
+    entries = [f for f in _figures(record, table) if f["figure"] == table["figure"]]
+    across = list(dict.fromkeys(str(f[table["across"]]) for f in entries))
+    names = [_name(plan, key, language) for key in across]
+    lines = _head([table.get("title", {}).get(language, ""), *names])
+    for row, key in _rows(plan, record, table):
+        here = [f for f in entries if str(f.get(row)) == key]
+        cells = [_cell([f for f in here if str(f[table["across"]]) == c], table) for c in across]
+        lines.append(_line([_name(plan, key, language), *cells]))
+    return lines
+
+
+def _rows(plan: Plan, record: Mapping, table: Mapping) -> "list[tuple[str, str]]":
+    """Returns the pairs (what the rows are, one of them), without runs that were not chosen."""
+    row = table["rows"]
+    groups = {run.row: run.group for run in plan.runs if run.group}
+    keys = dict.fromkeys(str(f[row]) for f in _figures(record, table) if row in f)
+    if row == "run":
+        picked = record["chosen"]
+        keys = {k: 0 for k in keys if groups.get(k) not in picked or picked[groups[k]] == k}
+    return [(row, key) for key in keys]
+
+
+def _figures(record: Mapping, table: Mapping) -> "list[dict]":
+    """Returns the figures that a table is of."""
+    of = table.get("of", {})
+    return [f for f in record["figures"] if all(f.get(key) == of[key] for key in of)]
+
+
+def _name(plan: Plan, key: str, language: str) -> str:
+    return plan.names.get(key, {}).get(language, f"`{key}`")
+
+
+def _cell(entries: "list[dict]", form: Mapping) -> str:
+    take = form.get("take")
+    if take == "count":
+        return str(len(entries))
+    if take and entries:
+        entries = [{"value": {"most": max, "least": min}[take](e["value"] for e in entries)}]
+    return "; ".join(number(entry, form) for entry in entries)
+
+
+def number(entry: Mapping, form: Mapping = {}) -> str:
+    """Returns a figure with its error as text: two digits of the error, else three of the figure.
+
+    Args:
+        entry: a dict with "value", and "se" or "low" and "high".
+        form: may have "times" (a factor), "unit" and "digits" (after the point).
+    """
+    times, unit = form.get("times", 1), form.get("unit", "")
+    value = times * entry["value"]
+    ends = sorted(times * entry[key] for key in ("low", "high") if key in entry)
+    size = abs(times * entry["se"]) if "se" in entry else (ends[1] - ends[0]) / 2 if ends else 0
+    digits = form.get("digits")
+    if digits is None:
+        # Two digits of an error; of a figure without one three, and whole numbers whole.
+        whole = not size and float(value).is_integer()
+        scale, significant = (size, 2) if size else (abs(value), 3)
+        digits = 0
+        if scale and not whole:
+            digits = min(max(significant - 1 - math.floor(math.log10(scale)), 0), 8)
+    text = f"{value:z,.{digits}f}"
+    if "se" in entry:
+        text += f" +- {size:,.{digits}f}"
+    elif ends:
+        text += f" ({ends[0]:z,.{digits}f} to {ends[1]:z,.{digits}f})"
+    return f"{text} {unit}".rstrip()
+
+
+def _head(titles: "list[str]") -> "list[str]":
+    return [_line(titles), "|" + " --- |" * len(titles)]
+
+
+def _line(cells: "list[str]") -> str:
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+
+
+def fill(
+    text: str,
+    plans: Mapping[str, Plan],
+    records: Mapping[str, Mapping],
+    language: str,
+    name: str = "the document",
+) -> str:
+    """Returns a document with the tables between their marks.
+
+    Args:
+        text: the document.
+        plans: by name.
+        records: of what was measured, by name.
+        language: one of `plans.LANGUAGES`.
+        name: of the document, for errors.
+
+    Raises:
+        ValueError: if a mark has no partner, or there is no table of its name.
+    """
+    marks = _MARK.findall(text)
+    if len(marks) != 2 * len(_SPAN.findall(text)):
+        raise ValueError(
+            f"The marks of results in {name} are wrong. Expected `<!-- results: NAME begin -->` "
+            "and `<!-- results: NAME end -->`, in turns, on lines of their own. Received "
+            f"{', '.join(marks)}."
+        )
+
+    def replace(match):
+        shown = block(match["names"].split(), plans, records, language)
+        return f"{match[1]}{shown}{match[3]}"
+
+    return _SPAN.sub(replace, text)
+
+
+def outside(text: str) -> str:
+    """Returns a document without what stands between marks of results."""
+    return _SPAN.sub("", text)

@@ -18,6 +18,7 @@ from tfp_vae.distributions import draws
 from tfp_vae.export.formats import base
 from tfp_vae.export.page import web
 from tfp_vae.export.proof import runtimes
+from tfp_vae.models.latents import LatentVariable
 
 tfd, tfb = tfp.distributions, tfp.bijectors
 SHAPE = (4, 4, 1)
@@ -67,6 +68,18 @@ class HeavyTails(tv.priors.Prior):
 
 
 @registered
+class Below(tv.priors.Prior):
+    """A prior around what lies above."""
+
+    needs_above = True
+
+    def distribution(self, context):
+        (above,) = context.above
+        loc = tf.concat([above, -above], axis=-1)
+        return tfd.MultivariateNormalDiag(loc, tf.ones_like(loc))
+
+
+@registered
 class Flow(tv.encoders.Gaussian):
     """Normals bent by a softplus."""
 
@@ -85,15 +98,12 @@ class NoCentre(tv.encoders.Gaussian):
 
 def _model(prior=tv.priors.StandardNormal, encoder=tv.encoders.Gaussian):
     keras.utils.set_random_seed(0)
-    model = tv.VAE(
+    return tv.VAE(
         prior=prior(2),
         encoder=encoder(tv.networks.mlp([6]), 2),
         decoder=tv.decoders.Bernoulli(tv.networks.mlp([6]), SHAPE),
         data_kind=Kind.STATIC,
     )
-    if not model.built:
-        model.build()
-    return model
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +167,57 @@ def test_a_mixture_prior_is_sampled_from_uniform_and_normal_noise():
     prior = model.at_mean().prior()
     error = prior.stddev() / np.sqrt(len(z))
     assert np.all(np.abs(z.mean(axis=0) - prior.mean()) < 5 * error)
+
+
+def _hierarchy():
+    keras.utils.set_random_seed(0)
+    latents = [
+        LatentVariable(
+            name,
+            prior,
+            tv.encoders.Gaussian(tv.networks.mlp([6]), prior.latent_dim),
+        )
+        for name, prior in (("z2", tv.priors.StandardNormal(1)), ("z1", Below(2)))
+    ]
+    decoder = tv.decoders.Bernoulli(tv.networks.mlp([6]), SHAPE)
+    return tv.VAE(latents=latents, decoder=decoder, data_kind=Kind.STATIC)
+
+
+def test_each_of_several_latents_has_its_values_and_its_noise(split):
+    model, x = _hierarchy(), tf.constant(split.values()[:4])
+    named = _named(model)
+    assert list(named) == ALL
+    names = {name: [v.name for v in (*s.inputs, *s.outputs)] for name, s in named.items()}
+    assert names["encode"] == ["x", "loc_z2", "scale_z2", "loc_z1", "scale_z1"]
+    assert names["decode"] == ["z1", "mean"]
+    assert names["sample"] == ["noise_z2", "noise_z1", "z2", "z1", "mean"]
+    assert names["elbo"] == ["x", "noise_z2", "noise_z1", "elbo"]
+    found = named["encode"].answer(x=x)
+    np.testing.assert_allclose(found["loc_z1"], model.encode(x), rtol=1e-6)
+    mean = named["reconstruct"].answer(x=x)["mean"]
+    np.testing.assert_allclose(mean, model.reconstruct(x), rtol=1e-6)
+    values = [value for value in named["elbo"].inputs if value.role == "noise"]
+    noise = _noise(values, np.random.default_rng(0), S=5, B=4)
+    draw, above, log_w = model.at_mean(), (), 0.0
+    for each in noise.values():
+        posterior, prior = draw.posterior(x, None, above), draw.prior(None, above)
+        z, _ = draws.from_noise(posterior, each)
+        log_w += prior.log_prob(z) - posterior.log_prob(z)
+        above = (*above, z)
+    log_w += draw.likelihood(above[-1]).log_prob(x)
+    evidence = named["log_evidence"].answer(x=x, **noise)["log_evidence"]
+    np.testing.assert_allclose(evidence, tf.reduce_logsumexp(log_w, axis=0) - np.log(5), rtol=1e-4)
+
+
+def test_dropout_of_a_decoder_is_drawn_where_a_runtime_can():
+    dropout = keras.Sequential([keras.layers.Dense(6), tv.layers.MonteCarloDropout(0.5)])
+    model = tv.VAE(
+        prior=tv.priors.StandardNormal(2),
+        encoder=tv.encoders.Gaussian(tv.networks.mlp([6]), 2),
+        decoder=tv.decoders.Bernoulli(dropout, SHAPE),
+    )
+    portable = [name for name, signature in _named(model).items() if signature.portable]
+    assert portable == ["encode", "decode", "reconstruct"]
 
 
 @pytest.mark.parametrize(
@@ -227,6 +288,12 @@ def test_the_page_of_a_mixture_prior_picks_from_draws_of_it():
     error = prior.stddev() / np.sqrt(512)
     assert np.all(np.abs(drawn[0].mean(axis=0) - prior.mean()) < 5 * error)
     np.testing.assert_allclose(values["latent"]["centre"], drawn[0].mean(axis=0), atol=1e-4)
+
+
+def test_the_page_of_several_latents_is_of_the_one_that_the_decoder_sees(split):
+    values = _values(web.render(_hierarchy(), examples=split))
+    assert np.shape(values["prior"]["draws"]) == (1, 512, 2)
+    assert values["latent"]["dim"] == 2 and values["points"]["count"] == len(split)
 
 
 def test_the_page_needs_no_centre_of_the_posterior(split):

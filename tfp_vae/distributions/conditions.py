@@ -1,6 +1,7 @@
 """What a model is conditioned on: nothing, a class, or a vector; each knows all about itself."""
 
 import abc
+import functools
 import math
 
 import keras
@@ -192,9 +193,11 @@ def join(
     if not beside:
         return x
     axes = len(event_shape)
-    lead = tf.shape(x)[: x.shape.rank - axes]
-    for vectors in beside:
-        lead = tf.broadcast_dynamic_shape(lead, tf.shape(vectors)[:-1])
+    # Not tf.broadcast_dynamic_shape, which ONNX has no operator for.
+    leads = [tf.shape(x)[: x.shape.rank - axes], *(tf.shape(each)[:-1] for each in beside)]
+    most = max(lead.shape[0] for lead in leads)
+    whole = [tf.pad(lead, [[most - lead.shape[0], 0]], constant_values=1) for lead in leads]
+    lead = functools.reduce(tf.maximum, whole)
     if how == "planes":
         kept, parts = list(event_shape[:2]), [x]
         beside = [vectors[..., tf.newaxis, tf.newaxis, :] for vectors in beside]

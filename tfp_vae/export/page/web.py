@@ -17,6 +17,7 @@ from tfp_vae.distributions import draws
 from tfp_vae.export.page.browser import check
 from tfp_vae.export.page.steps import decoder_steps
 from tfp_vae.export.signatures.conditions import values_of
+from tfp_vae.layers.noise import MEAN
 from tfp_vae.models import VAE
 from tfp_vae.report import LANGUAGES, RunFolder, sealed
 
@@ -165,35 +166,38 @@ def _cloud(model: VAE, split: "Split | None") -> "tuple[np.ndarray, bool]":
     else:
         drawn = model.generate(_DRAWS, seed=0)
         values, given = drawn["mean"], drawn.get("given")
-    draw, centres = model.at_mean(), []
+    centres = []
     try:
         for start in range(0, len(values), 500):
             here = slice(start, start + 500)
-            posterior = draw.posterior(
-                tf.constant(values[here]), None if given is None else given[here]
-            )
-            centres.append(model.encoder.centre(posterior).numpy())
+            x = tf.constant(values[here])
+            centres.append(model.encode(x, None if given is None else given[here]).numpy())
     except ValueError:
-        return model.generate(_DRAWS, seed=0)["z"].astype(np.float64), False
+        return _drawn(model, _DRAWS, model.condition.default(_DRAWS)).astype(np.float64), False
     return np.concatenate(centres).astype(np.float64), True
+
+
+def _drawn(model: VAE, count: int, given=None) -> np.ndarray:
+    """Returns draws from the prior of the latent that the decoder sees, [count, D]."""
+    return model.at(model.caller_key(0), MEAN).sample(count, given)[-1].numpy()
 
 
 def _prior(model: VAE, classes: "int | None") -> dict:
     """Returns loc and scale of p(z), or of p(z|y) for every class, [1 or K, D] each.
 
-    A prior that is no diagonal normal has `draws` as well, [1 or K, M, D], from which the page
-    picks, and their moments in the place of its own.
+    A prior that is no diagonal normal, or lies below others, has `draws` as well, [1 or K, M, D],
+    from which the page picks, and their moments in the place of its own.
     """
-    prior = model.at_mean().prior(np.arange(classes) if classes else None)
-    normal = draws.normal_of(prior)
-    if normal is not None and normal.scale(prior).shape == normal.loc(prior).shape:
-        loc, scale = (np.atleast_2d(p.numpy()) for p in (normal.loc(prior), normal.scale(prior)))
-        is_standard = bool((loc == 0).all() and (scale == 1).all())
-        return {"loc": loc.tolist(), "scale": scale.tolist(), "is_standard": is_standard}
-    of_class = prior.batch_shape.rank
-    count = max(_LEAST_PICKS, _DRAWS // (classes if of_class else 1))
-    drawn = draws.sample(prior, [count], model.caller_key(0)).numpy()
-    drawn = np.swapaxes(drawn, 0, 1) if of_class else drawn[np.newaxis]
+    if len(model.latents) == 1:
+        prior = model.at_mean().prior(np.arange(classes) if classes else None)
+        normal = draws.normal_of(prior)
+        if normal is not None and normal.scale(prior).shape == normal.loc(prior).shape:
+            loc, scale = (np.atleast_2d(p) for p in (normal.loc(prior), normal.scale(prior)))
+            is_standard = bool((loc == 0).all() and (scale == 1).all())
+            return {"loc": loc.tolist(), "scale": scale.tolist(), "is_standard": is_standard}
+    count = max(_LEAST_PICKS, _DRAWS // (classes or 1))
+    given = np.repeat(np.arange(classes), count) if classes else None
+    drawn = _drawn(model, count * (classes or 1), given).reshape(classes or 1, count, -1)
     return {
         "loc": drawn.mean(axis=1).tolist(),
         "scale": drawn.std(axis=1).tolist(),

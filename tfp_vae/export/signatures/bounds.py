@@ -1,5 +1,8 @@
 """What elbo and log_evidence have in common: how probable an example is, from below."""
 
+import functools
+import itertools
+
 from tfp_vae import objectives
 from tfp_vae.export.signatures.base import Signature, Value
 from tfp_vae.export.signatures.latents import LatentAnswer
@@ -13,11 +16,11 @@ class BoundAnswer(LatentAnswer):
     def signature(self):
         """Returns the signature."""
         subject = self.subject
-        reason = subject.check_portable(subject.posterior, "q(z|x)")
+        reason = subject.check_portable(subject.posteriors, "q(z|x)")
         return Signature(
             self.name,
             self.meaning,
-            (subject.x, *subject.given, *subject.noise(subject.posterior, "S", "B")),
+            (subject.x, *subject.given, *itertools.chain(*self.noise)),
             (Value(self.name, ("B",), "nats per example"),),
             None if reason else self.bound,
             self.draw,
@@ -25,9 +28,14 @@ class BoundAnswer(LatentAnswer):
             reason,
         )
 
+    @functools.cached_property
+    def noise(self) -> "tuple[tuple[Value, ...], ...]":
+        """The inputs that draws of each latent need."""
+        return self.subject.noise(self.subject.posteriors, "S", "B")
+
     def bound(self, x, **inputs):
         """Returns the bound at S draws, [B]."""
-        given, noise = self.subject.split_inputs(inputs)
+        given, noise = self.subject.split_inputs(inputs, self.noise)
         return {self.name: self.of_terms(self.subject.terms(x, noise, given))}
 
     def draw(self, key, x, **given):

@@ -49,7 +49,8 @@ class PredictByRecognition(_ClassAnswer):
         model = self.subject.model
 
         def recognise(x):
-            return _class_outputs(model.recognition(x).logits)
+            with model.at_mean():
+                return _class_outputs(model.recognition(x).logits)
 
         return Signature(self.name, "q(y|x)", (self.subject.x,), self.outputs, recognise)
 

@@ -18,20 +18,35 @@ class Encode(LatentAnswer):
 
     def signature(self):
         """Returns the signature."""
-        subject, latent = self.subject, self.subject.z.shape
-        entry = draws.normal_of(subject.posterior)
-        meaning = "mean of q(z|x)" if entry else "centre of q(z|x)"
-        outputs = [Value("loc", latent, meaning)]
-        if entry and entry.scale(subject.posterior).shape.rank == 2:
-            outputs.append(Value("scale", latent, "standard deviations of q(z|x)"))
-        elif entry:
-            meaning = "lower triangular factor L of the covariance L L' of q(z|x)"
-            outputs.append(Value("scale_tril", (*latent, latent[-1]), meaning))
+        subject, outputs, scales = self.subject, [], {}
+        for latent, z, posterior in zip(
+            subject.model.latents, subject.zs, subject.posteriors, strict=True
+        ):
+            entry = draws.normal_of(posterior)
+            what = "mean" if entry else "centre"
+            loc = subject.named("loc", latent)
+            outputs.append(Value(loc, z.shape, f"{what} of q({z.name}|x)"))
+            if entry is None:
+                continue
+            if entry.scale(posterior).shape.rank == 2:
+                name = subject.named("scale", latent)
+                meaning = f"standard deviations of q({z.name}|x)"
+                outputs.append(Value(name, z.shape, meaning))
+            else:
+                name = subject.named("scale_tril", latent)
+                meaning = f"lower triangular factor L of the covariance L L' of q({z.name}|x)"
+                outputs.append(Value(name, (*z.shape, z.shape[-1]), meaning))
+            scales[latent.name] = name
 
         def encode(x, **given):
-            posterior = subject.model.at_mean().posterior(x, *given.values())
-            found = {"loc": subject.model.encoder.centre(posterior)}
-            found |= {value.name: entry.scale(posterior) for value in outputs[1:]}
+            found = {}
+            posteriors, centres = subject.centres(x, *given.values())
+            for latent, posterior, centre in zip(
+                subject.model.latents, posteriors, centres, strict=True
+            ):
+                found[subject.named("loc", latent)] = centre
+                if latent.name in scales:
+                    found[scales[latent.name]] = draws.normal_of(posterior).scale(posterior)
             return found
 
         return Signature(self.name, "q(z|x)", (subject.x, *subject.given), tuple(outputs), encode)

@@ -31,24 +31,35 @@ _WEIGHTS = "its weights are drawn for each request, and this format draws nothin
 
 
 class Latents(Subject):
-    """A model with latents.
+    """A model with latents, top first.
 
     Attributes:
-        random_weights: whether there are weights to be drawn.
+        random_weights: whether there are weights, or masks of dropout, to be drawn.
         x: the input of an example.
         given: that of its condition, one or none.
-        z: that of the latent which the decoder sees.
+        zs: the latents.
+        z: the one that the decoder sees, the last.
         mean: the output E[x|z].
     """
 
     def __init__(self, model: VAE, num_samples: int):
         self.model, self.num_samples = model, num_samples
-        self.random_weights = bool(model.bayesian_layers())
+        self.random_weights = bool(model.random_layers())
         values = _RANGES.get(model.data_kind, "0 or 1")
         self.x = Value("x", ("B", *model.decoder.event_shape), f"example, {values}")
         self.given = values_of(model.condition)
-        self.z = Value("z", ("B", model.prior.latent_dim), "latent")
+        self.zs = tuple(
+            Value(self.named("z", latent), ("B", latent.latent_dim), "latent")
+            for latent in model.latents
+        )
+        self.z = self.zs[-1]
         self.mean = Value("mean", self.x.shape, "E[x|z], in the units of the data")
+
+    def named(self, what: str, latent) -> str:
+        """Returns the name of something of a latent: `loc`, or `loc_z1` where there are several."""
+        if len(self.model.latents) == 1:
+            return what
+        return latent.name if what == "z" else f"{what}_{latent.name}"
 
     @classmethod
     def of(cls, predictor, num_samples):
@@ -62,37 +73,46 @@ class Latents(Subject):
         values = [tf.zeros([1, *value.shape[1:]], value.dtype) for value in (self.x, *self.given)]
         return values[0], (values[1] if self.given else None)
 
-    @functools.cached_property
-    def posterior(self):
-        """q(z|x) of one example."""
-        return self.model.at_mean().posterior(*self._example)
+    def _above(self, level):
+        return tuple(tf.zeros([1, *value.shape[1:]]) for value in self.zs[:level])
 
     @functools.cached_property
-    def prior(self):
-        """p(z) of one example."""
-        return self.model.at_mean().prior(self._example[1])
+    def posteriors(self) -> list:
+        """q(z|x) of one example, of each latent."""
+        draw = self.model.at_mean()
+        return [draw.posterior(*self._example, self._above(i)) for i in range(len(self.zs))]
+
+    @functools.cached_property
+    def priors(self) -> list:
+        """p(z) of one example, of each latent."""
+        draw = self.model.at_mean()
+        return [draw.prior(self._example[1], self._above(i)) for i in range(len(self.zs))]
 
     def check_centre(self) -> str | None:
         """Returns why q(z|x) has no centre, or None."""
-        return reason_against(lambda: self.model.encoder.centre(self.posterior))
+        return reason_against(lambda: self.centres(*self._example))
 
     def check_mean(self) -> str | None:
         """Returns why p(x|z) has no mean, or None."""
         z = tf.zeros([1, *self.z.shape[1:]])
         return reason_against(lambda: self.decoded(z, self._example[1]))
 
-    def check_portable(self, distribution, what: str) -> str:
-        """Returns why answers with draws of a distribution are no functions of noise, or ""."""
+    def check_portable(self, distributions, what: str) -> str:
+        """Returns why answers with draws of distributions are no functions of noise, or ""."""
         if self.random_weights:
             return _WEIGHTS
-        reason = reason_against(lambda: draws.noise_of(distribution))
+        reasons = (reason_against(lambda d=d: draws.noise_of(d)) for d in distributions)
+        reason = next(filter(None, reasons), None)
         return f"draws of {what} are no function of noise: {reason}" if reason else ""
 
-    def noise(self, distribution, *sizes: str) -> "tuple[Value, ...]":
-        """Returns the inputs that draws of a distribution need; none if they are no functions."""
-        if not draws.is_keyed(distribution):
-            return ()
-        return noise_values(draws.noise_of(distribution), sizes)
+    def noise(self, distributions, *sizes: str) -> "tuple[tuple[Value, ...], ...]":
+        """Returns the inputs that draws of each latent need; none where they are no functions."""
+        found = []
+        for latent, each in zip(self.model.latents, distributions, strict=True):
+            of = latent.name if len(self.zs) > 1 else ""
+            noise = draws.noise_of(each) if draws.is_keyed(each) else ()
+            found.append(noise_values(noise, sizes, of))
+        return tuple(found)
 
     # Pure functions of their inputs, with weights at their means.
 
@@ -104,17 +124,30 @@ class Latents(Subject):
         """Returns E[x|z] under a draw of the weights, [B, ...]."""
         return likelihoods.mean(draw.likelihood(z, given))
 
-    def centre(self, x, given=None) -> tf.Tensor:
-        """Returns the centre of q(z|x), [B, D]."""
-        return self.model.encoder.centre(self.model.at_mean().posterior(x, given))
+    def centres(self, x, given=None) -> "tuple[list, tuple[tf.Tensor, ...]]":
+        """Returns the posteriors q(z|x), those above at their centres, and the centres, [B, D]."""
+        draw, posteriors, above = self.model.at_mean(), [], ()
+        for latent in self.model.latents:
+            posteriors.append(draw.posterior(x, given, above))
+            above = (*above, latent.encoder.centre(posteriors[-1]))
+        return posteriors, above
+
+    def sampled(self, noise, given=None) -> "tuple[tf.Tensor, ...]":
+        """Returns latents from the prior, [B, D] each, made of noise of each."""
+        draw, above = self.model.at_mean(), ()
+        for each in noise:
+            above = (*above, draws.from_noise(draw.prior(given, above), *each)[0])
+        return above
 
     def terms(self, x, noise, given=None) -> objectives.Terms:
-        """Returns what bounds are made of, at draws of S, B noise."""
-        draw = self.model.at_mean()
-        posterior, prior = draw.posterior(x, given), draw.prior(given)
-        z, log_q = draws.from_noise(posterior, *noise)
-        latent = PortableLatent("z", z, posterior, prior, log_q)
-        return objectives.Terms(self._log_likelihood(draw, x, z, given), (latent,))
+        """Returns what bounds are made of, at draws made of noise of each latent."""
+        draw, latents, above = self.model.at_mean(), [], ()
+        for latent, each in zip(self.model.latents, noise, strict=True):
+            posterior, prior = draw.posterior(x, given, above), draw.prior(given, above)
+            z, log_q = draws.from_noise(posterior, *each)
+            latents.append(PortableLatent(latent.name, z, posterior, prior, log_q))
+            above = (*above, z)
+        return objectives.Terms(self._log_likelihood(draw, x, above[-1], given), tuple(latents))
 
     def _log_likelihood(self, draw, x, z, given):
         """Returns log p(x|z), [S, B].
@@ -134,11 +167,10 @@ class Latents(Subject):
         chunk = tf.clip_by_value(self.model.rows_at_once // tf.shape(x)[0], 1, count)
         return self.model.bounds_of_batch(x, given, count, chunk, key)
 
-    def split_inputs(self, inputs: dict) -> "tuple[tf.Tensor | None, tuple[tf.Tensor, ...]]":
-        """Returns (condition or None, noise in order) of the inputs of a signature."""
-        given = [inputs.pop(value.name) for value in self.given if value.name in inputs]
-        inputs.pop("x", None)
-        return (given[0] if given else None), tuple(inputs.values())
+    def split_inputs(self, inputs: dict, noise: "tuple[tuple[Value, ...], ...]"):
+        """Returns (condition or None, noise of each latent) of the inputs of a signature."""
+        given = next((inputs[value.name] for value in self.given), None)
+        return given, [[inputs[value.name] for value in each] for each in noise]
 
     def recorded(self, split, index):
         """Returns examples, their conditions, and latents: their centres, or else draws of p(z)."""
@@ -150,13 +182,10 @@ class Latents(Subject):
                 given = np.maximum(given, 0)  # -1 is no class
             known[value.name] = given
         if self.check_centre() is None:
-            known["z"] = self.centre(tf.constant(x), given).numpy()
+            latents = self.centres(tf.constant(x), given)[1]
         else:
-            key = self.model.caller_key(None)
-            shape = [] if self.given and self.prior.batch_shape.rank else [len(index)]
-            prior = self.model.at_mean().prior(given)
-            known["z"] = draws.sample(prior, shape, key).numpy()
-        return known
+            latents = self.model.at_mean().sample(len(index), given)
+        return known | {self.z.name: latents[-1].numpy()}
 
 
 class LatentAnswer(Answer):
@@ -175,13 +204,15 @@ class PortableLatent(objectives.Latent):
         return self._once("log_p", lambda: draws.log_prob(self.prior, self.value))
 
     def kl(self):
-        """Returns KL(q || p): [1, B] of a normal and a diagonal one, else as the model does."""
+        """Returns KL(q || p), [1 or S, B], by portable operations where p is a diagonal normal."""
         closed = kl_divergence(self.posterior, self.prior)
-        return super().kl() if closed is None else closed[tf.newaxis]
+        if closed is None:
+            return super().kl()
+        return closed if closed.shape.rank == 2 else closed[tf.newaxis]
 
 
 def kl_divergence(posterior, prior) -> "tf.Tensor | None":
-    """Returns KL(posterior || prior), [B], nats, of a normal and a diagonal one; None of others."""
+    """Returns KL(posterior || prior), [..., B], nats, of normals, the prior diagonal; else None."""
     here, there = draws.normal_of(posterior), draws.normal_of(prior)
     if here is None or there is None:
         return None

@@ -1,12 +1,13 @@
 """sample: new latents and what they look like."""
 
+import itertools
+
 import tensorflow as tf
 
-from tfp_vae.distributions import draws
 from tfp_vae.export.signatures.answers import SIGNATURES
 from tfp_vae.export.signatures.base import Signature
 from tfp_vae.export.signatures.latents import LatentAnswer
-from tfp_vae.layers.noise import SHARED
+from tfp_vae.layers.noise import MEAN, SHARED
 from tfp_vae.randomness import fold_in
 
 
@@ -23,32 +24,33 @@ class Sample(LatentAnswer):
     def signature(self):
         """Returns the signature."""
         subject = self.subject
-        reason = subject.check_portable(subject.prior, "p(z)")
+        reason = subject.check_portable(subject.priors, "p(z)")
+        noise = subject.noise(subject.priors, "B")
+
+        def sample(**inputs):
+            given, numbers = subject.split_inputs(inputs, noise)
+            latents = subject.sampled(numbers, given)
+            return self._found(latents, subject.decoded(latents[-1], given))
+
         return Signature(
             self.name,
             "new latents from the prior, and the mean of p(x|z)",
-            (*subject.given, *subject.noise(subject.prior, "B")),
-            (subject.z, subject.mean),
-            None if reason else self._sample,
+            (*subject.given, *itertools.chain(*noise)),
+            (*subject.zs, subject.mean),
+            None if reason else sample,
             self._draw,
             reason=reason,
         )
 
-    def _sample(self, **inputs):
-        given, noise = self.subject.split_inputs(inputs)
-        prior = self.subject.model.at_mean().prior(given)
-        z = draws.from_noise(prior, *noise)[0]
-        return {"z": z, "mean": self.subject.decoded(z, given)}
+    def _found(self, latents, mean):
+        names = (value.name for value in self.subject.zs)
+        return {**dict(zip(names, latents, strict=True)), "mean": mean}
 
     def _draw(self, key, count=None, **given):
         subject = self.subject
         given = next(iter(given.values()), None)
-        draw = subject.model.at_mean()
-        prior = draw.prior(given)
-        shape = []
-        if not prior.batch_shape.rank:
-            shape = [count if given is None else tf.shape(given)[0]]
-        z = draws.sample(prior, shape, fold_in(key, 0))
-        if subject.random_weights:
-            draw = subject.model.at(fold_in(key, 1), SHARED)
-        return {"z": z, "mean": subject.mean_of(draw, z, given)}
+        count = count if given is None else tf.shape(given)[0]
+        weights = fold_in(key, 1)
+        latents = subject.model.at(fold_in(key, 0), MEAN).sample(count, given)
+        draw = subject.model.at(weights, SHARED if subject.random_weights else MEAN)
+        return self._found(latents, subject.mean_of(draw, latents[-1], given))

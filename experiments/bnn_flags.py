@@ -5,7 +5,7 @@ from absl import flags
 import tfp_vae as tv
 from tfp_vae import peek
 
-from . import cli, data_flags, training_flags
+from . import bound_flags, cli, data_flags, training_flags
 
 GROUP = "Weights"
 _METHOD = flags.DEFINE_enum(
@@ -84,8 +84,8 @@ def build(chosen: "tv.methods.Recipe", data: "tv.data.Data"):
     """Returns the compiled model of a recipe, for data that it can be a model of."""
     if data.task == "classification":
         cli.refuse_unused(False, "real targets", _SCALE)
-    objective = tv.objectives.ELBO(
-        training_flags.beta(data.train.num_batches(training_flags.BATCH_SIZE.value))
-    )
+    steps = data.train.num_batches(training_flags.BATCH_SIZE.value)
+    objective = bound_flags.bound(steps)
     model = tv.methods.build(chosen, data, objective, training_flags.SEED.value)
+    objective.check(model)
     return training_flags.compiled(model, data)

@@ -5,6 +5,7 @@ import dataclasses
 from absl import flags
 
 import tfp_vae as tv
+from tfp_vae import peek
 
 from . import cli, training_flags, vae_flags
 
@@ -12,7 +13,7 @@ GROUP = "Condition"
 _MODEL = flags.DEFINE_enum(
     "model",
     "vae",
-    ["vae", "conditional", "m2"],
+    peek.names("methods.vae.VAE_MODELS"),
     "vae: p(x). conditional: p(x|c), c a class or targets. m2: p(x, y), few classes known.",
 )
 _CLASS_PRIOR = flags.DEFINE_bool(
@@ -23,7 +24,9 @@ _ALPHA = flags.DEFINE_float("alpha", 0.1, "Weight of m2's classification term.",
 _LABELLED_SHARE = flags.DEFINE_float(
     "labelled_share", 0.5, "Share of m2's batches with labels.", 0.0, 1.0
 )
-_CLASSIFIER = flags.DEFINE_enum("classifier", "mlp", ["mlp", "conv"], "Kind of m2's q(y|x).")
+_CLASSIFIER = flags.DEFINE_enum(
+    "classifier", "mlp", peek.names("methods.vae.VAE_NETWORKS"), "Kind of m2's q(y|x)."
+)
 QUADRANTS = flags.DEFINE_integer(
     "quadrants", None, "Seen quadrants of images to complete: 1, 2 or 3; they are the condition."
 )
@@ -59,37 +62,17 @@ def build(data: "tv.data.Data", latent_dim: int) -> "tv.VAE":
     """Returns the compiled model that the flags describe, for data that it can be a model of."""
     if _MODEL.value == "vae":
         return vae_flags.build(data, latent_dim)
-    condition, prior = _condition(data, latent_dim)
-    parts = {
-        **vae_flags.parts(data, latent_dim, _CLASSIFIER.value == "conv"),
-        **condition,
-        "prior": prior,
-        "join": vae_flags.join(),
-        "decoder_sees_condition": not _CLASS_PRIOR.value,
-    }
-    if _MODEL.value == "conditional":
-        return vae_flags.compiled(tv.ConditionalVAE(**parts), data)
-    classifier = vae_flags.classifier(data, _CLASSIFIER.value)
-    m2 = {"alpha": _ALPHA.value, "labelled_share": _LABELLED_SHARE.value}
-    return vae_flags.compiled(tv.M2(classifier=classifier, **m2, **parts), data)
-
-
-def _condition(data: "tv.data.Data", latent_dim: int):
-    """Returns how the model is told what its condition is, and the prior that goes with it."""
-    if data.num_classes is not None:
-        prior = tv.priors.StandardNormal(latent_dim)
-        if _CLASS_PRIOR.value:
-            prior = tv.priors.ClassNormal(latent_dim, data.num_classes)
-        return {"num_classes": data.num_classes}, prior
-    if data.task is None:
-        raise ValueError(
-            "--model=conditional needs a condition. Expected data with labels or targets, or "
-            f"--quadrants. Received {data!r} with neither."
-        )
-    cli.refuse_unused(False, "a class as condition", _CLASS_PRIOR, _CLASS_SAMPLES)
-    targets = data.train.targets
-    prior = tv.priors.ConditionalNormal(vae_flags.encoding(data, "mlp"), latent_dim)
-    return {"condition_dim": targets.reshape(len(targets), -1).shape[1]}, prior
+    if data.task == "regression":
+        cli.refuse_unused(False, "a class as condition", _CLASS_PRIOR, _CLASS_SAMPLES)
+    chosen = vae_flags.recipe(
+        latent_dim,
+        model=_MODEL.value,
+        class_prior=_CLASS_PRIOR.value,
+        classifier=_CLASSIFIER.value,
+        alpha=_ALPHA.value,
+        labelled_share=_LABELLED_SHARE.value,
+    )
+    return vae_flags.compiled(chosen, data)
 
 
 def found(model: "tv.VAE", data: "tv.data.Data") -> dict:

@@ -1,4 +1,4 @@
-"""The flags of every training: data and run folder, passes, optimizer, weight of the KL."""
+"""The flags of every training: data and run folder, passes, optimizer."""
 
 import contextlib
 import dataclasses
@@ -28,14 +28,6 @@ ACTIVATION = flags.DEFINE_enum(
     "activation", "relu", peek.names("networks.ACTIVATIONS"), "Of hidden layers."
 )
 NUM_SAMPLES = flags.DEFINE_integer("num_samples", 1, "Draws per example and step.", lower_bound=1)
-BETA = flags.DEFINE_float("beta", 1.0, "Weight of the KL in the loss.", lower_bound=0)
-WARM_UP = flags.DEFINE_enum(
-    "warm_up",
-    None,
-    peek.names("objectives.WARM_UPS"),
-    "Shape of a KL weight that rises from 0 to --beta.",
-)
-_WARM_UP_EPOCHS = flags.DEFINE_integer("warm_up_epochs", 10, "Rise, or cycle.", lower_bound=1)
 _LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-3, "Of Adam, at step 0.", lower_bound=0)
 _SCHEDULE = flags.DEFINE_enum(
     "schedule", "cosine", peek.names("training.SCHEDULES"), "Of the learning rate."
@@ -67,22 +59,6 @@ def prepare(preferred_kind) -> "tuple[tv.report.RunFolder, tv.data.Data]":
     keras.config.set_dtype_policy(_PRECISION.value)
     data = data_flags.load(data_flags.source(), _KIND.value or preferred_kind())
     return run, dataclasses.replace(data, train=data.train.augmented(_AUGMENT.value))
-
-
-def beta(steps_per_epoch: int):
-    """Returns the weight of the KL in the loss: a number or a schedule."""
-    cli.refuse_unused(bool(WARM_UP.value), "--warm_up", _WARM_UP_EPOCHS)
-    if not WARM_UP.value:
-        return BETA.value
-    steps = _WARM_UP_EPOCHS.value * steps_per_epoch
-    if WARM_UP.value == "linear":
-        return tv.objectives.linear(steps, end=BETA.value)
-    if BETA.value != 1:
-        raise ValueError(
-            f"--warm_up={WARM_UP.value} ends at 1. Expected --beta=1 with it. Received "
-            f"{BETA.value}."
-        )
-    return tv.objectives.WARM_UPS[WARM_UP.value](steps)
 
 
 def compiled(model, data: "tv.data.Data"):

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -11,6 +12,10 @@ import pytest
 
 import tfp_vae as tv
 from tfp_vae.data.streams import Stream
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+pytest_plugins = ["durations"]
 
 
 def pytest_addoption(parser):

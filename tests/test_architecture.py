@@ -17,6 +17,8 @@ ROOMS = [
     "peek",
     "extras",
     "randomness",
+    "keras_private",
+    "probability",
     "data",
     "networks",
     "distributions",
@@ -30,6 +32,7 @@ ROOMS = [
     "plots",
     "studies",
     "export",
+    "testing",
 ]
 FILES = sorted((ROOT / "tfp_vae").rglob("*.py"))
 
@@ -76,7 +79,7 @@ def test_public_names_exist_and_are_all_listed():
 
     for name in tfp_vae.__all__:
         assert hasattr(tfp_vae, name)
-    for room in ("data", "decoders", "encoders", "networks", "objectives", "priors"):
+    for room in ("data", "decoders", "encoders", "heads", "networks", "objectives", "priors"):
         module = getattr(tfp_vae, room)
         for name in getattr(module, "__all__", []):
             assert hasattr(module, name)
@@ -96,3 +99,34 @@ def test_importing_the_package_loads_neither_plots_nor_data_sets():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert output.stdout.strip().endswith("[]")
+
+
+def _private_names(path: pathlib.Path, stored: bool) -> set[str]:
+    """Returns the private names that a file defines, or those that it reads from objects."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) == stored:
+            found.add(node.attr)
+        elif stored and isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif stored and isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+    return {name for name in found if name.startswith("_") and not name.startswith("__")}
+
+
+def test_private_names_of_keras_and_tensorflow_are_used_in_one_file():
+    private = ROOT / "tfp_vae" / "keras_private.py"
+    others = [path for path in FILES if path != private]
+    kept = _private_names(private, False) | _private_names(private, True)
+    assert "_flatten_layers" in kept
+    ours = set().union(*(_private_names(path, True) for path in others)) | {"_replace"}
+    for path in others:
+        used = _private_names(path, False) | _private_names(path, True)
+        assert not used & kept, path
+        assert used <= ours, path
+        assert not re.search(
+            r"^\s*(from|import) (keras\.src|tensorflow\.python)\b",
+            path.read_text(encoding="utf-8"),
+            re.MULTILINE,
+        ), path

@@ -1,5 +1,9 @@
 """Recipes: every method builds, trains and predicts on tables; what no recipe can be."""
 
+import dataclasses
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -161,3 +165,18 @@ def test_swag_walks_in_the_batches_it_is_given_and_shows_how_far_it_is():
     )
     methods.finish(recipe, model, data.train, batch_size=len(data.train), callbacks=[watch])
     assert (epochs, batches) == ([0, 1, 2], [1])
+
+
+def test_what_a_method_uses_is_in_the_recipe_or_in_the_weight_of_the_kl():
+    fields = {each.name for each in dataclasses.fields(Recipe)} | {"num_samples", "beta", "warm_up"}
+    for name, method in methods.METHODS.items():
+        assert set(method.uses) <= fields, name
+
+
+def test_names_and_flags_of_methods_need_no_tensorflow():
+    code = (
+        "import sys; from tfp_vae import methods; "
+        "print([name for name, m in methods.METHODS.items() if m.post_hoc], 'keras' in sys.modules)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.split() == "['laplace', 'laplace_last_layer', 'swag', 'nuts'] False".split()

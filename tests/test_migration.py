@@ -23,6 +23,7 @@ def _marks(text: str) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.dear(reason="all code of the page, which trains twice")
 def test_code_of_the_page_runs_in_order_before_and_after(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict = {"before": {}, "after": {}}

@@ -19,6 +19,7 @@ def _without_comments(block: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.dear(reason="the example of the README is what people run first")
 def test_example_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     example = re.search(r"```python\n(.*?)```", ENGLISH, re.S).group(1)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         studies,
         training,
     )
-    from tfp_vae.distributions import decoders, encoders, likelihoods, priors
+    from tfp_vae.distributions import decoders, encoders, heads, likelihoods, priors
     from tfp_vae.export import load
     from tfp_vae.models import (
         M2,
@@ -54,6 +54,7 @@ __all__ = [
     "encoders",
     "evaluation",
     "export",
+    "heads",
     "layers",
     "likelihoods",
     "load",
@@ -70,7 +71,7 @@ __all__ = [
 # Names that are not rooms, by where they come from. All are imported when they are asked for
 # (PEP 562): TensorFlow takes seconds, which nobody waits for who made a typing error.
 _ELSEWHERE = {
-    "tfp_vae.distributions": ("decoders", "encoders", "likelihoods", "priors"),
+    "tfp_vae.distributions": ("decoders", "encoders", "heads", "likelihoods", "priors"),
     "tfp_vae.export": ("load",),
     "tfp_vae.models": (
         *("M2", "NUTS", "SWAG", "VAE", "BayesianNetwork", "ConditionalVAE", "Ensemble", "Laplace"),

@@ -72,7 +72,8 @@ def test_probability_transform_is_the_distribution_function_of_the_mixture():
 
 def test_probability_transform_of_counts_is_the_middle_of_the_step(base_seed):
     rates = np.array([[0.5, 4.0], [2.0, 2.0], [9.0, 1.0], [0.1, 0.1], [30.0, 20.0]])
-    predictive = Predictive.of(tfd.Poisson(log_rate=tf.constant(np.log(rates), tf.float32)))
+    counts = tfd.Poisson(log_rate=tf.constant(np.log(rates), tf.float32))
+    predictive = Predictive.of(counts, tv.heads.Poisson())
     y = np.array([0, 2, 15, 0, 4])
     found = probability_transform(predictive, y.astype(np.float32))
     each = stats.poisson.cdf(y[:, None], rates) - 0.5 * stats.poisson.pmf(y[:, None], rates)

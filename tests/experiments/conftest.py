@@ -1,8 +1,10 @@
 """Programs run in this process: a second of work, where a process of its own costs ten."""
 
 import faulthandler
+import pathlib
 import re
 import runpy
+import shutil
 import sys
 import warnings
 
@@ -25,6 +27,18 @@ def empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # absl would point it at a captured stderr that closes with the test.
     monkeypatch.setattr(faulthandler, "enable", lambda *_, **__: None)
+
+
+@pytest.fixture(autouse=True)
+def few_pictures(request, monkeypatch):
+    """Lets programs write empty files for pictures, unless the test is one of `pictures`."""
+    if request.node.get_closest_marker("pictures"):
+        return
+
+    def savefig(figure, file, **_):
+        file.write(b"") if hasattr(file, "write") else pathlib.Path(file).write_bytes(b"")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", savefig)
 
 
 @pytest.fixture
@@ -67,6 +81,31 @@ def succeeds(program):
         status, out, err = program(name, *arguments)
         assert status == 0, err
         return out
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory):
+    """Where runs are kept that several tests start from, {program and flags: folder}."""
+    return tmp_path_factory.mktemp("runs"), {}
+
+
+@pytest.fixture
+def trained(succeeds, runs, tmp_path):
+    """Returns a function that leaves in `run_dir` what a program with these flags leaves there.
+
+    The program runs once; later tests get copies.
+    """
+
+    def run(*command, run_dir="run"):
+        folder, kept = runs
+        if command not in kept:
+            succeeds(*command, f"--run_dir={run_dir}")
+            kept[command] = shutil.copytree(tmp_path / run_dir, folder / str(len(kept)))
+        else:
+            shutil.copytree(kept[command], tmp_path / run_dir)
+        return tmp_path / run_dir
 
     return run
 

@@ -22,6 +22,7 @@ def _table(tmp_path, name="table.csv", target=lambda i: f"{i % 3}.5", rows=40):
     return name
 
 
+@pytest.mark.pictures
 @pytest.mark.parametrize("estimator", methods.ESTIMATORS)
 def test_train_bnn_leaves_what_it_promises_for_classes(succeeds, tmp_path, estimator):
     succeeds("train_bnn", "--run_dir=run", f"--estimator={estimator}", *NETWORK)
@@ -40,6 +41,7 @@ def test_train_bnn_leaves_what_it_promises_for_classes(succeeds, tmp_path, estim
     assert metrics["test_accuracy"] == pytest.approx(1 - metrics["test_error"] / 100)
 
 
+@pytest.mark.pictures
 def test_train_bnn_leaves_what_it_promises_for_numbers(succeeds, tmp_path):
     succeeds("train_bnn", "--dataset=diabetes", "--run_dir=run", *NETWORK)
     metrics = _metrics(tmp_path / "run")
@@ -119,6 +121,8 @@ def test_lenet_learns_images(succeeds, tmp_path):
         ("--method=nuts --posterior_steps=3", "Too few samples"),
         ("--method=map --num_samples=2", "--num_samples has no effect"),
         ("--method=ml --beta=0.5", "--beta has no effect"),
+        ("--bound=iwae", "needs latents of each example"),
+        ("--bound=iwae --beta=0.5", "--beta has no effect"),
         ("--prior_scale=-1", "Impossible prior scale"),
         ("--batch_size=5000", "batch_size does not fit"),
         ("--uci_split=1", "split"),
@@ -179,6 +183,8 @@ def test_a_table_of_other_settings_is_not_mixed_with_this_one(succeeds, refused,
     assert "other settings" in refused("uci", "--steps=10", *arguments)
 
 
+@pytest.mark.pictures
+@pytest.mark.dear(reason="NUTS of two problems, compiled by XLA")
 def test_the_toys_are_compared_with_nuts(succeeds, tmp_path):
     succeeds(
         "toys", "--run_dir=run", "--methods=map,laplace", "--steps=20", "--chain=10", "--hidden=2"

@@ -22,14 +22,14 @@ def _metrics(folder, name="metrics.json"):
 @pytest.mark.parametrize(
     "options",
     [
-        (),
+        pytest.param((), marks=pytest.mark.pictures),
         ("--class_prior", "--warm_up=linear"),
         ("--network=conv", "--filters=4", "--posterior=full"),
     ],
     ids=["mlp", "class_prior", "conv"],
 )
-def test_a_class_as_condition_is_classified_too(succeeds, tmp_path, options):
-    succeeds("train_vae", "--run_dir=run", *CONDITIONAL, *TINY, *options)
+def test_a_class_as_condition_is_classified_too(trained, tmp_path, options):
+    trained("train_vae", *CONDITIONAL, *TINY, *options)
     run = tmp_path / "run"
     assert {p.name for p in run.iterdir()} == FILES | CLASS_PICTURES
     metrics = _metrics(run)
@@ -37,8 +37,8 @@ def test_a_class_as_condition_is_classified_too(succeeds, tmp_path, options):
     assert metrics["test_elbo"] < metrics["test_log_likelihood"] < 0
 
 
-def test_a_run_with_classes_is_evaluated_and_generates(succeeds, tmp_path):
-    succeeds("train_vae", "--run_dir=run", *CONDITIONAL, *TINY)
+def test_a_run_with_classes_is_evaluated_and_generates(succeeds, trained, tmp_path):
+    trained("train_vae", *CONDITIONAL, *TINY)
     run = tmp_path / "run"
     succeeds("evaluate", "--run_dir=run", "--num_importance_samples=5", "--num_class_samples=3")
     trained, again = _metrics(run), _metrics(run, "evaluation.json")

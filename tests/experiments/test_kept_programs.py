@@ -31,6 +31,7 @@ print(vae.fit(train, batch_size=64, epochs=2, verbose=0).history)
 
 
 @pytest.mark.slow
+@pytest.mark.dear(reason="three processes: what is kept is kept for another one")
 def test_a_second_process_reads_what_the_first_compiled_and_trains_alike(tmp_path):
     def train(**variables):
         environment = {k: v for k, v in os.environ.items() if k != "TF_XLA_FLAGS"} | variables

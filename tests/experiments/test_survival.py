@@ -51,12 +51,13 @@ def breaks(monkeypatch):
     return set_up
 
 
+@pytest.mark.dear(reason="three runs of a program, from start to end")
 @pytest.mark.filterwarnings("ignore:No temperature")
 @pytest.mark.parametrize("command", [VAE, BNN], ids=["vae", "bnn"])
 def test_the_same_command_goes_on_and_ends_as_if_nothing_had_happened(
-    command, succeeds, program, breaks, tmp_path
+    command, succeeds, program, trained, breaks, tmp_path
 ):
-    succeeds(*command, "--run_dir=whole")
+    trained(*command, run_dir="whole")
     mend = breaks(2)
     assert program(*command, "--run_dir=parts")[0] == 130
     mend()
@@ -121,8 +122,10 @@ def small_disk(folder, *options):
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_full_disk_costs_checkpoints_but_no_training(succeeds, program, breaks, tmp_path):
-    succeeds(*VAE, "--run_dir=whole")
+def test_a_full_disk_costs_checkpoints_but_no_training(
+    succeeds, program, trained, breaks, tmp_path
+):
+    trained(*VAE, run_dir="whole")
     with small_disk(tmp_path / "disk") as disk:
 
         def fill():

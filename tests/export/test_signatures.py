@@ -204,7 +204,7 @@ DECODERS = {
 @pytest.mark.parametrize("name", DECODERS)
 def test_likelihoods_are_those_of_the_decoder(name):
     expected_type, values = DECODERS[name]
-    decoder = tv.decoders.BY_NAME[name](tv.networks.mlp([4]), (2, 1, 1))
+    decoder = tv.decoders.Decoder(tv.networks.mlp([4]), (2, 1, 1), tv.heads.HEADS[name]())
     decoder.build((None, 3))
     # Logits and scales from far below to far above, and those around the limits of the series.
     factors = np.array([-60, -5, -1, -0.5, -0.1, -1e-3, 0, 1e-3, 0.1, 0.499, 0.501, 1, 5, 60])
@@ -221,16 +221,16 @@ def test_likelihoods_are_those_of_the_decoder(name):
     "logit", [-80.0, -3.0, -0.5, -1e-4, 0.0, 1e-7, 0.4999, 0.5001, 20.0, 300.0]
 )
 def test_the_continuous_bernoulli_is_exact_at_its_limits(logit):
-    each = tfd.Independent(tfd.ContinuousBernoulli(logits=tf.fill([1, 1], logit)), 1)
+    head, parameters = tv.heads.ContinuousBernoulli(), tf.fill([1, 1], logit)
     logit = np.float64(np.float32(logit))
     share = np.expm1(logit) / logit if logit else 1.0
     np.testing.assert_allclose(
-        likelihoods.log_prob(each, tf.fill([1, 1], 0.3)), [0.3 * logit - np.log(share)], rtol=2e-6
+        head.portable_log_prob(parameters, 0.3), [0.3 * logit - np.log(share)], rtol=2e-6
     )
     mean = 0.5 + logit / 12
     if abs(logit) > 1e-3:
         mean = 1 / -np.expm1(-logit) - 1 / logit
-    np.testing.assert_allclose(likelihoods.mean(each), [[mean]], rtol=1e-6)
+    np.testing.assert_allclose(head.portable_mean(parameters), [mean], rtol=1e-6)
 
 
 @pytest.mark.parametrize("full", [False, True])

@@ -9,6 +9,7 @@ import subprocess
 import keras
 import numpy as np
 import pytest
+import tensorflow_probability as tfp
 import web_cases as cases
 
 import tfp_vae as tv
@@ -37,8 +38,15 @@ class OwnDense(keras.layers.Dense):
     """A layer that may do anything."""
 
 
-class OwnDecoder(tv.decoders.Bernoulli):
+class OwnHead(tv.heads.Head):
     """A likelihood whose mean may be anything."""
+
+    def distribution(self, parameters):
+        return tfp.distributions.Laplace(parameters[..., 0], 1.0)
+
+
+class OwnDecoder(tv.decoders.Decoder):
+    """A decoder whose mean may be anything."""
 
 
 def _functional():
@@ -83,6 +91,10 @@ def test_a_layer_that_the_page_cannot_draw_is_named_before_anything_is_written(
     assert not (tmp_path / "page").exists()
 
 
+def _of(decoder, head):
+    return lambda network, shape: decoder(network, shape, head)
+
+
 def test_models_without_a_decoder_to_draw_are_refused(tmp_path):
     network = tv.BayesianNetwork(keras.layers.Dense(3), tv.likelihoods.Categorical(3))
     vector = tv.ConditionalVAE(
@@ -91,11 +103,13 @@ def test_models_without_a_decoder_to_draw_are_refused(tmp_path):
         decoder=tv.decoders.Normal(tv.networks.mlp([4]), (4,)),
         condition_dim=2,
     )
-    own = _vae(tv.networks.mlp([4]), (2, 2, 1), decoder=OwnDecoder)
+    own = _vae(tv.networks.mlp([4]), (2, 2, 1), decoder=_of(OwnDecoder, tv.heads.Bernoulli()))
+    lacking = _vae(tv.networks.mlp([4]), (2, 2, 1), decoder=_of(tv.decoders.Decoder, OwnHead()))
     for model, reason in (
         (network, "Expected a VAE.*BayesianNetwork"),
         (vector, "model of classes.*condition_dim=2"),
         (own, "no mean to draw.*OwnDecoder"),
+        (lacking, "OwnHead has no mean that a page can draw.*method steps"),
     ):
         with pytest.raises(ValueError, match=f"{reason}"):
             web.write(model, tmp_path / "page")

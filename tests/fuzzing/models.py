@@ -337,10 +337,10 @@ class VAECase(TrainingCase):
         parts = {
             "prior": priors[self.prior](),
             "encoder": tv.encoders.ENCODERS[self.encoder](self._network(False), self.latent_dim),
-            "decoder": tv.decoders.BY_NAME[self.decoder](
+            "decoder": tv.decoders.Decoder(
                 self._network(True),
                 self.event_shape,
-                **(normal if self.decoder == "normal" else {}),
+                tv.heads.HEADS[self.decoder](**(normal if self.decoder == "normal" else {})),
             ),
             "objective": objective(self),
             "num_samples": self.num_samples,
@@ -379,7 +379,7 @@ def vaes(draw, eager: bool = True):
     """Draws a `VAECase`."""
     shape = draw(st.sampled_from(_SHAPES))
     count = draw(one_of(1, 2, 5, 6))
-    decoder = draw(st.sampled_from([*tv.decoders.BY_NAME]))
+    decoder = draw(st.sampled_from([*tv.decoders.NAMES]))
     sort = draw(one_of("vae", "vae", "conditional", "m2"))
     contents = {"conditional": ("labels",), "m2": ("labels", "some_unlabelled"), "vae": ("labels",)}
     vector = sort == "conditional" and draw(st.booleans())
@@ -428,7 +428,7 @@ def vaes(draw, eager: bool = True):
             "event_shape": one_of((), (0,), (-1, 2), (3, 3), [3], 3, None, (NAN,), ("a",), (2.5,)),
             "latent_dim": odd_count,
             "prior": one_of("standard", "class", "conditional"),
-            "decoder": st.sampled_from([*tv.decoders.BY_NAME]),
+            "decoder": st.sampled_from([*tv.decoders.NAMES]),
             "scale": odd_number,
             "scale_floor": odd_number,
             "network": one_of("conv", "none", "reshape", "bayesian"),

@@ -257,7 +257,9 @@ def test_what_is_defined_for_p_of_x_refuses_a_condition(images):
             function()
 
 
-@pytest.mark.parametrize("planes", [False, True], ids=["flat", "planes"])
+@pytest.mark.parametrize(
+    "planes", [False, pytest.param(True, marks=pytest.mark.all_only)], ids=["flat", "planes"]
+)
 def test_it_learns_when_compiled_with_xla(images, planes, monkeypatch):
     model = _model(planes=planes)
     monkeypatch.setattr(tv.ConditionalVAE, "supports_jit", True)  # with convolutions: as on a GPU

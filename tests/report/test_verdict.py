@@ -159,7 +159,7 @@ def test_who_degrades_least_is_who_loses_least(winner, loser):
     assert f"20.0 (19.4 to 20.6) percentage points for {NAMED['en'][loser]}" in said
 
 
-def test_who_loses_little_from_little_is_not_sold_as_best_under_shift():
+def test_who_loses_little_from_little_is_not_sold_as_best_under_corruptions():
     said = text(corrupted({A: (0.5, 0.49), B: (0.95, 0.8)}))
     assert "the conditional VAE degrades least" in said
     assert "But the best accuracy on the corrupted inputs has the deep ensemble: 80.0%" in said

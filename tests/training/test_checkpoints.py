@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import signal
 
 import keras
@@ -13,17 +14,52 @@ from training_cases import BATCH_SIZE, EPOCHS, Interrupt, assert_same, data, mod
 from tfp_vae import training
 from tfp_vae.training import states
 
+ALL_ONLY = [
+    pytest.mark.all_only,
+    pytest.mark.dear(reason="three or four XLA programs, which cannot be shared"),
+]
+
 
 @pytest.fixture(scope="module")
 def found():
     return data()
 
 
-@pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
-@pytest.mark.parametrize("kind", ["vae", "bnn"])
-def test_a_resumed_training_equals_an_uninterrupted_one_to_the_last_bit(kind, jit, found, tmp_path):
+@pytest.fixture(scope="module")
+def whole(found, tmp_path_factory):
+    """Returns what the training of a VAE ends with if nothing happens to it."""
+    return train(model("vae", found), found, tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture(scope="module")
+def crashed(found, tmp_path_factory):
+    """Returns the folder of a training of the same that a crash ended after nine calls."""
+    folder = tmp_path_factory.mktemp("crashed")
+    with pytest.raises(KeyboardInterrupt):
+        train(model("vae", found), found, folder, Interrupt(9))
+    return folder
+
+
+def test_the_same_training_twice_ends_the_same(whole, found, tmp_path):
+    assert_same(whole, train(model("vae", found), found, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("kind", "jit", "crashes"),
+    [
+        ("vae", False, (3, 5)),  # into the first pass, then into the second
+        ("bnn", False, (3, 5)),
+        pytest.param("vae", True, (3,), marks=pytest.mark.dear(reason="three XLA programs")),
+        pytest.param("vae", True, (3, 5), marks=ALL_ONLY),
+        pytest.param("bnn", True, (3, 5), marks=ALL_ONLY),
+    ],
+    ids=["vae-graph", "bnn-graph", "vae-xla", "vae-xla-twice", "bnn-xla"],
+)
+def test_a_resumed_training_equals_an_uninterrupted_one_to_the_last_bit(
+    kind, jit, crashes, found, tmp_path
+):
     whole = train(model(kind, found, jit), found, tmp_path / "whole")
-    for calls in (3, 5):  # into the first pass, then into the second
+    for calls in crashes:  # into the first pass, then into the second
         with pytest.raises(KeyboardInterrupt):
             train(model(kind, found, jit), found, tmp_path / "parts", Interrupt(calls))
     assert_same(whole, train(model(kind, found, jit), found, tmp_path / "parts"))
@@ -32,7 +68,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one_to_the_last_bit(kind, ji
 def test_a_resumed_training_through_tf_data_equals_an_uninterrupted_one(
     found, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("tfp_vae.models.intake.MOST_BYTES", 0)
+    monkeypatch.setattr("tfp_vae.models.fit.MOST_BYTES", 0)
     assert not model("vae", found).stays_in_memory(found.train)
     whole = train(model("vae", found), found, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
@@ -99,11 +135,9 @@ def _flip(content):
 
 @pytest.mark.parametrize("damage", [_cut, _flip, lambda content: b""], ids=["cut", "flip", "empty"])
 def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before_and_says_so(
-    damage, found, tmp_path
+    damage, found, whole, crashed, tmp_path
 ):
-    whole = train(model("vae", found), found, tmp_path / "whole")
-    with pytest.raises(KeyboardInterrupt):
-        train(model("vae", found), found, tmp_path / "parts", Interrupt(9))
+    shutil.copytree(crashed, tmp_path / "parts")
     said = io.StringIO()
     save = training.Checkpoints(tmp_path / "parts", steps=3, stream=said)
     newest, before, *_ = save.files()
@@ -113,10 +147,10 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before_and_says_so(
     assert f"going on after step {int(before.stem[-10:])} " in said.getvalue()
 
 
-def test_without_a_checkpoint_that_can_be_read_training_begins_anew_and_says_so(found, tmp_path):
-    whole = train(model("vae", found), found, tmp_path / "whole")
-    with pytest.raises(KeyboardInterrupt):
-        train(model("vae", found), found, tmp_path / "parts", Interrupt(9))
+def test_without_a_checkpoint_that_can_be_read_training_begins_anew_and_says_so(
+    found, whole, crashed, tmp_path
+):
+    shutil.copytree(crashed, tmp_path / "parts")
     said = io.StringIO()
     save = training.Checkpoints(tmp_path / "parts", steps=3, stream=said)
     for file in save.files():
@@ -187,8 +221,7 @@ class _Signal(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
-def test_a_signal_saves_before_it_stops(number, found, tmp_path):
-    whole = train(model("vae", found), found, tmp_path / "whole")
+def test_a_signal_saves_before_it_stops(number, found, whole, tmp_path):
     before = signal.getsignal(number)
     save = training.Checkpoints(tmp_path / "parts", seconds=1e6)
     with (
@@ -201,9 +234,8 @@ def test_a_signal_saves_before_it_stops(number, found, tmp_path):
 
 
 def test_a_checkpoint_that_cannot_be_written_leaves_training_and_the_old_ones_alone(
-    found, tmp_path, monkeypatch
+    found, whole, tmp_path, monkeypatch
 ):
-    whole = train(model("vae", found), found, tmp_path / "whole")
     said = io.StringIO()
     save = training.Checkpoints(tmp_path / "a", steps=3, stream=said)
     replace, calls = os.replace, []

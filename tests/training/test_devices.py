@@ -1,5 +1,6 @@
 """Devices that share batches train as one device does."""
 
+import functools
 import json
 import os
 import pathlib
@@ -31,6 +32,7 @@ def start(folder, kind, strategy, workers=None, *more):
     return [pickle.loads(file.read_bytes()) for file in files], done.stderr
 
 
+@functools.cache
 def alone(kind):
     """Returns (weights, history) of one device."""
     found = data()
@@ -51,6 +53,7 @@ def assert_close(shared, single):
 
 
 @pytest.mark.slow
+@pytest.mark.dear(reason="a process of its own, whose devices are set before TensorFlow starts")
 @pytest.mark.parametrize("kind", ["vae", "bnn"])
 def test_two_replicas_take_the_steps_of_one_device(kind, tmp_path):
     ((*shared, replicas),), _ = start(tmp_path, kind, "mirrored")
@@ -59,7 +62,10 @@ def test_two_replicas_take_the_steps_of_one_device(kind, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "workers"), [("vae", 4), ("bnn", 2)])
+@pytest.mark.dear(reason="a process per worker")
+@pytest.mark.parametrize(
+    ("kind", "workers"), [pytest.param("vae", 4, marks=pytest.mark.all_only), ("bnn", 2)]
+)
 def test_workers_have_the_same_weights_which_are_those_of_one_device(kind, workers, tmp_path):
     found, _ = start(tmp_path, kind, "multiworker", workers)
     for weights, history, replicas in found:
@@ -71,6 +77,7 @@ def test_workers_have_the_same_weights_which_are_those_of_one_device(kind, worke
 
 
 @pytest.mark.slow
+@pytest.mark.dear(reason="a process per worker, started twice")
 def test_a_killed_worker_brings_all_back_from_the_last_checkpoint(tmp_path):
     found, said = start(tmp_path, "vae", "multiworker", 2, "13")
     assert "starting all again (1 of 3)" in said

@@ -76,7 +76,7 @@ def test_a_gradient_that_is_nan_names_its_weights(found):
 
 
 def test_without_a_loop_the_weights_that_broke_are_named(found, monkeypatch):
-    monkeypatch.setattr("tfp_vae.models.intake.MOST_BYTES", 0)
+    monkeypatch.setattr("tfp_vae.models.fit.MOST_BYTES", 0)
     made = model("vae", found, rate=1e38)
     with pytest.raises(FloatingPointError, match=r"in epoch 1.*Expected finite.*Received NaN"):
         made.fit(found.train, None, BATCH_SIZE, 2, 0, [training.StopOnNaN()])

@@ -4,6 +4,8 @@ A forked child trains and is killed at a random moment; the next one goes on; at
 equals a training that nobody killed.
 """
 
+import concurrent.futures
+import contextlib
 import os
 import pickle
 import random
@@ -14,7 +16,6 @@ import time
 
 import pytest
 
-KILLS = 25
 # Forks must come before TensorFlow starts threads: the parent imports it and computes nothing.
 CHILD = """
 import os, pathlib, pickle, sys, time
@@ -49,54 +50,87 @@ for line in sys.stdin:
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("kind", "mode"), [("vae", "graph"), ("bnn", "graph")])
-def test_kills_at_random_moments_leave_the_result_as_it_would_have_been(kind, mode, tmp_path):
-    here = os.path.dirname(__file__)
-    rng = random.Random(0)
-    kills = 0
-    with (
-        (tmp_path / "stderr").open("w") as stderr,
-        subprocess.Popen(
-            [sys.executable, "-c", CHILD, str(tmp_path), here, kind, mode],
+class _Training:
+    """A process that forks trainings of one kind, which are killed."""
+
+    def __init__(self, folder, kind, mode):
+        folder.mkdir()
+        self._folder, self._stderr = folder, (folder / "stderr").open("w")
+        command = [sys.executable, "-c", CHILD, str(folder), os.path.dirname(__file__), kind, mode]
+        self._server = subprocess.Popen(
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=stderr,
+            stderr=self._stderr,
             text=True,
-        ) as server,
-    ):
+        )
 
-        def answer():
-            line = server.stdout.readline()
-            while line and not (line.strip().isdigit() or line.startswith("over")):
-                line = server.stdout.readline()  # what the training says
-            assert line, (tmp_path / "stderr").read_text()[-3000:]
-            return line
+    def close(self):
+        self._server.stdin.close()
+        self._server.kill()
+        self._server.wait()
+        self._server.stdout.close()
+        self._stderr.close()
 
-        def start(name):
-            (tmp_path / "begun").unlink(missing_ok=True)
-            print(name, file=server.stdin, flush=True)
-            return int(answer())
+    def _said(self):
+        return (self._folder / "stderr").read_text()[-3000:]
 
-        def wait():
-            return int(answer().split()[1])
+    def _answer(self):
+        line = self._server.stdout.readline()
+        while line and not (line.strip().isdigit() or line.startswith("over")):
+            line = self._server.stdout.readline()  # what the training says
+        assert line, self._said()
+        return line
 
-        start("whole")
-        assert wait() == 0, (tmp_path / "stderr").read_text()[-3000:]
-        while not (tmp_path / "parts" / "done").exists():
-            pid = start("parts")
-            while not (tmp_path / "begun").exists() and os.path.exists(f"/proc/{pid}"):
+    def start(self, name):
+        (self._folder / "begun").unlink(missing_ok=True)
+        print(name, file=self._server.stdin, flush=True)
+        return int(self._answer())
+
+    def wait(self):
+        return int(self._answer().split()[1])
+
+    def whole(self):
+        """Trains without a kill."""
+        self.start("whole")
+        assert self.wait() == 0, self._said()
+
+    def killed(self, kills, rng):
+        """Trains, is killed some times at random moments, goes on to the end; returns kills."""
+        done = 0
+        while not (self._folder / "parts" / "done").exists():
+            pid = self.start("parts")
+            while not (self._folder / "begun").exists() and os.path.exists(f"/proc/{pid}"):
                 time.sleep(0.01)
-            if kills < KILLS // 2 + 1:
+            if done < kills:
                 time.sleep(rng.uniform(0, 5))
                 os.kill(pid, signal.SIGKILL)
-                kills += 1
-                wait()
+                done += 1
+                self.wait()
             else:
-                assert wait() == 0, (tmp_path / "stderr").read_text()[-3000:]
-        server.stdin.close()
-    results = [pickle.loads((tmp_path / name / "done").read_bytes()) for name in ("whole", "parts")]
-    assert kills > KILLS // 2
-    for one, other in zip(results[0][0], results[1][0], strict=True):
-        assert one.tobytes() == other.tobytes()
-    assert results[0][1:] == results[1][1:]
+                assert self.wait() == 0, self._said()
+        return done
+
+    def results(self):
+        """Returns what both trainings ended with."""
+        return [
+            pickle.loads((self._folder / name / "done").read_bytes()) for name in ("whole", "parts")
+        ]
+
+
+@pytest.mark.slow
+@pytest.mark.dear(reason="starts a training anew after every kill")
+@pytest.mark.parametrize("kills", [5, pytest.param(13, marks=pytest.mark.all_only)])
+def test_kills_at_random_moments_leave_the_result_as_it_would_have_been(kills, tmp_path):
+    def run(kind):
+        with contextlib.closing(_Training(tmp_path / kind, kind, "graph")) as training:
+            training.whole()
+            assert training.killed(kills, random.Random(kind)) == kills
+            return training.results()
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:  # both wait more than they compute
+        found = list(pool.map(run, ("vae", "bnn")))
+    for whole, parts in found:
+        for one, other in zip(whole[0], parts[0], strict=True):
+            assert one.tobytes() == other.tobytes()
+        assert whole[1:] == parts[1:]

@@ -30,7 +30,7 @@ def model(kind, found, jit=False, steps_per_execution=2, rate=1e-2):
         made = tv.VAE(
             prior=tv.priors.StandardNormal(2),
             encoder=tv.encoders.ENCODERS["diagonal"](tv.networks.mlp([8]), 2),
-            decoder=tv.decoders.BY_NAME["bernoulli"](tv.networks.mlp([8]), found.shape),
+            decoder=tv.decoders.Bernoulli(tv.networks.mlp([8]), found.shape),
             objective=tv.objectives.ELBO(tv.objectives.linear(20)),
             seed=3,
         )

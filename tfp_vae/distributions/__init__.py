@@ -1,6 +1,14 @@
 """Encoders, decoders and priors: Keras layers that are `tfp.distributions` when called."""
 
-from tfp_vae.distributions import conditions, decoders, draws, encoders, likelihoods, priors
+from tfp_vae.distributions import (
+    conditions,
+    decoders,
+    draws,
+    encoders,
+    heads,
+    likelihoods,
+    priors,
+)
 from tfp_vae.distributions.base import ConditionalDistribution, positive
 from tfp_vae.distributions.discretized import DiscretizedLogistic
 
@@ -11,6 +19,7 @@ __all__ = [
     "decoders",
     "draws",
     "encoders",
+    "heads",
     "likelihoods",
     "positive",
     "priors",

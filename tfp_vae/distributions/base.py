@@ -10,12 +10,10 @@ from collections.abc import Iterable
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from tfp_vae.arguments import is_count
 from tfp_vae.networks import output_shape
-
-tfd = tfp.distributions
+from tfp_vae.probability import tfd
 
 registered = keras.saving.register_keras_serializable(package="tfp_vae")
 

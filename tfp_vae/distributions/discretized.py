@@ -10,9 +10,8 @@ whose three logarithms are bounded by linear functions of loc and have no cancel
 """
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 
-tfd = tfp.distributions
+from tfp_vae.probability import ParameterProperties, math, tfd
 
 
 class DiscretizedLogistic(tfd.Distribution):
@@ -55,8 +54,7 @@ class DiscretizedLogistic(tfd.Distribution):
 
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
-        properties = tfp.util.ParameterProperties
-        return {"loc": properties(), "scale": properties()}
+        return {"loc": ParameterProperties(), "scale": ParameterProperties()}
 
     def _event_shape(self):
         return tf.TensorShape([])
@@ -71,7 +69,7 @@ class DiscretizedLogistic(tfd.Distribution):
         log_below_upper = tf.math.log_sigmoid(centred + half)  # log sigmoid(a)
         log_above_lower = tf.math.log_sigmoid(half - centred)  # log sigmoid(-b)
         # log(1 - exp(-2 half)); half > 0 always, and tiny when the scale is wide.
-        inner = log_below_upper + log_above_lower + tfp.math.log1mexp(2 * half)
+        inner = log_below_upper + log_above_lower + math.log1mexp(2 * half)
         lowest, highest = value < 0.5 * step, value > 1 - 0.5 * step
         return tf.where(lowest, log_below_upper, tf.where(highest, log_above_lower, inner))
 

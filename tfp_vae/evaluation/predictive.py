@@ -29,9 +29,9 @@ def predict(
 
 
 def probability_transform(predictive: Predictive, targets: np.ndarray) -> np.ndarray:
-    """Returns P(y <= target), [N]; for counts the middle of the step there."""
+    """Returns P(y <= target), [N]; where y has a probability the middle of its step."""
     cdf = predictive.cdf(targets)
-    if predictive.components_distribution.name == "Poisson":
+    if predictive.is_discrete:
         cdf -= 0.5 * predictive.prob(targets)
     return cdf.numpy()
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import keras
 
-from tfp_vae import report
+from tfp_vae import keras_private, report
 from tfp_vae.export.formats import base
 from tfp_vae.export.package import Package
 from tfp_vae.layers import BayesianLayer
@@ -106,11 +106,10 @@ def _counted(layer: keras.Layer) -> "list[tuple[keras.Layer, int]]":
     """Returns the layers inside a layer and what each has of parameters, first to last."""
     if isinstance(layer, keras.layers.InputLayer):
         return []
-    if isinstance(layer, BayesianLayer) or not layer._layers:
+    if isinstance(layer, BayesianLayer) or not keras_private.sublayers(layer):
         return [(layer, layer.count_params())]
-    inside = [each for inner in layer._layers for each in _counted(inner)]
-    variables = [*layer._trainable_variables, *layer._non_trainable_variables]
-    own = sum(math.prod(variable.shape) for variable in variables)
+    inside = [each for inner in keras_private.sublayers(layer) for each in _counted(inner)]
+    own = sum(math.prod(variable.shape) for variable in keras_private.own_variables(layer))
     return [*inside, *([(layer, own)] if own else [])]
 
 

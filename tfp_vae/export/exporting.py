@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tfp_vae import keras_private
 from tfp_vae.data import Data, Split
 from tfp_vae.export import card
 from tfp_vae.export.formats import base
@@ -145,7 +146,7 @@ def _said(refused: Mapping, by_format: Mapping) -> str:
 def _check_precision(model, chosen) -> None:
     """Raises `ValueError` if a portable format would have to compute with 16 bits."""
     portable = [each.name for each in chosen if each.only_float32]
-    dtypes = {layer.compute_dtype for layer in model._flatten_layers(include_self=False)}
+    dtypes = {layer.compute_dtype for layer in keras_private.all_sublayers(model)}
     other = sorted(dtype for dtype in dtypes if dtype not in (None, "float32"))
     if portable and other:
         raise ValueError(

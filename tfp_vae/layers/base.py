@@ -14,7 +14,6 @@ import math
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from tfp_vae import networks
 from tfp_vae.arguments import is_count, is_number
@@ -22,8 +21,7 @@ from tfp_vae.distributions.base import inverse_positive, positive, tfd
 from tfp_vae.layers import noise as noise_sources
 from tfp_vae.layers import priors
 from tfp_vae.layers.noise import MEAN, SHARED
-
-tfb = tfp.bijectors
+from tfp_vae.probability import tfb
 
 registered = keras.saving.register_keras_serializable(package="tfp_vae.layers")
 

@@ -18,7 +18,7 @@ import keras
 from tfp_vae import layers, networks, objectives
 from tfp_vae.arguments import check_choice
 from tfp_vae.data import Data, Split
-from tfp_vae.distributions import likelihoods
+from tfp_vae.distributions import heads, likelihoods
 from tfp_vae.methods.weights import METHODS, Method
 from tfp_vae.models import BayesianNetwork, Ensemble, Predictor
 
@@ -102,7 +102,7 @@ def make_network(recipe: Recipe, num_features: int, standardize: bool) -> keras.
     return keras.Sequential(parts)
 
 
-def make_likelihood(recipe: Recipe, num_classes: int | None) -> likelihoods.Likelihood:
+def make_likelihood(recipe: Recipe, num_classes: int | None) -> heads.Head:
     """Returns the likelihood of a recipe for data with so many classes, or with real targets."""
     if num_classes is not None:
         return likelihoods.Categorical(max(num_classes, 2))

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.arguments import is_count
+from tfp_vae import keras_private
+from tfp_vae.arguments import check_count
 from tfp_vae.data import Split
 from tfp_vae.distributions.base import registered
 from tfp_vae.layers import BayesianLayer, MonteCarloDropout
@@ -68,17 +69,14 @@ class Ensemble(SupervisedModel):
         **kwargs,
     ):
         super().__init__(pattern.objective, seed, data_kind, num_data, **kwargs)
-        for name, value in (("size", size), ("groups", 1 if groups is None else groups)):
-            if not is_count(value):
-                raise ValueError(
-                    f"Impossible {name}. Expected an integer >= 1. Received {value!r}."
-                )
+        size = check_count("size", size)
+        groups = None if groups is None else check_count("groups", groups)
         if groups is not None and pattern.likelihood.task == "classification":
             raise ValueError(
                 "Groups are for real targets. Expected groups=None for classes. Received "
                 f"groups={groups}."
             )
-        for layer in pattern._flatten_layers(include_self=False):
+        for layer in keras_private.all_sublayers(pattern):
             if isinstance(layer, keras.layers.BatchNormalization):
                 raise ValueError(
                     "Moving averages are not kept per member. Expected a network without "
@@ -148,11 +146,6 @@ class Ensemble(SupervisedModel):
         return self.size * (self.groups or 1)
 
     @property
-    def task(self) -> str:
-        """What the members predict."""
-        return self.pattern.task
-
-    @property
     def is_random(self) -> bool:
         """Whether the members themselves are random."""
         return self.pattern.is_random
@@ -162,9 +155,10 @@ class Ensemble(SupervisedModel):
         """Draws behind `predict`, all members together."""
         return self.pattern.num_predictive_samples
 
-    def distribution(self, parameters):
-        """Returns the members' likelihood with these parameters."""
-        return self.pattern.likelihood.distribution(parameters)
+    @property
+    def head(self):
+        """The members' likelihood."""
+        return self.pattern.likelihood
 
     def _initial_values(self):
         member, found = self.pattern, []

@@ -10,6 +10,7 @@ from contextlib import nullcontext
 
 import tensorflow as tf
 
+from tfp_vae import keras_private
 from tfp_vae.data import Feed
 from tfp_vae.randomness import part
 
@@ -27,7 +28,7 @@ class Loop:
 
     def __init__(self, model, step, feed: Feed):
         self._model, self._step = model, step
-        self._strategy = model._distribute_strategy
+        self._strategy = keras_private.strategy_of(model)
         self._compiled = bool(model.jit_compile and feed.compiles)
         if model.jit_compile and not self._compiled:
             self._step = tf.function(step, autograph=False, jit_compile=True, reduce_retracing=True)
@@ -182,54 +183,3 @@ class Skipping:
             next(iterator)
             self._left -= 1
         return self._model.get_metrics_result()
-
-
-class Looping:
-    """The part of a Keras model that trains and evaluates with a `Loop` where there is a feed.
-
-    A mix-in; `fit` and `evaluate` of the model set the feeds.
-
-    Attributes:
-        training_feed: feed of the `fit` that is running, or None.
-        validation_feed: feed of its validation data, or None.
-        test_feed: feed of the `evaluate` that is running, or None.
-        skip_batches: of the epoch that begins next; a training that goes on from a checkpoint has
-            them behind it.
-        fit_callbacks: of the `fit` that is running.
-        is_replayable: whether every batch of the `fit` that is running is a function of its number.
-    """
-
-    training_feed = validation_feed = test_feed = None
-    skip_batches, is_replayable, fit_callbacks = 0, False, ()
-
-    def make_train_function(self, force=False):
-        """Makes what Keras calls for every execution: a `Loop` where there is a feed."""
-        if self.training_feed is None:
-            self._forget_loop("train_function")
-            return super().make_train_function(force)
-        self._make_loop("train_function", self.train_step, self.training_feed, force)
-
-    def make_test_function(self, force=False):
-        """Makes what Keras calls for every execution: a `Loop` where there is a feed."""
-        if self.test_feed is None:
-            self._forget_loop("test_function")
-            return super().make_test_function(force)
-        self._make_loop("test_function", self.test_step, self.test_feed, force)
-        self.test_function.begin(self.test_feed)
-
-    def _make_loop(self, name, step, feed, force):
-        made = getattr(self, name)
-        if force or not (isinstance(made, Loop) and made.fits(feed)):
-            setattr(self, name, Loop(self, step, feed))
-
-    def _forget_loop(self, name):
-        if isinstance(getattr(self, name), Loop | Skipping):
-            setattr(self, name, None)
-
-    def release_feeds(self) -> None:
-        """Lets go of the data of a `fit` that is over; what was compiled stays."""
-        self.training_feed = self.validation_feed = None
-        self.skip_batches, self.is_replayable, self.fit_callbacks = 0, False, ()
-        for function in (self.train_function, self.test_function):
-            if isinstance(function, Loop):
-                function.release()

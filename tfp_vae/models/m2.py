@@ -226,7 +226,7 @@ class M2(ConditionalVAE):
 
     def classify(self, x, batch_size: int = 1000) -> Predictive:
         """Returns q(y|x) of a `Split` or an array as a predictive distribution, batch shape [N]."""
-        split = (x if isinstance(x, Split) else self._array_split(x, "given")).frozen()
+        split = (x if isinstance(x, Split) else self.intake.array(x)).frozen()
         batch_size = check_count("batch_size", batch_size)
         function = compiled(self, "classify", None, lambda: self._class_logits)
 

@@ -3,9 +3,10 @@
 import keras
 import tensorflow as tf
 
+from tfp_vae import keras_private
 from tfp_vae.arguments import is_count
 from tfp_vae.distributions.base import registered
-from tfp_vae.distributions.likelihoods import Likelihood
+from tfp_vae.distributions.heads import Head
 from tfp_vae.layers import Standardize, priors
 from tfp_vae.layers.noise import MEAN, SHARED
 from tfp_vae.models.draw import own_random_layers
@@ -26,7 +27,7 @@ class BayesianNetwork(SupervisedModel):
 
     Args:
         network: a Keras layer or model, [B, ...] -> [B, likelihood.num_features].
-        likelihood: p(y | features), from `tfp_vae.likelihoods`.
+        likelihood: p(y | features), from `tfp_vae.likelihoods` or any `tfp_vae.heads.Head`.
         weight_prior: prior of the weights that have no posterior, as `prior` of a Bayesian layer;
             None for none.
         objective: see `tfp_vae.objectives`; the ELBO by default.
@@ -54,7 +55,7 @@ class BayesianNetwork(SupervisedModel):
     def __init__(
         self,
         network: keras.Layer,
-        likelihood: Likelihood,
+        likelihood: Head,
         weight_prior=None,
         objective=None,
         num_samples: int = 1,
@@ -67,7 +68,7 @@ class BayesianNetwork(SupervisedModel):
         super().__init__(objective, seed, data_kind, num_data, **kwargs)
         for what, value, kind in (
             ("network", network, keras.Layer),
-            ("likelihood", likelihood, Likelihood),
+            ("likelihood", likelihood, Head),
         ):
             if not isinstance(value, kind):
                 raise ValueError(
@@ -92,13 +93,9 @@ class BayesianNetwork(SupervisedModel):
         self._track_accuracy()
 
     @property
-    def task(self) -> str:
-        """What the likelihood is of: "classification" or "regression"."""
-        return self.likelihood.task
-
-    def distribution(self, parameters):
-        """Returns the likelihood with these parameters, [..., Q] -> batch shape [...]."""
-        return self.likelihood.distribution(parameters)
+    def head(self) -> Head:
+        """The likelihood."""
+        return self.likelihood
 
     @property
     def is_random(self) -> bool:
@@ -187,7 +184,7 @@ class BayesianNetwork(SupervisedModel):
             layer.adapt(split.values())
 
     def _standardizers(self):
-        layers = self._flatten_layers(include_self=False)
+        layers = keras_private.all_sublayers(self)
         return [layer for layer in layers if isinstance(layer, Standardize)]
 
     def _check_standardizers(self):
@@ -203,7 +200,7 @@ class BayesianNetwork(SupervisedModel):
 
     def units(self):
         """Returns the names of what takes units or moments from the data in `adapt`."""
-        likelihood = [] if self.task == "classification" else [self.likelihood]
+        likelihood = [self.likelihood] if self.likelihood.has_units else []
         return [layer.name for layer in (*self._standardizers(), *likelihood)]
 
     def check_split(self, split):

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfp_vae.arguments import is_count
 from tfp_vae.distributions.base import tfd
+from tfp_vae.distributions.heads import Head
 from tfp_vae.models.graphs import compiled
 from tfp_vae.models.memory import in_batches
 from tfp_vae.models.variational import VariationalModel
@@ -21,19 +22,33 @@ class Predictive(tfd.MixtureSameFamily):
     mutual information (Houlsby et al., 2011, eq. 2), in nats; for numbers Var(y) = E Var(y|w) +
     Var E(y|w), in squared units of the target.
 
-    `Predictive.of(components)` makes one.
+    `Predictive.of(components, head)` makes one.
+
+    Attributes:
+        is_categorical: whether the targets are classes.
+        is_discrete: whether targets have probabilities, not densities.
     """
 
-    @classmethod
-    def of(cls, components: tfd.Distribution) -> "Predictive":
-        """Returns the mixture with equal weights of likelihoods with batch shape [B, S]."""
-        uniform = tfd.Categorical(logits=tf.zeros([components.batch_shape[-1]]))
-        return cls(uniform, components, name="Predictive")
+    is_categorical: bool = False
+    is_discrete: bool = False
 
-    @property
-    def is_categorical(self) -> bool:
-        """Whether the targets are classes."""
-        return isinstance(self.components_distribution, tfd.Categorical)
+    @classmethod
+    def of(cls, components: tfd.Distribution, head: Head | None = None) -> "Predictive":
+        """Returns the mixture with equal weights of likelihoods with batch shape [B, S].
+
+        Args:
+            components: a distribution of targets, event shape [].
+            head: whose distribution it is; without one a `tfd.Categorical` is of classes and
+                everything else of real numbers.
+        """
+        uniform = tfd.Categorical(logits=tf.zeros([components.batch_shape[-1]]))
+        found = cls(uniform, components, name="Predictive")
+        if head is not None:
+            found.is_categorical = head.task == "classification"
+            found.is_discrete = head.is_discrete
+        else:
+            found.is_categorical = found.is_discrete = isinstance(components, tfd.Categorical)
+        return found
 
     @property
     def log_probs(self) -> tf.Tensor:
@@ -147,7 +162,7 @@ class Predictor:
             progress,
         )
         parameters = tf.concat([part[:, :size] for part, size in batches], axis=1)
-        return Predictive.of(model.distribution(_draws_last(parameters)))
+        return Predictive.of(model.distribution(_draws_last(parameters)), model.head)
 
     def _drawing_function(self, num_samples: int):
         def make():

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.data import Kind, Split, kinds
+from tfp_vae.data import Kind, Split
 from tfp_vae.distributions.base import tfd
+from tfp_vae.distributions.heads import Head
 from tfp_vae.models.predictive import Predictor
 from tfp_vae.models.variational import VariationalModel
 from tfp_vae.objectives import Terms
@@ -14,21 +15,26 @@ from tfp_vae.objectives import Terms
 class SupervisedModel(Predictor, VariationalModel):
     """A model of p(y|x). Calling it returns a distribution of targets, batch shape [S, B].
 
-    A subclass has `task`, `distribution`, `draw_parameters`, `num_predictive_samples` and, once
-    built, `event_shape`, the shape of one example.
+    A subclass has `head`, `draw_parameters`, `num_predictive_samples` and, once built,
+    `event_shape`, the shape of one example.
     """
 
-    supervised = True
+    supervised = infers_kind = True
     own_axes = 1  # axes of draws or members that targets do not have
+
+    @property
+    def head(self) -> Head:
+        """The likelihood of one target."""
+        raise NotImplementedError
 
     @property
     def task(self) -> str:
         """What is predicted: "classification" or "regression"."""
-        raise NotImplementedError
+        return self.head.task
 
     def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         """Returns the likelihood with these parameters, [..., Q] -> batch shape [...]."""
-        raise NotImplementedError
+        return self.head.distribution(parameters)
 
     def _track_accuracy(self):
         if self.task == "classification":
@@ -81,21 +87,14 @@ class SupervisedModel(Predictor, VariationalModel):
 
     def as_inputs(self, x, name="given"):
         """Returns `x`, a `Split` or an array [N, ...], as a `Split` to predict from."""
-        split = x if isinstance(x, Split) else self._array_split(x, name)
+        split = x if isinstance(x, Split) else self.intake.array(x, name)
         self._check_inputs(split)
         return split.frozen()
 
-    def _array_split(self, x, name, y=None):
-        if not isinstance(x, np.ndarray | tf.Tensor):
-            raise ValueError(
-                f"The {name} data cannot be used. Expected a Split or an array (N, ...). Received "
-                f"{type(x).__name__}."
-            )
-        x = np.asarray(x)
-        kinds.check_numbers(x, f"The {name}")
-        known = self.data_kind  # before training, an array says by itself what it is
-        candidates = () if known is None else (Kind.STATIC if known.is_binary else known,)
-        (x,) = kinds.from_integers(x, candidates=candidates)
-        kind = Kind.EIGHT_BIT if x.dtype == np.uint8 else kinds.infer(kinds.intensities(x))
+    def candidate_kinds(self):
+        """Returns none: before training, an array says by itself what it is."""
+        return []
+
+    def _beside(self, y):
         key = "labels" if self.task == "classification" else "targets"
-        return Split(x, kind, name=name, **({} if y is None else {key: np.asarray(y)}))
+        return {} if y is None else {key: np.asarray(y)}

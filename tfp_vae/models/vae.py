@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae import objectives
+from tfp_vae import keras_private, objectives
 from tfp_vae.arguments import check_choice, check_count
 from tfp_vae.data import Split
 from tfp_vae.distributions.base import ConditionalDistribution, registered, tfd
@@ -232,7 +232,7 @@ class VAE(VariationalModel):
     def _check_sharing(self, latents, decoder):
         owners: dict[int, str] = {}
         for owner, part in self._named_parts(latents, decoder):
-            for layer in (part, *part._flatten_layers(include_self=False)):
+            for layer in (part, *keras_private.all_sublayers(part)):
                 if owners.setdefault(id(layer), owner) != owner:
                     raise ValueError(
                         f"{layer.name} is a part of {owners[id(layer)]} and of {owner}: it would "
@@ -598,7 +598,7 @@ class VAE(VariationalModel):
                 f"one with a condition of size {self.condition.size}."
             )
         if not isinstance(x, Split):
-            x = self._array_split(x, "given")
+            x = self.intake.array(x)
         columns = []
         for label in range(self.num_classes):
             supposed = x.relabelled(np.full(len(x), label))

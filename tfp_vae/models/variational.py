@@ -14,17 +14,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae import objectives
-from tfp_vae.arguments import is_count
-from tfp_vae.data import Kind, Split, kinds
+from tfp_vae import keras_private, objectives
+from tfp_vae.arguments import check_count, check_seed
+from tfp_vae.data import Feed, Kind, Split, kinds
+from tfp_vae.data.feeds import num_batches
 from tfp_vae.data.streams import own_errors
 from tfp_vae.files import replacing
 from tfp_vae.layers import BayesianLayer
 from tfp_vae.layers import noise as noises
 from tfp_vae.layers.noise import ESTIMATOR, MEAN
+from tfp_vae.models import fit as fits
 from tfp_vae.models.draw import Draw
-from tfp_vae.models.intake import DEFAULT_BATCH_SIZE, Intake
-from tfp_vae.models.loop import Looping
+from tfp_vae.models.fit import DEFAULT_BATCH_SIZE, Fit
+from tfp_vae.models.intake import Intake, check_options
+from tfp_vae.models.loop import Loop, Skipping
 from tfp_vae.models.metrics import Bound
 from tfp_vae.objectives import Terms, WeightTerms
 from tfp_vae.randomness import current_part, fold_in
@@ -32,7 +35,7 @@ from tfp_vae.randomness import current_part, fold_in
 _TRAINING, _EVALUATION, _CALLER = 0, 1, 2
 
 
-class VariationalModel(Intake, Looping, keras.Model):
+class VariationalModel(keras.Model):
     """A Keras model trained on an objective of `Terms`.
 
     Args:
@@ -48,26 +51,28 @@ class VariationalModel(Intake, Looping, keras.Model):
 
     Attributes:
         parts: names of the constructor's arguments that are Keras objects themselves.
+        supervised: whether an example has a target beside it.
+        infers_kind: whether an array says by itself what kind of values it has.
+        current: what the `fit` that is running knows, or None.
     """
 
     parts = ("objective",)
+    supervised = infers_kind = False
+    current: "Fit | None" = None
+    _test_feed: "Feed | None" = None  # of the `evaluate` that is running
     expected_name = "expected_log_likelihood"  # of the metric of E_q[log p(data | what is drawn)]
 
     def __init__(
         self, objective=None, seed: int = 0, data_kind=None, num_data: int | None = None, **kwargs
     ):
         super().__init__(**kwargs)
-        if num_data is not None and not is_count(num_data, most=2**63):
-            raise ValueError(
-                f"num_data must be positive. Expected an integer >= 1. Received {num_data!r}."
-            )
-        if not is_count(seed, 0):
-            raise ValueError(f"Unusable seed. Expected an integer in [0, 2^31). Received {seed!r}.")
         self.bound_tracker = None
         self.objective = objectives.ELBO() if objective is None else objective
-        self.seed = int(seed)
+        self.seed = check_seed(seed)
         self.data_kind = None if data_kind is None else kinds.of(data_kind)
-        self.num_data = None if num_data is None else int(num_data)
+        self.num_data = None
+        if num_data is not None:
+            self.num_data = check_count("num_data", num_data, most=2**63)
         self.elbo_tracker = Bound("elbo")
         self.expected_tracker = keras.metrics.Mean(self.expected_name)
         self.kl_tracker = keras.metrics.Mean("kl")
@@ -125,6 +130,72 @@ class VariationalModel(Intake, Looping, keras.Model):
             self.num_data = len(split)
             self.train_function = self.test_function = None  # N is a constant in their graphs
 
+    # How data come in.
+
+    @property
+    def intake(self) -> Intake:
+        """What turns arrays and datasets into what the model takes."""
+        known = self.data_kind
+        if known is None:
+            candidates = tuple(self.candidate_kinds())
+        else:
+            candidates = (Kind.STATIC if known.is_binary else known,)
+        return Intake(candidates, self.check_split, self._beside, self.supervised, self.infers_kind)
+
+    def _beside(self, y) -> dict:
+        """Returns what a `Split` is told of `y`; a model without targets has no use for it."""
+        return {}
+
+    def as_split(self, x, name: str = "given", y=None) -> Split:
+        """Returns `x`, a `Split` or an array [N, ...] with `y` beside it, as a checked `Split`.
+
+        Raises:
+            ValueError: if values, shapes or targets do not fit the model.
+        """
+        return self.intake.split(x, name, y)
+
+    def as_inputs(self, x, name: str = "given") -> Split:
+        """Returns `x`, a `Split` or an array [N, ...], as a `Split` to predict from."""
+        return self.as_split(x, name)
+
+    @property
+    def num_replicas(self) -> int:
+        """How many replicas share a batch in training."""
+        return self.distribute_strategy.num_replicas_in_sync
+
+    def batches_per_epoch(self, split: Split, batch_size: int) -> int:
+        """Returns the number of batches that `feed` has."""
+        return num_batches(len(split), batch_size, self.num_replicas)
+
+    def feed(self, split: Split, batch_size: int) -> Feed:
+        """Returns the shuffled batches for training."""
+        return Feed(split, batch_size, self.seed, self.supervised, self.num_replicas)
+
+    def stays_in_memory(self, split: Split) -> bool:
+        """Returns whether `split` is trained on from memory and not through tf.data.
+
+        It is if it is there and no larger than `MOST_BYTES`, and the model does not run eagerly.
+        """
+        return fits.why_not_in_memory(self, split) is None
+
+    def reading(self, split: Split, batch_size: int) -> str:
+        """Returns how `fit` reads `split`, and why so, in one line; the model is compiled."""
+        return fits.how(self, split, batch_size)
+
+    @property
+    def supports_jit(self) -> bool:
+        """Whether a training is faster under XLA, else Keras and the programs leave it out.
+
+        On a CPU not with convolutions: `scripts/benchmark --items=V3` says how slow XLA's are.
+        """
+        if not all(layer.supports_jit for layer in keras_private.all_sublayers(self)):
+            return False
+        return not fits.convolves(self) or bool(tf.config.list_physical_devices("GPU"))
+
+    @supports_jit.setter
+    def supports_jit(self, value):
+        pass  # of Keras' own constructor
+
     def to_keras(self, x, y):
         """Returns inputs and targets as Keras gets them: what `call` needs is in the inputs."""
         return x, y
@@ -139,7 +210,7 @@ class VariationalModel(Intake, Looping, keras.Model):
         """Returns the layers of this package that draw noise, each once, first layer first."""
 
         def inside(layer):
-            for part in layer._layers:
+            for part in keras_private.sublayers(layer):
                 yield part
                 yield from inside(part)
 
@@ -238,9 +309,8 @@ class VariationalModel(Intake, Looping, keras.Model):
     @property
     def training_step(self):
         """The number of batches trained on."""
-        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         # `iterations` stands still while an optimizer accumulates gradients; noise must not.
-        return 0 if optimizer is None else optimizer._iterations
+        return 0 if self.optimizer is None else keras_private.raw_step(self.optimizer)
 
     def noise_key(self, training: bool | None) -> tf.Tensor:
         """Returns the stateless seed, int32 [2], of the batch that is being worked on."""
@@ -301,19 +371,24 @@ class VariationalModel(Intake, Looping, keras.Model):
         """
         self._check_compiled()
         self.objective.check(self)
-        self.check_options(x, batch_size, kwargs if not isinstance(x, Split) else {})
+        check_options(x, batch_size, kwargs if not isinstance(x, Split) else {})
         with self.distribute_strategy.scope():  # variables are made where they are shared
-            arguments = self._prepared(
+            current, arguments = self._prepared(
                 x, y, batch_size, epochs, verbose, callbacks, validation_data, kwargs
             )
+        self.current = current
         try:
             return super().fit(*arguments, **kwargs)
         finally:
-            self.release_feeds()
-            self._initial_epoch = None  # where a checkpoint began
+            self.current = None
+            for function in (self.train_function, self.test_function):
+                if isinstance(function, Loop):
+                    function.release()
+            keras_private.start_at_epoch(self, None)  # where a checkpoint began
 
     def _prepared(self, x, y, batch_size, epochs, verbose, callbacks, validation_data, kwargs):
-        """Returns the arguments of Keras' `fit`, and changes `kwargs`, after a look at the data."""
+        """Returns a `Fit` and the arguments of Keras' `fit`, and changes `kwargs`."""
+        current = Fit()
         weighted = kwargs.get("sample_weight") is not None
         cut = bool(kwargs.get("validation_split"))
         is_array = isinstance(x, np.ndarray | tf.Tensor)
@@ -331,17 +406,16 @@ class VariationalModel(Intake, Looping, keras.Model):
                 )
             self._adapt_once(split)
             self.data_kind = split.kind
-        validation_data, self.validation_feed = self._validation(validation_data, batch_size)
+        validation_data, current.validation = fits.validation(self, validation_data, batch_size)
         if isinstance(x, Split) or (
             is_array and (y is None or self.supervised) and not (weighted or cut)
         ):
             batch_size = batch_size or min(DEFAULT_BATCH_SIZE, len(split))
-            x, self.training_feed, set_epoch = self._stream(split, batch_size, kwargs)
-            set_epoch = keras.callbacks.LambdaCallback(on_epoch_begin=set_epoch)
+            x, set_epoch = current.stream(self, split, batch_size, kwargs)
             callbacks = [set_epoch, *keras.tree.flatten(callbacks or [])]
             y = batch_size = None
         else:
-            x, y = self._checked(x, y, "training")
+            x, y = self.intake.batches(x, y, "training")
             y = x if y is None and weighted else y  # Keras drops weights without targets
             self.check_size()
             if self.units() and self.data_kind is None:
@@ -356,17 +430,17 @@ class VariationalModel(Intake, Looping, keras.Model):
         if isinstance(x, tf.data.Dataset):
             kwargs["shuffle"] = False  # a dataset brings its order
         kwargs["validation_data"] = validation_data
-        self.fit_callbacks = tuple(keras.tree.flatten(callbacks or []))
-        return x, y, batch_size, epochs, verbose, callbacks
+        current.callbacks = tuple(keras.tree.flatten(callbacks or []))
+        return current, (x, y, batch_size, epochs, verbose, callbacks)
 
     def _check_compiled(self):
-        if self.compiled and self.jit_compile and self._distribute_strategy is not None:
+        if self.compiled and self.jit_compile and keras_private.strategy_of(self) is not None:
             raise ValueError(
                 "XLA compiles no step of tf.distribute on this platform. Expected "
                 "compile(jit_compile=False) under a strategy. Received jit_compile=True."
             )
-        for name, given in (("loss", self._compile_loss), ("metrics", self._compile_metrics)):
-            if self.compiled and given is not None:
+        for name in keras_private.compiled_with(self):
+            if self.compiled:
                 raise ValueError(
                     f"compile got {name} that would not be used. Expected compile(optimizer=...) "
                     "alone: the objective of the model is the loss, and calling it gives "
@@ -378,20 +452,20 @@ class VariationalModel(Intake, Looping, keras.Model):
         """Evaluates as `keras.Model.evaluate` does; `x` may also be a `Split`."""
         weighted = kwargs.get("sample_weight") is not None
         feed = None
-        if kwargs.get("_use_cached_eval_dataset"):  # fit has looked at it before
-            feed = self.validation_feed
+        if keras_private.is_nested_evaluation(kwargs):  # fit has looked at it before
+            feed = self.current.validation
         elif not weighted and (y is None or self.supervised):
-            x, y, feed = self._one_pass(x, y, batch_size, "evaluation")
+            x, y, feed = fits.one_pass(self, x, y, batch_size, "evaluation")
             batch_size = None if isinstance(x, tf.data.Dataset) else batch_size
         else:
-            x, y = self._checked(x, y, "evaluation")
+            x, y = self.intake.batches(x, y, "evaluation")
             y = x if y is None else y  # Keras drops weights without targets
             x, y = self.to_keras(x, y)
-        self.test_feed = feed
+        self._test_feed = feed
         try:
             return super().evaluate(x, y, batch_size, *args, **kwargs)
         finally:
-            self.test_feed = None
+            self._test_feed = None
 
     @own_errors()
     def predict(self, x, batch_size=None, *args, **kwargs):
@@ -400,8 +474,33 @@ class VariationalModel(Intake, Looping, keras.Model):
             x = self.prediction_dataset(self.as_inputs(x), batch_size or DEFAULT_BATCH_SIZE)
             batch_size = None
         elif not self.supervised:  # else targets may be missing, as they should be here
-            x, _ = self._checked(x, None, "prediction")
+            x, _ = self.intake.batches(x, None, "prediction")
         return super().predict(x, batch_size, *args, **kwargs)
+
+    def make_train_function(self, force=False):
+        """Makes what Keras calls for every execution: a `Loop` where there is a feed."""
+        feed = None if self.current is None else self.current.feed
+        if feed is None:
+            self._forget_loop("train_function")
+            return super().make_train_function(force)
+        self._make_loop("train_function", self.train_step, feed, force)
+
+    def make_test_function(self, force=False):
+        """Makes what Keras calls for every execution: a `Loop` where there is a feed."""
+        if self._test_feed is None:
+            self._forget_loop("test_function")
+            return super().make_test_function(force)
+        self._make_loop("test_function", self.test_step, self._test_feed, force)
+        self.test_function.begin(self._test_feed)
+
+    def _make_loop(self, name, step, feed, force):
+        made = getattr(self, name)
+        if force or not (isinstance(made, Loop) and made.fits(feed)):
+            setattr(self, name, Loop(self, step, feed))
+
+    def _forget_loop(self, name):
+        if isinstance(getattr(self, name), Loop | Skipping):
+            setattr(self, name, None)
 
     def save(self, filepath, *args, **kwargs):
         """Saves model, optimizer and seed as `.keras`, whole or not at all.

@@ -152,7 +152,7 @@ def _but(found: Mapping, texts: Texts) -> "list[str]":
     return [
         texts.say(
             "verdict",
-            "shift_but",
+            "corruptions_but",
             metric=texts.name("metrics", under.metric),
             leader=texts.name("models", under.leader),
             value=texts.estimate(under.metric, under.estimates[under.leader]),

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae import keras_private
 from tfp_vae.files import remove_leftovers, replacing
 from tfp_vae.training.devices import any_worker, is_chief
 from tfp_vae.training.states import (
@@ -129,7 +130,7 @@ class Checkpoints(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         """Goes on from the newest checkpoint, if there is one."""
         model = self.model
-        if not model.is_replayable:
+        if not model.current.replayable:
             raise ValueError(
                 "Checkpoints would not continue this training exactly. Expected a Split or arrays "
                 "without weights or validation_split, whose batches are functions of their number, "
@@ -138,7 +139,7 @@ class Checkpoints(keras.callbacks.Callback):
         if not model.optimizer.built:
             with model.distribute_strategy.scope():
                 model.optimizer.build(model.trainable_variables)
-        self._callbacks = [x for x in model.fit_callbacks if x is not self and has_state(x)]
+        self._callbacks = [x for x in model.current.callbacks if x is not self and has_state(x)]
         if is_chief():
             self.folder.mkdir(parents=True, exist_ok=True)
             remove_leftovers(self.folder, _PATTERN)
@@ -191,10 +192,11 @@ class Checkpoints(keras.callbacks.Callback):
         self._step = self._first_step = state["step"]
         self._saved_at = time.monotonic(), self._step
         if state["finished"]:
-            model._initial_epoch = self.params["epochs"]
+            keras_private.start_at_epoch(model, self.params["epochs"])
             self._say(f"the training was finished before, after step {self._step:,}")
             return
-        model._initial_epoch, model.skip_batches = self._epoch, self._done
+        keras_private.start_at_epoch(model, self._epoch)
+        model.current.skip = self._done
         self._metrics = [arrays[f"metrics/{i}"] for i in range(state["metrics"])]
         self._say(
             f"going on after step {self._step:,} (epoch {self._epoch + 1}, batch {self._done})"

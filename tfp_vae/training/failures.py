@@ -5,6 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
+from tfp_vae import keras_private
 from tfp_vae.models.loop import Loop
 
 _BETWEEN = 100  # batches between copies of the state
@@ -79,7 +80,7 @@ class StopOnNaN(keras.callbacks.Callback):
                 "the likely cure."
             )
         position, found = _replay(model, *self._copy)
-        epoch, batch = divmod(position, model.training_feed.num_batches)
+        epoch, batch = divmod(position, model.current.feed.num_batches)
         raise FloatingPointError(
             f"The training broke down at step {int(tf.convert_to_tensor(model.training_step)) + 1} "
             f"(pass {epoch + 1} over the data, batch {batch + 1}). Expected finite numbers. "
@@ -114,7 +115,7 @@ def _broken_weights(model) -> list[str]:
 
 def _replay(model, copy, position: int) -> tuple[int, str]:
     """Returns (position of the batch that breaks the model, what of it is not finite first)."""
-    loop, feed = model.train_function, model.training_feed
+    loop, feed = model.train_function, model.current.feed
     end = loop.position
     _restore(model, copy)
     while position < end:
@@ -166,15 +167,15 @@ class _watching:
     """A context in which layers that give NaN or infinity are noted, first one first."""
 
     def __init__(self, model, found: list):
-        self._layers = list(model._flatten_layers(include_self=False))
+        self._inside = keras_private.all_sublayers(model)
         self._found = found
 
     def __enter__(self):
-        for layer in self._layers:
+        for layer in self._inside:
             layer.__dict__["call"] = self._watched(layer, layer.call)
 
     def __exit__(self, *_):
-        for layer in self._layers:
+        for layer in self._inside:
             del layer.__dict__["call"]
 
     def _watched(self, layer, call):

@@ -3,7 +3,7 @@
 import keras
 
 from tfp_vae import extras
-from tfp_vae.arguments import is_number
+from tfp_vae.arguments import check_choice, check_number
 from tfp_vae.data import Split
 
 SCHEDULES = ("constant", "cosine", "step")
@@ -27,20 +27,16 @@ def learning_rate(schedule: str, initial: float, steps: int):
     Raises:
         ValueError: for an unknown schedule or an impossible rate.
     """
-    if not is_number(initial, above=0):
-        raise ValueError(f"Impossible learning rate. Expected a number > 0. Received {initial!r}.")
+    check_choice("schedule", schedule, SCHEDULES)
+    check_number("learning rate", initial, above=0)
     if schedule == "constant":
         return initial
     if schedule == "cosine":
         return keras.optimizers.schedules.CosineDecay(initial, steps)
-    if schedule == "step":
-        passes = [3**i for i in range(8)]
-        ends = [round(steps * sum(passes[: i + 1]) / sum(passes)) for i in range(7)]
-        rates = [initial * 10 ** (-i / 7) for i in range(8)]
-        return keras.optimizers.schedules.PiecewiseConstantDecay(ends, rates)
-    raise ValueError(
-        f"Unknown schedule. Expected one of {', '.join(SCHEDULES)}. Received {schedule!r}."
-    )
+    passes = [3**i for i in range(8)]
+    ends = [round(steps * sum(passes[: i + 1]) / sum(passes)) for i in range(7)]
+    rates = [initial * 10 ** (-i / 7) for i in range(8)]
+    return keras.optimizers.schedules.PiecewiseConstantDecay(ends, rates)
 
 
 def early_stopping(patience: int) -> keras.callbacks.Callback:

@@ -10,6 +10,8 @@ import zlib
 import keras
 import numpy as np
 
+from tfp_vae.keras_private import CHECKPOINT_FIELDS
+
 _FORMAT = 1
 # What Keras' own callbacks have seen; others say it with `get_state` and `set_state`.
 SEEN = {
@@ -21,11 +23,7 @@ SEEN = {
         "stopped_epoch",
     ),
     keras.callbacks.ReduceLROnPlateau: ("wait", "best", "cooldown_counter"),
-    keras.callbacks.ModelCheckpoint: (
-        "best",
-        "_batches_seen_since_last_saving",
-        "_last_batch_seen",
-    ),
+    keras.callbacks.ModelCheckpoint: ("best", *CHECKPOINT_FIELDS),
 }
 DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 

@@ -1,10 +1,10 @@
 """A normal posterior with all covariances between latents."""
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from tfp_vae.distributions.base import positive, registered, tfd
 from tfp_vae.distributions.encoders.base import ENCODERS, Encoder
+from tfp_vae.probability import math
 
 
 @ENCODERS.register("full", "normal, all covariances")
@@ -23,7 +23,7 @@ class FullGaussian(Encoder):
 
     def distribution(self, loc: tf.Tensor, triangle: tf.Tensor) -> tfd.MultivariateNormalTriL:
         """Returns the `MultivariateNormalTriL`."""
-        raw = tfp.math.fill_triangular(triangle)
+        raw = math.fill_triangular(triangle)
         # Not tf.linalg.set_diag: its gradient does not compile with XLA for batches of any size,
         # and LiteRT has no operation for diagonals.
         diagonal = tf.eye(self.latent_dim)

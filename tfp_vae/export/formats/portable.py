@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 from tensorflow.core.framework import graph_pb2, node_def_pb2
-from tensorflow.python.framework import convert_to_constants
 
+from tfp_vae import keras_private
 from tfp_vae.export.formats.base import Format, Written, reason_of
 from tfp_vae.export.package import PORTABLE, Artefact, Package
 from tfp_vae.export.signatures.base import Signature
@@ -104,7 +104,7 @@ def frozen(
 
 def _constant(signature):
     concrete = traced(signature)
-    constants = convert_to_constants.convert_variables_to_constants_v2(concrete)
+    constants = keras_private.freeze_variables(concrete)
     names = [value.name for value in signature.inputs]
     inputs = {name: tensor.name for name, tensor in zip(names, constants.inputs, strict=True)}
     # The outputs of a traced dict are in the order of its sorted names.

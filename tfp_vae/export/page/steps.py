@@ -7,16 +7,14 @@ into. What the steps do is written once more in `templates/decoder.js`.
 """
 
 import dataclasses
-import math
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tfp_vae import layers
-from tfp_vae.data.kinds import GREY_LEVELS
-from tfp_vae.distributions import decoders
-from tfp_vae.distributions.base import SCALE_FLOOR, ConditionalDistribution
+from tfp_vae.distributions.base import ConditionalDistribution
+from tfp_vae.distributions.decoders import Decoder
 
 _ACTIVATIONS = {
     getattr(keras.activations, name): name
@@ -24,16 +22,6 @@ _ACTIVATIONS = {
         "linear relu relu6 leaky_relu elu selu gelu silu softplus softsign tanh sigmoid exponential"
     ).split()
 }
-# The mean of p(x|z) in the outputs of the projection.
-_HEADS = {
-    decoders.Bernoulli: {"mean": "sigmoid"},
-    decoders.ContinuousBernoulli: {"mean": "continuous_bernoulli"},
-    decoders.Normal: {"mean": "linear"},
-    decoders.DiscretizedLogistic: {
-        "mean": "discretized_logistic", "levels": GREY_LEVELS, "floor": SCALE_FLOOR
-    },
-    decoders.Categorical: {"mean": "categorical", "levels": GREY_LEVELS},
-}  # fmt: skip
 
 
 @dataclasses.dataclass
@@ -42,7 +30,7 @@ class Steps:
 
     Attributes:
         steps: one JSON-ready dict per step; an array in it is [start, *shape] in `weights`.
-        head: how the mean is found in the outputs of the last step.
+        head: how the mean is found in the outputs of the last step, the features of each value.
     """
 
     steps: "list[dict]" = dataclasses.field(default_factory=list)
@@ -87,20 +75,14 @@ def decoder_steps(decoder: ConditionalDistribution) -> Steps:
     Raises:
         ValueError: for a likelihood, a layer or an activation that there is no step for.
     """
-    if type(decoder) not in _HEADS:
-        known = ", ".join(kind.__name__ for kind in _HEADS)
+    if type(decoder) is not Decoder:  # one that inherits from it may do something else
         raise ValueError(
-            f"There is no mean to draw of this likelihood. Expected one of {known}. Received "
-            f"{type(decoder).__name__}."
+            "There is no mean to draw of this likelihood. Expected a Decoder with a head of "
+            f"tfp_vae.heads. Received {type(decoder).__name__}."
         )
-    steps = Steps()
+    steps = Steps(head=decoder.head.steps() | {"shape": list(decoder.event_shape)})
     _add(decoder.network, steps)
     _add(decoder.projection, steps)
-    # A projection of every pixel has its parameters side by side at the pixel; any other one after
-    # the other, or innermost where each value has its own (see `Categorical`).
-    is_spatial = decoder.projection.units != decoder.output_size
-    pixels = math.prod(decoder.event_shape[:2]) if is_spatial else 1
-    steps.head = _HEADS[type(decoder)] | {"pixels": pixels, "shape": list(decoder.event_shape)}
     return steps
 
 

@@ -14,7 +14,7 @@ mean-field layers only.
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.distributions.base import tfd
+from tfp_vae.distributions.heads import Head
 from tfp_vae.export.signatures.answers import SIGNATURES, Answer, Subject
 from tfp_vae.export.signatures.base import Signature, Value, entropy, log_mean_exp
 from tfp_vae.models import Ensemble, Predictor
@@ -68,17 +68,17 @@ class PredictTargets(Answer):
         key = model.caller_key(None)
 
         def predict(x):
-            return uncertainty(model, predictor.frozen_parameters(x, count, key))
+            return uncertainty(model.head, predictor.frozen_parameters(x, count, key))
 
         def draw_predict(seed, x):
-            return uncertainty(model, predictor.draw_parameters(x, count, seed))
+            return uncertainty(model.head, predictor.draw_parameters(x, count, seed))
 
         random = predictor.is_random
         return Signature(
             self.name,
             self._meaning(),
             (x,),
-            _outputs(model),
+            _outputs(model.head),
             predict,
             draw_predict if random else None,
             count if random else None,
@@ -92,9 +92,9 @@ class PredictTargets(Answer):
         return "prediction of the network, whose weights are points"
 
 
-def _outputs(model) -> "tuple[Value, ...]":
-    if model.task == "classification":
-        classes = getattr(model, "pattern", model).likelihood.num_classes
+def _outputs(head: Head) -> "tuple[Value, ...]":
+    if head.task == "classification":
+        classes = head.num_classes
         return (
             Value("probs", ("B", classes), "mean class probabilities"),
             Value("entropy", ("B",), "of the mean probabilities, nats: total uncertainty"),
@@ -108,23 +108,22 @@ def _outputs(model) -> "tuple[Value, ...]":
     )
 
 
-def uncertainty(model, parameters: tf.Tensor) -> "dict[str, tf.Tensor]":
+def uncertainty(head: Head, parameters: tf.Tensor) -> "dict[str, tf.Tensor]":
     """Returns what `predict` answers, from parameters of the likelihood under draws, [S, B, Q].
 
     The same numbers as `models.Predictive`, by operations that every format has.
     """
-    if model.task == "classification":
+    if head.task == "classification":
         log_probs = tf.nn.log_softmax(parameters)
         mean = log_mean_exp(log_probs)
         total = entropy(mean)
         known = tf.reduce_mean(entropy(log_probs), axis=0)
         information = tf.maximum(total - known, 0.0)  # rounding
         return {"probs": tf.exp(mean), "entropy": total, "mutual_information": information}
-    each: tfd.Distribution = model.distribution(parameters)
-    locs = each.mean()
+    locs = head.portable_mean(parameters)
     mean = tf.reduce_mean(locs, axis=0)
     epistemic = tf.reduce_mean(tf.square(locs - mean), axis=0)
-    aleatoric = tf.reduce_mean(each.variance(), axis=0)
+    aleatoric = tf.reduce_mean(head.portable_variance(parameters), axis=0)
     return {
         "mean": mean,
         "scale": tf.sqrt(epistemic + aleatoric),

@@ -9,8 +9,8 @@ curvature is that of the linearised network, and nothing else is consistent with
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae.arguments import check_choice
 from tfp_vae.data import Split
-from tfp_vae.distributions.base import tfd
 from tfp_vae.layers import priors
 from tfp_vae.models.network import BayesianNetwork
 from tfp_vae.models.posteriors.weights import WeightPosterior
@@ -30,16 +30,18 @@ class Laplace(WeightPosterior):
             "last_layer": kernel and bias of the last layer, with all covariances; the others stay.
         batch_size: examples per step of `fit`.
 
+    Raises:
+        ValueError: for a likelihood without a `fisher_root`, a prior that is no normal, or a last
+            layer of too many weights.
+
     The scale of a normal likelihood stays at its point.
     """
 
     def __init__(self, model: BayesianNetwork, structure: str = "diagonal", batch_size: int = 100):
         super().__init__(model)
-        if structure not in STRUCTURES:
-            raise ValueError(
-                f"Unknown structure. Expected one of {', '.join(STRUCTURES)}. Received "
-                f"{structure!r}."
-            )
+        check_choice("structure", structure, STRUCTURES)
+        if not model.likelihood.has("fisher_root"):
+            raise model.likelihood.lacks("fisher_root")
         if not isinstance(model.weight_prior, priors.Normal):
             raise ValueError(
                 "Laplace needs a prior with a constant precision. Expected a normal weight_prior. "
@@ -118,23 +120,9 @@ class Laplace(WeightPosterior):
         return tf.matmul(rows, rows, transpose_a=True)
 
     def _whitened(self, parameters):
-        """Returns H^1/2 times the natural outputs, H held fixed: its Jacobian is H^1/2 J."""
-        distribution = self.network_model.distribution(parameters)
-        if isinstance(distribution, tfd.Categorical):
-            # H = diag(p) - p p' = R'R with R = diag(sqrt p) - sqrt(p) p'.
-            p = tf.stop_gradient(tf.nn.softmax(distribution.logits))
-            centred = distribution.logits - tf.reduce_sum(
-                p * distribution.logits, axis=-1, keepdims=True
-            )
-            return tf.sqrt(p) * centred
-        if isinstance(distribution, tfd.Normal):
-            scale = tf.stop_gradient(distribution.scale)
-            # The scale's own outputs carry information 2 / scale^2.
-            return tf.stack(
-                [distribution.loc / scale, np.sqrt(2) * distribution.scale / scale], axis=-1
-            )
-        log_rate = distribution.log_rate
-        return (tf.exp(0.5 * tf.stop_gradient(log_rate)) * log_rate)[:, tf.newaxis]
+        """Returns H^1/2 times the parameters, H held fixed: its Jacobian is H^1/2 J, [B, R]."""
+        root = tf.stop_gradient(self.network_model.likelihood.fisher_root(parameters))
+        return tf.linalg.matvec(root, parameters)
 
     def draw(self, num_samples, key):
         """Returns draws of the weights, [S, P]."""

@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
-from tfp_vae.arguments import is_count
+from tfp_vae.arguments import check_count
 from tfp_vae.data import Split
 from tfp_vae.models.network import BayesianNetwork
 from tfp_vae.models.posteriors.weights import WeightPosterior, WeightSamples
+from tfp_vae.probability import mcmc
 from tfp_vae.randomness import fold_in, normal
 
 
@@ -72,13 +72,9 @@ class NUTS(WeightPosterior):
         max_tree_depth: int = 7,
     ):
         super().__init__(model)
+        self.num_chains = check_count("num_chains", num_chains)
         # A chain of one sample has no variance, which R-hat is made of.
-        for name, value, least in (("num_chains", num_chains, 1), ("num_samples", num_samples, 2)):
-            if not is_count(value, least):
-                raise ValueError(
-                    f"Impossible {name}. Expected an integer >= {least}. Received {value}."
-                )
-        self.num_chains, self.num_samples = num_chains, num_samples
+        self.num_samples = check_count("num_samples", num_samples, 2)
         self.num_burnin, self.max_tree_depth = num_burnin, max_tree_depth
         self.chains: Chains | None = None
         self._samples: WeightSamples | None = None
@@ -102,13 +98,13 @@ class NUTS(WeightPosterior):
 
         @tf.function(autograph=False)
         def run(start):
-            kernel = tfp.mcmc.NoUTurnSampler(
+            kernel = mcmc.NoUTurnSampler(
                 log_prob, step_size=0.01, max_tree_depth=self.max_tree_depth
             )
-            kernel = tfp.mcmc.DualAveragingStepSizeAdaptation(
+            kernel = mcmc.DualAveragingStepSizeAdaptation(
                 kernel, num_adaptation_steps=int(0.8 * self.num_burnin), target_accept_prob=0.8
             )
-            return tfp.mcmc.sample_chain(
+            return mcmc.sample_chain(
                 self.num_samples,
                 start,
                 num_burnin_steps=self.num_burnin,
@@ -139,7 +135,7 @@ class NUTS(WeightPosterior):
         rhat = np.ones(predicted.shape[-1])
         if self.num_chains > 1:
             halves = self.num_samples >= 4
-            rhat = tfp.mcmc.potential_scale_reduction(predicted, split_chains=halves).numpy()
+            rhat = mcmc.potential_scale_reduction(predicted, split_chains=halves).numpy()
         size = _effective_sample_size(predicted)
         self.chains = Chains(
             np.swapaxes(draws.numpy(), 0, 1),
@@ -176,5 +172,5 @@ def _effective_sample_size(draws: np.ndarray) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TFP takes the real part of a transform by a cast
         cross = 1 if draws.shape[1] > 1 else None
-        size = tfp.mcmc.effective_sample_size(draws, cross_chain_dims=cross).numpy()
+        size = mcmc.effective_sample_size(draws, cross_chain_dims=cross).numpy()
     return size if cross else size.sum(axis=0)

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.arguments import is_count
+from tfp_vae import keras_private
+from tfp_vae.arguments import check_count
 from tfp_vae.data import Split
 from tfp_vae.models.network import BayesianNetwork
 from tfp_vae.models.posteriors.weights import WeightPosterior
@@ -26,9 +27,7 @@ class SWAG(WeightPosterior):
 
     def __init__(self, model: BayesianNetwork, rank: int = 20):
         super().__init__(model)
-        if not is_count(rank, 2):
-            raise ValueError(f"Impossible rank. Expected an integer >= 2. Received {rank}.")
-        self.rank = int(rank)
+        self.rank = check_count("rank", rank, 2)
         self.mean = self.scale = self.deviations = None
 
     def fit(
@@ -61,7 +60,7 @@ class SWAG(WeightPosterior):
         )
         walk.optimizer.build(walk.trainable_variables)
         if getattr(model, "optimizer", None) is not None:  # a schedule of the KL weight goes on
-            walk.optimizer._iterations.assign(tf.convert_to_tensor(model.training_step))
+            keras_private.raw_step(walk.optimizer).assign(tf.convert_to_tensor(model.training_step))
         path = collect_path(walk, split, epochs, batch_size, callbacks)
         return self.take(np.stack([np.concatenate([np.ravel(v) for v in step]) for step in path]))
 

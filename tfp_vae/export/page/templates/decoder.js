@@ -156,47 +156,43 @@ const moved = (data, [height, width, channels], [rows, columns], from) => {
   return { data: to, shape: [rows, columns, channels] };
 };
 
+// The mean of a value in its features.
 const means = {
-  linear: (first) => first,
-  sigmoid: (logit) => sigmoid(logit),
-  continuous_bernoulli: (x) => {
+  linear: ([first]) => first,
+  sigmoid: ([logit]) => sigmoid(logit),
+  continuous_bernoulli: ([x]) => {
     // The pole at 0 cancels; its series is exact to double precision within 0.1.
     if (Math.abs(x) < 0.1) return 0.5 + x / 12 - x ** 3 / 720 + x ** 5 / 30240 - x ** 7 / 1209600;
     return -1 / Math.expm1(-x) - 1 / x;
   },
-  discretized_logistic: (loc, raw, { levels, floor }) => {
+  discretized_logistic: ([loc, raw], { levels, floor }) => {
     const scale = softplus(raw - 2) + floor, step = 1 / (levels - 1);
     let sum = 0;
     for (let n = 0; n < levels - 1; n++) sum += sigmoid((loc + 0.5 - (n + 0.5) * step) / scale);
     return step * sum;
   },
-};
-const categoricalMean = (logits) => {
-  const top = logits.reduce((a, b) => Math.max(a, b), -Infinity);
-  let total = 0, sum = 0;
-  logits.forEach((logit, level) => {
-    const weight = Math.exp(logit - top);
-    total += weight;
-    sum += weight * level;
-  });
-  return sum / total / (logits.length - 1);
+  categorical: (logits) => {
+    const top = logits.reduce((a, b) => Math.max(a, b), -Infinity);
+    let total = 0, sum = 0;
+    logits.forEach((logit, level) => {
+      const weight = Math.exp(logit - top);
+      total += weight;
+      sum += weight * level;
+    });
+    return sum / total / (logits.length - 1);
+  },
 };
 
 // Returns the function from [latent, condition] to the mean of p(x|z), a Float32Array.
 const makeDecoder = ({ steps, head }, weights) => {
   const run = makeSteps(weights);
-  const count = head.shape.reduce((a, b) => a * b, 1), perPixel = count / head.pixels;
+  const count = head.shape.reduce((a, b) => a * b, 1);
   return (input) => {
     const start = { data: Float32Array.from(input), shape: [input.length] };
     const { data } = steps.reduce((value, step) => run[step.step](value, step), start);
-    const mean = new Float32Array(count), perValue = data.length / count;
+    const mean = new Float32Array(count), size = data.length / count;
     for (let i = 0; i < count; i++) {
-      if (head.mean === "categorical") {
-        mean[i] = categoricalMean(data.subarray(i * perValue, (i + 1) * perValue));
-        continue;
-      }
-      const at = Math.floor(i / perPixel) * perPixel * perValue + (i % perPixel);
-      mean[i] = means[head.mean](data[at], data[at + perPixel], head);
+      mean[i] = means[head.mean](data.subarray(i * size, (i + 1) * size), head);
     }
     return mean;
   };

@@ -1,0 +1,124 @@
+"""The private names of Keras and TensorFlow that we use still mean what they meant."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfp_vae import keras_private
+
+
+class Halves(keras.Layer):
+    def __init__(self):
+        super().__init__()
+        self.scale = self.add_weight(shape=(), name="scale")
+        self.offset = self.add_weight(shape=(), name="offset", trainable=False)
+        self.inside = keras.Sequential([keras.layers.Dense(2), keras.layers.Dense(3)])
+
+    def call(self, x):
+        return self.inside(x) * self.scale + self.offset
+
+
+def small(**options):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", **{"loss": "mse", **options})
+    return model
+
+
+X, Y = np.ones((8, 2), np.float32), np.ones((8, 1), np.float32)
+
+
+def test_sublayers_are_the_direct_ones():
+    layer = Halves()
+    assert keras_private.sublayers(layer) == [layer.inside]
+
+
+def test_all_sublayers_are_those_at_any_depth_without_the_layer_itself():
+    layer = Halves()
+    found = keras_private.all_sublayers(layer)
+    assert layer not in found
+    assert {layer.inside, *layer.inside.layers} <= set(found)
+    assert len(found) == len(set(map(id, found)))
+
+
+def test_own_variables_are_without_those_of_layers_inside():
+    layer = Halves()
+    layer.inside.build((None, 2))
+    assert [v.name for v in keras_private.own_variables(layer)] == ["scale", "offset"]
+
+
+def test_the_raw_step_counts_every_batch_where_gradients_accumulate():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(gradient_accumulation_steps=2), "mse")
+    model.fit(X, Y, batch_size=2, verbose=0)
+    assert int(keras_private.raw_step(model.optimizer).numpy()) == 4
+    assert int(model.optimizer.iterations.numpy()) == 2
+
+
+def test_the_raw_step_is_that_of_the_optimizer_inside_a_loss_scale():
+    inner = keras.optimizers.SGD()
+    outer = keras.optimizers.LossScaleOptimizer(inner)
+    assert keras_private.raw_step(outer) is keras_private.raw_step(inner)
+
+
+def test_the_strategy_of_a_model_is_none_or_the_one_it_was_made_under():
+    assert keras_private.strategy_of(small()) is None
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
+        assert keras_private.strategy_of(small()) is strategy
+
+
+@pytest.mark.parametrize(
+    ("options", "given"),
+    [({}, ["loss"]), ({"loss": None}, []), ({"metrics": ["mae"]}, ["loss", "metrics"])],
+)
+def test_compiled_with_says_what_compile_was_told(options, given):
+    assert keras_private.compiled_with(small(**options)) == given
+
+
+def test_nothing_is_compiled_with_before_compile():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    assert keras_private.compiled_with(model) == []
+
+
+def test_an_evaluation_inside_fit_is_told_from_one_by_hand():
+    seen = []
+
+    class Watched(keras.Sequential):
+        def evaluate(self, *args, **kwargs):
+            seen.append(keras_private.is_nested_evaluation(kwargs))
+            return super().evaluate(*args, **kwargs)
+
+    model = Watched([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(X, Y, validation_data=(X, Y), verbose=0)
+    model.evaluate(X, Y, verbose=0)
+    assert seen == [True, False]
+
+
+def test_a_callback_can_have_fit_start_at_another_epoch():
+    class Late(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            keras_private.start_at_epoch(self.model, 2)
+
+    model = small()
+    history = model.fit(X, Y, epochs=4, callbacks=[Late()], verbose=0)
+    assert history.epoch == [2, 3]
+    keras_private.start_at_epoch(model, None)
+    assert model.fit(X, Y, epochs=2, verbose=0).epoch == [0, 1]
+
+
+def test_the_fields_of_a_model_checkpoint_exist(tmp_path):
+    callback = keras.callbacks.ModelCheckpoint(str(tmp_path / "m.keras"), save_freq=10)
+    small().fit(X, Y, batch_size=2, callbacks=[callback], verbose=0)
+    batches, last = (getattr(callback, name) for name in keras_private.CHECKPOINT_FIELDS)
+    assert (batches, last) == (4, 3)
+
+
+def test_frozen_functions_have_constants_for_variables():
+    variable = tf.Variable(2.0)
+    function = tf.function(lambda x: x * variable, autograph=False)
+    frozen = keras_private.freeze_variables(function.get_concrete_function(tf.TensorSpec([])))
+    variable.assign(5.0)
+    assert not frozen.graph.variables
+    assert float(frozen(tf.constant(3.0))[0]) == 6.0

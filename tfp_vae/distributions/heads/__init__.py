@@ -1,0 +1,25 @@
+"""Heads: families of p(value | features), of examples and of targets; one file each."""
+
+from tfp_vae.distributions.heads.base import HEADS, Head
+from tfp_vae.distributions.heads.bernoulli import Bernoulli
+from tfp_vae.distributions.heads.categorical import Categorical
+from tfp_vae.distributions.heads.classes import Classes
+from tfp_vae.distributions.heads.continuous_bernoulli import ContinuousBernoulli
+from tfp_vae.distributions.heads.discretized_logistic import DiscretizedLogistic
+from tfp_vae.distributions.heads.normal import Normal
+from tfp_vae.distributions.heads.normal_in_units import NormalInUnits
+from tfp_vae.distributions.heads.poisson import Poisson
+
+__all__ = [
+    "HEADS",
+    "Bernoulli",
+    "Categorical",
+    "Classes",
+    "ContinuousBernoulli",
+    "DiscretizedLogistic",
+    "Head",
+    "Normal",
+    "NormalInUnits",
+    "Poisson",
+]
+HEADS.complete(__all__)

@@ -1,0 +1,78 @@
+"""Binary values."""
+
+import tensorflow as tf
+
+from tfp_vae.data import Kind
+from tfp_vae.data.kinds import BINARY
+from tfp_vae.distributions.base import tfd
+from tfp_vae.distributions.heads.base import HEADS, Head, registered
+
+
+@HEADS.register("bernoulli", "0 or 1, with a logit each")
+@registered
+class Bernoulli(Head):
+    """A binary value with its logit; for `STATIC`, `DYNAMIC`, `THRESHOLD` data."""
+
+    kinds = BINARY
+    preferred_kind = Kind.DYNAMIC
+    is_discrete = True
+
+    def distribution(self, parameters):
+        """Returns a `Bernoulli`."""
+        return _Bernoulli(logits=tf.squeeze(parameters, -1), dtype=tf.float32)
+
+    def joint(self, parameters, axes):
+        """Returns an `Independent(Bernoulli)`."""
+        return _IndependentBernoulli(self.distribution(parameters), axes)
+
+    def portable_log_prob(self, parameters, x):
+        """Returns x logit - softplus(logit)."""
+        return _log_prob(x, tf.squeeze(parameters, -1))
+
+    def portable_mean(self, parameters):
+        """Returns the probability of 1."""
+        return tf.sigmoid(tf.squeeze(parameters, -1))
+
+    def portable_variance(self, parameters):
+        """Returns p (1 - p)."""
+        mean = self.portable_mean(parameters)
+        return mean * (1.0 - mean)
+
+    def fisher_root(self, parameters):
+        """Returns the square root of p (1 - p), [..., 1, 1]."""
+        return tf.exp(-0.5 * (tf.math.softplus(parameters) + tf.math.softplus(-parameters)))[
+            ..., tf.newaxis
+        ]
+
+    def steps(self):
+        """Returns the sigmoid."""
+        return {"mean": "sigmoid"}
+
+    def tables(self, parameters):
+        """Returns the probabilities of 0 and 1."""
+        return tf.sigmoid(tf.concat([-parameters, parameters], axis=-1))
+
+
+class _Bernoulli(tfd.Bernoulli):
+    def _log_prob(self, event):
+        return _log_prob(event, self.logits)
+
+
+class _IndependentBernoulli(tfd.Independent):
+    def _log_prob(self, event):
+        axes = len(self.event_shape)
+        if not axes:
+            return self.distribution.log_prob(event)
+
+        # One long axis, because XLA vectorises the innermost one: that of an image is its channels.
+        def flat(values):
+            return tf.reshape(values, tf.concat([tf.shape(values)[:-axes], [-1]], axis=0))
+
+        each = _log_prob(flat(event), flat(self.distribution.logits))
+        return tf.reduce_sum(each, axis=-1)
+
+
+def _log_prob(event, logits):
+    # TFP evaluates softplus(logits) and softplus(-logits); x logits - softplus(logits) is equal
+    # (tests/distributions compares value and gradient) and needs one of them.
+    return event * logits - tf.math.softplus(logits)

@@ -1,0 +1,73 @@
+"""Grey levels, with a probability each."""
+
+import tensorflow as tf
+
+from tfp_vae.arguments import check_count
+from tfp_vae.data import Kind
+from tfp_vae.data.kinds import GREY_LEVELS
+from tfp_vae.distributions.base import tfd
+from tfp_vae.distributions.heads.base import HEADS, Head, registered
+from tfp_vae.distributions.portable import logsumexp
+
+
+@HEADS.register("categorical", "one of 256 grey levels, with a logit each")
+@registered
+class Categorical(Head):
+    """One of 256 levels per value with a logit each (van den Oord et al., "PixelRNN", 2016).
+
+    The outcomes are the grid {0, 1/255, ..., 1}, so that mean and samples are images.
+
+    Args:
+        num_levels: n of the grid {0, 1/(n-1), ..., 1}; `EIGHT_BIT` data have 256.
+    """
+
+    kinds = frozenset({Kind.EIGHT_BIT})
+    preferred_kind = Kind.EIGHT_BIT
+    is_discrete = True
+
+    def __init__(self, num_levels: int = GREY_LEVELS, **kwargs):
+        super().__init__(**kwargs)
+        self.num_levels = self.num_features = check_count("num_levels", num_levels, 2)
+
+    def _grid(self) -> tf.Tensor:
+        return tf.range(self.num_levels, dtype=tf.float32) / (self.num_levels - 1)
+
+    def distribution(self, parameters):
+        """Returns a `FiniteDiscrete`."""
+        return _OnGrid(self._grid(), logits=parameters, atol=0.1 / self.num_levels)
+
+    def portable_log_prob(self, parameters, x):
+        """Returns the log-probability of the level."""
+        level = tf.cast(tf.round(x * (self.num_levels - 1)), tf.int32)
+        chosen = tf.reduce_sum(parameters * tf.one_hot(level, self.num_levels), axis=-1)
+        return chosen - logsumexp(parameters, -1)
+
+    def portable_mean(self, parameters):
+        """Returns the mean of the levels."""
+        probs = tf.exp(parameters - tf.expand_dims(logsumexp(parameters, -1), -1))
+        return tf.reduce_sum(probs * self._grid(), axis=-1)
+
+    def fisher_root(self, parameters):
+        """Returns diag(sqrt p) - sqrt(p) p', whose square is diag(p) - p p', [..., n, n]."""
+        p = tf.nn.softmax(parameters)
+        return tf.sqrt(p)[..., tf.newaxis] * (tf.eye(self.num_levels) - p[..., tf.newaxis, :])
+
+    def steps(self):
+        """Returns the mean of the levels."""
+        return {"mean": "categorical"}
+
+    def tables(self, parameters):
+        """Returns the probabilities of the levels."""
+        return tf.exp(parameters - tf.reduce_logsumexp(parameters, axis=-1, keepdims=True))
+
+    def get_config(self):
+        """Returns the constructor's arguments, as JSON."""
+        return {**super().get_config(), "num_levels": self.num_levels}
+
+
+class _OnGrid(tfd.FiniteDiscrete):
+    def _mean(self):
+        # TFP's takes tf.nn.softmax, which on some processors refuses more than five axes.
+        logits = self.logits_parameter()
+        probs = tf.exp(logits - tf.reduce_logsumexp(logits, axis=-1, keepdims=True))
+        return tf.reduce_sum(probs * self.outcomes, axis=-1)

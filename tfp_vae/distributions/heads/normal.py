@@ -1,0 +1,128 @@
+"""Real values of examples, in the units that they have."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfp_vae.arguments import check_number, is_number
+from tfp_vae.data import Kind
+from tfp_vae.data.kinds import GREY_LEVELS
+from tfp_vae.distributions.base import inverse_positive, positive, tfd
+from tfp_vae.distributions.heads.base import HEADS, Head, registered
+from tfp_vae.distributions.portable import HALF_LOG_2_PI
+
+# Half a grey level: 8-bit images carry no information below it, and a learned scale that may
+# shrink further makes the likelihood of a constant pixel unbounded (Rybkin et al., 2021).
+HALF_GREY_LEVEL = 0.5 / (GREY_LEVELS - 1)
+
+
+class LocationScale(Head):
+    """A head of parameters (loc, scale), [..., 2], that is a normal; base of those with units.
+
+    Args:
+        scale: a number for a fixed scale; "shared" to learn one for all values; the name in
+            `per_value` for a scale of every value from the network, which then has two features.
+
+    Attributes:
+        per_value: what a scale of every value is called.
+    """
+
+    per_value = "per_value"
+
+    def __init__(self, scale: "float | str" = "shared", **kwargs):
+        super().__init__(**kwargs)
+        if scale not in ("shared", self.per_value) and not is_number(scale, above=0):
+            raise ValueError(
+                f"Unknown scale. Expected 'shared', '{self.per_value}' or a number > 0. Received "
+                f"{scale!r}."
+            )
+        self.scale = scale if isinstance(scale, str) else float(scale)
+        self.num_features = 2 if scale == self.per_value else 1
+
+    def add_raw_scale(self, start: float) -> None:
+        """Makes the raw value of the shared scale, if it is learned."""
+        if self.scale == "shared":
+            self.raw_scale = self.add_weight(
+                shape=(),
+                initializer=keras.initializers.Constant(start),
+                dtype="float32",
+                autocast=False,
+                name="raw_scale",
+            )
+
+    def distribution(self, parameters):
+        """Returns a `Normal`."""
+        return tfd.Normal(parameters[..., 0], parameters[..., 1])
+
+    def portable_log_prob(self, parameters, x):
+        """Returns the log-density."""
+        loc, scale = parameters[..., 0], parameters[..., 1]
+        return -0.5 * tf.square((x - loc) / scale) - tf.math.log(scale) - HALF_LOG_2_PI
+
+    def portable_mean(self, parameters):
+        """Returns loc."""
+        return parameters[..., 0]
+
+    def portable_variance(self, parameters):
+        """Returns the square of scale."""
+        return tf.square(parameters[..., 1])
+
+    def fisher_root(self, parameters):
+        """Returns diag(1, sqrt(2)) / scale, [..., 2, 2]."""
+        return tf.constant([[1.0, 0.0], [0.0, np.sqrt(2)]]) / parameters[..., 1:, tf.newaxis]
+
+    def get_config(self):
+        """Returns the constructor's arguments, as JSON."""
+        return {**super().get_config(), "scale": self.scale}
+
+
+@HEADS.register("normal", "a real number")
+@registered
+class Normal(LocationScale):
+    """N(loc, scale^2) for every value; for real and unit-interval data.
+
+    Args:
+        scale: a number for a fixed scale; "shared" to learn one scale for all values (Rybkin et
+            al., "Simple and effective VAE training with calibrated decoders", 2021); "per_pixel"
+            for a scale of every value from the network.
+        scale_floor: least learned scale, half a grey level of 8-bit images by default.
+    """
+
+    kinds = frozenset({Kind.UNIT_INTERVAL, Kind.REAL})
+    preferred_kind = Kind.UNIT_INTERVAL
+    per_value = "per_pixel"
+
+    def __init__(
+        self, scale: "float | str" = "shared", scale_floor: float = HALF_GREY_LEVEL, **kwargs
+    ):
+        super().__init__(scale, **kwargs)
+        self.scale_floor = check_number("scale_floor", scale_floor, above=0)
+
+    def build(self, input_shape=None):
+        """Makes the shared scale."""
+        self.add_raw_scale(inverse_positive(self.scale_floor + 0.5, self.scale_floor))
+        self.built = True
+
+    def _loc_and_scale(self, features):
+        if self.scale == "shared":
+            return features[..., 0], positive(self.raw_scale, self.scale_floor)
+        if self.scale == self.per_value:
+            return features[..., 0], positive(features[..., 1], self.scale_floor)
+        return features[..., 0], tf.constant(self.scale, tf.float32)
+
+    def parameters(self, features):
+        """Returns (loc, scale), [..., 1 or 2] -> [..., 2]."""
+        loc, scale = self._loc_and_scale(features)
+        return tf.stack([loc, scale + tf.zeros_like(loc)], axis=-1)
+
+    def likelihood(self, features, axes=0):
+        """Returns `Independent(Normal)`, of one scale where there is one."""
+        return tfd.Independent(tfd.Normal(*self._loc_and_scale(features)), axes)
+
+    def steps(self):
+        """Returns the first feature as it is."""
+        return {"mean": "linear"}
+
+    def get_config(self):
+        """Returns the constructor's arguments, as JSON."""
+        return {**super().get_config(), "scale_floor": self.scale_floor}

@@ -1,0 +1,65 @@
+"""Counts as targets."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_vae.distributions.base import tfd
+from tfp_vae.distributions.heads.base import HEADS, Head, registered
+
+
+@HEADS.register("poisson", "a count as a target")
+@registered
+class Poisson(Head):
+    """Counts 0, 1, 2, ... with the log of their rate from the network."""
+
+    kinds = frozenset()
+    is_discrete = True
+
+    def build(self, input_shape=None):
+        """Makes the mean log rate that the network's output is relative to."""
+        self.log_mean = self.add_weight(
+            name="log_mean", shape=(), initializer="zeros", trainable=False, autocast=False
+        )
+        self.built = True
+
+    def check(self, split):
+        """Raises `ValueError` unless every target is a count."""
+        super().check(split)
+        bad = (split.targets < 0) | (split.targets != np.round(split.targets))
+        if bad.any():
+            index = int(np.argmax(bad))
+            raise ValueError(
+                f"The {split.name} targets are no counts. Expected 0, 1, 2, .... Received "
+                f"{split.targets[index]:g} at index {index}."
+            )
+
+    def adapt(self, split):
+        """Takes the log of the mean count."""
+        mean = float(split.targets.mean())
+        if mean <= 0:
+            raise ValueError(
+                f"The {split.name} counts are all zero. Expected a positive one. Received none."
+            )
+        self.log_mean.assign(math.log(mean))
+
+    def parameters(self, features):
+        """Returns the log rate, [..., 1] -> [..., 1]."""
+        return features + self.log_mean
+
+    def distribution(self, parameters):
+        """Returns a `Poisson`."""
+        return tfd.Poisson(log_rate=parameters[..., 0])
+
+    def portable_mean(self, parameters):
+        """Returns the rate."""
+        return tf.exp(parameters[..., 0])
+
+    def portable_variance(self, parameters):
+        """Returns the rate."""
+        return tf.exp(parameters[..., 0])
+
+    def fisher_root(self, parameters):
+        """Returns the square root of the rate, [..., 1, 1]."""
+        return tf.exp(0.5 * parameters)[..., tf.newaxis]

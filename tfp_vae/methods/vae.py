@@ -1,0 +1,153 @@
+"""Recipes of VAEs: what flags, studies and benchmarks say of a model, and what is built from it.
+
+recipe = methods.VAERecipe(latent_dim=20, likelihood="bernoulli", hidden=(400,))
+vae = recipe.build(data, objectives.ELBO(), seed=1)     # compile and fit it
+"""
+
+import dataclasses
+
+import keras
+
+from tfp_vae import networks, objectives
+from tfp_vae.arguments import check_choice, check_count
+from tfp_vae.data import Data
+from tfp_vae.distributions import decoders, encoders, heads, priors
+from tfp_vae.models import M2, VAE, ConditionalVAE
+
+VAE_MODELS = ("vae", "conditional", "m2")
+VAE_NETWORKS = ("mlp", "conv")
+
+
+@dataclasses.dataclass(frozen=True)
+class VAERecipe:
+    """A VAE as data.
+
+    Attributes:
+        model: "vae": p(x); "conditional": p(x|c) of the class or the targets c; "m2": p(x, y).
+        latent_dim: D.
+        prior: p(z), a name in `priors.PRIORS`; targets as condition have a `ConditionalNormal`.
+        class_prior: whether a class acts through a `ClassNormal` p(z|y) alone, and not on the
+            decoder.
+        posterior: q(z|x), a name in `encoders.ENCODERS`.
+        likelihood: p(x|z), a name in `decoders.NAMES`.
+        scale: of the normal likelihood, see `decoders.Normal`.
+        network: "mlp" or "conv", of encoder and decoder.
+        hidden: widths of the dense layers; one for "conv".
+        filters: of the stride-2 convolutions of "conv".
+        activation: of hidden layers, a name in `networks.ACTIVATIONS`.
+        classifier: "mlp" or "conv", q(y|x) of "m2".
+        alpha: weight of the classification term of "m2".
+        labelled_share: share of the batches of "m2" with labels.
+        num_samples: draws of z per example and training step.
+    """
+
+    model: str = "vae"
+    latent_dim: int = 20
+    prior: str = "standard"
+    class_prior: bool = False
+    posterior: str = "diagonal"
+    likelihood: str = "bernoulli"
+    scale: "float | str" = "shared"
+    network: str = "mlp"
+    hidden: "tuple[int, ...]" = (400,)
+    filters: "tuple[int, ...]" = (32, 64)
+    activation: str = "relu"
+    classifier: str = "mlp"
+    alpha: float = 0.1
+    labelled_share: float = 0.5
+    num_samples: int = 1
+
+    def __post_init__(self):
+        check_choice("model", self.model, VAE_MODELS)
+        check_count("latent_dim", self.latent_dim)
+        priors.PRIORS.check(self.prior)
+        encoders.ENCODERS.check(self.posterior)
+        check_choice("likelihood", self.likelihood, decoders.NAMES)
+        check_choice("network", self.network, VAE_NETWORKS)
+        check_choice("classifier", self.classifier, VAE_NETWORKS)
+        check_choice("activation", self.activation, networks.ACTIVATIONS)
+
+    def build(
+        self, data: Data, objective: "objectives.Bound | None" = None, seed: int = 0
+    ) -> "VAE | ConditionalVAE | M2":
+        """Returns the model for a data set, to be compiled and fitted.
+
+        Raises:
+            ValueError: if the data have no condition for it, or the networks do not fit them.
+        """
+        # The order is that in which networks draw their initial weights.
+        condition = {} if self.model == "vae" else self._condition(data)
+        encoder = encoders.ENCODERS[self.posterior](self._encoding(data), self.latent_dim)
+        scale = {"scale": self.scale} if self.likelihood == "normal" else {}
+        decoder = decoders.Decoder(
+            self._decoding(data), data.shape, heads.HEADS[self.likelihood](**scale)
+        )
+        parts = {
+            "prior": condition.pop("prior", None) or priors.PRIORS[self.prior](self.latent_dim),
+            "encoder": encoder,
+            "decoder": decoder,
+            "objective": objective,
+            "num_samples": self.num_samples,
+            "seed": seed,
+            **condition,
+        }
+        if self.model == "vae":
+            return VAE(**parts)
+        parts["join"] = "planes" if self.network == "conv" else "flat"
+        parts["decoder_sees_condition"] = not self.class_prior
+        if self.model == "conditional":
+            return ConditionalVAE(**parts)
+        m2 = {"alpha": self.alpha, "labelled_share": self.labelled_share}
+        return M2(classifier=self._classifier(data), **m2, **parts)
+
+    def _condition(self, data: Data) -> dict:
+        """Returns how the model is told what its condition is, and the prior that goes with it."""
+        if data.num_classes is not None:
+            found = {"num_classes": data.num_classes}
+            if self.class_prior:
+                found["prior"] = priors.ClassNormal(self.latent_dim, data.num_classes)
+            return found
+        if data.task is None:
+            raise ValueError(
+                "A conditional model needs a condition. Expected data with labels or targets. "
+                f"Received {data!r} with neither."
+            )
+        targets = data.train.targets
+        network = networks.mlp(self.hidden, self.activation)
+        return {
+            "condition_dim": targets.reshape(len(targets), -1).shape[1],
+            "prior": priors.ConditionalNormal(network, self.latent_dim),
+        }
+
+    def _encoding(self, data: Data) -> keras.Sequential:
+        if self.network == "mlp":
+            return networks.mlp(self.hidden, self.activation)
+        return networks.conv_encoder(self.filters, self._width(data), self.activation)
+
+    def _decoding(self, data: Data) -> keras.Sequential:
+        """Returns the network of the decoder, the mirror of the encoder's."""
+        if self.network == "mlp":
+            return networks.mlp(self.hidden[::-1], self.activation)
+        filters = self.filters[::-1]
+        return networks.conv_decoder(data.shape, filters, self._width(data), self.activation)
+
+    def _classifier(self, data: Data) -> keras.Sequential:
+        if self.classifier == "mlp":
+            network = networks.mlp(self.hidden, self.activation)
+            return keras.Sequential([network, keras.layers.Dense(data.num_classes)])
+        width = self._width(data)
+        return networks.conv_classifier(data.num_classes, self.filters, width, self.activation)
+
+    def _width(self, data: Data) -> int:
+        """Returns the one width of a convolutional network's dense layer."""
+        if len(self.hidden) != 1:
+            raise ValueError(
+                "The hidden widths do not fit conv. Expected one width. Received "
+                f"{list(self.hidden)}."
+            )
+        if len(data.shape) != 3:
+            raise ValueError(
+                "A convolutional network is for images. Expected examples of shape (H, W, "
+                f"channels). Received shape {data.shape}."
+            )
+        return self.hidden[0]

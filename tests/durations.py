@@ -50,31 +50,38 @@ def _file(node):
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    """Leaves out what --all is for, refuses dear tests without a reason, puts dear files first."""
+    """Leaves out what --all is for, puts dear files first."""
     if not config.getoption("--all"):
         left = [item for item in items if item.get_closest_marker("all_only")]
         if left:
             config.hook.pytest_deselected(items=left)
             items[:] = [item for item in items if not item.get_closest_marker("all_only")]
     known = recorded()
-    seconds = {node: processor or 0.0 for node, (processor, _) in known.items()}
-    unexplained = [
-        f"{item.nodeid} ({seconds[item.nodeid]:.0f} s)"
-        for item in items
-        if seconds.get(item.nodeid, 0) > DEAR
-        and not any(mark.kwargs.get("reason") for mark in item.iter_markers("dear"))
-    ]
-    if unexplained and not config.getoption("--write-durations"):
-        raise pytest.UsageError(
-            f"Tests take long. Expected at most {DEAR:.0f} s of processor time, or a mark "
-            f'@pytest.mark.dear(reason="..."). Received {", ".join(unexplained)}'
-        )
     files = collections.Counter()
     for item in items:
         processor, wall = known.get(item.nodeid, (None, LEAST / 2))
         files[_file(item.nodeid)] += wall if processor is None else processor
     # Files stay whole, so that what a module shares is made once; the sort is stable.
     items.sort(key=lambda item: -files[_file(item.nodeid)])
+
+
+@pytest.fixture(scope="session")
+def known_durations():
+    """Returns what is kept, read once."""
+    return recorded()
+
+
+@pytest.fixture(autouse=True)
+def reason_of_dear_tests(request, known_durations):
+    """Fails a test that took long when it was measured, and does not say why."""
+    processor, _ = known_durations.get(request.node.nodeid, (None, None))
+    reasons = [mark.kwargs.get("reason") for mark in request.node.iter_markers("dear")]
+    measuring = request.config.getoption("--write-durations")
+    if (processor or 0) > DEAR and not any(reasons) and not measuring:
+        pytest.fail(
+            f"The test takes long. Expected at most {DEAR:.0f} s of processor time, or a mark "
+            f'@pytest.mark.dear(reason="..."). Received {processor:.0f} s in {FILE.name}'
+        )
 
 
 @pytest.hookimpl(wrapper=True)

@@ -79,12 +79,17 @@ def _texts(module: str, node: ast.AST) -> "list[str]":
     if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("tuple", "list"):
         return _texts(module, node.args[0])
     if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Registry":
-        options = {each.arg: ast.literal_eval(each.value) for each in node.keywords}
-        return list(Registry(*map(ast.literal_eval, node.args), **options))
+        options = {each.arg: _argument(module, each.value) for each in node.keywords}
+        return list(Registry(*(_argument(module, each) for each in node.args), **options))
     raise LookupError(
         f"A constant of {module} cannot be read from its text. Expected texts, or what is made of "
         f"them. Received {ast.unparse(node)}."
     )
+
+
+def _argument(module: str, node: ast.AST) -> "str | tuple[str, ...]":
+    texts = _texts(module, node)
+    return tuple(texts) if isinstance(node, ast.Tuple) else texts[0]
 
 
 def _imported(module: str, alias: str) -> str:

@@ -9,6 +9,7 @@ import tensorflow_probability as tfp
 
 import tfp_vae as tv
 from tfp_vae.data import Kind, Split, ood
+from tfp_vae.evaluation.ood import base as ood_scores
 from tfp_vae.evaluation.ood import scores
 from tfp_vae.models import Predictive
 
@@ -20,15 +21,15 @@ def split(binary_images):
 
 def test_scores_of_a_vae_are_those_of_their_definitions(make_vae, split):
     vae = make_vae()
-    reference = scores.reference_log_likelihood(vae, split.take(10), 50)
+    reference = scores.reference_log_evidence(vae, split.take(10), 50)
     assert reference == pytest.approx(vae.log_evidence(split.take(10), 50).mean(), rel=1e-6)
     regret = {"steps": 5}
     found = scores.vae_scores(vae, split, reference, num_samples=50, regret=regret)
-    assert tuple(found) == scores.VAE_SCORES
+    assert tuple(found) == tuple(ood_scores.of_kind(ood_scores.DensityScore))
     bounds = vae.bounds(split, 50)
     log_likelihood = bounds.log_evidence.astype(np.float64)
     expected = {
-        "negative_log_likelihood": -log_likelihood,
+        "negative_log_evidence": -log_likelihood,
         "negative_elbo": -bounds.elbo,
         "typicality": np.abs(log_likelihood - reference),
         "likelihood_regret": tv.evaluation.likelihood_regret(vae, split, **regret),
@@ -65,7 +66,7 @@ def test_uncertainties_of_a_classifier_by_hand():
     probs = tf.constant([[[0.5, 0.3, 0.2], [0.1, 0.7, 0.2]], [[1.0, 0.0, 0.0]] * 2])
     predictive = Predictive.of(tfp.distributions.Categorical(logits=tf.math.log(probs)))
     found = scores.predictive_scores(predictive)
-    assert tuple(found) == scores.PREDICTIVE_SCORES
+    assert tuple(found) == tuple(ood_scores.of_kind(ood_scores.ClassScore))
 
     def entropy(p):
         return -sum(each * math.log(each) for each in p)

@@ -132,7 +132,7 @@ def test_a_scale_per_example_enters_with_its_fisher_information(base_seed):
         Split(x, Kind.REAL, targets=x[:, 0], name="train")
     )
     raw = np.float64(x) @ kernel[:, 1]
-    scale = 3 * (np.logaddexp(0, raw) + tv.distributions.likelihoods.TARGET_SCALE_FLOOR)
+    scale = 3 * (np.logaddexp(0, raw) + tv.heads.normal_in_units.TARGET_SCALE_FLOOR)
     by_loc, by_raw = 3 / scale, np.sqrt(2) * 3 / (1 + np.exp(-raw)) / scale
     expected = np.eye(6) / PRIOR_SCALE**2
     for row, one, other in zip(np.float64(x), by_loc, by_raw, strict=True):
@@ -288,7 +288,7 @@ def test_log_joint_is_the_sum_of_likelihood_and_prior_by_hand(base_seed):
     x, y = _inputs(5), np.arange(5.0)
     first, bias, last, constant, raw = np.split(np.float64(vector), [12, 16, 20, 21])
     loc = 4 + 2 * (np.tanh(x @ first.reshape(3, 4) + bias) @ last + constant)
-    scale = 2 * (np.logaddexp(0, raw) + tv.distributions.likelihoods.TARGET_SCALE_FLOOR)
+    scale = 2 * (np.logaddexp(0, raw) + tv.heads.normal_in_units.TARGET_SCALE_FLOOR)
     # The weights of the network have a prior, the scale of the noise has none.
     expected = stats.norm.logpdf(y, loc, scale).sum()
     expected += stats.norm.logpdf(vector[:-1], 0, PRIOR_SCALE).sum()

@@ -123,7 +123,7 @@ _REPORT = {
         },
         {
             "task": "corruptions",
-            "name": "accuracy_under_shift",
+            "name": "accuracy_under_corruption",
             "file": "corruptions.png",
             "alt": "Accuracy over the strength of noise, blur and rotation.",
         },

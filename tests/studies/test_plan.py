@@ -95,7 +95,7 @@ def test_the_report_holds_its_pictures_and_the_verdict(written):
         assert (page.parent / figure["file"]).read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_score_for_foreign_inputs_is_chosen_on_validation_data(done, written):
+def test_the_score_for_ood_inputs_is_chosen_on_validation_data(done, written):
     values = written[2]
     for model in ("vae_probe", "bnn"):
         found = {}

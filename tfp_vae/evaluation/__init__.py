@@ -9,7 +9,7 @@ from tfp_vae.evaluation.latent import active_units, posterior_means
 from tfp_vae.evaluation.missing import class_predictive, impute, marginal, observed_log_evidence
 from tfp_vae.evaluation.ood.detection import detection_metrics
 from tfp_vae.evaluation.ood.regret import likelihood_regret
-from tfp_vae.evaluation.ood.scores import predictive_scores, reference_log_likelihood, vae_scores
+from tfp_vae.evaluation.ood.scores import predictive_scores, reference_log_evidence, vae_scores
 from tfp_vae.evaluation.predictive import (
     distribution_metrics,
     predict,
@@ -47,7 +47,7 @@ __all__ = [
     "predictive_scores",
     "prune",
     "pruning_curve",
-    "reference_log_likelihood",
+    "reference_log_evidence",
     "regression",
     "regression_metrics",
     "signal_to_noise",

@@ -25,7 +25,7 @@ approximations, `steps` for the page of a decoder, `tables` for a codec.
 import keras
 import tensorflow as tf
 
-from tfp_vae.data import Kind, Split
+from tfp_vae.data import Kind, Split, kinds
 from tfp_vae.distributions.base import tfd
 from tfp_vae.registry import Registry
 
@@ -124,6 +124,16 @@ class Head(keras.Layer):
             raise ValueError(
                 f"{type(self).__name__} has one target per example. Expected {split.name} targets "
                 f"of shape (N,). Received {split.targets.shape}."
+            )
+        if not self.kinds or Kind.REAL in self.kinds:
+            return
+        binary = self.kinds <= kinds.BINARY
+        wanted = kinds.violation(split.targets, Kind.STATIC if binary else self.preferred_kind)
+        if wanted:
+            raise ValueError(
+                f"{type(self).__name__} has no probability of the {split.name} targets. Expected "
+                f"{wanted}. Received targets from {split.targets.min():g} to "
+                f"{split.targets.max():g}."
             )
 
     def adapt(self, split: Split) -> None:

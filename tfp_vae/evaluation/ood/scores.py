@@ -14,24 +14,15 @@ import numpy as np
 from tfp_vae import extras
 from tfp_vae.data import Kind, Split
 from tfp_vae.evaluation import checks
-from tfp_vae.evaluation.ood.regret import likelihood_regret
+from tfp_vae.evaluation.ood import base
 from tfp_vae.models import VAE, Predictive
-
-VAE_SCORES = (
-    "negative_log_likelihood",
-    "negative_elbo",
-    "typicality",
-    "likelihood_regret",
-    "input_complexity",
-)
-PREDICTIVE_SCORES = ("predictive_entropy", "mutual_information", "one_minus_max_probability")
 
 
 def vae_scores(
     vae: VAE,
     split: Split,
     reference: float | None = None,
-    names=VAE_SCORES,
+    names=None,
     *,
     num_samples: int = 1000,
     regret: dict | None = None,
@@ -43,9 +34,9 @@ def vae_scores(
     Args:
         vae: a trained VAE.
         split: images or a table; "input_complexity" needs images.
-        reference: for "typicality": `reference_log_likelihood` of validation data, never of data
+        reference: for "typicality": `reference_log_evidence` of validation data, never of data
             that are scored.
-        names: some of `VAE_SCORES`: "negative_log_likelihood" (importance-sampled) and
+        names: of scores, all by default: "negative_log_evidence" (importance-sampled) and
             "negative_elbo", in nats; and those of `typicality`, `likelihood_regret` and
             `input_complexity`.
         num_samples: S, draws of q(z|x) per example for log p(x) and the ELBO.
@@ -57,30 +48,19 @@ def vae_scores(
         ValueError: for an unknown name, or typicality without a reference.
     """
     checks.unconditional(vae, "A score of x")
-    unknown = [name for name in names if name not in VAE_SCORES]
-    if unknown or not names:
-        raise ValueError(
-            f"Unknown scores. Expected some of {', '.join(VAE_SCORES)}. Received {list(names)}."
-        )
-    if "typicality" in names and reference is None:
-        raise ValueError(
-            "Typicality has nothing to compare with. Expected reference, the mean log p(x) of "
-            "validation data. Received None."
-        )
-    complexity = complexity_bits(split) if "input_complexity" in names else None  # errors first
-    found = {}
-    if set(names) - {"likelihood_regret"}:
-        bounds = vae.bounds(split, num_samples, seed=seed, progress=progress)
-        log_likelihood = bounds.log_evidence.astype(np.float64)
-        found["negative_log_likelihood"] = -log_likelihood
-        found["negative_elbo"] = -bounds.elbo.astype(np.float64)
-        if reference is not None:
-            found["typicality"] = typicality(log_likelihood, reference)
-        if complexity is not None:
-            found["input_complexity"] = input_complexity(log_likelihood, complexity, split)
-    if "likelihood_regret" in names:
-        found["likelihood_regret"] = likelihood_regret(vae, split, seed=seed, **(regret or {}))
-    return {name: found[name] for name in names}
+    known = base.of_kind(base.DensityScore)
+    names = [*known] if names is None else [*names]
+    if not names or not set(names) <= set(known):
+        raise ValueError(f"Unknown scores. Expected some of {', '.join(known)}. Received {names}.")
+
+    def bounds():
+        found = vae.bounds(split, num_samples, seed=seed, progress=progress)
+        return found.log_evidence, found.elbo
+
+    seen = base.Density(split, bounds, reference, vae, {"seed": seed, **(regret or {})})
+    for name in names:  # errors first
+        known[name].check(seen)
+    return {name: known[name](seen) for name in names}
 
 
 def predictive_scores(predictive: Predictive) -> dict[str, np.ndarray]:
@@ -92,20 +72,14 @@ def predictive_scores(predictive: Predictive) -> dict[str, np.ndarray]:
     Raises:
         ValueError: if the targets are no classes.
     """
-    log_probs = predictive.log_probs.numpy().astype(np.float64)
-    return {
-        "predictive_entropy": predictive.total.numpy().astype(np.float64),
-        "mutual_information": predictive.epistemic.numpy().astype(np.float64),
-        "one_minus_max_probability": -np.expm1(log_probs.max(axis=1)),
-    }
+    scores = base.of_kind(base.ClassScore)
+    return {name: score(predictive) for name, score in scores.items()}
 
 
 # Typicality.
 
 
-def reference_log_likelihood(
-    vae: VAE, validation: Split, num_samples: int = 1000, **kwargs
-) -> float:
+def reference_log_evidence(vae: VAE, validation: Split, num_samples: int = 1000, **kwargs) -> float:
     """Returns the mean log p(x) of validation data in nats, which `typicality` compares with.
 
     Args:
@@ -149,6 +123,16 @@ def complexity_bits(split: Split) -> np.ndarray:
     Raises:
         ValueError: if `split` holds no such images.
     """
+    check_images(split)
+    split, lengths = split.frozen(), []
+    for start in range(0, len(split), 1000):
+        images = np.round(split.values(slice(start, start + 1000)) * 255).astype(np.uint8)
+        lengths += [min(map(len, _codes(image, split.kind.is_binary))) for image in images]
+    return 8.0 * np.array(lengths)
+
+
+def check_images(split: Split) -> None:
+    """Raises `ValueError` if `split` holds no images that can be compressed."""
     if len(split.shape) != 3 or split.shape[-1] not in (1, 3, 4) or split.kind is Kind.REAL:
         raise ValueError(
             f"The {split.name} split cannot be compressed as images. Expected images "
@@ -156,11 +140,6 @@ def complexity_bits(split: Split) -> np.ndarray:
             f"{split.shape} and kind '{split.kind}'."
         )
     extras.need("images", "Lengths of compressed images")
-    split, lengths = split.frozen(), []
-    for start in range(0, len(split), 1000):
-        images = np.round(split.values(slice(start, start + 1000)) * 255).astype(np.uint8)
-        lengths += [min(map(len, _codes(image, split.kind.is_binary))) for image in images]
-    return 8.0 * np.array(lengths)
 
 
 def _codes(image: np.ndarray, is_binary: bool):

@@ -16,8 +16,15 @@ METHODS = Registry(
     "tfp_vae.methods.weights",
     "method",
     first=(
-        *("vi", "map", "ml", "mc_dropout", "ensemble"),
-        *("laplace", "laplace_last_layer", "swag", "nuts"),
+        "vi",
+        "map",
+        "ml",
+        "mc_dropout",
+        "ensemble",
+        "laplace",
+        "laplace_last_layer",
+        "swag",
+        "nuts",
     ),
 )
 

@@ -16,25 +16,13 @@ from tfp_vae import evaluation, layers, methods, networks
 from tfp_vae.data import Data, Split
 from tfp_vae.distributions import decoders, encoders, priors
 from tfp_vae.distributions.base import tfd
-from tfp_vae.evaluation.ood import scores
+from tfp_vae.evaluation import ood
 from tfp_vae.models import M2, VAE, ConditionalVAE, Predictive
 from tfp_vae.models.graphs import compiled
 from tfp_vae.models.memory import in_batches
 from tfp_vae.models.variational import VariationalModel
 from tfp_vae.studies.comparison.settings import Settings
 
-# Scores of a classifier and of a density under the names that a report has for them.
-_PREDICTIVE_SCORES = {
-    "predictive_entropy": "entropy",
-    "mutual_information": "mutual_information",
-    "one_minus_max_probability": "max_probability",
-}
-_DENSITY_SCORES = {
-    "negative_log_likelihood": "log_px",
-    "typicality": "typicality",
-    "input_complexity": "input_complexity",
-    "likelihood_regret": "likelihood_regret",
-}
 _PROBE_STRENGTHS = 10.0 ** np.arange(-3, 4)  # inverse regularisation of the linear probe
 _PROBE_DRAWS = 5  # draws of z per training example
 
@@ -75,10 +63,15 @@ class Contestant:
 
     def scores(self, split: Split) -> "dict[str, np.ndarray]":
         """Returns {score: [N]}, high for what is out of distribution."""
-        found = evaluation.predictive_scores(self.predictive(split))
-        if not self.is_random:
-            del found["mutual_information"]  # of one network it is 0, up to rounding
-        return {_PREDICTIVE_SCORES[name]: values for name, values in found.items()}
+        return self.class_scores(self.predictive(split))
+
+    def class_scores(self, predictive: Predictive) -> "dict[str, np.ndarray]":
+        """Returns {score: [N]} of predictions; of one network what needs draws is only rounding."""
+        return {
+            score.reported_as: score(predictive)
+            for score in ood.of_kind(ood.ClassScore).values()
+            if self.is_random or not score.needs_draws
+        }
 
     @property
     def is_random(self) -> bool:
@@ -140,22 +133,25 @@ class Probed(Contestant):
 
     def scores(self, split):
         """Returns {score: [N]}, high for what is out of distribution."""
-        settings, names = self.settings, [*_DENSITY_SCORES]
-        if not settings.regret_steps:
-            names.remove("likelihood_regret")
+        settings = self.settings
+        known = {
+            name: score.reported_as
+            for name, score in ood.of_kind(ood.DensityScore).items()
+            if score.compared and (settings.regret_steps or name != "likelihood_regret")
+        }
         samples = settings.num_importance_samples
         if self._reference is None:
             validation = self.data.validation.take(settings.num_examples)
-            self._reference = evaluation.reference_log_likelihood(self.model, validation, samples)
+            self._reference = evaluation.reference_log_evidence(self.model, validation, samples)
         found = evaluation.vae_scores(
             self.model,
             split,
             self._reference,
-            names,
+            [*known],
             num_samples=samples,
             regret={"steps": settings.regret_steps},
         )
-        return {_DENSITY_SCORES[name]: found[name] for name in names} | super().scores(split)
+        return {known[name]: values for name, values in found.items()} | super().scores(split)
 
     def _draw(self, x, count, key):
         return self.model.at(key).infer(x, count)[-1].value
@@ -234,16 +230,14 @@ class Generative(Contestant):
         if self._reference is None:
             joint = self.log_joint(self.data.validation.take(self.settings.num_examples))
             self._reference = float(np.logaddexp.reduce(joint.astype(np.float64), axis=1).mean())
-        bits = scores.complexity_bits(split)
+        seen = ood.Density(split, lambda: (log_px, None), self._reference)
         logits = tf.constant(log_joint[:, np.newaxis, :])
-        found = evaluation.predictive_scores(Predictive.of(tfd.Categorical(logits=logits)))
-        del found["mutual_information"]
-        return {
-            "log_px": -log_px,
-            "typicality": scores.typicality(log_px, self._reference),
-            "input_complexity": scores.input_complexity(log_px, bits, split),
-            **{_PREDICTIVE_SCORES[name]: values for name, values in found.items()},
+        densities = {
+            score.reported_as: score(seen)
+            for score in ood.of_kind(ood.DensityScore).values()
+            if score.compared and not score.one_vae
         }
+        return densities | self.class_scores(Predictive.of(tfd.Categorical(logits=logits)))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -205,6 +205,7 @@ def test_a_figure_that_is_not_there_is_an_error(place):
         ({"value": 0.123456}, {}, "0.123"),
         ({"value": -0.2, "low": -0.3, "high": -0.1}, {"times": -1}, "0.20 (0.10 to 0.30)"),
         ({"value": 0.5, "se": 0.0}, {}, "0.500 +- 0.000"),
+        ({"value": 0.5, "low": 0.5, "high": 0.5}, {}, "0.500"),
         ({"value": 0}, {}, "0"),
     ],
 )

@@ -20,7 +20,7 @@ A plan is a TOML file, `NAME.toml`:
     [runs.figures]
     elbo = "test_elbo"               # its place in the file
     score = "table.{set}.{method}.rmse"                  # everything there
-    brier = "results.[task=shift,model={model}].mean"    # what fits among a list
+    brier = "results.[task=ood,model={model}].mean"    # what fits among a list
     [runs.words.data]                # text of its rows
     en = "digits, 8-bit"
     zh = "digits，8 位"

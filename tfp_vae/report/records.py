@@ -341,6 +341,7 @@ def number(entry: Mapping, form: Mapping = {}) -> str:
     times, unit = form.get("times", 1), form.get("unit", "")
     value = times * entry["value"]
     ends = sorted(times * entry[key] for key in ("low", "high") if key in entry)
+    ends = ends if len(set(ends)) == 2 else []  # of one seed there is no interval
     size = abs(times * entry["se"]) if "se" in entry else (ends[1] - ends[0]) / 2 if ends else 0
     digits = form.get("digits")
     if digits is None:

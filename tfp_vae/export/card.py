@@ -84,10 +84,7 @@ def contents(package: Package, manifest: Mapping, facts: Mapping, licence: str |
 def architecture(model: keras.Model) -> "list[dict]":
     """Returns the layers that have weights or act on values, part by part of the model."""
     found = []
-    for part in model.parts:
-        owner = getattr(model, part)
-        if not isinstance(owner, keras.Layer):
-            continue
+    for part, owner in model.layer_parts():
         for layer, parameters in _counted(owner):
             config = layer.get_config()
             options = {key: config[key] for key in _OPTIONS if config.get(key) is not None}

@@ -246,6 +246,14 @@ class VAE(VariationalModel):
         parts += [(f"the encoder of {latent.name}", latent.encoder) for latent in latents]
         return [*parts, ("the decoder", decoder)]
 
+    def layer_parts(self):
+        """Returns prior and encoder of each latent, top first, and the rest."""
+        found = []
+        for latent in self.latents:
+            found.append((self._metric("prior", latent), latent.prior))
+            found.append((self._metric("encoder", latent), latent.encoder))
+        return found + super().layer_parts()
+
     @property
     def prior(self) -> Prior:
         """p(z) of the lowest latent."""

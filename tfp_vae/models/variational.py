@@ -77,6 +77,11 @@ class VariationalModel(keras.Model):
         self.expected_tracker = keras.metrics.Mean(self.expected_name)
         self.kl_tracker = keras.metrics.Mean("kl")
 
+    def layer_parts(self) -> "list[tuple[str, keras.Layer]]":
+        """Returns the `parts` that are layers, each with the name that people know it by."""
+        parts = [(part, getattr(self, part)) for part in self.parts]
+        return [(name, part) for name, part in parts if isinstance(part, keras.Layer)]
+
     @property
     def objective(self) -> "objectives.Bound":
         """The bound that `fit` trains; one that is not the ELBO is a metric beside it."""

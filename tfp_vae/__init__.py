@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         ConditionalVAE,
         Ensemble,
         Laplace,
+        LatentVariable,
     )
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "ConditionalVAE",
     "Ensemble",
     "Laplace",
+    "LatentVariable",
     "__version__",
     "data",
     "decoders",
@@ -75,6 +77,7 @@ _ELSEWHERE = {
     "tfp_vae.export": ("load",),
     "tfp_vae.models": (
         *("M2", "NUTS", "SWAG", "VAE", "BayesianNetwork", "ConditionalVAE", "Ensemble", "Laplace"),
+        "LatentVariable",
     ),
 }
 

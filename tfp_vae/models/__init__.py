@@ -2,6 +2,7 @@
 
 from tfp_vae.models.conditional import ConditionalVAE
 from tfp_vae.models.ensemble import Ensemble
+from tfp_vae.models.latents import LatentVariable
 from tfp_vae.models.m2 import M2
 from tfp_vae.models.network import BayesianNetwork
 from tfp_vae.models.posteriors.laplace import Laplace
@@ -24,6 +25,7 @@ __all__ = [
     "ConditionalVAE",
     "Ensemble",
     "Laplace",
+    "LatentVariable",
     "Pass",
     "Predictive",
     "Predictor",

@@ -159,7 +159,7 @@ def test_a_vector_of_targets_is_a_condition(images):
     split = _split(images, labels=None, targets=targets)
     model.fit(split, batch_size=8, verbose=0)
     assert np.all(np.isfinite(model.log_evidence(split, 50)))
-    with pytest.raises(ValueError, match=r"no classes to tell apart.*condition_dim=2"):
+    with pytest.raises(ValueError, match=r"no classes to tell apart.*condition of size 2"):
         model.predictive(images)
     with pytest.raises(ValueError, match=r"has a condition.*Expected 3 of them.*Received none"):
         model.generate(3)

@@ -278,9 +278,13 @@ def test_the_importance_weighted_bound_sums_over_classes_and_reaches_log_p(image
             keras.Sequential([keras.layers.Dense(8, "tanh", kernel_initializer="he_normal")]),
             SHAPE,
         ),
-        num_samples=400,
+        num_samples=2000,
     )
     model.decoder.projection.set_weights([2 * w for w in model.decoder.projection.get_weights()])
+    # A proposal wider than the prior, so that the weights are bounded and their error is known.
+    kernel, bias = model.encoder.projection.get_weights()
+    wide = np.array([0.0, np.log(np.expm1(1.3))], np.float32)
+    model.encoder.projection.set_weights([0 * kernel, 0 * bias + wide])
     exact = _exact_log_evidence(model, images, labels)
     outputs = model((images, labels), seed=1)
     terms = model.terms((images, labels), labels, outputs)

@@ -13,9 +13,9 @@ from tfp_vae.arguments import check_count
 from tfp_vae.data import Split
 from tfp_vae.distributions.base import registered
 from tfp_vae.layers import BayesianLayer, MonteCarloDropout
+from tfp_vae.layers import noise as noises
 from tfp_vae.layers.convolution import Convolution
 from tfp_vae.layers.noise import ESTIMATOR, SHARED, FrozenNoise, Noise, use
-from tfp_vae.layers.noise import of as noise_of
 from tfp_vae.models.network import BayesianNetwork
 from tfp_vae.models.supervised import SupervisedModel
 from tfp_vae.randomness import fold_in
@@ -248,9 +248,8 @@ class Ensemble(SupervisedModel):
         member = self.pattern
         if not member.has_weight_kl:
             return 0.0
-        key, layers = self.caller_key(None), member.bayesian_layers()
-        if layers:  # a KL without closed form has the noise of the step, as in a member alone
-            key = noise_of(layers[0]).key
+        # A KL without closed form has the noise of the step, as in a member alone.
+        key = noises.current().key if noises.current() else self.caller_key(None)
 
         def kl(index):
             with use(self._noise(key, index, ESTIMATOR)):

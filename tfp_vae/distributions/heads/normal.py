@@ -69,7 +69,9 @@ class LocationScale(Head):
 
     def fisher_root(self, parameters):
         """Returns diag(1, sqrt(2)) / scale, [..., 2, 2]."""
-        return tf.constant([[1.0, 0.0], [0.0, np.sqrt(2)]]) / tf.expand_dims(parameters[..., 1:], -1)
+        return tf.constant([[1.0, 0.0], [0.0, np.sqrt(2)]]) / tf.expand_dims(
+            parameters[..., 1:], -1
+        )
 
     def get_config(self):
         """Returns the constructor's arguments, as JSON."""

@@ -38,8 +38,8 @@ def test_monte_carlo_error_of_log_likelihood_is_the_spread_over_seeds(make_vae, 
         warnings.simplefilter("ignore", UserWarning)
         result = evaluation.log_evidence(vae, split, 2000)
     # A standard deviation from 30 draws is known to 13 %.
-    assert result["log_likelihood_mc_se"] == pytest.approx(np.std(means, ddof=1), rel=0.6)
-    assert result["log_likelihood_se"] > result["log_likelihood_mc_se"]
+    assert result["log_evidence_mc_se"] == pytest.approx(np.std(means, ddof=1), rel=0.6)
+    assert result["log_evidence_se"] > result["log_evidence_mc_se"]
 
 
 def test_low_effective_sample_size_warns_and_a_good_one_does_not(make_vae, split):

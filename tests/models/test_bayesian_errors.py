@@ -132,7 +132,9 @@ def test_impossible_networks_are_refused(options, message):
 
 def test_network_and_likelihood_have_to_fit():
     bnn = tv.BayesianNetwork(keras.layers.Dense(1), tv.likelihoods.Normal("per_example"))
-    with pytest.raises(ValueError, match=r"do not fit.*\(B, 2\), as NormalInUnits needs.*\(None, 1\)"):
+    with pytest.raises(
+        ValueError, match=r"do not fit.*\(B, 2\), as NormalInUnits needs.*\(None, 1\)"
+    ):
         bnn.build((None, 3))
     deep = tv.BayesianNetwork(keras.layers.Dense(1), tv.likelihoods.Normal())
     with pytest.raises(ValueError, match=r"do not fit.*Received \(None, 4, 1\)"):

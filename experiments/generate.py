@@ -23,10 +23,10 @@ def main():
     extras.need("report", "Pictures")
     run = runs.folder()
     vae = tv.load(run / "model.keras")
-    if getattr(vae, "condition_dim", None) is not None:
+    if vae.condition and vae.condition.default(1) is None:
         raise ValueError(
             "This model draws given a vector for each image. Expected a model without a condition, "
-            f"or with classes. Received one with a condition of {vae.condition_dim} numbers."
+            f"or with classes. Received one with a condition of {vae.condition.size} numbers."
         )
     drawn = vae.generate(_NUM_IMAGES.value, _SEED.value)
     run.write_arrays("generated.npz", **drawn)

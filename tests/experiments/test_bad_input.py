@@ -111,7 +111,7 @@ def test_a_batch_larger_than_the_data_is_refused(refused):
         ("--latent_dims=3", "latent_dim"),
         ("--flagfile=nowhere.flags", "nowhere.flags"),
         ("digits", "Received ['digits']"),
-        ("--hidden=0", "Received [0]"),
+        ("--hidden=0", "Received (0,)"),
         ("--hidden=wide", "hidden"),
         ("--likelihood=normal --scale=0", "Received 0.0"),
         ("--likelihood=normal --scale=big", "scale"),

@@ -7,6 +7,7 @@ import pytest
 TINY = ("--models=ml,bnn", "--tasks=classification", "--epochs=1", "--hidden=8", "--seeds=1")
 
 
+@pytest.mark.pictures
 def test_a_comparison_is_reported_and_gone_on_with(succeeds, tmp_path):
     out = succeeds("compare", "--run_dir=run", *TINY)
     assert "part 2/2" in out
@@ -23,6 +24,7 @@ def test_a_comparison_is_reported_and_gone_on_with(succeeds, tmp_path):
     assert all(result["n"] == 2 for result in values["results"])
 
 
+@pytest.mark.pictures
 def test_another_plan_needs_another_folder_or_overwrite(succeeds, refused, program, tmp_path):
     succeeds("compare", "--run_dir=run", *TINY)
     changed = [flag for flag in TINY if "hidden" not in flag]

@@ -64,6 +64,7 @@ def test_m2_learns_from_few_labels_and_classifies_by_its_recognition(succeeds, t
     assert again["test_nll"] == pytest.approx(metrics["test_nll"], abs=1e-5)
 
 
+@pytest.mark.pictures
 def test_quadrants_are_completed(succeeds, refused, tmp_path):
     succeeds("train_vae", "--run_dir=run", "--model=conditional", "--quadrants=3", *TINY)
     run = tmp_path / "run"
@@ -114,7 +115,7 @@ def test_flags_that_do_not_go_together_are_refused(refused, options, words):
     ("options", "words"),
     [
         ("--model=m2", "Expected data with labels"),
-        ("--model=conditional", "Expected data with labels or targets, or --quadrants"),
+        ("--model=conditional", "Expected data with labels or targets"),
         ("--model=conditional --quadrants=1", "Only images have quadrants"),
     ],
 )

@@ -117,7 +117,9 @@ def test_basics_come_first_and_groups_follow(program):
     _, out, _ = program("train_vae", "-h")
     titles = re.findall(r"^(\w[\w ]*):$", out, re.M)
     assert titles[:2] == ["Basics", "This program"]
-    assert {"Model", "Condition", "Training", "Data", "Saving and devices"} == set(titles[2:])
+    assert {"Model", "Bound", "Condition", "Training", "Data", "Saving and devices"} == set(
+        titles[2:]
+    )
     basics = out.partition("Basics:")[2].partition("This program:")[0]
     assert basics.index("--dataset=digits") < basics.index("--epochs=100") and "--seed" in basics
 
@@ -235,7 +237,7 @@ def bash(words):
     ("words", "offered"),
     [
         ("tr", ["train-bnn", "train-vae"]),
-        ("train-vae --latent", ["--latent_dim="]),
+        ("train-vae --latent", ["--latent_prior=", "--latent_dim="]),
         ("train-vae --epochs=3 --likelihood=be", ["bernoulli"]),
         ("train-vae --dataset=mn", ["mnist"]),
         ("train-vae --preset=fa", ["fashion_mnist"]),

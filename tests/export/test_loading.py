@@ -6,7 +6,6 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import tfp_vae as tv
 from tfp_vae import objectives
@@ -68,9 +67,9 @@ def test_every_class_comes_back_to_the_last_bit_and_training_goes_on(
     again = tv.load(tmp_path / "model.keras")
 
     x = split.values()
-    for before, after in zip(vae(x, seed=1)[0:2], again(x, seed=1)[0:2], strict=True):
-        before, after = (d if tf.is_tensor(d) else d.mean() for d in (before, after))
-        np.testing.assert_array_equal(before, after)
+    one, other = vae(x, seed=1), again(x, seed=1)
+    np.testing.assert_array_equal(one.posterior.mean(), other.posterior.mean())
+    np.testing.assert_array_equal(one.z, other.z)
     for before, after in zip(vae.weights, again.weights, strict=True):
         np.testing.assert_array_equal(before, after)
     if jit:  # functions of the same weights, which take a second to trace

@@ -126,5 +126,5 @@ def test_tensorboard_without_its_package_names_the_command(monkeypatch, tmp_path
     import sys
 
     monkeypatch.setitem(sys.modules, "tensorboard", None)
-    with pytest.raises(ImportError, match=r"pip install 'tfp_vae\[tensorboard\]'"):
+    with pytest.raises(ImportError, match=r'pip install "tfp_vae\[tensorboard\]"'):
         training.tensorboard(tmp_path)

@@ -130,3 +130,9 @@ def test_private_names_of_keras_and_tensorflow_are_used_in_one_file():
             path.read_text(encoding="utf-8"),
             re.MULTILINE,
         ), path
+
+
+def test_no_two_files_of_tests_have_the_same_name():
+    """Pytest imports a file by its bare name, so the second of a pair is not collected."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(set(names)) == sorted(names)

@@ -66,7 +66,6 @@ class VariationalModel(keras.Model):
         self, objective=None, seed: int = 0, data_kind=None, num_data: int | None = None, **kwargs
     ):
         super().__init__(**kwargs)
-        self.bound_tracker = None
         self.objective = objectives.ELBO() if objective is None else objective
         self.seed = check_seed(seed)
         self.data_kind = None if data_kind is None else kinds.of(data_kind)
@@ -91,7 +90,16 @@ class VariationalModel(keras.Model):
     def objective(self, value):
         self._objective = objectives.as_bound(value)
         name = value.name
-        self.bound_tracker = None if name == "elbo" else keras.metrics.Mean(name)
+        # Keras takes no new metric into a model that is built, and a built model may be given
+        # another bound: `metrics` names it, and the steps of the old bound are not kept.
+        self.__dict__["bound_tracker"] = None if name == "elbo" else keras.metrics.Mean(name)
+        self.train_function = self.test_function = None
+
+    @property
+    def metrics(self) -> "list[keras.metrics.Metric]":
+        """Those of Keras, then that of the bound where it is not the ELBO."""
+        own = [] if self.bound_tracker is None else [self.bound_tracker]
+        return [*super().metrics, *own]
 
     # What a model provides.
 

@@ -58,7 +58,7 @@ def test_the_same_training_twice_ends_the_same(whole, found, tmp_path):
     ("kind", "jit", "crashes"),
     [
         ("vae", False, (3, 5)),  # into the first pass, then into the second
-        ("bnn", False, (3, 5)),
+        ("bnn", False, (5,)),
         pytest.param("vae", True, (3,), marks=pytest.mark.dear(reason="three XLA programs")),
         pytest.param("vae", True, (3, 5), marks=ALL_ONLY),
         pytest.param("bnn", True, (3, 5), marks=ALL_ONLY),
@@ -66,9 +66,10 @@ def test_the_same_training_twice_ends_the_same(whole, found, tmp_path):
     ids=["vae-graph", "bnn-graph", "vae-xla", "vae-xla-twice", "bnn-xla"],
 )
 def test_a_resumed_training_equals_an_uninterrupted_one_to_the_last_bit(
-    kind, jit, crashes, found, tmp_path
+    kind, jit, crashes, found, whole, tmp_path
 ):
-    whole = train(model(kind, found, jit), found, tmp_path / "whole")
+    if (kind, jit) != ("vae", False):
+        whole = train(model(kind, found, jit), found, tmp_path / "whole")
     for calls in crashes:  # into the first pass, then into the second
         with pytest.raises(KeyboardInterrupt):
             train(model(kind, found, jit), found, tmp_path / "parts", Interrupt(calls))

@@ -18,7 +18,7 @@ from tfp_vae.report.marks import DIRECTIONS
 FINISHED, UNFINISHED, DAMAGED = "finished", "unfinished", "damaged"
 FORMATS = ("text", "csv", "html")
 # One of these makes a folder that of a run.
-_MARKS = ("flags.txt", "metrics.json", "results.json", "history.csv", "model.keras", CHECKPOINTS)
+_MARKS = ("flags.txt", "metrics.json", "results.json", "history.csv", CHECKPOINTS)
 _INSIDE = (CHECKPOINTS, REPORT, "parts", "export", "tensorboard")  # which are no runs
 # What everybody looks at first; the others are shown when they are asked for.
 _FIRST = ("test_*", "train_seconds")

@@ -65,9 +65,9 @@ def render_html(
     )
 
 
-# Pictures from this width on, in pixels, span the page: beside another one they would shrink, and
-# their letters with them.
-_WIDE = 640
+# Pictures from these widths on, in pixels, span the page or are not shrunk on a phone: their letters
+# would shrink with them.
+_WIDE, _MIDDLE = 800, 520
 
 
 def check_pictures(report: Mapping, figures: "Mapping[str, bytes]") -> None:
@@ -211,7 +211,7 @@ def _figure(figure: Mapping, pictures: "Mapping[str, bytes]", texts: Texts) -> d
         "dark": _inline(dark) if dark else "",
         "width": width,
         "height": height,
-        "wide": width >= _WIDE,
+        "size": "wide" if width >= _WIDE else "middle" if width >= _MIDDLE else "",
     }
 
 

@@ -65,8 +65,8 @@ def render_html(
     )
 
 
-# Pictures from these widths on, in pixels, span the page or are not shrunk on a phone: their letters
-# would shrink with them.
+# Pictures from these widths on, in pixels, span the page, or are not shrunk on a phone: their
+# letters would shrink with them.
 _WIDE, _MIDDLE = 800, 520
 
 
@@ -107,14 +107,19 @@ def plain_heading(report: Mapping, texts: Texts) -> str:
 
 
 def caption_of(figure: Mapping, texts: Texts) -> str:
-    """Returns what is said below a figure, in the language of the texts if they know it."""
-    known = texts.words["figures"].get(figure["name"])
-    return known or figure.get("caption") or figure["name"].replace("_", " ")
+    """Returns what is said below a figure: its "caption" if it has one, else its name."""
+    return _translated(figure, figure.get("caption"), texts) or figure["name"].replace("_", " ")
 
 
 def alt_of(figure: Mapping, texts: Texts) -> str:
     """Returns what a figure shows, for those who cannot see it."""
-    return texts.words["figures"].get(figure["name"]) or figure["alt"]
+    return _translated(figure, figure["alt"], texts)
+
+
+def _translated(figure: Mapping, said: "str | None", texts: Texts) -> "str | None":
+    """Returns what a report says of a figure; of a known figure in the language of the texts."""
+    known = Texts("en").words["figures"].get(figure["name"])
+    return texts.words["figures"][figure["name"]] if known and said == known else said
 
 
 def sentences(report: Mapping, texts: Texts) -> "dict[str, str]":

@@ -116,7 +116,7 @@ def test_a_layer_that_adds_its_own_kl_is_refused():
     [
         ({"network": "mlp"}, r"needs a network.*Expected a Layer.*Received 'mlp'"),
         ({"likelihood": "normal"}, r"needs a likelihood.*Expected a Head.*'normal'"),
-        ({"num_samples": 0}, r"num_samples must be positive.*Received 0"),
+        ({"num_samples": 0}, r"Impossible num_samples.*Received 0"),
         ({"num_predictive_samples": 1.5}, r"num_predictive_samples must.*Received 1.5"),
         ({"weight_prior": "flat"}, r"Unusable prior.*Received 'flat'"),
         ({"num_data": 0}, r"Impossible num_data.*Received 0"),
@@ -144,8 +144,8 @@ def test_network_and_likelihood_have_to_fit():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: tv.likelihoods.Categorical(1), r"Too few classes.*>= 2.*Received 1"),
-        (lambda: tv.likelihoods.Categorical(2.5), r"Too few classes.*Received 2.5"),
+        (lambda: tv.likelihoods.Categorical(1), r"Impossible num_classes.*>= 2.*Received 1"),
+        (lambda: tv.likelihoods.Categorical(2.5), r"Impossible num_classes.*Received 2.5"),
         (lambda: tv.likelihoods.Normal("learned"), r"Unknown scale.*Received 'learned'"),
         (lambda: tv.likelihoods.Normal(0.0), r"Unknown scale.*> 0.*Received 0.0"),
         (lambda: tv.likelihoods.Normal(True), r"Unknown scale.*Received True"),
@@ -160,7 +160,7 @@ def test_impossible_likelihoods_are_refused(make, message):
 @pytest.mark.parametrize("num_samples", [0, 1.5])
 def test_impossible_numbers_of_draws_are_refused(num_samples):
     bnn = _network(REAL())
-    with pytest.raises(ValueError, match=r"num_samples must be positive.*Expected.*Received"):
+    with pytest.raises(ValueError, match=r"Impossible num_samples.*Expected.*Received"):
         bnn.predictive(X, num_samples)
     with pytest.raises(ValueError, match=r"cannot be used.*Expected.*Received list"):
         bnn.predictive(X.tolist())

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from tfp_vae.arguments import check_choice, check_number, is_count
+from tfp_vae.arguments import is_count, is_number
 
 ACTIVATIONS = ("relu", "tanh", "leaky_relu", "elu", "gelu", "softplus", "silu")
 
@@ -96,7 +96,8 @@ def conv_classifier(
             rate that is not in [0, 1).
     """
     _check(filters, activation, "filters", num_classes, units)
-    check_number("dropout", dropout, 0, below=1)
+    if not (is_number(dropout, 0) and dropout < 1):
+        raise ValueError(f"Impossible dropout. Expected 0 <= dropout < 1. Received {dropout}.")
     initial = {"kernel_initializer": initializer(activation)}
     layers = []
     for n in filters:
@@ -192,4 +193,8 @@ def _check(sizes: Sequence[int], activation: str, what: str, *others: int) -> No
             f"{what} must be positive. Expected integers >= 1, one for each layer. Received "
             f"{sizes!r}{also}."
         )
-    check_choice("activation", activation, ACTIVATIONS)
+    if activation not in ACTIVATIONS:
+        raise ValueError(
+            f"Unknown activation. Expected one of {', '.join(ACTIVATIONS)}. Received "
+            f"{activation!r}."
+        )

@@ -144,7 +144,7 @@ def test_only_layers_that_draw_all_weights_at_once_take_a_covariance(kind, covar
         ({"kernel_size": (2, 1.5)}, r"Impossible kernel_size.*Received \(2, 1.5\)"),
         ({"strides": (1, 2, 3)}, r"Impossible strides.*Received \(1, 2, 3\)"),
         ({"dilation_rate": -1}, r"Impossible dilation_rate.*Received -1"),
-        ({"padding": "causal"}, r"Unknown padding.*Expected one of valid, same.*Received 'causal'"),
+        ({"padding": "causal"}, r"Unknown padding.*Expected valid or same.*Received 'causal'"),
     ],
     ids=["one_axis", "zero", "fraction", "three_axes", "negative", "padding"],
 )
@@ -216,9 +216,7 @@ def test_dropout_has_one_mask_for_a_whole_function_and_one_per_example_otherwise
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0, np.nan])
 def test_impossible_dropout_is_refused(rate):
-    with pytest.raises(
-        ValueError, match=r"Impossible rate.*Expected a number >= 0 and < 1.*Received"
-    ):
+    with pytest.raises(ValueError, match=r"Impossible rate.*Expected 0 <= rate < 1.*Received"):
         tv.layers.MonteCarloDropout(rate)
 
 

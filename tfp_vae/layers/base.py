@@ -18,7 +18,7 @@ import keras
 import tensorflow as tf
 
 from tfp_vae import networks
-from tfp_vae.arguments import check_count, check_number, check_seed, is_count
+from tfp_vae.arguments import is_count, is_number
 from tfp_vae.distributions.base import inverse_positive, positive, tfd
 from tfp_vae.layers import noise as noise_sources
 from tfp_vae.layers import priors
@@ -79,7 +79,7 @@ class BayesianLayer(keras.Layer):
                 f"{type(self).__name__} got arguments that it does not have. Expected its own and "
                 f"those of keras.Layer. Received {kwargs}."
             ) from error
-        units = check_count("units", units)
+        _check_count("units", units)
         is_rank = isinstance(covariance, int) and is_count(covariance)
         if covariance not in ("diagonal", "full") and not is_rank:
             raise ValueError(
@@ -92,14 +92,14 @@ class BayesianLayer(keras.Layer):
                 f"covariance='diagonal', or a ...Reparameterization layer. Received {covariance!r}."
             )
         for name, value in (("initial_scale", initial_scale), ("kl_weight", kl_weight)):
-            if value is not None:
-                check_number(name, value, above=0)
+            if value is not None and not is_number(value, above=0):
+                raise ValueError(f"Impossible {name}. Expected a number > 0. Received {value!r}.")
         if bayesian_bias and not use_bias:
             raise ValueError(
                 "A bias that is not there cannot be Bayesian. Expected use_bias=True with "
                 "bayesian_bias=True. Received use_bias=False."
             )
-        self.units = units
+        self.units = int(units)
         self.activation = _named("activation", keras.activations.get, activation)
         self.use_bias, self.bayesian_bias = bool(use_bias), bool(bayesian_bias)
         self.weight_prior = priors.get(prior)
@@ -110,8 +110,8 @@ class BayesianLayer(keras.Layer):
         self.kernel_initializer = _named(
             "kernel_initializer", keras.initializers.get, kernel_initializer or default
         )
-        if seed is not None:
-            check_seed(seed)
+        if seed is not None and not is_count(seed, 0):
+            raise ValueError(f"Unusable seed. Expected an integer in [0, 2^31). Received {seed!r}.")
         self.kl_weight = kl_weight
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
@@ -370,3 +370,8 @@ def _named(name: str, get: Callable, value: Any) -> Any:
             f"Unknown {name}. Expected a name that Keras knows, or an object of Keras. Received "
             f"{value!r}."
         ) from None
+
+
+def _check_count(name: str, value: Any) -> None:
+    if not is_count(value):
+        raise ValueError(f"Impossible {name}. Expected an integer >= 1. Received {value!r}.")

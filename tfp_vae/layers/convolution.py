@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfp_vae.arguments import check_choice, is_count
+from tfp_vae.arguments import is_count
 from tfp_vae.layers.base import (
     BayesianLayer,
     Flipout,
@@ -44,7 +44,9 @@ class Convolution(BayesianLayer):
         self.kernel_size = self._per_axis("kernel_size", kernel_size)
         self.strides = self._per_axis("strides", strides)
         self.dilation_rate = self._per_axis("dilation_rate", dilation_rate)
-        self.padding = check_choice("padding", padding, ("valid", "same"))
+        if padding not in ("valid", "same"):
+            raise ValueError(f"Unknown padding. Expected valid or same. Received {padding!r}.")
+        self.padding = padding
 
     def _per_axis(self, name: str, value: Any) -> "tuple[int, ...]":
         sizes = tuple(value) if isinstance(value, list | tuple) else (value,) * self.rank

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.arguments import check_number
+from tfp_vae.arguments import is_number
 from tfp_vae.layers import noise as noise_sources
 from tfp_vae.layers.base import registered
 from tfp_vae.layers.noise import MEAN, SHARED
@@ -28,7 +28,9 @@ class MonteCarloDropout(keras.Layer):
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
-        self.rate, self.seed = check_number("rate", rate, 0, below=1), seed
+        if not (is_number(rate, 0) and rate < 1):
+            raise ValueError(f"Impossible rate. Expected 0 <= rate < 1. Received {rate!r}.")
+        self.rate, self.seed = float(rate), seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.built = True
 

@@ -3,7 +3,7 @@
 import dataclasses
 
 from tfp_vae import methods
-from tfp_vae.arguments import check_choice, check_number
+from tfp_vae.arguments import is_number
 from tfp_vae.data import CORRUPTIONS, Data, Kind
 from tfp_vae.report import TASKS
 
@@ -74,10 +74,16 @@ class Settings:
             ("match", self.match, MATCHES),
             ("estimator", self.estimator, methods.ESTIMATORS),
         ):
-            check_choice(name, value, known)
+            if value not in known:
+                raise ValueError(
+                    f"Unknown {name}. Expected one of {', '.join(known)}. Received {value!r}."
+                )
         positive = "hidden latent_dim epochs seconds batch_size learning_rate members num_samples"
         for name in (*positive.split(), "num_importance_samples", "num_examples"):
-            check_number(name, getattr(self, name), above=0)
+            if not is_number(getattr(self, name), above=0):
+                raise ValueError(
+                    f"Impossible {name}. Expected a number > 0. Received {getattr(self, name)}."
+                )
 
     @classmethod
     def of(cls, budget: str, data: Data, **given) -> "Settings":

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tfp_vae.files import is_writable, replacing
+from tfp_vae.reading import json_of, read_text
 from tfp_vae.version import __version__
 
 _ARTEFACTS = frozenset(
@@ -122,10 +123,7 @@ def read_json(path: "str | pathlib.Path") -> dict:
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing. Expected a file of a run. Received no file.")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged. Expected JSON. Received: {error}") from error
+    values = json_of(read_text(path), str(path))
     if not isinstance(values, dict):
         raise ValueError(f"{path} is damaged. Expected a JSON object. Received {type(values)}.")
     return values

@@ -14,6 +14,7 @@ from tfp_vae.data.folders import RECORD_FILE, files_of, in_memory_or_not, is_fol
 from tfp_vae.data.source import SPLIT_NAMES, Raw, Source
 from tfp_vae.data.sources import SOURCES
 from tfp_vae.data.streams import Stream, decoded, image_shape
+from tfp_vae.reading import check_regular
 
 _IMAGE_KEYS = ("image", "image/encoded")
 _LABEL_KEYS = ("label", "image/class/label")
@@ -205,6 +206,7 @@ def _records(file: str):
     Raises:
         ValueError: where the file is damaged.
     """
+    _check_lengths(file)
     start = 0
     try:
         # In blocks: one record at a time, most of the time would be tf.data's.
@@ -222,6 +224,26 @@ def _records(file: str):
             f"{file} is damaged: record at byte {start}. Expected whole TFRecords, not compressed. "
             f"Received: {' '.join(reason.split())}"
         ) from error
+
+
+def _check_lengths(file: str) -> None:
+    """Raises `ValueError` unless records fill the file.
+
+    TensorFlow takes the memory that a record asks for, and ends the process where there is less.
+    """
+    start, size = 0, check_regular(file)
+    with open(file, "rb") as opened:
+        while start < size:
+            opened.seek(start)
+            head = opened.read(_HEAD.size)
+            length = _HEAD.unpack(head)[0] if len(head) == _HEAD.size else size
+            end = start + _HEAD.size + length + _TAIL
+            if end > size:
+                raise ValueError(
+                    f"{file} is damaged: record at byte {start}. Expected whole TFRecords, not "
+                    f"compressed. Received one that ends behind the {size:,} bytes of the file."
+                )
+            start = end
 
 
 def _start_of(file: str, start: int, place: int) -> int:

@@ -17,6 +17,7 @@ import numpy as np
 
 from tfp_vae import training
 from tfp_vae.data import Data, Split, hold_out, keep_labels
+from tfp_vae.reading import Arrays
 from tfp_vae.report import RunFolder, read_json
 from tfp_vae.studies.comparison import tasks
 from tfp_vae.studies.comparison.entrants import ENTRANTS
@@ -147,8 +148,8 @@ class Comparison:
         file = self.run_folder / _PARTS / f"{part.key}.npz"
         if not file.exists():
             return {}
-        with np.load(file) as arrays:
-            return dict(arrays)
+        with file.open("rb") as opened:
+            return dict(Arrays(opened, str(file)))
 
     def run(self, show: Callable[[str], None] = print) -> None:
         """Runs every part that is not done. What breaks is kept in `failures`; the others go on.

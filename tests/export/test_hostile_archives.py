@@ -11,6 +11,7 @@ import sys
 import zipfile
 
 import h5py
+import keras
 import numpy as np
 import pytest
 from hostile_cases import make_vae, pack, refused
@@ -187,6 +188,118 @@ def test_an_optimizer_that_does_not_fit_is_an_error_and_no_fresh_start(tmp_path)
 
     path = pack(tmp_path / "bad.keras", _rewritten(members, drop))
     refused(path, "could not be loaded")
+
+
+# Sizes.
+
+
+def _latent(config):
+    return config["config"]["latents"][0]["config"]
+
+
+def _last_layer(config):
+    return _latent(config)["encoder"]["config"]["network"]["config"]["layers"][-1]
+
+
+def _append(name, **options):
+    def change(config):
+        layers = _latent(config)["encoder"]["config"]["network"]["config"]["layers"]
+        module = options.pop("module", "keras.layers")
+        layers.append(
+            {"module": module, "class_name": name, "config": options, "registered_name": None}
+        )
+
+    return change
+
+
+def _set(place, key, value):
+    return lambda config: place(config)["config"].__setitem__(key, value)
+
+
+def _decoder(config):
+    return config["config"]["decoder"]
+
+
+SIZE_CHANGES = {
+    "units": _set(_last_layer, "units", 2_000_000_000),
+    "units_below_every_limit_of_a_number": _set(_last_layer, "units", 1_000_000),
+    "embedding": _append("Embedding", input_dim=10**9, output_dim=4),
+    "event_shape": _set(_decoder, "event_shape", [10**9, 1]),
+    "event_shape_of_many_axes": _set(_decoder, "event_shape", [10**4] * 4),
+    "latent_dim": _set(lambda config: _latent(config)["prior"], "latent_dim", 1e9),
+    "repeats": _append("RepeatVector", n=10**9),
+    "pixels": _append("UpSampling2D", size=[10**9, 2]),
+    "build_config": lambda config: config.__setitem__(
+        "build_config", {"input_shape": [None, 10**5, 10**5]}
+    ),
+    "thresholds": lambda config: config.__setitem__(
+        "compile_config",
+        {
+            "module": "keras.metrics",
+            "class_name": "AUC",
+            "registered_name": None,
+            "config": {"num_thresholds": 10**9},
+        },
+    ),
+    "layers": lambda config: [
+        _append("Activation", activation="relu")(config) for _ in range(3000)
+    ],
+    "an_operation_on_constants": _append(
+        "Functional",
+        module="keras.src.models.functional",
+        layers=[
+            {
+                "module": "keras.src.ops.numpy",
+                "class_name": "Tile",
+                "config": {"repeats": 10**6},
+                "registered_name": None,
+                "inbound_nodes": [{"args": [[1.0]], "kwargs": {}}],
+            }
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SIZE_CHANGES)
+def test_a_config_that_asks_for_more_than_the_weights_hold_is_refused(good, tmp_path, name):
+    config = json.loads(good[CONFIG])
+    SIZE_CHANGES[name](config)
+    path = pack(tmp_path / "bad.keras", {**good, CONFIG: json.dumps(config).encode()})
+    refused(path, "larger than its weights|more parts than weights|without an input")
+
+
+@pytest.mark.parametrize("size", [10**9, 10**5])
+def test_an_ensemble_has_no_more_members_than_its_weights(tmp_path, size):
+    network = keras.Sequential([keras.layers.Dense(1)])
+    pattern = tv.BayesianNetwork(network, tv.likelihoods.Normal())
+    tv.Ensemble(pattern, 2, input_shape=(2,)).save(tmp_path / "good.keras")
+    members = archive.read(tmp_path / "good.keras")
+    config = json.loads(members[CONFIG])
+    config["config"]["size"] = size
+    path = pack(tmp_path / "bad.keras", {**members, CONFIG: json.dumps(config).encode()})
+    refused(path, "larger than its weights")
+    with pytest.raises(ValueError, match=r"no weights.*Expected.*Received"):
+        nothing = tv.BayesianNetwork(
+            keras.Sequential([keras.layers.Flatten()]), tv.likelihoods.Categorical(2)
+        )
+        tv.Ensemble(nothing, 10**9, input_shape=(2,))
+
+
+def test_arrays_that_share_their_bytes_are_refused(good):
+    content = io.BytesIO(good[WEIGHTS])
+    with h5py.File(content, "r+") as file:
+        for name in "abc":
+            file[name] = np.zeros(4 * len(good[WEIGHTS]), "u1")
+        places = [file[name].id.get_offset() for name in "abc"]
+    held = archive.check_weights(content.getvalue())
+    assert (held.largest, held.rows > 3 * held.largest) == (4 * len(good[WEIGHTS]), True)
+    one, *others = (place.to_bytes(8, "little") for place in places)
+    shared = content.getvalue()
+    for other in others:
+        assert shared.count(other) == 1
+        shared = shared.replace(other, one)
+    with pytest.raises(archive.Refused, match="arrays of more than"):
+        archive.check_weights(shared[: places[1]])
 
 
 # Damage.

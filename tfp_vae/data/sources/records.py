@@ -236,12 +236,15 @@ def _check_lengths(file: str) -> None:
         while start < size:
             opened.seek(start)
             head = opened.read(_HEAD.size)
-            length = _HEAD.unpack(head)[0] if len(head) == _HEAD.size else size
+            length, check_sum = _HEAD.unpack(head) if len(head) == _HEAD.size else (size, 0)
             end = start + _HEAD.size + length + _TAIL
-            if end > size:
+            if end > size or _masked_crc(head[:8]) != check_sum:
+                reason = "a length with another check sum"
+                if end > size:
+                    reason = f"one that ends behind the {size:,} bytes of the file"
                 raise ValueError(
                     f"{file} is damaged: record at byte {start}. Expected whole TFRecords, not "
-                    f"compressed. Received one that ends behind the {size:,} bytes of the file."
+                    f"compressed. Received {reason}."
                 )
             start = end
 
@@ -258,6 +261,24 @@ def _start_of(file: str, start: int, place: int) -> int:
             if end > place:
                 return start
             start = end
+
+
+def _crc_of_byte(value: int) -> int:
+    for _ in range(8):
+        value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+    return value
+
+
+_CRC = tuple(map(_crc_of_byte, range(256)))
+
+
+def _masked_crc(content: bytes) -> int:
+    """Returns the check sum of a TFRecord: CRC-32C, turned and moved."""
+    crc = 2**32 - 1
+    for byte in content:
+        crc = _CRC[(crc ^ byte) & 255] ^ crc >> 8
+    crc ^= 2**32 - 1
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) % 2**32
 
 
 def _features(record: bytes, name: str):

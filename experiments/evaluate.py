@@ -28,6 +28,7 @@ _CLASS_SAMPLES = flags.DEFINE_integer(
 def main():
     """Loads model and data, evaluates and writes."""
     run = runs.folder()
+    run.lock()
     model, data, source, _ = runs.opened(run)
     split = getattr(data, _SPLIT.value)
     prefix = f"{_SPLIT.value}_"

@@ -68,7 +68,7 @@ def read_text(path: "str | os.PathLike[str]", most: int = MOST_TEXT) -> str:
             return file.read(most)
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(
-            f"{os.fspath(path)} could not be read. Expected a text in UTF-8. Received: {error}"
+            f"{os.fspath(path)} is damaged. Expected a text in UTF-8. Received: {error}"
         ) from error
 
 

@@ -109,6 +109,7 @@ class Comparison:
                     f"--overwrite, or {there}. Received {here}."
                 )
         elif known:
+            run.lock()
             for part in (pathlib.Path(path) / _PARTS).glob("*"):
                 part.unlink()
             file.unlink()
@@ -159,7 +160,7 @@ class Comparison:
         """
         parts = self.parts()
         done = [part for part in parts if self.found(part)]
-        self.run_folder.path.mkdir(parents=True, exist_ok=True)
+        self.run_folder.lock()
         self.run_folder.write_json(_PLAN, self._plan)
         (self.run_folder / _PARTS).mkdir(exist_ok=True)
         if done:

@@ -68,7 +68,7 @@ class Lock:
         Locked: if another process has it.
     """
 
-    _of_folders: "ClassVar[weakref.WeakValueDictionary[str, Lock]]" = weakref.WeakValueDictionary()
+    _of_folders: ClassVar["weakref.WeakValueDictionary[str, Lock]"] = weakref.WeakValueDictionary()
 
     def __new__(cls, folder: pathlib.Path) -> "Lock":
         """Returns the lock that this process has on the folder, or takes it."""

@@ -28,6 +28,7 @@ import tfp_vae as tv
 from tfp_vae import export, report
 from tfp_vae.data import Kind, Split
 from tfp_vae.export import exporting
+from tfp_vae.export.card import render
 from tfp_vae.export.formats import base, litert, portable, savedmodel
 from tfp_vae.export.formats import onnx as onnx_format
 from tfp_vae.export.package import SEEDED, Package, digest, record_examples
@@ -255,7 +256,7 @@ def test_text_of_a_run_is_shown_by_the_card_and_is_no_markup(exported):
     card["licence"] = {**card["licence"], "weights": "http://a.b"}
     card["refused"] = {"encode": "# heading\n- more"}
     card["limits"] = ["one\n# heading"]
-    text = exporting.card.render(card)
+    text = render(card)
     inside = text.replace(f"````\n{report.summary(card['metrics'])}\n````", "")
     assert inside != text, "metrics are in a fence of their own"
     for markup in ("<img", "<script", "<b>", "\n# heading", "[click]", "://a.b"):

@@ -183,7 +183,7 @@ def test_markdown_shows_text_as_it_is(text):
     assert "\n" not in shown and "<" not in shown
     plain = re.sub(r"\\(.)", r"\1", shown).replace("&lt;", "<").replace("&gt;", ">")
     assert plain == text.replace("\n", " ")
-    assert not re.search(r"(?<!\\)[*`|\[#]|://|www\.|(?<!\w)(?<!\\)_", shown)
+    assert not re.search(r"(?<!\\)[*`|\[#]|(?<!\\)://|www\.|(?<!\w)(?<!\\)_", shown)
     assert escape("test_elbo_se") == "test_elbo_se"
 
 

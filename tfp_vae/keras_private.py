@@ -69,7 +69,7 @@ def start_at_epoch(model: keras.Model, epoch: "int | None") -> None:
     model._initial_epoch = epoch
 
 
-def freeze_variables(function):
+def freeze_variables(function: Callable) -> Callable:
     """Returns a concrete function with constants in place of its variables."""
     from tensorflow.python.framework import convert_to_constants
 

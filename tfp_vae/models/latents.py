@@ -26,7 +26,7 @@ class LatentVariable:
     prior: Prior
     encoder: Encoder
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         # Metrics, inputs of an export and what servers are configured with have it.
         if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z]\w*", self.name, re.ASCII):
             raise ValueError(

@@ -28,6 +28,7 @@ import tfp_vae as tv
 from tfp_vae import export, report
 from tfp_vae.data import Kind, Split
 from tfp_vae.export import exporting
+from tfp_vae.export.card import render
 from tfp_vae.export.formats import base, litert, portable, savedmodel
 from tfp_vae.export.formats import onnx as onnx_format
 from tfp_vae.export.package import SEEDED, Package, digest, record_examples
@@ -244,6 +245,23 @@ def test_the_card_says_what_there_is(exported):
     for line in text.splitlines():  # tables keep their columns
         if line.startswith("| in |") or line.startswith("| out |"):
             assert len(re.findall(r"(?<!\\)\|", line)) == 6
+
+
+def test_text_of_a_run_is_shown_by_the_card_and_is_no_markup(exported):
+    card = dict(report.read_json(exported[2] / "card.json"))
+    card["data"] = {**card["data"], "dataset": "<img src=x>\n# heading"}
+    card["training"] = {"method": "a | b\n\n# heading\n\n<script>"}
+    card["versions"] = {**card["versions"], "training": {"python": "[click](javascript:a)"}}
+    card["metrics"] = {"```\n<b>out": 1.0}
+    card["licence"] = {**card["licence"], "weights": "http://a.b"}
+    card["refused"] = {"encode": "# heading\n- more"}
+    card["limits"] = ["one\n# heading"]
+    text = render(card)
+    inside = text.replace(f"````\n{report.summary(card['metrics'])}\n````", "")
+    assert inside != text, "metrics are in a fence of their own"
+    for markup in ("<img", "<script", "<b>", "\n# heading", "[click]", "://a.b"):
+        assert markup not in inside
+    assert r"a \| b \# heading" in inside and "&lt;img src=x&gt;" in inside
 
 
 # What servers want.

@@ -559,6 +559,22 @@ class VariationalModel(keras.Model):
         with replacing(path) as written:
             super().save(written, *args, **kwargs)
 
+    def export(
+        self, filepath: "str | pathlib.Path", format: str = "tf_saved_model", **kwargs: Any
+    ) -> None:
+        """Refuses: what Keras would write needs this package's libraries, or runs nowhere.
+
+        Raises:
+            ValueError: always; `tfp_vae.export.export` writes what a runtime answers from.
+        """
+        del kwargs
+        raise ValueError(
+            "Keras' own export writes draws and distributions that no other program loads. "
+            "Expected tfp_vae.export.export(model, data, folder, formats), whose files hold "
+            "arrays in and arrays out. Received "
+            f"{type(self).__name__}.export({str(filepath)!r}, format={format!r})."
+        )
+
     def get_config(self) -> dict:
         """Returns the constructor's arguments that all models share, and its `parts`, as JSON."""
         serialize = keras.saving.serialize_keras_object

@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from tfp_vae import randomness
 from tfp_vae.distributions.base import tfd
+from tfp_vae.distributions.portable import logsumexp
 
 NORMAL, UNIFORM = "normal", "uniform"
 _SAMPLERS = {NORMAL: randomness.normal, UNIFORM: randomness.uniform}
@@ -364,7 +365,7 @@ class Mixture(Family):
 
     def _log_weights(self, distribution):
         logits = distribution.mixture_distribution.logits_parameter()
-        return logits - _logsumexp(logits, -1, keepdims=True)
+        return logits - logsumexp(logits, -1, keepdims=True)
 
     def transform(self, distribution, uniform, *noise):
         """Returns draws of the components that the uniform numbers pick."""
@@ -390,7 +391,7 @@ class Mixture(Family):
         components = distribution.components_distribution
         value = tf.expand_dims(value, -1 - len(components.event_shape))
         each = log_prob(components, value)
-        return _logsumexp(each + self._log_weights(distribution), -1)
+        return logsumexp(each + self._log_weights(distribution), -1)
 
 
 @family(tfd.TransformedDistribution)
@@ -416,14 +417,6 @@ class Transformed(Family):
     def centre(self, distribution):
         """Returns where the flow carries the centre of its base."""
         return distribution.bijector.forward(centre(distribution.distribution))
-
-
-def _logsumexp(values: tf.Tensor, axis: int, keepdims: bool = False) -> tf.Tensor:
-    """Returns log sum exp of finite values, without the guards that portable formats lack."""
-    top = tf.reduce_max(values, axis=axis, keepdims=True)
-    total = tf.reduce_sum(tf.exp(values - top), axis=axis, keepdims=True)
-    result = tf.math.log(total) + top
-    return result if keepdims else tf.squeeze(result, axis=axis)
 
 
 def normal_of(distribution: tfd.Distribution) -> "DiagonalNormal | None":

@@ -58,7 +58,7 @@ def check_bound(bound: Bound, *, tight: bool = True, seed: int = 0, xla: bool = 
             value, loss = bound(found), bound.loss(found, STEP)
         return value, loss, tape.gradient(loss, noise)
 
-    noise = _noise(seed, SAMPLES)
+    noise = _noise(seed, SAMPLES, len(X))
     claims.check_modes(name, "bound, loss and gradient", both, noise, xla=xla)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(bound))
     for step in (0, 3, STEP):
@@ -67,7 +67,7 @@ def check_bound(bound: Bound, *, tight: bool = True, seed: int = 0, xla: bool = 
     _check_in_a_model(name, bound, trusted, seed)
 
 
-def _noise(seed, samples, count=len(X)) -> tf.Tensor:
+def _noise(seed, samples, count) -> tf.Tensor:
     numbers = np.random.default_rng([seed, 61]).standard_normal((samples, count, 1))
     return tf.constant(numbers, tf.float32)
 

@@ -99,11 +99,11 @@ def _check_noise(name, passes):
     if getattr(passes.layer, "activation", keras.activations.linear) != keras.activations.linear:
         return
 
-    @tf.function(autograph=False)
     def both(number):
         return passes(number, ESTIMATOR), passes(number, SHARED)
 
-    every = zip(*[both(tf.constant(i)) for i in range(PASSES)], strict=True)
+    traced = tf.function(both, autograph=False).get_concrete_function(tf.constant(0))
+    every = zip(*[traced(tf.constant(i)) for i in range(PASSES)], strict=True)
     for mode, drawn in zip((ESTIMATOR, SHARED), every, strict=True):
         drawn = np.stack(drawn).astype(np.float64)
         error = drawn.std(axis=0) / np.sqrt(PASSES) + 1e-4 * (1 + np.abs(at_mean))

@@ -36,7 +36,6 @@ FORMS = {
     "normal": {
         "shared": tv.heads.Normal,
         "per pixel": lambda: tv.heads.Normal("per_pixel", scale_floor=0.1),
-        "fixed": lambda: tv.heads.Normal(0.3),
     },
     "classes": {"four": lambda: tv.heads.Classes(4)},
     "normal_in_units": {
@@ -120,9 +119,8 @@ class WrongInformation(InformedStudentT):
         return 1.1 * super().fisher_root(parameters)
 
 
-@pytest.mark.parametrize("head", [StudentT, InformedStudentT])
-def test_a_head_of_ones_own_keeps_the_contract(head, base_seed):
-    check_head(head(), seed=base_seed)
+def test_a_head_of_ones_own_keeps_the_contract(base_seed):
+    check_head(InformedStudentT(), seed=base_seed, xla=False)
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,11 @@ def _encoder(kind):
     ("check", "make", "message"),
     [
         (testing.check_prior, lambda: Unregistered(1), r"registered with Keras. Expected regis"),
-        (testing.check_prior, lambda: TooDense(1), "log-density that comes with a draw is log p"),
+        (
+            testing.check_prior,
+            lambda: TooDense(1),
+            "TooDense: draws.log_prob, which is exported, is log",
+        ),
         (testing.check_prior, lambda: Forgetful(1, 2.0), "numbers survive a .keras file"),
         (testing.check_encoder, lambda: _encoder(Cut), "gradients|has a gradient by"),
         (testing.check_bound, NoKL, r"its mean is at most log p\(x\). Expected.*Received"),

@@ -1,6 +1,6 @@
 """Whether a head keeps what the rest of the library takes for granted: one call for all of it."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -24,9 +24,9 @@ ROWS = 5
 
 def check_head(
     head: Head,
-    features=None,
+    features: Any = None,
     *,
-    values=None,
+    values: Any = None,
     support: "tuple[float, float] | None" = None,
     seed: int = 0,
     xla: bool = True,

@@ -8,7 +8,7 @@ float64 of float32 log-probabilities; draws are held against these within their 
 import pathlib
 import tempfile
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -37,7 +37,9 @@ def claim(name: str, holds: object, what: str, expected: object, received: objec
         raise AssertionError(f"{name}: {what}. Expected {expected}. Received {received}.")
 
 
-def close(name: str, what: str, found, expected, rtol: float = 1e-5, atol: float = 1e-5) -> None:
+def close(
+    name: str, what: str, found: Any, expected: Any, rtol: float = 1e-5, atol: float = 1e-5
+) -> None:
     """Raises `AssertionError` with the worst pair unless two arrays agree within tolerances."""
     found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
     try:
@@ -112,7 +114,9 @@ def grid_of(
     return Grid(values, weights, found, width)
 
 
-def midpoints(support, middle, width, count) -> "tuple[np.ndarray, np.ndarray]":
+def midpoints(
+    support: "tuple[float, float]", middle: np.ndarray, width: np.ndarray, count: int
+) -> "tuple[np.ndarray, np.ndarray]":
     """Returns points and weights [M, N] of the midpoint rule, in a variable that is bounded."""
     low, high = support
     u = (np.arange(count) + 0.5)[:, np.newaxis] / count
@@ -133,7 +137,9 @@ def check_total(name: str, grid: Grid, what: str = "the density integrates to 1"
     close(name, what, grid.mass.sum(axis=0), 1.0, 2e-3)
 
 
-def check_draws(name: str, drawn, log_prob, grid: Grid, is_discrete: bool = False) -> None:
+def check_draws(
+    name: str, drawn: Any, log_prob: Any, grid: Grid, is_discrete: bool = False
+) -> None:
     """Claims that draws follow the log-probabilities: means over both agree.
 
     Args:
@@ -275,7 +281,9 @@ def check_slopes(name: str, what: str, function: Callable, at: Sequence, seed: i
     close(name, f"gradients are slopes of {what}", slope, difference, 2e-2, 2e-2 + rounding)
 
 
-def check_modes(name: str, what: str, function: Callable, *inputs, xla: bool = True) -> None:
+def check_modes(
+    name: str, what: str, function: Callable, *inputs: tf.Tensor, xla: bool = True
+) -> None:
     """Claims that a function of tensors gives the same numbers eagerly, in graphs, under XLA."""
     expected = tf.nest.flatten(function(*inputs))
     for mode, jit in (("in a graph", False), ("under XLA", True))[: 1 + xla]:
@@ -306,7 +314,7 @@ def trusted_package(part: object) -> "tuple[str, ...]":
     return () if package == "tfp_vae" or package.startswith("tfp_vae.") else (package,)
 
 
-def check_saved(name: str, model, trusted: Sequence[str], answer: Callable):
+def check_saved(name: str, model: Any, trusted: Sequence[str], answer: Callable) -> Any:
     """Claims that a model comes back from a `.keras` file as it was; returns what came back.
 
     Args:
@@ -329,7 +337,7 @@ def check_saved(name: str, model, trusted: Sequence[str], answer: Callable):
     return again
 
 
-def check_signatures(name: str, model, split: Split, dear: bool = False) -> None:
+def check_signatures(name: str, model: Any, split: Split, dear: bool = False) -> None:
     """Claims that each signature answers with finite numbers, or is refused with a reason.
 
     Args:
@@ -343,7 +351,7 @@ def check_signatures(name: str, model, split: Split, dear: bool = False) -> None
     signatures, refused = answers_of(subject)
     known = subject.recorded(split, np.arange(3))
     rng = np.random.default_rng(3)
-    sizes = {"S": 3, "B": 3}
+    sizes: dict[Any, Any] = {"S": 3, "B": 3}
     for signature in signatures:
         if not signature.portable:
             refused[signature.name] = signature.reason
@@ -376,7 +384,7 @@ def _check_formats(name, model, split, expected):
             claim(name, held | set(reasons) >= expected and all(reasons.values()),
                   f"{each} holds or refuses by name", sorted(expected),
                   sorted(held | set(reasons)))  # fmt: skip
-            cells: list[dict] = []
+            cells: list = []
             runtimes.run_format(written, [each], kind.form, kind.load, cells.append, 0.0)
             for cell in cells:
                 share = cell.get("tolerance_share", np.inf)
@@ -384,7 +392,7 @@ def _check_formats(name, model, split, expected):
                       "a difference within the tolerance", cell)  # fmt: skip
 
 
-def _is_installed(kind) -> bool:
+def _is_installed(kind: Any) -> bool:
     if kind.extra is None:
         return True
     try:

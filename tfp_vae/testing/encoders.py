@@ -1,5 +1,7 @@
 """Whether an encoder keeps what models, bounds and exports take for granted: one call."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -21,7 +23,7 @@ ROWS = 3
 
 def check_encoder(
     encoder: Encoder,
-    x=None,
+    x: Any = None,
     *,
     seed: int = 0,
     xla: bool = True,

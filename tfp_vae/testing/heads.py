@@ -136,7 +136,7 @@ def _moment(first, second, name):
         return 0.0, 0.0
 
 
-def _grid(case, values, support) -> Grid:
+def _grid(case: _Case, values: Any, support: Any) -> Grid:
     distribution, drawn = case.distribution, np.asarray(case.draws(2000), np.float64)
 
     def log_prob(points):  # [M, N, 1] -> [M, N]

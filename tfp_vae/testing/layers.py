@@ -1,5 +1,7 @@
 """Whether a random layer keeps what models take for granted of it: one call for all of it."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -16,7 +18,7 @@ PASSES = 200
 
 def check_layer(
     layer: keras.Layer,
-    inputs=None,
+    inputs: Any = None,
     *,
     seed: int = 0,
     xla: bool = True,
@@ -75,10 +77,10 @@ def check_layer(
 class _Passes:
     """Passes of a layer under numbered keys."""
 
-    def __init__(self, layer, x, seed):
+    def __init__(self, layer: keras.Layer, x: tf.Tensor, seed: Any) -> None:
         self.layer, self.x, self.seed = layer, x, seed
 
-    def __call__(self, number, mode, x=None):
+    def __call__(self, number: Any, mode: str, x: Any = None) -> tf.Tensor:
         key = self.seed if isinstance(self.seed, tf.Tensor) else tf.stack([self.seed, number])
         with use(Noise(key, mode)):
             return self.layer(self.x if x is None else x)

@@ -1,9 +1,12 @@
 """Whether a prior keeps what models, draws and exports take for granted: one call for all of it."""
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import check_type
+from tfp_vae.data import Split
 from tfp_vae.distributions import draws
 from tfp_vae.distributions.conditions import Vector
 from tfp_vae.distributions.decoders import Normal
@@ -20,7 +23,7 @@ ROWS = 3
 def check_prior(
     prior: Prior,
     *,
-    given=None,
+    given: Any = None,
     above: "int | None" = None,
     event_shape: "tuple[int, ...]" = (3,),
     seed: int = 0,
@@ -104,7 +107,7 @@ def check_prior(
         close(name, "a check leaves variables as they are", variable, before, 0, 0)
 
 
-def _model(prior, given, above, event_shape) -> VAE:
+def _model(prior: Prior, given: Any, above: Any, event_shape: Any) -> VAE:
     latents = []
     if above is not None:
         top = StandardNormal(above), Gaussian(mlp([]), above)
@@ -115,7 +118,5 @@ def _model(prior, given, above, event_shape) -> VAE:
 
 
 def _beside(split, given):
-    from tfp_vae.data import Split
-
     targets = np.resize(given, (len(split), given.shape[1]))
     return Split(split.values(), split.kind, targets=targets, name=split.name)

@@ -211,10 +211,10 @@ def _random_posterior(kind, rng, batch=3, dims=4):
 
 
 @pytest.mark.parametrize("kind", ["diagonal", "full"])
-def test_closed_form_kl_is_within_four_standard_errors_of_a_million_samples(kind, base_seed):
+def test_closed_form_kl_is_within_four_standard_errors_of_that_of_draws(kind, base_seed):
     posterior = _random_posterior(kind, np.random.default_rng(base_seed))
     prior = tfd.MultivariateNormalDiag(tf.zeros(4), tf.ones(4))
-    z = posterior.sample(1_000_000, seed=[base_seed, 1])
+    z = posterior.sample(100_000, seed=[base_seed, 1])
     terms = objectives.Latent("z", z, posterior, prior)
     differences = (terms.log_q - terms.log_p).numpy().astype(np.float64)
     error = differences.std(0) / math.sqrt(len(z))

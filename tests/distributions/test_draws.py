@@ -82,5 +82,12 @@ def test_what_nobody_said_how_to_draw_is_drawn_by_tfp_and_named():
     assert not draws.is_keyed(gamma)
     with pytest.raises(ValueError, match=r"Gamma are no function.*Expected.*Received a Gamma"):
         draws.noise_of(gamma)
-    with pytest.raises(ValueError, match=r"no centre of a Half.*Expected.*Received neither"):
-        draws.centre(tfd.HalfCauchy(0.0, 1.0))
+
+
+def test_what_has_no_mean_has_no_centre():
+    class Meanless(tfd.Gamma):
+        def _mean(self):
+            raise NotImplementedError
+
+    with pytest.raises(ValueError, match=r"no centre of a Meanless.*Expected.*Received neither"):
+        draws.centre(Meanless(1.0, 2.0))

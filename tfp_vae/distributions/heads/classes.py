@@ -12,7 +12,7 @@ from tfp_vae.distributions.heads.base import HEADS, Head, registered
 from tfp_vae.distributions.portable import logsumexp
 
 
-@HEADS.register("classes", "one of K classes as a target")
+@HEADS.register("classes", "one of K classes as a target", "targets")
 @registered
 class Classes(Head):
     """One of the classes 0, ..., K - 1, with a logit each.

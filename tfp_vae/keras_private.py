@@ -47,12 +47,6 @@ def strategy_of(model: keras.Model) -> "tf.distribute.Strategy | None":
     return model._distribute_strategy
 
 
-def compiled_with(model: keras.Model) -> "list[str]":
-    """Returns which of "loss" and "metrics" were given to `compile`."""
-    given = {name: getattr(model, f"_compile_{name}", None) for name in ("loss", "metrics")}
-    return [name for name, value in given.items() if value is not None]
-
-
 def is_nested_evaluation(options: Mapping) -> bool:
     """Returns whether `fit` called `evaluate` with these options, for its validation data."""
     return bool(options.get("_use_cached_eval_dataset"))

@@ -116,7 +116,7 @@ class Classes(Condition):
 
     def beside(self, y):
         """Returns y as labels."""
-        return {} if y is None else {"labels": np.asarray(y)}
+        return {"labels": y}
 
     def default(self, count):
         """Returns the classes in turn, [count]."""
@@ -157,7 +157,7 @@ class Vector(Condition):
 
     def beside(self, y):
         """Returns y as targets."""
-        return {} if y is None else {"targets": np.asarray(y)}
+        return {"targets": y}
 
     def default(self, count):
         """Returns None: no vector is more natural than another."""

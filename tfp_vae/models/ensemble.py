@@ -343,7 +343,7 @@ class Ensemble(SupervisedModel):
 
     def check_split(self, split):
         """Raises `ValueError` if shapes or targets do not fit."""
-        self._check_inputs(split)
+        self.check_inputs(split)
         if self.groups is not None and (
             split.targets is None or split.targets.shape != (len(split), self.groups)
         ):

@@ -52,6 +52,7 @@ class MixedFeed(Feed):
 
     def __init__(self, others: Feed, labelled: Feed):
         self.others, self.labelled = others, labelled
+        self.with_y = self.weighted = True
         self.num_batches, self.replicas = others.num_batches, others.replicas
         self.ahead = min(others.ahead, labelled.ahead)
         self.arrays = (*others.arrays, *labelled.arrays)
@@ -271,11 +272,21 @@ class M2(ConditionalVAE):
             return super().batches_per_epoch(split, batch_size)
         return sorts[0].num_batches(sorts[1])
 
-    def feed(self, split, batch_size):
-        """Returns the batches for training, each with some examples that have a class."""
+    def feed(self, split, batch_size, *, shuffle=True, weights=None):
+        """Returns the batches for training, each with some examples that have a class.
+
+        Raises:
+            ValueError: with both sorts of examples, for weights or an order that is kept.
+        """
         sorts = self._sorts(split, batch_size)
         if sorts is None:
-            return super().feed(split, batch_size)
+            return super().feed(split, batch_size, shuffle=shuffle, weights=weights)
+        if weights is not None or not shuffle:
+            raise ValueError(
+                f"{type(self).__name__} makes batches of examples with a class and without, which "
+                "have weights and an order of their own. Expected shuffle=True and no weights. "
+                f"Received {'weights' if weights is not None else 'shuffle=False'}."
+            )
         others, many, labelled, few = sorts
         seed = (self.seed + 1) % 2**31  # an order and a binarisation of their own
         return MixedFeed(

@@ -205,7 +205,7 @@ class BayesianNetwork(SupervisedModel):
 
     def check_split(self, split):
         """Raises `ValueError` if shapes or targets do not fit; builds a model that is not built."""
-        self._check_inputs(split)
+        self.check_inputs(split)
         self.likelihood.check(split)
 
     def get_config(self):

@@ -55,6 +55,15 @@ class Decoder(ConditionalDistribution):
             self.head.build((None, *self.event_shape, self.head.num_features))
         super().build((None, input_shape[-1]))
 
+    @property
+    def has_units(self):
+        """Whether the head takes the units of real values."""
+        return self.head.has_units
+
+    def adapt(self, values):
+        """Lets the head take the units of training values [N, *event_shape]."""
+        self.head.adapt_to(values)
+
     def split(self, outputs):
         """Reshapes the projection to the features of every value, [..., *event_shape, F]."""
         # The leading axes are those of the batch: all but the last of a dense projection, and but

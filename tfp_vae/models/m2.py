@@ -252,8 +252,8 @@ class M2(ConditionalVAE):
             )
         return super().given_of(split)
 
-    def adapt(self, split):
-        """Takes N; p(y) are the frequencies of the known classes, with one example more of each.
+    def take_units(self, split, anew=True):
+        """Takes units; p(y) are the frequencies of the known classes, one example more of each.
 
         Raises:
             ValueError: if no class is known.
@@ -263,7 +263,7 @@ class M2(ConditionalVAE):
                 f"No {split.name} example has a class. Expected labels for some of them. Received "
                 f"{UNLABELLED} for all {len(split)}."
             )
-        super().adapt(split)
+        super().take_units(split, anew)
 
     def batches_per_epoch(self, split, batch_size):
         """Returns the number of batches of one pass over the examples without a class."""

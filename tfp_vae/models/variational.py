@@ -26,6 +26,7 @@ from tfp_vae.layers import BayesianLayer
 from tfp_vae.layers import noise as noises
 from tfp_vae.layers.noise import ESTIMATOR, MEAN
 from tfp_vae.models import fit as fits
+from tfp_vae.models import units
 from tfp_vae.models.draw import Draw
 from tfp_vae.models.fit import DEFAULT_BATCH_SIZE, Fit
 from tfp_vae.models.intake import Intake, check_options
@@ -36,6 +37,7 @@ from tfp_vae.randomness import current_part, fold_in
 
 # Kinds, each of whose values the next one has too.
 _WIDTH = (Kind.STATIC, Kind.THRESHOLD, Kind.DYNAMIC, Kind.EIGHT_BIT, Kind.UNIT_INTERVAL, Kind.REAL)
+_ASKED = ("given", "evaluation")  # names of data that a model is asked about
 _TRAINING, _EVALUATION, _CALLER, _CALLS = 0, 1, 2, 3
 
 
@@ -165,10 +167,30 @@ class VariationalModel(keras.Model):
         """
         self.take_size(split)
         self.data_kind = split.kind
+        self.take_units(split)
+
+    def take_units(self, split: Split, anew: bool = True) -> None:
+        """Lets the parts of the model take their units from the training data.
+
+        Args:
+            split: the training data.
+            anew: whether parts that have units, such as those of loaded weights, take others.
+        """
+
+    def holders(self) -> "list[keras.Layer]":
+        """Returns the parts that take units or moments from the data, kept as their variables."""
+        return []
 
     def units(self) -> list[str]:
         """Returns the names of what takes units or moments from the data in `adapt`."""
-        return []
+        return [holder.name for holder in self.holders()]
+
+    def waiting(self, kind: "Kind | None" = None) -> list[str]:
+        """Returns the names of what has no units yet though data of this kind give it some."""
+        del kind
+        if self.data_kind is not None and not self._kind_of_batches:
+            return []
+        return [x.name for x in self.holders() if not units.are_taken(x.non_trainable_variables)]
 
     def take_size(self, split: Split) -> None:
         """Takes N, the number of examples of the training data."""
@@ -222,12 +244,31 @@ class VariationalModel(keras.Model):
 
         Raises:
             ValueError: if values, shapes or targets do not fit the model.
+
+        Warns:
+            UserWarning: if the model is asked for something and was never fitted.
         """
-        return self.intake.split(x, name, y)
+        split = self.intake.split(x, name, y)
+        if name in _ASKED:
+            self._warn_of_no_fit(split)
+        return split
+
+    def _warn_of_no_fit(self, split):
+        waiting = self.waiting(split.kind)
+        if waiting and int(tf.convert_to_tensor(self.training_step)) == 0:
+            warnings.warn(
+                f"This {type(self).__name__} was never fitted: {', '.join(waiting)} has no units, "
+                "and what it says is of no use. Expected fit, adapt(Split) or load_weights before.",
+                UserWarning,
+                stacklevel=4,
+            )
 
     def as_inputs(self, x, name: str = "given") -> Split:
         """Returns `x`, a `Split` or an array [N, ...], as a `Split` to predict from."""
-        return self.intake.inputs_of(x, name)
+        split = self.intake.inputs_of(x, name)
+        if name in _ASKED:
+            self._warn_of_no_fit(split)
+        return split
 
     @property
     def num_replicas(self) -> int:
@@ -457,14 +498,11 @@ class VariationalModel(keras.Model):
         self.reset_metrics()
 
     def _adapt_once(self, split: Split) -> None:
+        self.take_size(split)
+        # Trained before, its units stay; and so do those of weights that came from elsewhere.
         if self.data_kind is None and int(tf.convert_to_tensor(self.training_step)) == 0:
-            self.adapt(split)
-        else:  # trained before: its units stay, N is that of the data at hand
-            self.take_size(split)
-
-    def has_taken_units(self) -> bool:
-        """Returns whether nothing of the model waits for units of the data."""
-        return not self.units() or self.data_kind is not None
+            self.data_kind = split.kind
+            self.take_units(split, anew=False)
 
     def compile(
         self,
@@ -505,6 +543,12 @@ class VariationalModel(keras.Model):
             jit_compile=jit_compile,
             auto_scale_loss=auto_scale_loss,
         )
+
+    def compile_from_config(self, config: dict) -> None:
+        """Compiles a loaded model as the one that was saved."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
 
     @own_errors()
     def fit(
@@ -622,9 +666,10 @@ class VariationalModel(keras.Model):
             self.data_kind = max(so_far, key=_WIDTH.index)
 
     def _warn_of_units(self):
-        if not self.has_taken_units() and int(tf.convert_to_tensor(self.training_step)) == 0:
+        waiting = self.waiting(Kind.REAL)
+        if waiting and self.data_kind is None:
             warnings.warn(
-                f"Units are not known to {', '.join(self.units())}: a dataset, a generator or a "
+                f"Units are not known to {', '.join(waiting)}: a dataset, a generator or a "
                 "batch is not read for them. Call adapt(Split) before, or keep values and targets "
                 "near mean 0 and standard deviation 1.",
                 UserWarning,

@@ -171,7 +171,7 @@ class Intake:
         Raises:
             ValueError: if what is seen of them does not fit the model.
         """
-        if y is not None:
+        if y is not None and not isinstance(x, list | tuple | dict):
             raise ValueError(
                 f"The {name} data bring their targets. Expected y=None and batches (x, y). "
                 f"Received y beside a {type(x).__name__}."
@@ -232,9 +232,11 @@ class Intake:
     def _looked_at(self, parts, name, remember, with_y) -> tuple:
         """Returns a batch (x, [y, [weights]]) as arrays that the model takes."""
         x, y, *rest = (*parts, None)[: max(2, len(parts))]
-        dtype = getattr(x, "dtype", None)
-        if not is_array(x) or (self._may_be_anything and np.issubdtype(dtype, np.integer)):
-            received = type(x).__name__ if dtype is None else np.dtype(dtype).name
+        if is_array(x) and not frames.is_frame(x):
+            x = np.asarray(x)
+        integers = isinstance(x, np.ndarray) and x.dtype.kind in "iu"
+        if not is_array(x) or (self._may_be_anything and integers):
+            received = x.dtype.name if integers else type(x).__name__
             raise ValueError(
                 f"The {name} dataset has batches of a wrong type. Expected floats, as the "
                 f"model sees them (bytes divided by 255). Received {received}."
@@ -305,22 +307,23 @@ def check_options(x, y, batch_size, validation_batch_size, options: dict) -> Non
     share, weight = options.get("validation_split"), options.get("sample_weight")
     if share:
         check_number("validation_split", share, low=0, below=1)
-    if isinstance(x, Split) and (y is not None or weight is not None or share):
+    if isinstance(x, Split) and y is not None:
         raise ValueError(
-            "A Split trains alone. Expected neither targets, sample weights nor a validation "
-            "split with it. Received at least one; give its values() instead."
+            "A Split brings its targets. Expected y=None; relabelled() and retargeted() give it "
+            "others. Received y beside a Split."
         )
-    if not is_array(x) and (share or weight is not None):
+    is_whole = isinstance(x, Split) or is_array(x)
+    if not is_whole and (share or weight is not None):
         raise ValueError(
-            "sample_weight and validation_split go with arrays. Expected neither, or an array "
-            f"(N, ...). Received one of them with {type(x).__name__}."
+            "sample_weight and validation_split go with arrays. Expected neither, or a Split or an "
+            f"array (N, ...). Received one of them with {type(x).__name__}."
         )
     if weight is not None and options.get("class_weight") is not None:
         raise ValueError(
             "sample_weight and class_weight cannot be given at the same time, as in Keras. "
             "Expected one of them. Received both."
         )
-    count = len(x) if is_array(x) and np.ndim(x) else 0
+    count = len(x) if isinstance(x, Split) or (is_whole and hasattr(x, "__len__")) else 0
     if share and not 0 < int(count * (1 - share)) < count:
         raise ValueError(
             f"validation_split leaves nothing. Expected examples on both sides of the cut. "

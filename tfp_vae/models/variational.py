@@ -610,8 +610,8 @@ class VariationalModel(keras.Model):
             else:
                 x, y = self._batches(x, y)
                 more |= {"x": x, "y": y, "class_weight": class_weight}
-                # A dataset brings its order.
-                more["shuffle"] = shuffle and not isinstance(x, tf.data.Dataset)
+                # Datasets and generators bring their order.
+                more["shuffle"] = bool(shuffle) and isinstance(x, keras.utils.PyDataset)
                 callbacks = fits.listed(callbacks)
             more["validation_data"], current.validation = fits.validation(
                 self, validation_data, validation_batch_size or batch_size

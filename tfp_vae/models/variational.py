@@ -651,9 +651,10 @@ class VariationalModel(keras.Model):
 
     def _batches(self, x, y):
         """Returns what Keras reads itself, each batch looked at as it comes."""
+        is_new = self.data_kind is None
         x, y = self.intake.batches(x, y, "training", self.remember)
         self.check_size()
-        self._warn_of_units()
+        self._warn_of_units(is_new)
         return self.to_keras(x, y)
 
     def remember(self, split: Split) -> None:
@@ -665,9 +666,9 @@ class VariationalModel(keras.Model):
             # What fits both: a batch of zeros and ones may be one of grey values.
             self.data_kind = max(so_far, key=_WIDTH.index)
 
-    def _warn_of_units(self):
-        waiting = self.waiting(Kind.REAL)
-        if waiting and self.data_kind is None:
+    def _warn_of_units(self, is_new):
+        waiting = self.waiting(self.data_kind)
+        if waiting and is_new:
             warnings.warn(
                 f"Units are not known to {', '.join(waiting)}: a dataset, a generator or a "
                 "batch is not read for them. Call adapt(Split) before, or keep values and targets "
@@ -749,8 +750,9 @@ class VariationalModel(keras.Model):
         split = self.as_split(x, "training batch", y)
         weights = fits.weights_of(self, split, options)
         self.check_size()
-        self._warn_of_units()
+        is_new = self.data_kind is None
         self.remember(split)
+        self._warn_of_units(is_new)
         x, y = self.to_keras(split.values(), split.y if self.supervised else None)
         return super().train_on_batch(x, y, sample_weight=weights, return_dict=return_dict)
 

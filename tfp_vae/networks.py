@@ -6,6 +6,7 @@ may stand in its place: a conditional distribution takes any Keras layer as its 
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import keras
 
@@ -223,7 +224,7 @@ def check_no_probabilities(network: keras.Layer, size: int, width: int, owner: s
         )
 
 
-def output_shape(network: keras.Layer, input_shape, owner: str) -> tuple:
+def output_shape(network: keras.Layer, input_shape: Any, owner: str) -> tuple:
     """Returns the shape of what a network gives for inputs (None, ...), and builds it.
 
     Args:
@@ -259,7 +260,7 @@ def output_shape(network: keras.Layer, input_shape, owner: str) -> tuple:
     return outputs.shape
 
 
-def _listed(sizes) -> tuple:
+def _listed(sizes: Any) -> tuple:
     """Returns the sizes, or nothing of what is no sequence of them."""
     return tuple(sizes) if isinstance(sizes, Iterable) else ()
 

@@ -1,7 +1,7 @@
 """What stands beside the examples of a split, checked: labels, targets, factors, masks."""
 
 import numbers
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,20 +49,24 @@ def classes(
         )
     if values.ndim == 2 and values.shape[1] == 1:
         values, gone = values[:, 0], gone if gone is None else gone[:, 0]
-    if values.dtype == object or values.dtype.kind == "f":
+    none = None
+    if values.dtype == object:
         none = np.array([frames.is_missing(each) for each in values.ravel()], bool)
+    elif values.dtype.kind == "f":
+        none = np.isnan(values)
+    if none is not None:
         none = none.reshape(values.shape)
         gone = none if gone is None else gone | none
     gone = np.zeros(values.shape, bool) if gone is None else gone
     if values.dtype.kind in "OUST":
         if values.ndim == 1 and all(isinstance(v, str | bytes | np.bytes_) for v in values[~gone]):
-            return _text_classes(values, gone, name, levels or known)
+            return _text_classes(values, gone, name, known or levels)
         values = _plain_numbers(values, gone, name)
     found = _whole_numbers(values, gone, name)
     if levels is not None:
         # The categories of a series of numbers are these numbers.
         values = np.array([str(each) for each in np.asarray(labels).ravel()])
-        return _text_classes(values, gone, name, levels)
+        return _text_classes(values, gone, name, known or levels)
     if found.ndim == 2:
         found = _one_hot(found, gone, name)
     if known is not None and found.size and found.max() >= len(known):
@@ -149,7 +153,7 @@ def _one_hot(rows, gone, name):
     return np.where(none, UNLABELLED, rows.argmax(1))
 
 
-def real_numbers(targets, name: str, what: str = "target") -> np.ndarray:
+def real_numbers(targets: Any, name: str, what: str = "target") -> np.ndarray:
     """Returns targets as float32; raises `ValueError` for what is no finite number there.
 
     Targets of a frame or a series are its values; masked ones are refused.
@@ -178,7 +182,7 @@ def real_numbers(targets, name: str, what: str = "target") -> np.ndarray:
     return small
 
 
-def masks(observed, name: str) -> np.ndarray:
+def masks(observed: Any, name: str) -> np.ndarray:
     """Returns which values are observed as bool; raises `ValueError` for what is no mask."""
     observed = np.asarray(observed)
     if observed.dtype != np.bool_:
@@ -189,8 +193,8 @@ def masks(observed, name: str) -> np.ndarray:
     return observed
 
 
-_CHECKED = {
-    "labels": None,  # which may have names
+_CHECKED: "dict[str, Callable[[Any, str], Any]]" = {
+    "labels": lambda labels, name: classes(labels, name)[0],
     "targets": real_numbers,
     "factors": lambda factors, name: real_numbers(factors, name, "factor"),
     "observed": masks,

@@ -9,7 +9,8 @@ a run that starts at epoch 7 sees what the uninterrupted run saw.
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -23,6 +24,13 @@ from tfp_vae.data.schema import Schema
 # Frozen binarisations use their own fixed stream: the test images of "mnist, dynamic" are the same
 # for every model seed, because scores on different images do not compare.
 _FROZEN_SEED = 20131220
+
+
+def _stored(values: np.ndarray) -> np.ndarray:
+    """Returns values as a split keeps them, truths as black and white."""
+    if values.dtype == np.bool_:
+        return values.astype(np.uint8) * np.uint8(255)
+    return kinds.intensities(values)
 
 
 class Split:
@@ -78,11 +86,15 @@ class Split:
         if frames.is_frame(values):
             values, columns = frames.table(values, name, columns)
         if not isinstance(values, streams.Stream):
-            values = _unmasked(values, name)
+            values = unmasked(values, name)
             kinds.check_numbers(values, f"The {name}")
-        if values.dtype == np.bool_:
-            values = values.astype(np.uint8) * np.uint8(255)
-        elif values.dtype != np.uint8 and not isinstance(values, streams.Stream):
+        if (
+            values.dtype == np.uint8
+            or values.dtype == np.bool_
+            or isinstance(values, streams.Stream)
+        ):
+            values = values if values.dtype == np.uint8 else streams.mapped(values, _stored)
+        else:
             kinds.check_finite(values, f"The {name} split")
             given, values = values, kinds.intensities(values)
             kinds.check_finite(values, f"The {name} split, as float32,")
@@ -127,20 +139,20 @@ class Split:
                 f"The {self.name} split is empty. Expected at least one example. Received shape "
                 f"{values.shape}."
             )
+        if self.schema is not None:
+            for block in streams.blocks(values):
+                self.schema.check(kinds.intensities(block), self.name)
         if self.columns is not None and values.shape[1:] != (len(self.columns),):
             raise ValueError(
                 f"The {self.name} values do not fit the names of their columns. Expected shape "
                 f"(N, {len(self.columns)}). Received shape {values.shape}."
             )
-        if self.schema is not None:
-            for block in streams.blocks(values):
-                self.schema.check(kinds.intensities(block), self.name)
         if values.dtype == np.uint8 and self.kind is not Kind.STATIC:
             return  # k/255 fits every other kind
         for block in streams.blocks(values):
             self._check_values(block)
 
-    def _check_values(self, values) -> None:
+    def _check_values(self, values: np.ndarray) -> None:
         expected = kinds.violation(kinds.intensities(values), self.kind)
         if expected:
             scale = 255 if values.dtype == np.uint8 else 1
@@ -220,11 +232,11 @@ class Split:
             "columns": self.columns,
         }
 
-    def intensities(self, index=slice(None)) -> np.ndarray:
+    def intensities(self, index: Any = slice(None)) -> np.ndarray:
         """Returns the float32 intensities (before any binarisation) of the examples at `index`."""
         return kinds.intensities(self._intensities[index])
 
-    def values(self, index=slice(None)) -> np.ndarray:
+    def values(self, index: Any = slice(None)) -> np.ndarray:
         """Returns float32 values as a model sees them, [n, ...]; a dynamic split is drawn once."""
         return self.frozen().intensities(index)
 
@@ -274,7 +286,7 @@ class Split:
         split.augment = share
         return split
 
-    def mapped(self, function, name: str) -> "Split":
+    def mapped(self, function: Callable[[np.ndarray], np.ndarray], name: str) -> "Split":
         """Returns this split, called `name`, with other values.
 
         Args:
@@ -310,7 +322,7 @@ class Split:
         """Returns the first `count` examples as a split."""
         return self.select(slice(count), self.name)
 
-    def select(self, index, name: str) -> "Split":
+    def select(self, index: Any, name: str) -> "Split":
         """Returns the examples at `index`, a slice or an array, as a split called `name`."""
         return self._like(
             streams.selected(self._intensities, index),
@@ -402,7 +414,7 @@ class Split:
         return Feed(self, batch_size, seed, with_y).dataset(epoch)
 
 
-def _unmasked(values, name: str) -> np.ndarray:
+def unmasked(values: Any, name: str) -> np.ndarray:
     """Returns values as an array; raises `ValueError` if some of them are masked."""
     if np.ma.is_masked(values):
         index = tuple(int(i) for i in np.argwhere(np.ma.getmaskarray(values))[0])

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -46,7 +47,7 @@ class Fit:
 
     def stream(
         self,
-        model,
+        model: keras.Model,
         split: Split,
         feed: Feed,
         initial_epoch: "int | None" = None,
@@ -110,11 +111,12 @@ class Fit:
 class LastEpoch(keras.callbacks.Callback):
     """Keeps what the variables of a training were after its last whole epoch."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self._kept, self._epoch = None, 0
+        self._kept: list[tf.Tensor] | None = None
+        self._epoch = 0
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: "dict | None" = None) -> None:
         """Copies them."""
         self._kept = [tf.identity(tf.convert_to_tensor(each.value)) for each in self._variables()]
         self._epoch = epoch + 1
@@ -135,14 +137,14 @@ class LastEpoch(keras.callbacks.Callback):
         )
 
 
-def listed(callbacks) -> list:
+def listed(callbacks: Any) -> list:
     """Returns the callbacks of a `fit`, given as one, as several or as a `CallbackList`."""
     if isinstance(callbacks, keras.callbacks.CallbackList):
         return list(callbacks.callbacks)
     return keras.tree.flatten(callbacks or [])
 
 
-def choose_modes(model, callbacks) -> None:
+def choose_modes(model: keras.Model, callbacks: Any) -> None:
     """Tells callbacks that compare a metric whether more is better, which the models know.
 
     Raises:
@@ -166,7 +168,7 @@ def choose_modes(model, callbacks) -> None:
             )
 
 
-def weights_of(model, split: Split, options: dict) -> "np.ndarray | None":
+def weights_of(model: keras.Model, split: Split, options: dict) -> "np.ndarray | None":
     """Returns weights [N] of examples, float32, from `sample_weight` or `class_weight`, or None.
 
     Raises:
@@ -209,7 +211,9 @@ def with_targets(feed: Feed, batches: tf.data.Dataset) -> tf.data.Dataset:
     return batches
 
 
-def one_pass(model, x, y, weights, batch_size: "int | None", name: str) -> tuple:
+def one_pass(
+    model: keras.Model, x: Any, y: Any, weights: Any, batch_size: "int | None", name: str
+) -> tuple:
     """Returns inputs and targets for Keras, and the feed if the data stay in memory."""
     check_options(x, y, batch_size, None, {"sample_weight": weights})
     if not model.intake.is_whole(x):
@@ -223,7 +227,9 @@ def one_pass(model, x, y, weights, batch_size: "int | None", name: str) -> tuple
     return *model.to_keras(with_targets(feed, feed.dataset()), None), None
 
 
-def validation(model, data, batch_size: "int | None") -> "tuple[object, Feed | None]":
+def validation(
+    model: keras.Model, data: Any, batch_size: "int | None"
+) -> "tuple[object, Feed | None]":
     """Returns the validation data for Keras, and their feed if they stay in memory."""
     if data is None:
         return None, None
@@ -241,7 +247,7 @@ def validation(model, data, batch_size: "int | None") -> "tuple[object, Feed | N
     return (x if y is None else (x, y)), feed
 
 
-def why_not_in_memory(model, split: Split) -> "str | None":
+def why_not_in_memory(model: keras.Model, split: Split) -> "str | None":
     """Returns why `split` is not trained on from memory, or None if it is."""
     if isinstance(split.stored, Stream):
         return f"the examples are read from {split.stored.num_files:,} files"
@@ -252,7 +258,7 @@ def why_not_in_memory(model, split: Split) -> "str | None":
     return None
 
 
-def how(model, split: Split, batch_size: int) -> str:
+def how(model: keras.Model, split: Split, batch_size: int) -> str:
     """Returns how `fit` reads `split`, and why so, in one line; the model is compiled."""
     reason = why_not_in_memory(model, split)
     if reason is not None:
@@ -270,7 +276,7 @@ def how(model, split: Split, batch_size: int) -> str:
     return held + "step by step under XLA, which cannot make these batches"
 
 
-def convolves(model) -> bool:
+def convolves(model: keras.Model) -> bool:
     """Returns whether there are convolutions in a model."""
     layers = keras_private.all_sublayers(model)
     return any(isinstance(layer, (Convolution, *CONVOLUTIONS)) for layer in layers)

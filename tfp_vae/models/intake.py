@@ -8,6 +8,7 @@ import dataclasses
 import types
 import warnings
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -44,11 +45,11 @@ class Intake:
     predicts: bool = False
 
     @staticmethod
-    def is_whole(x) -> bool:
+    def is_whole(x: Any) -> bool:
         """Returns whether `x` are all examples at once: a `Split`, an array or a table."""
         return isinstance(x, Split | Data) or is_array(x)
 
-    def split(self, x, name: str = "given", y=None) -> Split:
+    def split(self, x: Any, name: str = "given", y: Any = None) -> Split:
         """Returns `x`, a `Split` or an array [N, ...] with `y` beside it, as a checked `Split`.
 
         Raises:
@@ -64,7 +65,7 @@ class Intake:
         self.check(split)
         return split
 
-    def inputs_of(self, x, name: str = "given") -> Split:
+    def inputs_of(self, x: Any, name: str = "given") -> Split:
         """Returns `x`, a `Split` or an array [N, ...], as a `Split` to predict from."""
         split = x if isinstance(x, Split) else self.array(x, name)
         self._check_columns(split)
@@ -80,7 +81,7 @@ class Intake:
             f"{', '.join(self.columns)}. Received {', '.join(split.columns)}."
         )
 
-    def array(self, x, name: str = "given", y=None) -> Split:
+    def array(self, x: Any, name: str = "given", y: Any = None) -> Split:
         """Returns an array or table [N, ...] as a `Split` of the kind that fits, unchecked.
 
         `kinds.from_integers` says what integers are, as in `data.load`. The columns of a table are
@@ -131,7 +132,7 @@ class Intake:
                 x = x.astype(np.uint8)
         return kinds.from_integers(x, candidates=self.candidates)[0]
 
-    def scaled(self, x):
+    def scaled(self, x: Any) -> Any:
         """Returns what the model is called with, with the scale of training, on float32.
 
         Only integers and tables are others then; tensors of a graph have to be floats.
@@ -157,7 +158,9 @@ class Intake:
 
     # What Keras reads itself.
 
-    def batches(self, x, y, name: str, remember: "Callable[[Split], None] | None" = None) -> tuple:
+    def batches(
+        self, x: Any, y: Any, name: str, remember: "Callable[[Split], None] | None" = None
+    ) -> tuple:
         """Returns `x` and `y` for Keras to read itself, every batch looked at as it comes.
 
         The first one is looked at now, unless `x` is a generator.
@@ -178,7 +181,7 @@ class Intake:
             )
         return self._watched(x, name, remember, self.supervised), None
 
-    def inputs(self, x, name: str):
+    def inputs(self, x: Any, name: str) -> Any:
         """Returns what Keras predicts from, every batch looked at as it comes; see `batches`."""
         return self._watched(x, name, None, self.supervised and not self.predicts)
 
@@ -259,7 +262,7 @@ class Intake:
         return self.infers and not self.candidates
 
 
-def is_array(x) -> bool:
+def is_array(x: Any) -> bool:
     """Returns whether `x` is an array, a tensor, or a table or column of one of pandas' kind."""
     if isinstance(x, np.ndarray | tf.Tensor) or frames.is_frame(x) or frames.is_series(x):
         return True
@@ -275,28 +278,30 @@ def _parts(batch) -> tuple:
 class _Watched(keras.utils.PyDataset):
     """A `PyDataset` whose batches are looked at as they come."""
 
-    def __init__(self, dataset, look):
+    def __init__(self, dataset: keras.utils.PyDataset, look: Callable[[tuple], tuple]) -> None:
         super().__init__(dataset.workers, dataset.use_multiprocessing, dataset.max_queue_size)
         self._dataset, self._look = dataset, look
 
     @property
-    def num_batches(self):
+    def num_batches(self) -> "int | None":
         """The number of batches, None for no end."""
         return self._dataset.num_batches
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple:
         return self._look(_parts(self._dataset[index]))
 
-    def on_epoch_begin(self):
+    def on_epoch_begin(self) -> None:
         """Tells the dataset."""
         self._dataset.on_epoch_begin()
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         """Tells the dataset."""
         self._dataset.on_epoch_end()
 
 
-def check_options(x, y, batch_size, validation_batch_size, options: dict) -> None:
+def check_options(
+    x: Any, y: Any, batch_size: Any, validation_batch_size: Any, options: dict
+) -> None:
     """Raises `ValueError` for arguments of `fit` that do not fit each other or the data `x`."""
     for name, value in (
         ("batch_size", batch_size),

@@ -1,10 +1,12 @@
 """What models of targets share: terms, metrics, predictions and the intake of (x, y)."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.data import Kind
+from tfp_vae.data import Kind, Split
 from tfp_vae.distributions.base import tfd
 from tfp_vae.distributions.heads import Head
 from tfp_vae.models.predictive import Predictor
@@ -40,7 +42,9 @@ class SupervisedModel(Predictor, VariationalModel):
         if self.task == "classification":
             self.accuracy_tracker = keras.metrics.Mean("accuracy")
 
-    def terms(self, x, y, outputs, sample_weight=None):
+    def terms(
+        self, x: Any, y: Any, outputs: Any, sample_weight: "tf.Tensor | None" = None
+    ) -> Terms:
         """Returns the `Terms` of targets `y` [B]."""
         del x
         y = tf.convert_to_tensor(y)
@@ -52,7 +56,7 @@ class SupervisedModel(Predictor, VariationalModel):
         log_likelihood = outputs.log_prob(tf.cast(y, outputs.dtype))
         return Terms(log_likelihood, weights=self.weight_terms(), sample_weight=sample_weight)
 
-    def update_metrics(self, terms, outputs, y=None):
+    def update_metrics(self, terms: Terms, outputs: Any, y: Any = None) -> None:
         """Updates elbo, expected_log_likelihood, kl (KL / N) and, for classes, accuracy."""
         super().update_metrics(terms, outputs)
         if self.task == "classification":
@@ -60,7 +64,7 @@ class SupervisedModel(Predictor, VariationalModel):
             right = tf.argmax(probs, axis=-1, output_type=tf.int32) == tf.cast(y, tf.int32)
             self.accuracy_tracker.update_state(tf.cast(right, tf.float32), terms.sample_weight)
 
-    def predict_step(self, data):
+    def predict_step(self, data: Any) -> tf.Tensor:
         """Returns class probabilities [B, K], or the predictive mean [B]."""
         x = data[0] if isinstance(data, tuple | list) else data
         parameters = self.draw_parameters(x, self.num_predictive_samples, self.caller_key(None))
@@ -69,7 +73,7 @@ class SupervisedModel(Predictor, VariationalModel):
             return tf.reduce_mean(each.probs_parameter(), axis=0)
         return tf.reduce_mean(each.mean(), axis=0)
 
-    def check_inputs(self, split):
+    def check_inputs(self, split: Split) -> None:
         """Raises `ValueError` if values or shapes do not fit; builds a model that is not built."""
         if not self.built:
             self.build((None, *split.shape))
@@ -87,11 +91,11 @@ class SupervisedModel(Predictor, VariationalModel):
                 f"{tuple(self.event_shape)}, as the network was built for. Received {split.shape}."
             )
 
-    def as_inputs(self, x, name="given"):
+    def as_inputs(self, x: Any, name: str = "given") -> Split:
         """Returns `x`, a `Split` or an array [N, ...], as a `Split` to predict from."""
         return super().as_inputs(x, name).frozen()
 
-    def candidate_kinds(self):
+    def candidate_kinds(self) -> list[Kind]:
         """Returns none: before training, an array says by itself what it is."""
         return []
 

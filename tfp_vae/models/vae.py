@@ -2,8 +2,8 @@
 
 import math
 import warnings
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -130,7 +130,7 @@ class VAE(VariationalModel):
         (359,)
     """
 
-    parts = ("objective", "latents", "decoder", "condition")
+    parts: "tuple[str, ...]" = ("objective", "latents", "decoder", "condition")
     expected_name = "reconstruction"
     least_label = 0
 
@@ -142,14 +142,14 @@ class VAE(VariationalModel):
         objective: "objectives.Bound | None" = None,
         num_samples: int = 1,
         seed: int = 0,
-        data_kind=None,
+        data_kind: "Kind | str | None" = None,
         num_data: "int | None" = None,
         *,
         latents: "list[LatentVariable] | None" = None,
         condition: "Condition | None" = None,
         join: str = "flat",
         decoder_sees_condition: bool = True,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(objective, seed, data_kind, num_data, **kwargs)
         self.num_samples = check_count("num_samples", num_samples)
@@ -230,7 +230,9 @@ class VAE(VariationalModel):
             )
         self._check_sharing(latents, decoder)
 
-    def _check_sharing(self, latents, decoder):
+    def _check_sharing(
+        self, latents: Sequence[LatentVariable], decoder: ConditionalDistribution
+    ) -> None:
         owners: dict[int, str] = {}
         for owner, part in self._named_parts(latents, decoder):
             for layer in (part, *keras_private.all_sublayers(part)):
@@ -242,12 +244,14 @@ class VAE(VariationalModel):
                         "in both."
                     )
 
-    def _named_parts(self, latents, decoder) -> "list[tuple[str, keras.Layer]]":
+    def _named_parts(
+        self, latents: Sequence[LatentVariable], decoder: ConditionalDistribution
+    ) -> "list[tuple[str, keras.Layer]]":
         parts = [(f"the prior of {latent.name}", latent.prior) for latent in latents]
         parts += [(f"the encoder of {latent.name}", latent.encoder) for latent in latents]
         return [*parts, ("the decoder", decoder)]
 
-    def layer_parts(self):
+    def layer_parts(self) -> "list[tuple[str, keras.Layer]]":
         """Returns prior and encoder of each latent, top first, and the rest."""
         found = []
         for latent in self.latents:
@@ -275,9 +279,10 @@ class VAE(VariationalModel):
         """K, if the condition is a class."""
         return self.condition.num_classes
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Builds priors, encoders and decoder; the decoder knows the shape of an example."""
-        size, shape, above = self.condition.size, self.decoder.event_shape, ()
+        size, shape = self.condition.size, self.decoder.event_shape
+        above: tuple[int, ...] = ()
         with self.at(0, MEAN):  # networks may be those of another model already
             for latent in self.latents:
                 latent.prior.build(Spec(latent.latent_dim, shape, size, above))
@@ -302,13 +307,15 @@ class VAE(VariationalModel):
 
     # What `Draw` makes the distributions of.
 
-    def encoded(self, x, given, above, training) -> tfd.Distribution:
+    def encoded(
+        self, x: tf.Tensor, given: Any, above: "tuple[tf.Tensor, ...]", training: "bool | None"
+    ) -> tfd.Distribution:
         """Returns q(z_l | x, z_>l, c) in the noise that is open; see `Draw.posterior`."""
         beside = [] if given is None else [self.condition.encode(given)]
         joined = join(x, [*above, *beside], self.decoder.event_shape, self.join)
         return self.latents[len(above)].encoder(joined, training=training)
 
-    def decoded(self, z, given, training) -> tfd.Distribution:
+    def decoded(self, z: tf.Tensor, given: Any, training: "bool | None") -> tfd.Distribution:
         """Returns p(x|z, c) in the noise that is open; see `Draw.likelihood`."""
         if self.decoder_sees_condition and given is not None:
             condition = self.condition.encode(given)
@@ -316,7 +323,7 @@ class VAE(VariationalModel):
             z = tf.concat([z, tf.broadcast_to(condition, shape)], axis=-1)
         return self.decoder(z, training=training)
 
-    def unpack(self, inputs):
+    def unpack(self, inputs: Any) -> tuple:
         """Returns (x, given) of the inputs that Keras hands over."""
         return inputs if self.condition else (inputs, None)
 
@@ -324,7 +331,13 @@ class VAE(VariationalModel):
         """Returns what the examples of a split are conditioned on, [N, ...]."""
         return self.condition.of(split)
 
-    def call(self, x, training=None, num_samples=None, seed=None) -> Pass:
+    def call(
+        self,
+        x: tf.Tensor,
+        training: "bool | None" = None,
+        num_samples: "int | None" = None,
+        seed: "int | None" = None,
+    ) -> Pass:
         """Returns draws of the latents of `x` [B, ...], and the likelihood given the lowest."""
         x, given = self.unpack(x)
         key = self.noise_key(training) if seed is None else self.caller_key(seed)
@@ -332,7 +345,9 @@ class VAE(VariationalModel):
         latents = draw.infer(x, num_samples or self.num_samples, given)
         return Pass(latents, draw.likelihood(latents[-1].value, given))
 
-    def terms(self, x, y, outputs, sample_weight=None):
+    def terms(
+        self, x: Any, y: Any, outputs: Any, sample_weight: "tf.Tensor | None" = None
+    ) -> "objectives.Terms":
         """Returns the `Terms` of the batch `x`."""
         del y
         x, _ = self.unpack(x)
@@ -343,7 +358,7 @@ class VAE(VariationalModel):
             sample_weight=sample_weight,
         )
 
-    def update_metrics(self, terms, outputs, y=None):
+    def update_metrics(self, terms: objectives.Terms, outputs: Any, y: Any = None) -> None:
         """Updates elbo, reconstruction, kl, active_units and, for discrete data, bits_per_dim."""
         super().update_metrics(terms, outputs)
         for latent, encoder, tracker in zip(
@@ -358,29 +373,32 @@ class VAE(VariationalModel):
             bits = -objectives.elbo(terms) / (dims * math.log(2.0))
             self.bits_per_dim_tracker.update_state(bits, terms.sample_weight)
 
-    def predict_step(self, data):
+    def predict_step(self, data: Any) -> tf.Tensor:
         """Returns the reconstruction of a batch, a tensor (see `reconstruct`)."""
         return self.reconstruct(*self.unpack(data[0] if isinstance(data, tuple | list) else data))
 
-    def encode(self, x, given=None) -> tf.Tensor:
+    def encode(self, x: tf.Tensor, given: Any = None) -> tf.Tensor:
         """Returns the centre of q(z|x) of the lowest latent, [B, ...] -> [B, D].
 
         The mean, or where a flow carries the centre of its base; latents above are at theirs, and
         Bayesian weights at their posterior means.
         """
-        draw, above = self.at_mean(), ()
+        draw = self.at_mean()
+        above: tuple[tf.Tensor, ...] = ()
         for latent in self.latents:
             above = (*above, latent.encoder.centre(draw.posterior(x, given, above)))
         return above[-1]
 
-    def reconstruct(self, x, given=None) -> tf.Tensor:
+    def reconstruct(self, x: tf.Tensor, given: Any = None) -> tf.Tensor:
         """Returns E[x'|z] at the centre z of q(z|x) of each example, [B, ...] -> [B, ...].
 
         Bayesian weights are at their posterior means.
         """
         return self.at_mean().likelihood(self.encode(x, given), given).mean()
 
-    def interpolate(self, first, second, count: int = 10, given=None) -> np.ndarray:
+    def interpolate(
+        self, first: Any, second: Any, count: int = 10, given: Any = None
+    ) -> np.ndarray:
         """Returns means of p(x|z) along the line between two encodings, float32 [count, B, ...].
 
         Args:
@@ -407,7 +425,7 @@ class VAE(VariationalModel):
         line = [ends[0] + share * (ends[1] - ends[0]) for share in shares]
         return np.stack([draw.likelihood(z, given).mean().numpy() for z in line])
 
-    def generate(self, count: int, seed: "int | None" = None, given=None) -> dict:
+    def generate(self, count: int, seed: "int | None" = None, given: Any = None) -> dict:
         """Returns new examples: z from the prior, the mean of p(x|z) and a draw from it.
 
         Args:
@@ -443,11 +461,13 @@ class VAE(VariationalModel):
         found = {"z": z if len(z) > 1 else latents[-1].numpy(), "mean": mean, "sample": sample}
         return found if given is None else {**found, "given": given}
 
-    def elbo(self, x, num_samples: int = 64, **kwargs) -> np.ndarray:
+    def elbo(self, x: "Split | np.ndarray", num_samples: int = 64, **kwargs: Any) -> np.ndarray:
         """Returns the evidence lower bound of each example, [N], nats; see `bounds`."""
         return self.bounds(x, num_samples, **kwargs).elbo
 
-    def log_evidence(self, x, num_samples: int = 1000, **kwargs) -> np.ndarray:
+    def log_evidence(
+        self, x: "Split | np.ndarray", num_samples: int = 1000, **kwargs: Any
+    ) -> np.ndarray:
         """Returns importance-sampled log p(x) of each example, [N], nats; see `bounds`.
 
         Warns:
@@ -514,7 +534,9 @@ class VAE(VariationalModel):
         """How many latents are decoded at a time at most, which keeps the memory flat."""
         return max(1, min(_ROWS, _PARAMETERS // self.decoder.output_size))
 
-    def bounds_of_batch(self, x, given, num_samples, chunk, key) -> Bounds:
+    def bounds_of_batch(
+        self, x: tf.Tensor, given: Any, num_samples: tf.Tensor, chunk: int, key: tf.Tensor
+    ) -> Bounds:
         """Returns what `bounds` returns, as tensors [B], in a graph of its own or of another.
 
         Args:
@@ -566,7 +588,7 @@ class VAE(VariationalModel):
 
     # Data in.
 
-    def take_units(self, split, anew=True):
+    def take_units(self, split: Split, anew: bool = True) -> None:
         """Takes the units of real examples and, with classes, their frequencies.
 
         One example more of each class is counted than there are.
@@ -590,17 +612,17 @@ class VAE(VariationalModel):
     def _knows_classes(self):
         return bool(np.ptp(np.asarray(self.log_class_prior)))
 
-    def holders(self):
+    def holders(self) -> list[keras.Layer]:
         """Returns the layers that standardize, and the decoder if its likelihood has units."""
         found = [x for each in self.encoders for x in units.standardizers(each.network)]
         return [*found, *[self.decoder] * self.decoder.has_units]
 
-    def waiting(self, kind=None):
+    def waiting(self, kind: "Kind | None" = None) -> list[str]:
         """Returns the names of what has no units yet; images in [0, 1] give none to a decoder."""
         names = super().waiting(kind)
         return [name for name in names if kind is Kind.REAL or name != self.decoder.name]
 
-    def check_split(self, split):
+    def check_split(self, split: Split) -> None:
         """Raises `ValueError` if shape, kind or condition of the data do not fit the model."""
         if split.shape != self.decoder.event_shape:
             raise ValueError(
@@ -610,7 +632,7 @@ class VAE(VariationalModel):
         self.decoder.check_kind(split.kind)
         self.condition.check(split, self.least_label)
 
-    def candidate_kinds(self):
+    def candidate_kinds(self) -> list[Kind]:
         """Returns the kinds of the decoder, those that restrict the values most first."""
         order = ("static", "eight_bit", "unit_interval", "real")
         return [kind for name in order for kind in self.decoder.kinds if kind == name]
@@ -618,7 +640,7 @@ class VAE(VariationalModel):
     def _beside(self, y):
         return self.condition.beside(y)
 
-    def to_keras(self, x, y):
+    def to_keras(self, x: Any, y: Any) -> tuple:
         """Returns inputs and targets with the condition among the inputs."""
         if not self.condition:
             return x, y
@@ -631,7 +653,7 @@ class VAE(VariationalModel):
             )
         return (x, y), y
 
-    def prediction_dataset(self, split, batch_size):
+    def prediction_dataset(self, split: Split, batch_size: int) -> tf.data.Dataset:
         """Returns the inputs of `call` for a split, in order."""
         if not self.condition:
             return super().prediction_dataset(split, batch_size)
@@ -641,7 +663,7 @@ class VAE(VariationalModel):
 
     def class_log_evidence(
         self,
-        x,
+        x: "Split | np.ndarray",
         num_samples: int = 100,
         *,
         seed: "int | None" = None,
@@ -672,7 +694,9 @@ class VAE(VariationalModel):
                 progress(label + 1, self.num_classes)
         return np.stack(columns, axis=1)
 
-    def predictive(self, x, num_samples: int = 100, **kwargs) -> Predictive:
+    def predictive(
+        self, x: "Split | np.ndarray", num_samples: int = 100, **kwargs: Any
+    ) -> Predictive:
         """Returns p(y|x), which is proportional to p(x|y) p(y), of each example: batch shape [N].
 
         Args:
@@ -684,7 +708,7 @@ class VAE(VariationalModel):
         log_joint += self.log_class_prior.numpy()
         return Predictive.of(tfd.Categorical(logits=log_joint[:, np.newaxis, :]))
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         return {
             **super().get_config(),

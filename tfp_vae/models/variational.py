@@ -11,6 +11,7 @@ import math
 import pathlib
 import warnings
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -68,23 +69,25 @@ class VariationalModel(keras.Model):
         current: what the `fit` that is running knows, or None.
     """
 
-    parts = ("objective",)
+    parts: "tuple[str, ...]" = ("objective",)
     supervised = infers_kind = predicts = False
     _kind_of_batches = False  # whether data_kind was seen in batches, not in whole data
     current: "Fit | None" = None
+    train_function: Any
+    test_function: Any
     _test_feed: "Feed | None" = None  # of the `evaluate` that is running
     expected_name = "expected_log_likelihood"  # of the metric of E_q[log p(data | what is drawn)]
 
     def __init__(
         self,
-        objective=None,
+        objective: "objectives.Bound | None" = None,
         seed: int = 0,
-        data_kind=None,
+        data_kind: "Kind | str | None" = None,
         num_data: int | None = None,
         *,
         columns: "Sequence[str] | None" = None,
         class_names: "Sequence[str] | None" = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.objective = objectives.ELBO() if objective is None else objective
@@ -115,7 +118,7 @@ class VariationalModel(keras.Model):
         return self._objective
 
     @objective.setter
-    def objective(self, value):
+    def objective(self, value: "objectives.Bound") -> None:
         self._objective = objectives.as_bound(value)
         name = value.name
         # Keras takes no new metric into a model that is built, and a built model may be given
@@ -131,11 +134,13 @@ class VariationalModel(keras.Model):
 
     # What a model provides.
 
-    def terms(self, x, y, outputs, sample_weight=None) -> Terms:
+    def terms(
+        self, x: Any, y: Any, outputs: Any, sample_weight: "tf.Tensor | None" = None
+    ) -> Terms:
         """Returns the `Terms` of a batch; `outputs` is what `call` returned for it."""
         raise NotImplementedError
 
-    def update_metrics(self, terms: Terms, outputs, y=None) -> None:
+    def update_metrics(self, terms: Terms, outputs: Any, y: Any = None) -> None:
         """Updates the metrics; the three that every bound has."""
         weight = terms.sample_weight
         elbo, expected = objectives.elbo(terms), terms.reconstruction()
@@ -235,11 +240,11 @@ class VariationalModel(keras.Model):
         """Raises `ValueError` if the data of `split` are none to predict from."""
         self.check_split(split)
 
-    def _beside(self, y) -> dict:
+    def _beside(self, y: Any) -> dict:
         """Returns what a `Split` is told of `y`; a model without targets has no use for it."""
         return {}
 
-    def as_split(self, x, name: str = "given", y=None) -> Split:
+    def as_split(self, x: Any, name: str = "given", y: Any = None) -> Split:
         """Returns `x`, a `Split` or an array [N, ...] with `y` beside it, as a checked `Split`.
 
         Raises:
@@ -263,7 +268,7 @@ class VariationalModel(keras.Model):
                 stacklevel=4,
             )
 
-    def as_inputs(self, x, name: str = "given") -> Split:
+    def as_inputs(self, x: Any, name: str = "given") -> Split:
         """Returns `x`, a `Split` or an array [N, ...], as a `Split` to predict from."""
         split = self.intake.inputs_of(x, name)
         if name in _ASKED:
@@ -279,7 +284,9 @@ class VariationalModel(keras.Model):
         """Returns the number of batches that `feed` has."""
         return num_batches(len(split), batch_size, self.num_replicas)
 
-    def feed(self, split: Split, batch_size: int, *, shuffle: bool = True, weights=None) -> Feed:
+    def feed(
+        self, split: Split, batch_size: int, *, shuffle: bool = True, weights: Any = None
+    ) -> Feed:
         """Returns the batches for training, shuffled unless told otherwise.
 
         Args:
@@ -320,10 +327,10 @@ class VariationalModel(keras.Model):
         return not fits.convolves(self) or bool(tf.config.list_physical_devices("GPU"))
 
     @supports_jit.setter
-    def supports_jit(self, value):
+    def supports_jit(self, value: bool) -> None:
         pass  # of Keras' own constructor
 
-    def to_keras(self, x, y):
+    def to_keras(self, x: Any, y: Any) -> tuple:
         """Returns inputs and targets as Keras gets them: what `call` needs is in the inputs."""
         return x, y
 
@@ -400,7 +407,11 @@ class VariationalModel(keras.Model):
         return WeightTerms(self.kl_divergence(), float(self.num_data))
 
     def at(
-        self, key, mode: str = ESTIMATOR, training: "bool | None" = False, frozen: bool = False
+        self,
+        key: "tf.Tensor | int",
+        mode: str = ESTIMATOR,
+        training: "bool | None" = False,
+        frozen: bool = False,
     ) -> Draw:
         """Returns the model under one draw of all that is random in it.
 
@@ -420,7 +431,14 @@ class VariationalModel(keras.Model):
 
     # What Keras asks for.
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: "tf.Tensor | None" = None,
+        training: "bool | None" = True,
+    ) -> tf.Tensor:
         """Returns the objective of one batch and updates the metrics."""
         with self.at(self.noise_key(training)):  # for a KL without closed form
             terms = self.terms(x, y, y_pred, sample_weight)
@@ -441,7 +459,7 @@ class VariationalModel(keras.Model):
         return tf.maximum(tf.cast(step, own.dtype), own)
 
     @property
-    def training_step(self):
+    def training_step(self) -> "tf.Variable | int":
         """The number of batches trained on."""
         # `iterations` stands still while an optimizer accumulates gradients; noise must not.
         optimizer = getattr(self, "optimizer", None)  # which only `compile` sets
@@ -456,12 +474,12 @@ class VariationalModel(keras.Model):
         finally:
             self._inside -= 1
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict:
         """Trains on a batch as Keras does, with the noise of the training step."""
         with self.stepping():
             return super().train_step(data)
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict:
         """Evaluates a batch as Keras does, with the noise of the batch of the pass."""
         with self.stepping():
             return super().test_step(data)
@@ -506,16 +524,16 @@ class VariationalModel(keras.Model):
 
     def compile(
         self,
-        optimizer="rmsprop",
-        loss=None,
-        loss_weights=None,
-        metrics=None,
-        weighted_metrics=None,
-        run_eagerly=False,
-        steps_per_execution=1,
-        jit_compile="auto",
-        auto_scale_loss=True,
-    ):
+        optimizer: Any = "rmsprop",
+        loss: None = None,
+        loss_weights: None = None,
+        metrics: None = None,
+        weighted_metrics: None = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: "bool | str" = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
         """Compiles as `keras.Model.compile` does, for the objective of the model.
 
         Raises:
@@ -553,23 +571,23 @@ class VariationalModel(keras.Model):
     @own_errors()
     def fit(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        validation_split=0.0,
-        validation_data=None,
-        shuffle=True,
-        class_weight=None,
-        sample_weight=None,
-        initial_epoch=None,
-        steps_per_epoch=None,
-        validation_steps=None,
-        validation_batch_size=None,
-        validation_freq=1,
-    ):
+        x: Any = None,
+        y: Any = None,
+        batch_size: "int | None" = None,
+        epochs: int = 1,
+        verbose: "int | str" = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: "dict | None" = None,
+        sample_weight: Any = None,
+        initial_epoch: "int | None" = None,
+        steps_per_epoch: "int | None" = None,
+        validation_steps: "int | None" = None,
+        validation_batch_size: "int | None" = None,
+        validation_freq: "int | Sequence[int]" = 1,
+    ) -> keras.callbacks.History:
         """Trains as `keras.Model.fit` does; `x` may also be a `Split` such as `data.train`.
 
         A `Data` is trained on its `train` and validated on its `validation`. A `Split`, an array or
@@ -694,16 +712,16 @@ class VariationalModel(keras.Model):
     @own_errors()
     def evaluate(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        verbose="auto",
-        sample_weight=None,
-        steps=None,
-        callbacks=None,
-        return_dict=False,
-        **kwargs,
-    ):
+        x: Any = None,
+        y: Any = None,
+        batch_size: "int | None" = None,
+        verbose: "int | str" = "auto",
+        sample_weight: Any = None,
+        steps: "int | None" = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+        **kwargs: Any,
+    ) -> Any:
         """Evaluates as `keras.Model.evaluate` does; `x` may also be a `Split`."""
         self.check_compiled("evaluate")
         options = {"verbose": verbose, "steps": steps, "callbacks": callbacks}
@@ -727,7 +745,14 @@ class VariationalModel(keras.Model):
             self._test_feed = None
 
     @own_errors()
-    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+    def predict(
+        self,
+        x: Any,
+        batch_size: "int | None" = None,
+        verbose: "int | str" = "auto",
+        steps: "int | None" = None,
+        callbacks: Any = None,
+    ) -> np.ndarray:
         """Predicts as `keras.Model.predict` does; `x` may also be a `Split`."""
         if batch_size is not None:
             check_count("batch_size", batch_size)
@@ -741,7 +766,14 @@ class VariationalModel(keras.Model):
         return super().predict(x, batch_size, verbose, steps, callbacks)
 
     @own_errors()
-    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: "dict | None" = None,
+        return_dict: bool = False,
+    ) -> Any:
         """Trains on one batch as `keras.Model.train_on_batch` does, looked at as in `fit`."""
         self.check_compiled("train_on_batch")
         self.objective.check(self)
@@ -757,7 +789,9 @@ class VariationalModel(keras.Model):
         return super().train_on_batch(x, y, sample_weight=weights, return_dict=return_dict)
 
     @own_errors()
-    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
         """Evaluates one batch as `keras.Model.test_on_batch` does, looked at as in `evaluate`."""
         self.check_compiled("test_on_batch")
         check_options(x, y, None, None, {"sample_weight": sample_weight})
@@ -767,19 +801,19 @@ class VariationalModel(keras.Model):
         return super().test_on_batch(x, y, sample_weight=weights, return_dict=return_dict)
 
     @own_errors()
-    def predict_on_batch(self, x):
+    def predict_on_batch(self, x: Any) -> np.ndarray:
         """Predicts one batch as `keras.Model.predict_on_batch` does, looked at as in `predict`."""
         split = self.as_inputs(x, "batch")
         batch = next(iter(self.prediction_dataset(split, len(split))))
         return super().predict_on_batch(batch[0] if isinstance(batch, tuple) else batch)
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the model; arrays and tables get the scale and the order that `fit` gave them."""
         if args:
             args = (self.intake.scaled(args[0]), *args[1:])
         return super().__call__(*args, **kwargs)
 
-    def make_train_function(self, force=False):
+    def make_train_function(self, force: bool = False) -> Any:
         """Makes what Keras calls for every execution: a `Loop` where there is a feed."""
         feed = None if self.current is None else self.current.feed
         if feed is None:
@@ -787,7 +821,7 @@ class VariationalModel(keras.Model):
             return super().make_train_function(force)
         self._make_loop("train_function", self.train_step, feed, force)
 
-    def make_test_function(self, force=False):
+    def make_test_function(self, force: bool = False) -> Any:
         """Makes what Keras calls for every execution: a `Loop` where there is a feed."""
         if self._test_feed is None:
             self._forget_loop("test_function")
@@ -804,7 +838,12 @@ class VariationalModel(keras.Model):
         if isinstance(getattr(self, name), Loop | Skipping):
             setattr(self, name, None)
 
-    def save(self, filepath, overwrite=True, zipped=None):
+    def save(
+        self,
+        filepath: "str | pathlib.Path",
+        overwrite: bool = True,
+        zipped: "bool | None" = None,
+    ) -> None:
         """Saves model, optimizer and seed as `.keras`, whole or not at all.
 
         Args:
@@ -832,7 +871,7 @@ class VariationalModel(keras.Model):
         with replacing(path) as written:
             super().save(written)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments that all models share, and its `parts`, as JSON."""
         serialize = keras.saving.serialize_keras_object
         return {
@@ -846,7 +885,7 @@ class VariationalModel(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict, custom_objects: "dict | None" = None) -> "VariationalModel":
         """Returns the model of `get_config`."""
         parse = keras.saving.deserialize_keras_object
         parts = {part: parse(config[part], custom_objects) for part in cls.parts}

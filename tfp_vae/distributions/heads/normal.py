@@ -1,11 +1,13 @@
 """Real values of examples, in the units that they have."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import check_number, is_number
-from tfp_vae.data import Kind
+from tfp_vae.data import Kind, Split
 from tfp_vae.data.kinds import GREY_LEVELS
 from tfp_vae.distributions.base import inverse_positive, positive, spread, tfd
 from tfp_vae.distributions.heads.base import HEADS, Head, registered
@@ -29,7 +31,7 @@ class LocationScale(Head):
 
     per_value = "per_value"
 
-    def __init__(self, scale: "float | str" = "shared", **kwargs):
+    def __init__(self, scale: "float | str" = "shared", **kwargs: Any):
         super().__init__(**kwargs)
         if scale not in ("shared", self.per_value) and not is_number(scale, above=0):
             raise ValueError(
@@ -50,30 +52,30 @@ class LocationScale(Head):
                 name="raw_scale",
             )
 
-    def distribution(self, parameters):
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         """Returns a `Normal`."""
         return tfd.Normal(parameters[..., 0], parameters[..., 1])
 
-    def portable_log_prob(self, parameters, x):
+    def portable_log_prob(self, parameters: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Returns the log-density."""
         loc, scale = parameters[..., 0], parameters[..., 1]
         return -0.5 * tf.square((x - loc) / scale) - tf.math.log(scale) - HALF_LOG_2_PI
 
-    def portable_mean(self, parameters):
+    def portable_mean(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns loc."""
         return parameters[..., 0]
 
-    def portable_variance(self, parameters):
+    def portable_variance(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns the square of scale."""
         return tf.square(parameters[..., 1])
 
-    def fisher_root(self, parameters):
+    def fisher_root(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns diag(1, sqrt(2)) / scale, [..., 2, 2]."""
         return tf.constant([[1.0, 0.0], [0.0, np.sqrt(2)]]) / tf.expand_dims(
             parameters[..., 1:], -1
         )
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         return {**super().get_config(), "scale": self.scale}
 
@@ -100,12 +102,12 @@ class Normal(LocationScale):
     per_value = "per_pixel"
 
     def __init__(
-        self, scale: "float | str" = "shared", scale_floor: float = HALF_GREY_LEVEL, **kwargs
+        self, scale: "float | str" = "shared", scale_floor: float = HALF_GREY_LEVEL, **kwargs: Any
     ):
         super().__init__(scale, **kwargs)
         self.scale_floor = check_number("scale_floor", scale_floor, above=0)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Makes the units of the last axis of an example and, if shared, the scale."""
         shape = tuple(input_shape or ())[1:-1][-1:]
         options = {"shape": shape, "dtype": "float32", "autocast": False, "trainable": False}
@@ -123,33 +125,33 @@ class Normal(LocationScale):
             return loc, unit * positive(features[..., 1], self.scale_floor)
         return loc, tf.constant(self.scale, tf.float32)
 
-    def adapt(self, split):
+    def adapt(self, split: Split) -> None:
         """Takes the units of the training targets."""
         self.adapt_to(split.targets)
 
-    def adapt_to(self, values):
+    def adapt_to(self, values: np.ndarray) -> None:
         """Takes mean and standard deviation of the last axis of values [N, *event]."""
         values = np.asarray(values, np.float64)
         axes = tuple(range(max(1, values.ndim - len(self.unit_mean.shape))))
         self.unit_mean.assign(values.mean(axes))
         self.unit_scale.assign(spread(values, axes))
 
-    def parameters(self, features):
+    def parameters(self, features: tf.Tensor) -> tf.Tensor:
         """Returns (loc, scale), [..., 1 or 2] -> [..., 2]."""
         loc, scale = self._loc_and_scale(features)
         return tf.stack([loc, scale + tf.zeros_like(loc)], axis=-1)
 
-    def likelihood(self, features, axes=0):
+    def likelihood(self, features: tf.Tensor, axes: int = 0) -> tfd.Distribution:
         """Returns `Independent(Normal)`, of one scale where there is one."""
         return tfd.Independent(tfd.Normal(*self._loc_and_scale(features)), axes)
 
-    def steps(self):
+    def steps(self) -> dict:
         """Returns the first feature as it is, in the units of the data."""
         mean, scale = (np.asarray(x) for x in (self.unit_mean, self.unit_scale))
         if not np.any(mean) and np.all(scale == 1):
             return {"mean": "linear"}
         return {"mean": "linear", "units": [scale.ravel().tolist(), mean.ravel().tolist()]}
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         return {**super().get_config(), "scale_floor": self.scale_floor}

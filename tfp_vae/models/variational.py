@@ -2,8 +2,8 @@
 
 A model says how its `Terms` are made. The adapter turns them into a loss and metrics, hands out
 seeds, and feeds `Split`s and arrays to stock Keras. It overrides `compute_loss` (one scalar, scaled
-for replicas) and leaves `compile` and `train_step` alone, so callbacks, reload and `jit_compile`
-are those of Keras.
+for replicas), looks at the arguments of `compile` and says whose noise a step has: all else,
+callbacks, reload and `jit_compile`, is Keras' own.
 """
 
 import contextlib

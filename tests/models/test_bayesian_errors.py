@@ -98,13 +98,6 @@ def test_inputs_of_another_shape_than_the_network_is_for_are_refused():
             use()
 
 
-def test_validation_split_is_refused_because_it_leaves_n_unclear():
-    with pytest.raises(ValueError, match=r"N unclear.*validation_data.*validation_split=0.2"):
-        _network(REAL()).fit(X, COUNTS, validation_split=0.2)
-    points = _network(REAL(), keras.layers.Dense(1))
-    points.fit(X, COUNTS, validation_split=0.2, verbose=0)
-
-
 def test_a_layer_that_adds_its_own_kl_is_refused():
     bnn = _network(REAL(), tv.layers.DenseFlipout(1, kl_weight=0.1))
     with pytest.raises(ValueError, match=r"counted twice.*kl_weight=None.*Received 0.1"):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import check_type
@@ -56,6 +57,15 @@ class Decoder(ConditionalDistribution):
         if not self.head.built:
             self.head.build((None, *self.event_shape, self.head.num_features))
         super().build((None, input_shape[-1]))
+
+    @property
+    def has_units(self) -> bool:
+        """Whether the head takes the units of real values."""
+        return self.head.has_units
+
+    def adapt(self, values: np.ndarray) -> None:
+        """Lets the head take the units of training values [N, *event_shape]."""
+        self.head.adapt_to(values)
 
     def split(self, outputs: tf.Tensor) -> list[tf.Tensor]:
         """Reshapes the projection to the features of every value, [..., *event_shape, F]."""

@@ -23,6 +23,7 @@ approximations, `steps` for the page of a decoder, `tables` for a codec.
 """
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfp_vae.data import Kind, Split, kinds
@@ -139,6 +140,9 @@ class Head(keras.Layer):
 
     def adapt(self, split: Split) -> None:
         """Takes what has to be known of the training targets, such as their units; here nothing."""
+
+    def adapt_to(self, values: np.ndarray) -> None:
+        """Takes what has to be known of training examples [N, *event]; here nothing."""
 
     @property
     def has_units(self) -> bool:

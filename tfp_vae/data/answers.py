@@ -56,13 +56,13 @@ def classes(
     gone = np.zeros(values.shape, bool) if gone is None else gone
     if values.dtype.kind in "OUST":
         if values.ndim == 1 and all(isinstance(v, str | bytes | np.bytes_) for v in values[~gone]):
-            return _text_classes(values, gone, name, levels or known)
+            return _text_classes(values, gone, name, known or levels)
         values = _plain_numbers(values, gone, name)
     found = _whole_numbers(values, gone, name)
     if levels is not None:
         # The categories of a series of numbers are these numbers.
         values = np.array([str(each) for each in np.asarray(labels).ravel()])
-        return _text_classes(values, gone, name, levels)
+        return _text_classes(values, gone, name, known or levels)
     if found.ndim == 2:
         found = _one_hot(found, gone, name)
     if known is not None and found.size and found.max() >= len(known):

@@ -66,7 +66,7 @@ def infer(values: np.ndarray) -> Kind:
         return Kind.STATIC
     if values.dtype == np.uint8:
         return Kind.EIGHT_BIT
-    if values.size and values.min() >= 0 and values.max() <= 1:
+    if values.size and all(x.min() >= 0 and x.max() <= 1 for x in blocks(values)):
         return Kind.UNIT_INTERVAL
     return Kind.REAL
 

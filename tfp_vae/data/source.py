@@ -67,6 +67,7 @@ class Raw(NamedTuple):
         kind: what the values are where they do not say it themselves, such as `REAL` for a table.
         class_names: what the classes 0 to K - 1 are called, or None.
         columns: what the columns of a table are called, or None.
+        images: whether examples of two axes are images [H, W] (True) or not (False).
         notes: what of the source is not read, or is changed on the way, a sentence each. `load`
             warns of it.
     """
@@ -76,6 +77,7 @@ class Raw(NamedTuple):
     kind: "Kind | None" = None
     class_names: "tuple[str, ...] | None" = None
     columns: "tuple[str, ...] | None" = None
+    images: "bool | None" = None
     notes: "tuple[str, ...]" = ()
 
 

@@ -78,7 +78,7 @@ class Split:
         if frames.is_frame(values):
             values, columns = frames.table(values, name, columns)
         if not isinstance(values, streams.Stream):
-            values = _unmasked(values, name)
+            values = unmasked(values, name)
             kinds.check_numbers(values, f"The {name}")
         if values.dtype == np.bool_:
             values = values.astype(np.uint8) * np.uint8(255)
@@ -127,14 +127,14 @@ class Split:
                 f"The {self.name} split is empty. Expected at least one example. Received shape "
                 f"{values.shape}."
             )
+        if self.schema is not None:
+            for block in streams.blocks(values):
+                self.schema.check(kinds.intensities(block), self.name)
         if self.columns is not None and values.shape[1:] != (len(self.columns),):
             raise ValueError(
                 f"The {self.name} values do not fit the names of their columns. Expected shape "
                 f"(N, {len(self.columns)}). Received shape {values.shape}."
             )
-        if self.schema is not None:
-            for block in streams.blocks(values):
-                self.schema.check(kinds.intensities(block), self.name)
         if values.dtype == np.uint8 and self.kind is not Kind.STATIC:
             return  # k/255 fits every other kind
         for block in streams.blocks(values):
@@ -402,7 +402,7 @@ class Split:
         return Feed(self, batch_size, seed, with_y).dataset(epoch)
 
 
-def _unmasked(values, name: str) -> np.ndarray:
+def unmasked(values, name: str) -> np.ndarray:
     """Returns values as an array; raises `ValueError` if some of them are masked."""
     if np.ma.is_masked(values):
         index = tuple(int(i) for i in np.argwhere(np.ma.getmaskarray(values))[0])

@@ -24,10 +24,10 @@ class Array(Source):
         """Returns "array"."""
         return "array"
 
-    def read(self, source, data_dir, *, labels=None, targets=None) -> Raw:
+    def read(self, source, data_dir, *, labels=None, targets=None, images=None) -> Raw:
         """Returns the examples with their labels or targets."""
         del data_dir
-        return beside(source, labels, targets)
+        return beside(source, labels, targets)._replace(images=images)
 
 
 def beside(values: Any, labels: Any, targets: Any) -> Raw:

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 
 from tfp_vae.arguments import check_choice
-from tfp_vae.data import frames
-from tfp_vae.data.kinds import Kind
+from tfp_vae.data import frames, kinds
 from tfp_vae.data.source import (
     CLASSIFICATION,
     MOST_CLASSES,
@@ -37,9 +36,7 @@ class Frame(Source):
         """Returns "table"."""
         return "table"
 
-    def read(
-        self, source, data_dir, *, labels=None, targets=None, target=None, task=None
-    ) -> Raw:
+    def read(self, source, data_dir, *, labels=None, targets=None, target=None, task=None) -> Raw:
         """Returns the rows; their columns are in the order of the training table."""
         del data_dir
         task = check_task(task)
@@ -62,12 +59,13 @@ class Frame(Source):
                 y = frame[frame.columns[names.index(target)]]
                 splits[split] = (splits[split][0], y)
                 tasks[split] = task or _task(y)
-        kind = None if all(x.dtype == np.uint8 for x, _ in splits.values()) else Kind.REAL
+        if not all(x.dtype == np.uint8 for x, _ in splits.values()):  # integers of tables are none
+            splits = {split: (_numbers(x, split), y) for split, (x, y) in splits.items()}
         raw = Raw(splits, tasks.get("train", CLASSIFICATION))
         if target is None:
             raw = beside(splits["train"][0], labels, targets)
             raw = raw._replace(splits={**splits, "train": raw.splits["train"]})
-        return raw._replace(kind=kind, columns=tuple(order))
+        return raw._replace(columns=tuple(order))
 
     def _by_split(self, source):
         if not isinstance(source, dict):
@@ -79,6 +77,13 @@ class Frame(Source):
                 f"test, each once. Received {', '.join(map(str, source))}."
             )
         return found
+
+
+def _numbers(values, split) -> np.ndarray:
+    """Returns integers as the floats that they are in a table, whatever their range."""
+    small = values.astype(np.float32)
+    kinds.check_float32(values, small, f"The {split} values")
+    return small
 
 
 def _without(frame, target):

@@ -31,13 +31,13 @@ class Npz(Source):
     """An .npz file: `x_train`, `y_train`, `x_test`, ... or `x` and `y`."""
 
     words = "an .npz file"
-    arguments = ("task",)
+    arguments = ("task", "images")
 
     def matches(self, source: Any) -> bool:
         """Returns whether it is the path of a file that ends so."""
         return is_file(source, ".npz")
 
-    def read(self, source, data_dir, *, task=None) -> Raw:
+    def read(self, source, data_dir, *, task=None, images=None) -> Raw:
         """Returns the splits that are there. Without a task, integers y are classes."""
         del data_dir
         path, task = pathlib.Path(source), check_task(task)
@@ -72,6 +72,7 @@ class Npz(Source):
         return Raw(
             splits,
             task or (REGRESSION if True in are_real else CLASSIFICATION),
+            images=images,
             notes=(notes,) * bool(unread),
         )
 

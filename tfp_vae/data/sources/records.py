@@ -72,7 +72,8 @@ def _by_name(path, files):
     if None in said or "train" not in said:
         raise ValueError(
             f"{path} has files whose names say a split and no training data, or files beside them. "
-            f"Expected {', '.join(SPLIT_NAMES)} (or val, dev, ...) in the names of all TFRecord files or of none. "
+            f"Expected {', '.join(SPLIT_NAMES)} (or val, dev, ...) in the names of all TFRecord "
+            "files or of none. "
             f"Received {', '.join(file.name for file in files[:5])}."
         )
     return {

@@ -236,7 +236,9 @@ def test_an_npz_of_x_is_cut(tmp_path, labelled):
 def test_a_folder_of_images_is_read_in_the_order_of_the_names(tmp_path):
     save_images(tmp_path / "shapes", numbered(20) + np.uint8(2))
     (tmp_path / "shapes" / "notes.txt").write_text("not an image")
-    loaded = data.load(tmp_path / "shapes")
+    (tmp_path / "shapes" / ".DS_Store").write_text("of the system")
+    with pytest.warns(UserWarning, match=r"1 files are no such files .* notes\.txt$"):
+        loaded = data.load(tmp_path / "shapes")
     assert_is_sound(loaded)
     assert (loaded.name, loaded.shape, loaded.kind) == ("shapes", (3, 3, 1), "eight_bit")
     assert (sizes(loaded), loaded.num_classes) == ((16, 2, 2), None)
@@ -248,8 +250,10 @@ def test_class_folders_give_labels_in_the_order_of_their_names(tmp_path):
     save_images(tmp_path / "cat", [np.full((2, 2, 3), 100, np.uint8)] * 8)
     (tmp_path / "empty").mkdir()
     save_images(tmp_path / ".cache", [np.zeros((9, 9), np.uint8)])
-    loaded = data.load(tmp_path)
+    with pytest.warns(UserWarning, match=r"1 files are hidden .* \.cache/000\.png$"):
+        loaded = data.load(tmp_path)
     assert_is_sound(loaded)
+    assert loaded.class_names == ("cat", "dog") == loaded.test.class_names
     assert (loaded.shape, loaded.num_classes, sum(sizes(loaded))) == ((2, 2, 3), 2, 16)
     for split in splits_of(loaded):
         level = np.where(split.labels == 0, 100, 200)  # cat, dog
@@ -505,8 +509,7 @@ def test_values_off_the_grid_of_the_kind_are_refused(kind, expected):
 @pytest.mark.parametrize(
     ("values", "word"),
     [
-        pytest.param(np.zeros((9, 4, 4, 2)), "wrong channel count", id="two channels"),
-        pytest.param(np.zeros((9, 3, 8, 8)), "wrong channel count", id="channels first"),
+        pytest.param(np.zeros((9, 3, 8, 8)), "channels first", id="channels first"),
         pytest.param(np.zeros((0, 4, 4)), "empty", id="empty"),
         pytest.param(np.zeros((9, 0, 4)), "empty", id="no pixels"),
         pytest.param(np.zeros(9), "one axis of examples", id="one axis"),
@@ -646,12 +649,6 @@ def test_images_of_different_shapes_are_refused_by_name(tmp_path, other):
     with refused(str(tmp_path / "003.png"), "(3, 3, 1)", "000.png") as error:
         data.load(tmp_path)
     assert str((*other.shape, 1)[:3]) in str(error.value)
-
-
-def test_images_of_more_than_8_bits_are_refused_by_name(tmp_path):
-    save_images(tmp_path, [np.full((3, 3), 60_000, np.uint16)] * 3)
-    with refused(str(tmp_path / "000.png"), "8-bit"):
-        data.load(tmp_path)
 
 
 def test_an_image_beside_class_folders_is_refused_by_name(tmp_path):

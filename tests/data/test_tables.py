@@ -360,7 +360,14 @@ def test_numbers_of_a_csv_stay_in_their_units(csv_file):
         pytest.param("a,b\n", ["has no rows"], id="no rows"),
         pytest.param("1.5,2,cat\n2,3,dog\n", ["has no header", "1.5"], id="no header"),
         pytest.param("a\n1\n2\n", ["one column only", "'a'"], id="one column"),
-        pytest.param("a;b\n1;2\n", ["one column only", "commas", "'a;b'"], id="semicolons"),
+        pytest.param("a/b\n1/2\n", ["one column only", "delimiter", "'a/b'"], id="slashes"),
+        pytest.param("a;y\n1,5;2\n", ["decimal point", "'1,5' in line 2"], id="decimal comma"),
+        pytest.param('a,y\n"1,250",2\n', ["thousands", "'1,250' in line 2"], id="thousands"),
+        pytest.param("a,y\n1,x\n-,x\n", ["missing", "'-' in line 3"], id="a dash"),
+        *(
+            pytest.param(f"a,y\n1,x\n1,{mark}\n", ["missing", f"'{mark}' in line 3"], id=mark)
+            for mark in ("None", "<NA>", "NaT", "#N/A", "--", ".")
+        ),
         pytest.param(",a,y\n0,1,2\n", ["without a name", "column 1 of 3"], id="unnamed column"),
         pytest.param("a,b,a\n0,1,2\n", ["the same name", "'a' 2 times"], id="repeated name"),
         pytest.param("a,y\n1,2\n1,2,3\n", ["Received 3 in line 3"], id="a cell too many"),
@@ -453,7 +460,9 @@ def test_wide_targets_of_an_npz_keep_their_splits(tmp_path):
     ("arrays", "task", "words"),
     [
         pytest.param({}, "regression", ["nothing to learn"], id="no y"),
-        pytest.param({"y_train": np.array(["a"] * 9)}, None, ["train labels", "<U1"], id="text"),
+        pytest.param(
+            {"y_train": np.array(["a", ""] * 4 + ["b"])}, None, ["train labels", "''"], id="text"
+        ),
         pytest.param(
             {"y_train": np.array(["a"] * 9)},
             "regression",
@@ -461,7 +470,7 @@ def test_wide_targets_of_an_npz_keep_their_splits(tmp_path):
             id="words",
         ),
         pytest.param(
-            {"y_train": np.zeros(9)}, "classification", ["train labels", "float64"], id="fractions"
+            {"y_train": np.full(9, 0.5)}, "classification", ["train labels", "0.5"], id="fractions"
         ),
         pytest.param(
             {"y_train": np.arange(9) - 2}, None, ["train labels", "-2 at index (0,)"], id="negative"
@@ -473,7 +482,7 @@ def test_wide_targets_of_an_npz_keep_their_splits(tmp_path):
             {"y_train": np.zeros(9), "y_test": np.zeros(9, int)}, None, ["differ in type"], id="two"
         ),
         pytest.param(
-            {"y_train": np.zeros(9), "y_test": np.zeros((9, 1))},
+            {"y_train": np.zeros(9), "y_test": np.zeros((9, 2))},
             None,
             ["differ in shape"],
             id="another shape in the test split",

@@ -230,6 +230,53 @@ def test_an_npz_of_x_is_cut(tmp_path, labelled):
     assert (loaded.num_classes is not None) == labelled
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test"),
+        ("X_train", "y_train", "X_dev", "y_dev", "X_test", "y_test"),
+        ("train_images", "train_labels", "val_images", "val_labels", "test_images", "test_labels"),
+    ],
+    ids=lambda names: names[0],
+)
+def test_arrays_of_an_npz_are_found_under_their_usual_names(tmp_path, names):
+    arrays = [numbered(9), np.arange(9)[:, np.newaxis]] * 3
+    arrays = {
+        name: each[: 3 * (3 - i // 2)]
+        for i, (name, each) in enumerate(zip(names, arrays, strict=True))
+    }
+    np.savez(tmp_path / "a.npz", **arrays)
+    loaded = data.load(tmp_path / "a.npz")
+    assert (sizes(loaded), loaded.num_classes) == ((9, 6, 3), 9)
+
+
+def test_arrays_of_an_npz_that_are_not_read_are_named(tmp_path):
+    np.savez(tmp_path / "a.npz", x=numbered(9), weights=np.ones(9), x_extra=np.ones(9))
+    with pytest.warns(UserWarning, match="a.npz: arrays that are not read: weights, x_extra$"):
+        data.load(tmp_path / "a.npz")
+    np.savez(tmp_path / "a.npz", x_train=numbered(9), x_val=numbered(9), X_valid=numbered(9))
+    with refused("two arrays for x of the validation split", "X_valid", "x_val"):
+        data.load(tmp_path / "a.npz")
+    np.savez(tmp_path / "a.npz", x=numbered(9), y_test=np.arange(9))
+    with refused("y of the test split alone"):
+        data.load(tmp_path / "a.npz")
+
+
+def test_series_stay_and_images_get_a_channel_axis():
+    real = np.random.default_rng(0).normal(size=(20, 6, 3))
+    assert data.load(real).shape == (6, 3)
+    assert data.load(real, images=True).shape == (6, 3, 1)
+    assert data.load(np.abs(np.tanh(real))).shape == (6, 3, 1)
+    assert data.load(np.abs(np.tanh(real)), images=False).shape == (6, 3)
+    with refused("no images", "(20, 18)"):
+        data.load(real.reshape(20, 18), images=True)
+
+
+@pytest.mark.parametrize("channels", [2, 5, 13])
+def test_images_may_have_any_number_of_channels(channels):
+    assert data.load(np.full((9, 8, 8, channels), 0.5)).shape == (8, 8, channels)
+
+
 # Folders.
 
 

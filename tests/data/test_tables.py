@@ -4,6 +4,7 @@ import functools
 import http.server
 import pathlib
 import threading
+import tracemalloc
 
 import keras
 import numpy as np
@@ -390,6 +391,47 @@ def test_a_csv_that_is_no_table_is_refused_with_the_place_of_the_fault(csv_file,
     path = csv_file(text)
     with refused(path.name, *words):
         data.load(path)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_rows_of_a_csv_say_what_separates_its_cells(csv_file, delimiter):
+    rows = "".join(f"{i}.5,{i},c {i % 2}\n" for i in range(9))
+    path = csv_file("a b,b,y\n".replace(",", delimiter) + rows.replace(",", delimiter))
+    loaded = data.load(path)
+    assert (loaded.columns, loaded.class_names) == (("a b", "b"), ("c 0", "c 1"))
+    named = "tab" if delimiter == "\t" else delimiter
+    assert data.load(path, delimiter=named).digests == loaded.digests
+    with refused("Impossible delimiter", "'--'"):
+        data.load(path, delimiter="--")
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "utf-16", "utf-8-sig", "latin-1"])
+def test_a_csv_is_read_in_its_encoding(csv_file, recwarn, encoding):
+    words = ("größe", "groß", "klein") if encoding == "latin-1" else ("身高", "大", "小")
+    text = f"{words[0]},y\n" + f"1.5,{words[1]}\n2.5,{words[2]}\n" * 5
+    path = csv_file(text, encoding=encoding)
+    given = encoding if encoding == "latin-1" else None
+    loaded = data.load(path, encoding=given)
+    assert (loaded.columns, set(loaded.class_names)) == ((words[0],), set(words[1:]))
+    assert [str(each.message)[-29:] for each in recwarn] == (
+        ["GBK; encoding says another one"[-29:]] if encoding == "gbk" else []
+    )
+    with refused("Unknown encoding", "'utf-99'"):
+        data.load(path, encoding="utf-99")
+
+
+@pytest.mark.parametrize("columns", [1, 20])
+def test_a_csv_takes_less_than_six_times_its_size(csv_file, columns):
+    rng = np.random.default_rng(0)
+    rows = [",".join(f"{each:.4f}" for each in row) for row in rng.normal(size=(9000, columns + 1))]
+    names = [*(f"c{i}" for i in range(columns)), "y"]
+    path = csv_file("\n".join([",".join(names), *rows]))
+    data.load(csv_file(column([0.5] * 9), "small.csv"))  # what is imported is no memory of the file
+    tracemalloc.start()
+    data.load(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 * path.stat().st_size
 
 
 def test_a_csv_that_is_not_utf_8_is_refused_by_name(csv_file):

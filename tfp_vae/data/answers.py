@@ -49,8 +49,12 @@ def classes(
         )
     if values.ndim == 2 and values.shape[1] == 1:
         values, gone = values[:, 0], gone if gone is None else gone[:, 0]
-    if values.dtype == object or values.dtype.kind == "f":
+    none = None
+    if values.dtype == object:
         none = np.array([frames.is_missing(each) for each in values.ravel()], bool)
+    elif values.dtype.kind == "f":
+        none = np.isnan(values)
+    if none is not None:
         none = none.reshape(values.shape)
         gone = none if gone is None else gone | none
     gone = np.zeros(values.shape, bool) if gone is None else gone

@@ -212,7 +212,8 @@ def _check_arguments(form: Source, source, given: dict) -> None:
     """Raises `ValueError` for arguments of `load` that do not apply to a form of source."""
     for argument, value in given.items():
         if value is not None and argument not in form.arguments:
-            what = form.words if isinstance(source, np.ndarray) else repr(str(source))
+            is_text = isinstance(source, str | pathlib.Path)
+            what = repr(str(source)) if is_text else form.words
             everyone = (each[name] for each in (NAMES, SOURCES) for name in each)
             where = sorted({each.words for each in everyone if argument in each.arguments})
             received = f"shape {np.shape(value)}" if np.ndim(value) else repr(value)

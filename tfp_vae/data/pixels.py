@@ -58,8 +58,8 @@ class Reading:
     """How image files are read.
 
     Attributes:
-        image_size: (H, W) that every image is resized to, bilinear; None for the size of the files,
-            which then have to be alike.
+        image_size: (H, W), or a number for both, that every image is resized to, bilinear; None for
+            the size of the files, which then have to be alike.
         color_mode: "grayscale", "rgb" or "rgba", which every image is converted to; None for what
             the files have, which then has to be alike.
         frames: of files with several pictures (GIF, TIFF, WebP): "first", or "all" for an example
@@ -73,7 +73,8 @@ class Reading:
     def __post_init__(self):
         size = self.image_size
         if size is not None:
-            pair = tuple(size) if isinstance(size, tuple | list) else (size, size)
+            pair = tuple(size) if isinstance(size, tuple | list) else (size,)
+            pair = pair * 2 if len(pair) == 1 else pair
             if len(pair) != 2 or not all(is_count(each, most=2**15) for each in pair):
                 raise ValueError(
                     "Impossible image_size. Expected (height, width), integers from 1 to 32768. "

@@ -44,6 +44,10 @@ def test_images_are_turned_upright(tmp_path, tag, suffix):
     written = np.ascontiguousarray(turns[tag](seen))
     options = {"quality": 100} if suffix == ".jpg" else {}
     save(tmp_path, *[written] * 3, suffix=suffix, exif=exif, **options)
+    if suffix == ".tif" and tag > 4:
+        with refused("000.tif", "save it upright"):
+            data.load(tmp_path)
+        return
     loaded = data.load(tmp_path)
     assert loaded.shape == (8, 16, 1)
     np.testing.assert_allclose(pixels_of(loaded)[..., 0] * 255, seen, atol=3)
@@ -89,6 +93,7 @@ def test_colours_of_16_bits_are_refused_as_they_are_read_with_8(tmp_path):
         data.load(tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore:.*have transparency")  # that every animated WebP has
 @pytest.mark.parametrize("suffix", [".gif", ".tif", ".webp"])
 def test_files_of_several_pictures_are_refused_or_read_as_said(tmp_path, suffix):
     frames = [Image.fromarray(GREY // (i + 1)) for i in range(3)]
@@ -99,7 +104,7 @@ def test_files_of_several_pictures_are_refused_or_read_as_said(tmp_path, suffix)
             save(tmp_path / split / name, *[frames[0]] * count, suffix=suffix, **options)
     with refused(suffix, "3 pictures", "frames='all'"):
         data.load(tmp_path)
-    assert sizes(data.load(tmp_path, frames="first")) == (7, 1, 2)
+    assert sizes(data.load(tmp_path, frames="first")) == (6, 2, 2)
     loaded = data.load(tmp_path, frames="all", color_mode="grayscale", in_memory=False)
     assert sizes(loaded) == (22, 2, 6)
     assert loaded.test.labels.tolist() == [0] * 3 + [1] * 3

@@ -215,7 +215,7 @@ def test_an_npz_of_splits_is_read_with_its_labels(tmp_path):
     loaded = data.load(path)
     assert_is_sound(loaded)
     assert (loaded.name, loaded.shape, loaded.kind) == ("clothes.npz", (3, 3, 1), "eight_bit")
-    assert (sizes(loaded), loaded.num_classes) == ((18, 2, 10), 3)
+    assert (sizes(loaded), loaded.num_classes) == ((17, 3, 10), 3)
     assert loaded.test.labels.tolist() == labels[20:].tolist()
     assert data.load(str(path)).digests == loaded.digests
 

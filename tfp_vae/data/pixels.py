@@ -97,9 +97,12 @@ class Reading:
             size = image.height, image.width
             # The head of a PNG has it or not; asking Pillow would read the pixels.
             tags = image.getexif() if "exif" in image.info or image.format != "PNG" else {}
-            # Pillow turns a TIFF by itself, its size at once.
-            if tags.get(_ORIENTATION) in _TURNED and image.format != "TIFF":
+            if tags.get(_ORIENTATION) in _TURNED:
                 size = size[::-1]
+                if image.format == "TIFF":
+                    raise ValueError(
+                        "a TIFF that lies on its side, which Pillow reads wrong; save it upright"
+                    )
             deep = mode.startswith("I")
             return Look(
                 (*(self.image_size or size), 1 if deep else len(mode)),

@@ -4,6 +4,7 @@ A model scales features and targets by its training rows. The file is read in on
 and again where the target is text: nothing but numbers is ever kept of it.
 """
 
+import array
 import codecs
 import collections
 import csv
@@ -29,7 +30,6 @@ from tfp_vae.data.sources.npz import is_file
 
 DELIMITERS = (",", ";", "\t", "|")
 _NAMED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"}
-_BLOCK = 4096  # rows that are text at a time
 _SNIFFED = 20  # rows that say which delimiter it is
 _BYTES = 2**20  # at a time, of the look at the encoding
 # Lead bytes of the common characters of GB2312; two letters with accents of Latin-1, one behind the
@@ -119,8 +119,8 @@ class _Table:
 
     def read(self, task):
         """Returns features [N, D], y [N], the task and the names of classes or None."""
-        blocks, block, y, text, whole = [], [], [], None, True
-        columns = []
+        # Of lists, a row would be as large as ten of the file.
+        values, numbers, text, whole = array.array("d"), array.array("d"), None, True
         for line, cells in self._rows():
             answer = cells[self.chosen]
             if answer.lower() in MISSING_TEXT:
@@ -130,34 +130,20 @@ class _Table:
                 text = text or (line, answer)
             elif whole and not answer.lstrip("+-").isdigit():
                 whole = False
-            y.append(number)
+            numbers.append(number)
             del cells[self.chosen]
             try:
-                block.append(list(map(float, cells)))
+                values.extend(map(float, cells))
             except ValueError:
                 self._no_number(line, cells)
             if "_" in "".join(cells):  # a digit may have it behind itself in Python
                 self._no_number(line, cells)
-            if len(block) == _BLOCK:
-                blocks.append(self._block(block))
-                columns.append(np.array(y))
-                block, y = [], []
-        if block:
-            blocks.append(self._block(block))
-            columns.append(np.array(y))
-        features = np.concatenate(blocks)
-        del blocks
-        y, task, names = self._target(np.concatenate(columns), text, whole, task)
-        return features, y, task, names
-
-    def _block(self, block):
-        """Returns rows as numbers; raises `ValueError` if there are NaN or infinity among them."""
-        values = np.array(block, np.float64)
-        if not np.isfinite(values).all():
+        features = np.frombuffer(values).reshape(len(numbers), -1)
+        if not np.isfinite(features).all():
             for line, cells in self._rows():
                 del cells[self.chosen]
                 self._no_number(line, cells)
-        return values
+        return features, *self._target(np.frombuffer(numbers), text, whole, task)
 
     def _missing(self, line, cells):
         for name, cell in zip(self.names, cells, strict=True):

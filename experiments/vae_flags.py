@@ -34,11 +34,7 @@ _CAPACITY = flags.DEFINE_float("capacity", None, "Target of the KL, nats.", lowe
 def prepare() -> "tuple[tv.report.RunFolder, tv.data.Data]":
     """Returns the run folder, checked but not made, and the data that the flags describe."""
     chosen = _LIKELIHOOD.value
-    run, data = training_flags.prepare(lambda: chosen and tv.heads.HEADS[chosen].preferred_kind)
-    how = ", each drawn 0 or 1 with its intensity as the probability" * data.train.is_dynamic
-    name = chosen or tv.methods.likelihood_of(data.kind)
-    print(f"p(x|z): {name}, of values of kind {data.kind}{how}")
-    return run, data
+    return training_flags.prepare(lambda: chosen and tv.heads.HEADS[chosen].preferred_kind)
 
 
 def recipe(data: "tv.data.Data", latent_dim: int, **others) -> "tv.methods.VAERecipe":
@@ -76,7 +72,10 @@ def compiled(chosen: "tv.methods.VAERecipe", data: "tv.data.Data") -> "tv.VAE":
     steps = vae.batches_per_epoch(data.train, training_flags.BATCH_SIZE.value)
     vae.objective = bound_flags.bound(steps, _FREE_BITS, _CAPACITY)
     vae.objective.check(vae)
-    return training_flags.compiled(vae, data)
+    vae = training_flags.compiled(vae, data)
+    how = ", each drawn 0 or 1 with its intensity as the probability" * data.train.is_dynamic
+    print(f"p(x|z): {chosen.likelihood}, of values of kind {data.kind}{how}")
+    return vae
 
 
 def build(data: "tv.data.Data", latent_dim: int) -> "tv.VAE":

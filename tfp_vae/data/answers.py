@@ -182,7 +182,7 @@ def real_numbers(targets, name: str, what: str = "target") -> np.ndarray:
     return small
 
 
-def masks(observed, name: str) -> np.ndarray:
+def masks(observed: Any, name: str) -> np.ndarray:
     """Returns which values are observed as bool; raises `ValueError` for what is no mask."""
     observed = np.asarray(observed)
     if observed.dtype != np.bool_:

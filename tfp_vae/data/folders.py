@@ -133,7 +133,7 @@ def _unread(path, splits):
             yield f"{path}: {len(files)} files {why} and are not read: {some}"
 
 
-def in_memory_or_not(parts: Parts, in_memory: "bool | None") -> Parts:
+def in_memory_or_not(parts: "Mapping[str, tuple]", in_memory: "bool | None") -> Parts:
     """Returns streams as they are or read; None reads no more than `MOST_BYTES` in all."""
     if in_memory is None:
         in_memory = sum(stream.nbytes for stream, _ in parts.values()) <= MOST_BYTES

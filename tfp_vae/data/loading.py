@@ -208,7 +208,7 @@ def find(source: Any) -> Source:
     )
 
 
-def _check_arguments(form: Source, source, given: dict) -> None:
+def _check_arguments(form: Source, source: Any, given: dict) -> None:
     """Raises `ValueError` for arguments of `load` that do not apply to a form of source."""
     for argument, value in given.items():
         if value is not None and argument not in form.arguments:

@@ -25,6 +25,13 @@ from tfp_vae.data.schema import Schema
 _FROZEN_SEED = 20131220
 
 
+def _stored(values: np.ndarray) -> np.ndarray:
+    """Returns values as a split keeps them, truths as black and white."""
+    if values.dtype == np.bool_:
+        return values.astype(np.uint8) * np.uint8(255)
+    return kinds.intensities(values)
+
+
 class Split:
     """The examples of one split.
 
@@ -140,7 +147,7 @@ class Split:
         for block in streams.blocks(values):
             self._check_values(block)
 
-    def _check_values(self, values) -> None:
+    def _check_values(self, values: np.ndarray) -> None:
         expected = kinds.violation(kinds.intensities(values), self.kind)
         if expected:
             scale = 255 if values.dtype == np.uint8 else 1
@@ -224,7 +231,7 @@ class Split:
         """Returns the float32 intensities (before any binarisation) of the examples at `index`."""
         return kinds.intensities(self._intensities[index])
 
-    def values(self, index=slice(None)) -> np.ndarray:
+    def values(self, index: Any = slice(None)) -> np.ndarray:
         """Returns float32 values as a model sees them, [n, ...]; a dynamic split is drawn once."""
         return self.frozen().intensities(index)
 
@@ -274,7 +281,7 @@ class Split:
         split.augment = share
         return split
 
-    def mapped(self, function, name: str) -> "Split":
+    def mapped(self, function: Callable[[np.ndarray], np.ndarray], name: str) -> "Split":
         """Returns this split, called `name`, with other values.
 
         Args:
@@ -310,7 +317,7 @@ class Split:
         """Returns the first `count` examples as a split."""
         return self.select(slice(count), self.name)
 
-    def select(self, index, name: str) -> "Split":
+    def select(self, index: Any, name: str) -> "Split":
         """Returns the examples at `index`, a slice or an array, as a split called `name`."""
         return self._like(
             streams.selected(self._intensities, index),

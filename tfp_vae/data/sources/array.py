@@ -1,5 +1,6 @@
 """An array in memory, cut into three splits."""
 
+import pathlib
 from typing import Any
 
 import numpy as np

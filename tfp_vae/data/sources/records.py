@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -202,7 +203,7 @@ class Records(Stream):
                 f"color_mode='rgb' or 'grayscale' make them alike. Received shape {shape}."
             )
 
-    def read(self, numbers):
+    def read(self, numbers: np.ndarray) -> np.ndarray:
         """Returns images [n, H, W, C]."""
         images = np.empty((len(numbers), *self.shape[1:]), self.dtype)
         place = self._place[numbers]
@@ -238,7 +239,7 @@ class Records(Stream):
         return np.frombuffer(encoded, np.uint8).reshape(self._event_shape)
 
 
-def _records(file: str):
+def _records(file: str) -> "Iterator[tuple[int, bytes]]":
     """Yields (place in bytes, content) of the records of a file, with their check sums looked at.
 
     Raises:
@@ -277,7 +278,7 @@ def _start_of(file: str, start: int, place: int) -> int:
             start = end
 
 
-def _features(record: bytes, name: str):
+def _features(record: bytes, name: str) -> Any:
     """Returns the features of a `tf.train.Example`, a mapping."""
     try:
         return tf.train.Example.FromString(record).features.feature
@@ -288,7 +289,7 @@ def _features(record: bytes, name: str):
         ) from error
 
 
-def _image_key(features, name: str) -> str:
+def _image_key(features: Any, name: str) -> str:
     of_bytes = sorted(key for key in features if features[key].WhichOneof("kind") == "bytes_list")
     known = [key for key in _IMAGE_KEYS if key in of_bytes] or of_bytes
     if len(known) != 1 and known[:1] != list(_IMAGE_KEYS[:1]):
@@ -300,7 +301,7 @@ def _image_key(features, name: str) -> str:
     return known[0]
 
 
-def _raw_shape(features, content: bytes) -> "tuple[int, int, int] | None":
+def _raw_shape(features: Any, content: bytes) -> "tuple[int, int, int] | None":
     """Returns the shape (H, W, C) of raw bytes, or None if none is known or fits them."""
     height, width, depth = (
         next(

@@ -1,7 +1,7 @@
 """What stands beside the examples of a split, checked: labels, targets, factors, masks."""
 
 import numbers
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -153,7 +153,7 @@ def _one_hot(rows, gone, name):
     return np.where(none, UNLABELLED, rows.argmax(1))
 
 
-def real_numbers(targets, name: str, what: str = "target") -> np.ndarray:
+def real_numbers(targets: Any, name: str, what: str = "target") -> np.ndarray:
     """Returns targets as float32; raises `ValueError` for what is no finite number there.
 
     Targets of a frame or a series are its values; masked ones are refused.
@@ -193,8 +193,8 @@ def masks(observed: Any, name: str) -> np.ndarray:
     return observed
 
 
-_CHECKED = {
-    "labels": None,  # which may have names
+_CHECKED: "dict[str, Callable[[Any, str], Any]]" = {
+    "labels": lambda labels, name: classes(labels, name)[0],
     "targets": real_numbers,
     "factors": lambda factors, name: real_numbers(factors, name, "factor"),
     "observed": masks,

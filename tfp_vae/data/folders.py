@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tfp_vae.data.feeds import MOST_BYTES

@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,11 +66,11 @@ class Reading:
             of each; None refuses them.
     """
 
-    image_size: "tuple[int, int] | None" = None
+    image_size: "Sequence[int] | int | None" = None
     color_mode: "str | None" = None
     frames: "str | None" = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         size = self.image_size
         if size is not None:
             pair = tuple(size) if isinstance(size, tuple | list) else (size,)

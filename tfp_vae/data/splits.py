@@ -9,7 +9,8 @@ a run that starts at epoch 7 sees what the uninterrupted run saw.
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -87,9 +88,13 @@ class Split:
         if not isinstance(values, streams.Stream):
             values = unmasked(values, name)
             kinds.check_numbers(values, f"The {name}")
-        if values.dtype == np.bool_:
-            values = values.astype(np.uint8) * np.uint8(255)
-        elif values.dtype != np.uint8 and not isinstance(values, streams.Stream):
+        if (
+            values.dtype == np.uint8
+            or values.dtype == np.bool_
+            or isinstance(values, streams.Stream)
+        ):
+            values = values if values.dtype == np.uint8 else streams.mapped(values, _stored)
+        else:
             kinds.check_finite(values, f"The {name} split")
             given, values = values, kinds.intensities(values)
             kinds.check_finite(values, f"The {name} split, as float32,")
@@ -409,7 +414,7 @@ class Split:
         return Feed(self, batch_size, seed, with_y).dataset(epoch)
 
 
-def unmasked(values, name: str) -> np.ndarray:
+def unmasked(values: Any, name: str) -> np.ndarray:
     """Returns values as an array; raises `ValueError` if some of them are masked."""
     if np.ma.is_masked(values):
         index = tuple(int(i) for i in np.argwhere(np.ma.getmaskarray(values))[0])

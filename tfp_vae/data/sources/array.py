@@ -25,7 +25,15 @@ class Array(Source):
         """Returns "array"."""
         return "array"
 
-    def read(self, source, data_dir, *, labels=None, targets=None, images=None) -> Raw:
+    def read(
+        self,
+        source: Any,
+        data_dir: "str | pathlib.Path | None",
+        *,
+        labels: Any = None,
+        targets: Any = None,
+        images: "bool | None" = None,
+    ) -> Raw:
         """Returns the examples with their labels or targets."""
         del data_dir
         return beside(source, labels, targets)._replace(images=images)

@@ -54,7 +54,14 @@ class Csv(Source):
         return is_file(source, ".csv") or is_file(source, ".tsv")
 
     def read(
-        self, source, data_dir, *, target=None, task=None, delimiter=None, encoding=None
+        self,
+        source: Any,
+        data_dir: "str | pathlib.Path | None",
+        *,
+        target: "str | None" = None,
+        task: "str | None" = None,
+        delimiter: "str | None" = None,
+        encoding: "str | None" = None,
     ) -> Raw:
         """Returns the features and the target; `load` says what the arguments are."""
         del data_dir
@@ -71,7 +78,9 @@ class Csv(Source):
 class _Table:
     """The rows of a file, read again each time that they are asked for."""
 
-    def __init__(self, path, encoding, delimiter, target):
+    def __init__(
+        self, path: pathlib.Path, encoding: str, delimiter: str, target: str | None
+    ) -> None:
         self.path, self.encoding, self.delimiter = path, encoding, delimiter
         rows = self._lines()
         self.names = _header(path, next(rows, (0, []))[1])

@@ -1,5 +1,6 @@
 """A table of pandas, polars and their like, or one for each split."""
 
+import pathlib
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,16 @@ class Frame(Source):
         """Returns "table"."""
         return "table"
 
-    def read(self, source, data_dir, *, labels=None, targets=None, target=None, task=None) -> Raw:
+    def read(
+        self,
+        source: Any,
+        data_dir: "str | pathlib.Path | None",
+        *,
+        labels: Any = None,
+        targets: Any = None,
+        target: "str | None" = None,
+        task: "str | None" = None,
+    ) -> Raw:
         """Returns the rows; their columns are in the order of the training table."""
         del data_dir
         task = check_task(task)

@@ -1,6 +1,7 @@
 """A folder of images, with a folder per split and one per class."""
 
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,14 @@ class Images(Source):
         return is_folder_of_records(source) is False
 
     def read(
-        self, source, data_dir, *, in_memory=None, image_size=None, color_mode=None, frames=None
+        self,
+        source: Any,
+        data_dir: "str | pathlib.Path | None",
+        *,
+        in_memory: "bool | None" = None,
+        image_size: "Sequence[int] | None" = None,
+        color_mode: "str | None" = None,
+        frames: "str | None" = None,
     ) -> Raw:
         """Returns the images; their classes are the names of their folders."""
         del data_dir

@@ -5,7 +5,7 @@ import os
 import pathlib
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,14 @@ class RecordFolder(Source):
         return bool(is_folder_of_records(source))
 
     def read(
-        self, source, data_dir, *, in_memory=None, image_size=None, color_mode=None, frames=None
+        self,
+        source: Any,
+        data_dir: "str | pathlib.Path | None",
+        *,
+        in_memory: "bool | None" = None,
+        image_size: "Sequence[int] | None" = None,
+        color_mode: "str | None" = None,
+        frames: "str | None" = None,
     ) -> Raw:
         """Returns the images and their labels."""
         del data_dir

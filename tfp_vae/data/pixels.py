@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,7 @@ class Look:
         notes: what is changed on the way, in words.
     """
 
-    shape: "tuple[int, int, int]"
+    shape: "tuple[int, ...]"
     dtype: np.dtype
     frames: int = 1
     notes: "tuple[str, ...]" = ()
@@ -66,14 +66,14 @@ class Reading:
             of each; None refuses them.
     """
 
-    image_size: "Sequence[int] | int | None" = None
+    image_size: Any = None
     color_mode: "str | None" = None
     frames: "str | None" = None
 
     def __post_init__(self) -> None:
         size = self.image_size
         if size is not None:
-            pair = tuple(size) if isinstance(size, tuple | list) else (size,)
+            pair: tuple = tuple(size) if isinstance(size, tuple | list) else (size,)
             pair = pair * 2 if len(pair) == 1 else pair
             if len(pair) != 2 or not all(is_count(each, most=2**15) for each in pair):
                 raise ValueError(

@@ -232,7 +232,7 @@ class Split:
             "columns": self.columns,
         }
 
-    def intensities(self, index=slice(None)) -> np.ndarray:
+    def intensities(self, index: Any = slice(None)) -> np.ndarray:
         """Returns the float32 intensities (before any binarisation) of the examples at `index`."""
         return kinds.intensities(self._intensities[index])
 

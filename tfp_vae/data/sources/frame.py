@@ -89,7 +89,7 @@ class Frame(Source):
         return found
 
 
-def _numbers(values, split) -> np.ndarray:
+def _numbers(values: np.ndarray, split: str) -> np.ndarray:
     """Returns integers as the floats that they are in a table, whatever their range."""
     small = values.astype(np.float32)
     kinds.check_float32(values, small, f"The {split} values")
@@ -103,7 +103,7 @@ def _without(frame, target):
     return frame[[each for each, name in zip(frame.columns, names, strict=True) if name != target]]
 
 
-def _task(y) -> str:
+def _task(y: Any) -> str:
     """Returns what a column asks for: text, categories, bools and few integers are classes."""
     values = np.asarray(y.to_numpy())
     if frames.categories(y) is not None or values.dtype.kind not in "iuf":

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,9 @@ class Npz(Source):
         )
 
 
-def _roles(path: pathlib.Path, names) -> "tuple[dict[tuple[str, str], str], list[str]]":
+def _roles(
+    path: pathlib.Path, names: "Iterable[str]"
+) -> "tuple[dict[tuple[str, str], str], list[str]]":
     """Returns {("x" or "y", split): name of the array} and the names that say neither."""
     found: dict[tuple[str, str], str] = {}
     unread = []

@@ -166,7 +166,9 @@ def reproduce(report: Mapping, texts: Texts) -> "list[tuple[str, list]]":
         (texts.word("digest"), dataset["digest"]),
     ]
     if dataset["num_classes"] is not None:
-        data.insert(2, (texts.word("num_classes"), str(dataset["num_classes"])))
+        names = texts.words["lists"]["comma"].join(dataset.get("class_names") or [])
+        count = str(dataset["num_classes"])
+        data.insert(2, (texts.word("num_classes"), f"{count}: {names}" if names else count))
     settings = [(name, _plain(value)) for name, value in report["settings"].items()]
     versions = [(name, _plain(value)) for name, value in report["versions"].items()]
     return [

@@ -92,6 +92,7 @@ def summarise(comparison: Comparison, command: str, figures: list) -> dict:
             "num_test": len(data.test),
             "shape": list(data.shape),
             "num_classes": data.num_classes,
+            "class_names": data.class_names and list(data.class_names),
             "digest": f"sha256:{data.digests['test']}",
         },
         "settings": {

@@ -21,7 +21,7 @@ from tfp_vae.randomness import fold_in, normal, uniform
 
 DEGREES = 5  # of freedom: the tails of Student's t bound the weights where a normal is off
 BINS = 32  # of samples, whose largest weights tell the tail
-_LEAST_BINS = 8
+_LEAST_BINS, _LEAST_IN_BIN = 8, 16
 
 # Shares of the mixture of `refined_proposal`.
 _FROM_ENCODER, _FROM_MODES, _FROM_PRIOR = 0.3, 0.55, 0.15
@@ -148,12 +148,20 @@ class Weights(NamedTuple):
             num_samples: S, of all; log weights of numbers from S on are ignored.
         """
         number = first + tf.range(tf.shape(log_w)[0])
-        log_w = tf.where((number < num_samples)[:, tf.newaxis], log_w, -np.inf)
+        log_w = tf.where((number < num_samples)[:, tf.newaxis], log_w, tf.float32.min)
         top = tf.maximum(self.top, tf.reduce_max(log_w, axis=0))
         w, rescale = tf.exp(log_w - top), tf.exp(self.top - top)
-        share = tf.cast(number, tf.float32) * (BINS / tf.cast(num_samples, tf.float32))
+        groups = min(log_w.shape[0] or 1, _LEAST_BINS)
+        rows = tf.shape(log_w)[0] // groups
+        parts = tf.reshape(log_w[: rows * groups], [groups, rows, -1])  # a few rows are left out
+        share = tf.cast(number[: rows * groups : rows], tf.float32)
+        share *= BINS / tf.cast(num_samples, tf.float32)
         bins = tf.minimum(tf.cast(share, tf.int32), BINS - 1)
-        largest = tf.maximum(self.largest, tf.math.unsorted_segment_max(log_w, bins, BINS))
+        # Not a segment's maximum, which is a scatter: XLA does it number by number on a CPU.
+        here = tf.one_hot(bins, BINS, on_value=True, off_value=False, dtype=tf.bool)
+        parts = tf.reduce_max(parts, axis=1)[:, tf.newaxis]
+        parts = tf.reduce_max(tf.where(here[..., tf.newaxis], parts, tf.float32.min), axis=0)
+        largest = tf.maximum(self.largest, parts)
         sums = self.sums * rescale + tf.reduce_sum(w, axis=0)
         squares = self.squares * rescale**2 + tf.reduce_sum(w**2, axis=0)
         return Weights(top, sums, squares, largest), w, rescale
@@ -166,7 +174,7 @@ class Weights(NamedTuple):
         """Returns (sum w)^2 / sum w^2, [B]."""
         return self.sums**2 / self.squares
 
-    def tail_index(self) -> tf.Tensor:
+    def tail_index(self, num_samples) -> tf.Tensor:
         """Returns the index k of the tail of the weights, P(w > t) ~ t^(-1/k), [B]; NaN: unknown.
 
         The largest of many such weights has a logarithm that is Gumbel distributed with scale k,
@@ -180,7 +188,9 @@ class Weights(NamedTuple):
         mean = tf.math.divide_no_nan(tf.reduce_sum(off, axis=0), count)
         square = tf.reduce_sum(used * tf.square(off - mean), axis=0)
         deviation = tf.sqrt(tf.math.divide_no_nan(square, count - 1))
-        return tf.where(count >= _LEAST_BINS, deviation * (math.sqrt(6) / math.pi), np.nan)
+        # The largest of a few normal numbers vary like those of a heavy tail.
+        known = (count >= _LEAST_BINS) & (num_samples >= BINS * _LEAST_IN_BIN)
+        return tf.where(known, deviation * (math.sqrt(6) / math.pi), np.nan)
 
 
 class Joint:

@@ -519,7 +519,8 @@ class VAE(VariationalModel):
             x: a `Split` or an array [N, ...] of values as the model sees them.
             num_samples: S.
             proposal: of `log_evidence`: "encoder", q(z|x); "refined", the mixture; "auto", the
-                encoder's unless 32 examples say that the mixture finds more.
+                encoder's unless 512 samples of 32 examples say that the mixture finds more. Not
+                compared are fewer samples than these, and more than 64 latent dimensions.
             seed: fixes the draws; the model's seed by default.
             batch_size: examples at a time; by default as many as fit the cache, at most 100. Fewer,
                 with a warning, where memory runs out.
@@ -535,11 +536,11 @@ class VAE(VariationalModel):
         split = self.as_split(x).frozen()
         key = self.caller_key(seed)
         bounds = self._encoder_bounds(split, num_samples, batch_size, key, progress)
-        if proposal == "encoder" or (proposal == "auto" and not self._can_compare):
+        if proposal == "encoder" or (proposal == "auto" and not self._can_compare(num_samples)):
             return bounds
         gap = None
         if proposal == "auto":
-            gap, agree = self._compare(split, bounds, num_samples, key)
+            gap, agree = self._compare(split, bounds, key)
             if agree:
                 return bounds._replace(gap=gap)
         found = self._refined(split, num_samples, key, batch_size, progress)
@@ -562,7 +563,9 @@ class VAE(VariationalModel):
 
         return Bounds(*_joined(in_batches(split, batch_size, run, progress)))
 
-    def _refined(self, split, num_samples, key, batch_size=None, progress=None) -> list[np.ndarray]:
+    def _refined(
+        self, split, num_samples, key, batch_size=None, progress=None, jit=None
+    ) -> list[np.ndarray]:
         """Returns log p(x), effective sample sizes and tail indices by the refined proposal."""
         given, size = self.given_of(split), sum(latent.latent_dim for latent in self.latents)
         most = max(1, self.rows_at_once // rows_of_search(size))
@@ -570,7 +573,7 @@ class VAE(VariationalModel):
         batch_size, chunk = self.batch_and_chunk(batch_size, len(split), num_samples)
         # The search is a few steps on whole matrices, which XLA is slower at on a CPU.
         search = compiled(self, "modes", None, lambda: self._find_modes, jit=False)
-        function = compiled(self, "refined", None, lambda: self._refined_of_batch)
+        function = compiled(self, "refined", jit, lambda: self._refined_of_batch, jit=jit)
 
         def run(start, index):
             x = tf.constant(split.values(index))
@@ -582,15 +585,17 @@ class VAE(VariationalModel):
 
         return _joined(in_batches(split, batch_size, run, progress))
 
-    @property
-    def _can_compare(self) -> bool:
-        return sum(latent.latent_dim for latent in self.latents) <= _MAX_COMPARED_DIM
+    def _can_compare(self, num_samples) -> bool:
+        # Below so many samples, and above so many dimensions, it costs more than the estimate.
+        size = sum(latent.latent_dim for latent in self.latents)
+        return num_samples >= _COMPARED_SAMPLES and size <= _MAX_COMPARED_DIM
 
-    def _compare(self, split, bounds, num_samples, key) -> "tuple[float, bool]":
+    def _compare(self, split, bounds, key) -> "tuple[float, bool]":
         """Returns by how much a refined proposal finds more, nats, and whether both agree."""
         index = np.unique(np.linspace(0, len(split) - 1, _COMPARED).astype(int))
-        count = min(num_samples, _COMPARED_SAMPLES)
-        evidence, size, _ = self._refined(split.select(index, split.name), count, key)
+        some = split.select(index, split.name)
+        # Not under XLA, which would compile for longer than the comparison takes.
+        evidence, size, _ = self._refined(some, _COMPARED_SAMPLES, key, jit=False)
         gaps = evidence - bounds.log_evidence[index]
         variance = 1 / size + 1 / bounds.effective_sample_size[index]
         error = np.sqrt(variance.sum()) / len(index)
@@ -654,7 +659,7 @@ class VAE(VariationalModel):
             expected / tf.cast(num_samples, tf.float32) - kl_of_weights,
             weights.log_mean(num_samples),
             weights.effective_sample_size(),
-            weights.tail_index(),
+            weights.tail_index(num_samples),
         )
 
     def _find_modes(self, x, given, key) -> Modes:
@@ -666,7 +671,7 @@ class VAE(VariationalModel):
         return (
             weights.log_mean(num_samples),
             weights.effective_sample_size(),
-            weights.tail_index(),
+            weights.tail_index(num_samples),
         )
 
     def weights_of_batch(

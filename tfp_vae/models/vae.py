@@ -228,7 +228,12 @@ class VAE(VariationalModel):
         self.encoders = [latent.encoder for latent in latents]
         self.decoder = decoder
         self.active_units_trackers = [
-            ActiveUnits(latent.latent_dim, self._metric("active_units", latent))
+            ActiveUnits(
+                latent.latent_dim,
+                self._metric("active_units", latent),
+                self.condition.size,
+                self.num_classes is not None,
+            )
             for latent in latents
         ]
         self.kl_trackers = [
@@ -259,8 +264,9 @@ class VAE(VariationalModel):
             )
         if not isinstance(decoder, ConditionalDistribution):
             raise ValueError(
-                f"A {name} needs a decoder. Expected an object of tfp_vae.decoders. Received "
-                f"{decoder!r}."
+                f"A {name} needs a decoder. Expected an object of tfp_vae.decoders, such as "
+                "decoders.Bernoulli(network, shape), which makes one of a Keras layer or model. "
+                f"Received {decoder!r}."
             )
         for level, latent in enumerate(latents):
             prior = type(latent.prior).__name__
@@ -402,17 +408,24 @@ class VAE(VariationalModel):
     def update_metrics(self, terms, outputs, y=None):
         """Updates elbo, reconstruction, kl, active_units and, for discrete data, bits_per_dim."""
         super().update_metrics(terms, outputs)
+        given = self._given_of_pass(y, outputs)
+        condition = None if given is None else self.condition.encode(given)
         for latent, encoder, tracker in zip(
             outputs.latents, self.encoders, self.active_units_trackers, strict=True
         ):
             centre = encoder.centre(latent.posterior)
-            tracker.update_state(centre if centre.shape.rank == 2 else centre[0])
+            tracker.update_state(centre if centre.shape.rank == 2 else centre[0], condition)
         for latent, tracker in zip(terms.latents, self.kl_trackers, strict=False):
             tracker.update_state(terms.mean(latent.kl()), terms.sample_weight)
         if self.has_bits:
             dims = math.prod(self.decoder.event_shape)
             bits = -objectives.elbo(terms) / (dims * math.log(2.0))
             self.bits_per_dim_tracker.update_state(bits, terms.sample_weight)
+
+    def _given_of_pass(self, y, outputs):
+        """Returns what the rows of `outputs` are conditioned on, or None."""
+        del outputs
+        return y if self.condition else None
 
     def predict_step(self, data):
         """Returns the reconstruction of a batch, a tensor (see `reconstruct`)."""

@@ -180,3 +180,13 @@ def test_names_and_flags_of_methods_need_no_tensorflow():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.split() == "['laplace', 'laplace_last_layer', 'swag', 'nuts'] False".split()
+
+
+def test_a_bayesian_decoder_is_for_dense_networks_alone():
+    recipe = methods.VAERecipe(
+        latent_dim=2, likelihood="normal", hidden=(4,), bayesian_decoder=True
+    )
+    vae = recipe.build(_data(None))
+    assert len(vae.bayesian_layers()) == 1
+    with pytest.raises(ValueError, match="no Bayesian layers for this decoder"):
+        dataclasses.replace(recipe, network="conv")

@@ -1,6 +1,10 @@
 """Convolutions with a distribution over their weights."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
+import tensorflow as tf
 
 from tfp_vae.arguments import check_choice, check_count, is_count
 from tfp_vae.layers.base import (
@@ -30,14 +34,14 @@ class Convolution(BayesianLayer):
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        strides=1,
-        padding="valid",
-        dilation_rate=1,
-        groups=1,
-        data_format=None,
-        **kwargs,
+        filters: int,
+        kernel_size: "int | Sequence[int]",
+        strides: "int | Sequence[int]" = 1,
+        padding: str = "valid",
+        dilation_rate: "int | Sequence[int]" = 1,
+        groups: int = 1,
+        data_format: "str | None" = None,
+        **kwargs: Any,
     ):
         kwargs.pop("units", None)  # what get_config calls the filters
         super().__init__(filters, **kwargs)
@@ -59,7 +63,7 @@ class Convolution(BayesianLayer):
         padding = padding.lower() if isinstance(padding, str) else padding
         self.padding = check_choice("padding", padding, known)
 
-    def _per_axis(self, name, value) -> "tuple[int, ...]":
+    def _per_axis(self, name: str, value: Any) -> "tuple[int, ...]":
         sizes = tuple(value) if isinstance(value, list | tuple) else (value,) * self.rank
         if len(sizes) != self.rank or not all(is_count(size) for size in sizes):
             raise ValueError(
@@ -68,7 +72,7 @@ class Convolution(BayesianLayer):
             )
         return tuple(int(s) for s in sizes)
 
-    def kernel_shape(self, input_shape):
+    def kernel_shape(self, input_shape: Any) -> "tuple[int, ...]":
         """Returns (*kernel_size, C, filters)."""
         if len(input_shape) != self.rank + 2 or input_shape[-1] is None:
             axes = ", ".join("HW"[-self.rank :])
@@ -83,19 +87,19 @@ class Convolution(BayesianLayer):
             )
         return (*self.kernel_size, input_shape[-1] // self.groups, self.units)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         """Returns the shape of the outputs."""
         kernel = keras.KerasTensor(self.kernel_shape(input_shape))
         return self.linear(keras.KerasTensor(input_shape), kernel).shape
 
-    def linear(self, inputs, kernel):
+    def linear(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """Returns the convolution."""
         padding = self.padding
         if padding == "causal":
             before = self.dilation_rate[0] * (self.kernel_size[0] - 1)
             inputs, padding = keras.ops.pad(inputs, [[0, 0], [before, 0], [0, 0]]), "valid"
 
-        def convolved(inputs, kernel):
+        def convolved(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
             return keras.ops.conv(
                 inputs,
                 kernel,
@@ -115,7 +119,7 @@ class Convolution(BayesianLayer):
         )
         return keras.ops.concatenate([convolved(*part) for part in parts], axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         config = super().get_config()
         config["filters"] = config.pop("units")

@@ -1,5 +1,7 @@
 """Layers without weights to be uncertain about that Bayesian networks need."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -31,7 +33,7 @@ class MonteCarloDropout(keras.Layer):
         rate: float,
         seed: int | None = None,
         noise_shape: "tuple[int | None, ...] | None" = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         if not (is_number(rate, 0) and rate < 1):
@@ -46,7 +48,7 @@ class MonteCarloDropout(keras.Layer):
         self.rate, self.seed, self.noise_shape = float(rate), seed, noise_shape
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: tf.Tensor, training: "bool | None" = None) -> tf.Tensor:
         """Returns `inputs` with some of them zero, [B, ...] -> [B, ...]."""
         del training
         noise = noise_sources.of(self)
@@ -73,11 +75,11 @@ class MonteCarloDropout(keras.Layer):
         kept = noise.uniform(self, 0, shape, axis) >= self.rate
         return inputs * tf.cast(kept, inputs.dtype) / (1 - self.rate)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         """Returns the shape of the inputs."""
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         return {**super().get_config(), "rate": self.rate, "seed": self.seed} | {
             "noise_shape": self.noise_shape
@@ -92,7 +94,7 @@ class Standardize(keras.Layer):
     they can differ between the members of a vectorised ensemble.
     """
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         """Makes the two statistics, one per feature of the last axis."""
         size = (input_shape[-1],)
         for name, start in (("mean", "zeros"), ("scale", "ones")):
@@ -117,16 +119,16 @@ class Standardize(keras.Layer):
         self.mean.assign(x.mean(axes))
         self.scale.assign(spread(x, axes))
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns the standardized inputs, [B, ..., D] -> [B, ..., D]."""
         return (inputs - tf.cast(self.mean, inputs.dtype)) / tf.cast(self.scale, inputs.dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         """Returns the shape of the inputs."""
         return input_shape
 
 
-def spread(x: np.ndarray, axes) -> np.ndarray:
+def spread(x: np.ndarray, axes: "tuple[int, ...]") -> np.ndarray:
     """Returns the standard deviation over `axes`, and 1 where the values do not vary."""
     scale = np.asarray(x.std(axes))
     # Rounding leaves a constant of 0.1 with a deviation of 1e-17.

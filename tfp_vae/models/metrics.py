@@ -1,5 +1,7 @@
 """Metrics that Keras does not have."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -9,16 +11,16 @@ ACTIVE_UNIT_THRESHOLD = 0.01
 class Bound(keras.metrics.Mean):
     """A mean that also counts the batches of the pass, whatever their weights."""
 
-    def __init__(self, name: str, **kwargs):
+    def __init__(self, name: str, **kwargs: Any):
         super().__init__(name=name, **kwargs)
         self.batches = self.add_variable((), "zeros", dtype="int32", name="batches")
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         """Starts a new pass."""
         super().reset_state()
         self.batches.assign(0)
 
-    def update_state(self, values, sample_weight=None):
+    def update_state(self, values: tf.Tensor, sample_weight: "tf.Tensor | None" = None) -> None:
         """Adds a batch of values [B]."""
         self.batches.assign_add(1)
         super().update_state(values, sample_weight)
@@ -44,14 +46,14 @@ class ActiveUnits(keras.metrics.Metric):
         name: str = "active_units",
         condition_size: int = 0,
         classes: bool = True,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(name=name, **kwargs)
         # Columns of ones and zeros, one of them 1, are orthogonal.
         self.orthogonal = classes or not condition_size
         columns = max(1, condition_size + (not self.orthogonal))
 
-        def add(name, *shape):
+        def add(name: str, *shape: int) -> Any:
             return self.add_variable(shape, "zeros", dtype="float64", name=name)
 
         self.gram = add("gram", columns, *([] if self.orthogonal else [columns]))
@@ -59,7 +61,12 @@ class ActiveUnits(keras.metrics.Metric):
         self.squares = add("squares", latent_dim)
         self.count = add("count")
 
-    def update_state(self, posterior_mean, condition=None, sample_weight=None):
+    def update_state(
+        self,
+        posterior_mean: tf.Tensor,
+        condition: "tf.Tensor | None" = None,
+        sample_weight: "tf.Tensor | None" = None,
+    ) -> None:
         """Adds posterior means [B, D] and the encoded conditions of their examples, [B, C]."""
         del sample_weight  # the definition is over the data, not over a weighted sample
         means = tf.cast(posterior_mean, tf.float64)
@@ -92,6 +99,6 @@ class ActiveUnits(keras.metrics.Metric):
         left = self.squares - tf.reduce_sum(explained, axis=0)
         return left / tf.maximum(tf.convert_to_tensor(self.count), 1.0)
 
-    def result(self):
+    def result(self) -> tf.Tensor:
         """Returns the number of active units, a float32 scalar."""
         return tf.reduce_sum(tf.cast(self.variance() > ACTIVE_UNIT_THRESHOLD, tf.float32))

@@ -10,7 +10,7 @@ p(z|x), and of the prior, which bounds the weights by p(x|z) over that share.
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -202,7 +202,7 @@ class Joint:
         given: what a conditional model is conditioned on, [B, ...], or None.
     """
 
-    def __init__(self, draw, x, given):
+    def __init__(self, draw: Any, x: tf.Tensor, given: Any) -> None:
         self.draw, self.x, self.given = draw, x, given
         self.sizes = [latent.latent_dim for latent in draw.model.latents]
 

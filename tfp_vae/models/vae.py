@@ -792,6 +792,7 @@ class VAE(VariationalModel):
         x: "Split | np.ndarray",
         num_samples: int = 100,
         *,
+        proposal: str = "encoder",
         seed: "int | None" = None,
         batch_size: "int | None" = None,
         progress: "Callable[[int, int], None] | None" = None,
@@ -800,6 +801,8 @@ class VAE(VariationalModel):
 
         One class after the other streams through `bounds` with the same noise, so that memory
         grows neither with K nor with S and what is common to the classes cancels.
+
+        Each column is a lower bound; `proposal` is as in `bounds`.
 
         Raises:
             ValueError: if the condition is no class, or `x` does not fit the model.
@@ -814,7 +817,9 @@ class VAE(VariationalModel):
         columns = []
         for label in range(self.num_classes):
             supposed = x.relabelled(np.full(len(x), label))
-            bounds = self.bounds(supposed, num_samples, seed=seed, batch_size=batch_size)
+            bounds = self.bounds(
+                supposed, num_samples, proposal=proposal, seed=seed, batch_size=batch_size
+            )
             columns.append(bounds.log_evidence)
             if progress is not None:
                 progress(label + 1, self.num_classes)

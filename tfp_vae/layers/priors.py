@@ -8,6 +8,7 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import check_number, is_number
@@ -169,8 +170,10 @@ BY_NAME = {
 }
 
 
-def get(prior: "WeightPrior | float | str | dict") -> WeightPrior:
+def get(prior: "WeightPrior | tfd.Distribution | float | str | dict") -> WeightPrior:
     """Returns a prior from itself, the scale of a normal, a name in `BY_NAME`, or a config.
+
+    A zero-mean `tfd.Normal`, `tfd.StudentT` or `tfd.Horseshoe` of one weight is one too.
 
     Raises:
         ValueError: for anything else.
@@ -183,7 +186,32 @@ def get(prior: "WeightPrior | float | str | dict") -> WeightPrior:
         return BY_NAME[prior]()
     if isinstance(prior, int | float) and not isinstance(prior, bool):
         return Normal(prior)
+    if isinstance(prior, tfd.Distribution):
+        return _of_distribution(prior)
     raise ValueError(
         f"Unusable prior. Expected a number, one of {', '.join(BY_NAME)}, or an object of "
         f"tfp_vae.layers.priors. Received {prior!r}."
     )
+
+
+_OF_TFP = {
+    tfd.Normal: (Normal, ()),
+    tfd.StudentT: (StudentT, ("df",)),
+    tfd.Horseshoe: (Horseshoe, ()),
+}
+
+
+def _of_distribution(prior: tfd.Distribution) -> WeightPrior:
+    kind, names = _OF_TFP.get(type(prior), (None, ()))
+    values = {
+        k: np.asarray(v) for k, v in prior.parameters.items() if k in ("loc", "scale", *names)
+    }
+    numbers = all(value.shape == () for value in values.values())
+    if kind is None or not numbers or values.get("loc", 0) != 0:
+        raise ValueError(
+            "A distribution of TFP cannot stand for this prior. Expected a zero-mean Normal, "
+            "StudentT or Horseshoe of one weight, or for any other a subclass of "
+            "layers.priors.WeightPrior whose `elementwise` returns it, which can be saved. "
+            f"Received {prior}."
+        )
+    return kind(**{name: float(value) for name, value in values.items() if name != "loc"})

@@ -122,6 +122,7 @@ class Draw:
         samples: "tf.Tensor | int",
         given: Any = None,
         top: "tfd.Distribution | None" = None,
+        key: "tf.Tensor | None" = None,
     ) -> Latents:
         """Returns draws [S, B, D] of all latents given examples [B, ...], top first.
 
@@ -130,14 +131,16 @@ class Draw:
             samples: S.
             given: see `prior`.
             top: q of the top latent, where it is known already.
+            key: of the draws, int32 [2]; that of the weights by default.
         """
+        key = self.key if key is None else key
         found: list[Latent] = []
         for level, latent in enumerate(self.model.latents):
             above = tuple(each.value for each in found)
             posterior = top if top is not None and not level else self.posterior(x, given, above)
-            key = fold_in(self.key, level) if level else self.key
+            here = fold_in(key, level) if level else key
             shape = [] if above else [samples]
-            value, log_q = draws.sample_and_log_prob(posterior, shape, key)
+            value, log_q = draws.sample_and_log_prob(posterior, shape, here)
             prior = self.prior(given, above)
             found.append(Latent(latent.name, value, posterior, prior, log_q))
         return tuple(found)

@@ -69,8 +69,8 @@ def _fitted(name, width, data, settings, seed, epochs, callbacks=()):
     keras.utils.set_random_seed(seed)
     model = ENTRANTS[name].build(data, width, settings, seed)
     batch_size = min(settings.batch_size, len(data.train))
-    steps = data.train.num_batches(batch_size) * epochs
-    rate = training.learning_rate("cosine", settings.learning_rate, steps)
+    per_epoch = model.batches_per_epoch(data.train, batch_size)  # M2 passes over some only
+    rate = training.learning_rate("cosine", settings.learning_rate, per_epoch * epochs)
     model.compile(
         optimizer=keras.optimizers.Adam(rate),
         jit_compile=settings.jit and model.supports_jit,

@@ -216,7 +216,9 @@ class BayesianLayer(keras.Layer):
     @property
     def prior(self) -> tfd.Distribution:
         """p(w), with the event shape of `posterior`."""
-        prior = self.weight_prior.distribution(tuple(self.loc.shape), self.fan_in)
+        posterior = self.posterior
+        squares = tf.reshape(posterior.mean() ** 2 + posterior.variance(), self.loc.shape)
+        prior = self.weight_prior.distribution(tuple(self.loc.shape), self.fan_in, squares)
         if self.covariance == "diagonal":
             return prior
         elementwise = prior.distribution

@@ -14,6 +14,7 @@ from tfp_vae.data import Split
 from tfp_vae.layers import priors
 from tfp_vae.models.network import BayesianNetwork
 from tfp_vae.models.posteriors.weights import WeightPosterior
+from tfp_vae.networks import last_layer
 from tfp_vae.randomness import normal
 
 STRUCTURES = ("diagonal", "last_layer")
@@ -49,11 +50,10 @@ class Laplace(WeightPosterior):
             )
         self.structure, self.batch_size = structure, batch_size
         owned = model.network.trainable_variables
-        # The last layer's kernel and bias are the last two weights of a Keras network.
-        bias = len(owned[-1].shape) == 1
-        self.chosen = owned[-2:] if structure == "last_layer" and bias else owned[-1:]
-        if structure == "diagonal":
-            self.chosen = owned
+        self.chosen = owned
+        if structure == "last_layer":
+            last = last_layer(model.network, "A last-layer Laplace approximation")
+            self.chosen = last.trainable_variables
         ids = {id(v) for v in self.chosen}
         mask = [np.full(n, id(v) in ids) for v, n in zip(self.variables, self.sizes, strict=True)]
         self.index = np.flatnonzero(np.concatenate(mask))
@@ -91,18 +91,10 @@ class Laplace(WeightPosterior):
         return self
 
     def _prior_precision(self) -> np.ndarray:
-        # By differentiation, so that any normal prior has it right.
-        with tf.GradientTape() as outer:
-            at = tf.zeros([len(self.index)])
-            outer.watch(at)
-            with tf.GradientTape() as inner:
-                inner.watch(at)
-                # The others stay: a learned scale of the prior is among them.
-                whole = tf.tensor_scatter_nd_update(self.loc, self.index[:, np.newaxis], at)
-                log_prior = self.with_weights(whole, lambda: -self.network_model.kl_divergence())
-            slope = inner.gradient(log_prior, at)
-        curvature = outer.gradient(slope, at, unconnected_gradients="zero")
-        return np.maximum(-curvature.numpy().astype(np.float64), 1e-8)
+        """Returns the precision of the prior of the chosen weights, [P], at the trained point."""
+        prior = self.network_model.weight_prior
+        variances = [priors.point(prior, v)[0].variance().numpy() for v in self.chosen]
+        return 1 / np.concatenate([np.ravel(v) for v in variances]).astype(np.float64)
 
     def _curvature(self, x):
         """Returns the sum over a batch of J' H J, or of its diagonal."""

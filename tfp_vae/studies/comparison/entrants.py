@@ -259,7 +259,7 @@ class Entrant:
     only_labels: bool = False
 
 
-def _network(method: str):
+def _network(method: str, **options):
     def build(data, width, settings, seed):
         recipe = methods.Recipe(
             method,
@@ -267,6 +267,7 @@ def _network(method: str):
             estimator=settings.estimator,
             members=settings.members,
             dropout=0.1,
+            **options,
         )
         return methods.build(recipe, data, seed=seed)
 
@@ -311,6 +312,9 @@ ENTRANTS = {
     "bayesian_decoder_vae": Entrant("vae", _vae(bayesian=True), Probed),
     "m2": Entrant("vae", _m2, learns_few_labels=True, only_labels=True),
     "bnn": Entrant("network", _network("vi"), learns_few_labels=True),
+    "bnn_last_layer": Entrant(
+        "network", _network("vi", bayesian_layers="last"), learns_few_labels=True
+    ),
     "ml": Entrant("network", _network("ml"), Point),
     "mc_dropout": Entrant("network", _network("mc_dropout")),
     "ensemble": Entrant("network", _network("ensemble")),

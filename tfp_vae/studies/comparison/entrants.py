@@ -250,6 +250,8 @@ class Entrant:
         contestant: what the tasks get of the trained model.
         learns_few_labels: whether it takes part in the task "labels".
         only_labels: whether it takes part in nothing else.
+        objective: the metric of Keras' `evaluate` that its training maximises, without what is
+            known of the weights alone: its learning rate is chosen by it on validation data.
     """
 
     family: str
@@ -257,6 +259,10 @@ class Entrant:
     contestant: type[Contestant] = Contestant
     learns_few_labels: bool = False
     only_labels: bool = False
+    objective: str = "elbo"
+
+
+_FIT = "expected_log_likelihood"
 
 
 def _network(method: str, **options):
@@ -315,7 +321,7 @@ ENTRANTS = {
     "bnn_last_layer": Entrant(
         "network", _network("vi", bayesian_layers="last"), learns_few_labels=True
     ),
-    "ml": Entrant("network", _network("ml"), Point),
-    "mc_dropout": Entrant("network", _network("mc_dropout")),
-    "ensemble": Entrant("network", _network("ensemble")),
+    "ml": Entrant("network", _network("ml"), Point, objective=_FIT),
+    "mc_dropout": Entrant("network", _network("mc_dropout"), objective=_FIT),
+    "ensemble": Entrant("network", _network("ensemble"), objective=_FIT),
 }

@@ -44,14 +44,16 @@ def main():
     if has_distributions:
         metrics |= tv.evaluation.weight_metrics(model)
     metrics |= chosen.weights.summary(predictor)
+    metrics |= bnn_flags.convergence(model, history)
     run.write_json("metrics.json", metrics)
-    if has_distributions:
+    if has_distributions and tv.evaluation.has_mean_field(model):
         pruned = tv.evaluation.pruning_curve(
             model, data.test, num_samples=num_samples, verbose=True
         )
         run.write_json("pruning.json", pruned)
     tv.plots.write_predictive(run, predictor, data.test, test, history, pruned)
     print(tv.report.summary(metrics))
+    print(tv.training.conclusion(metrics))
     print(f"again:   {cli.command(run.path)}")
     print(f"results: {run.path.resolve()}")
 

@@ -180,13 +180,29 @@ def test_only_the_last_layer_moves_if_that_is_asked(linear, base_seed):
 
 
 def test_the_scale_that_a_prior_has_learned_is_the_one_that_counts():
-    prior = tv.layers.priors.Normal(PRIOR_SCALE, learned=True)
-    linear = Linear(weight_prior=prior)
-    prior.trainable_variables[0].assign(-3.0)
+    linear = Linear(weight_prior=tv.layers.priors.Normal(PRIOR_SCALE, learned=True))
     posterior = tv.Laplace(linear.model, "last_layer").fit(linear.split)
-    learned = PRIOR_SCALE * np.log1p(np.exp(-3.0))
-    expected = linear.precision + np.eye(3) * (learned**-2 - PRIOR_SCALE**-2)
+    weights = np.float64(posterior.loc.numpy()[posterior.index])
+    variance = (np.sum(weights**2) + 20 * PRIOR_SCALE**2) / (len(weights) + 4)
+    expected = linear.precision + np.eye(3) * (1 / variance - PRIOR_SCALE**-2)
     np.testing.assert_allclose(_curvature(posterior), expected, rtol=1e-2)
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        [keras.layers.Dense(3), keras.layers.Softmax()],
+        [keras.layers.Dense(3), keras.layers.Rescaling(2.0)],
+    ],
+    ids=["softmax", "rescaling"],
+)
+def test_a_network_without_a_last_layer_of_its_own_is_refused(ending):
+    network = keras.Sequential(ending)
+    model = tv.BayesianNetwork(network, tv.likelihoods.Categorical(3), 1.0, num_data=5)
+    model.build((None, 2))
+    with pytest.raises(ValueError, match="needs a last layer with weights of its own"):
+        tv.Laplace(model, "last_layer")
+    tv.Laplace(model)
 
 
 def test_a_posterior_that_is_fitted_again_predicts_with_what_it_learned_last(linear):

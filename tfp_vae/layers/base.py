@@ -209,9 +209,7 @@ class BayesianLayer(keras.Layer):
     @property
     def _triangular(self):
         return tfb.FillScaleTriL(
-            diag_bijector=tfb.Chain(
-                [tfb.Softplus(low=WEIGHT_SCALE_FLOOR), tfb.Scale(SCALE_SPEED)]
-            ),
+            diag_bijector=tfb.Chain([tfb.Softplus(low=WEIGHT_SCALE_FLOOR), tfb.Scale(SCALE_SPEED)]),
             diag_shift=None,
         )
 

@@ -66,7 +66,7 @@ class ELBO(Bound):
         return self.kl_weight(step) * kl - log_likelihood
 
     def kl_weight(self, step) -> "tf.Tensor | float":
-        """Returns the weight of the KL at a step."""
+        """Returns `beta` at training step `step`."""
         return _at(self.beta, step)
 
     def _free(self, terms: Terms, latent) -> tf.Tensor:

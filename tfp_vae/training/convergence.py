@@ -51,7 +51,9 @@ def conclusion(found: Mapping) -> str:
         )
     if found["elbo_gain"] is not None:
         verb = "converged" if found["converged"] else "not converged"
-        words.append(f"{verb}: the last tenth of the epochs changed it by {found['elbo_gain']:+.4f}")
+        words.append(
+            f"{verb}: the last tenth of the epochs changed it by {found['elbo_gain']:+.4f}"
+        )
     if found.get("collapsed"):
         words.append("collapsed: the posterior is the prior, the weights have learned nothing")
     return "; ".join(words)

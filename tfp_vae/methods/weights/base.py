@@ -69,9 +69,7 @@ class Method:
     def check_depth(self, depth: int) -> None:
         """Raises `ValueError` if a network of so many layers with weights is too shallow."""
 
-    def dense(
-        self, units: int, activation: "str | None" = None, behind: int = 0
-    ) -> "keras.Layer":
+    def dense(self, units: int, activation: "str | None" = None, behind: int = 0) -> "keras.Layer":
         """Returns a dense layer, [B, F] -> [B, units], with `behind` layers of weights behind."""
         del behind
         import keras
@@ -81,9 +79,7 @@ class Method:
         kernel = networks.initializer(activation)
         return keras.layers.Dense(units, activation, kernel_initializer=kernel)
 
-    def convolution(
-        self, filters: int, size: int, padding: str, behind: int = 0
-    ) -> "keras.Layer":
+    def convolution(self, filters: int, size: int, padding: str, behind: int = 0) -> "keras.Layer":
         """Returns a convolution, [B, H, W, C] -> [B, H', W', filters]; see `dense`."""
         del behind
         import keras

@@ -8,11 +8,15 @@ import difflib
 import math
 import numbers
 import os
+from collections.abc import Collection, Iterable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 MOST = 2**31 - 1  # of anything that is counted: shapes are int32 in many places
 
 
-def is_number(value, low: float = -math.inf, above: float = -math.inf) -> bool:
+def is_number(value: Any, low: float = -math.inf, above: float = -math.inf) -> bool:
     """Returns whether `value` is a finite real number, at least `low` and more than `above`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return False
@@ -23,7 +27,7 @@ def is_number(value, low: float = -math.inf, above: float = -math.inf) -> bool:
     return math.isfinite(number) and low <= number and number > above
 
 
-def is_count(value, least: int = 1, most: int = MOST) -> bool:
+def is_count(value: Any, least: int = 1, most: int = MOST) -> bool:
     """Returns whether `value` is a whole number in [least, most], whatever its type."""
     return is_number(value) and int(value) == value and least <= int(value) <= most
 
@@ -31,7 +35,7 @@ def is_count(value, least: int = 1, most: int = MOST) -> bool:
 # Checks: the errors of arguments in one form: what was wrong, what was expected, what was received.
 
 
-def check_count(name: str, value, least: int = 1, most: int = MOST) -> int:
+def check_count(name: str, value: Any, least: int = 1, most: int = MOST) -> int:
     """Returns `value` as an int; raises `ValueError` unless it is a whole number in range."""
     if not is_count(value, least, most):
         upper = "" if most == MOST else f" and <= {most}"
@@ -42,7 +46,7 @@ def check_count(name: str, value, least: int = 1, most: int = MOST) -> int:
 
 
 def check_number(
-    name: str, value, low: float = -math.inf, above: float = -math.inf, below: float = math.inf
+    name: str, value: Any, low: float = -math.inf, above: float = -math.inf, below: float = math.inf
 ) -> float:
     """Returns `value` as a float; raises `ValueError` unless it is finite and within the bounds."""
     if not is_number(value, low, above) or not float(value) < below:
@@ -53,14 +57,14 @@ def check_number(
     return float(value)
 
 
-def check_seed(value) -> int:
+def check_seed(value: Any) -> int:
     """Returns `value` as an int; raises `ValueError` unless it is a seed."""
     if not is_count(value, 0):
         raise ValueError(f"Unusable seed. Expected an integer in [0, 2^31). Received {value!r}.")
     return int(value)
 
 
-def check_choice(name: str, value, choices):
+def check_choice(name: str, value: T, choices: Collection) -> T:
     """Returns `value`; raises `ValueError` with the nearest one unless it is in `choices`."""
     if value not in choices:
         raise ValueError(
@@ -70,7 +74,7 @@ def check_choice(name: str, value, choices):
     return value
 
 
-def hint(value, choices) -> str:
+def hint(value: Any, choices: Iterable) -> str:
     """Returns " Did you mean ...?" with the choice nearest to `value`, "" if none is near."""
     if not isinstance(value, str | os.PathLike):
         return ""
@@ -78,7 +82,7 @@ def hint(value, choices) -> str:
     return f" Did you mean {near[0]}?" if near else ""
 
 
-def check_type(name: str, value, kind: type, owner: str = ""):
+def check_type(name: str, value: Any, kind: type[T], owner: str = "") -> T:
     """Returns `value`; raises `ValueError` unless it is an instance of `kind`."""
     if not isinstance(value, kind):
         needs = f"{owner} needs a {name}." if owner else f"Unusable {name}."

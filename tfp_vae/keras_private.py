@@ -4,7 +4,7 @@ A new version of either may rename them without a word: `tests/test_keras_privat
 each function, and `tests/test_architecture.py` says that no other file uses such names.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import keras
 import tensorflow as tf
@@ -66,7 +66,7 @@ def start_at_epoch(model: keras.Model, epoch: "int | None") -> None:
     model._initial_epoch = epoch
 
 
-def freeze_variables(function):
+def freeze_variables(function: Callable) -> Callable:
     """Returns a concrete function with constants in place of its variables."""
     from tensorflow.python.framework import convert_to_constants
 

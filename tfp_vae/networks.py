@@ -6,6 +6,7 @@ may stand in its place: a conditional distribution takes any Keras layer as its 
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import keras
 
@@ -158,7 +159,7 @@ def conv_decoder(
     return keras.Sequential(layers, name="conv_decoder")
 
 
-def output_shape(network: keras.Layer, input_shape, owner: str) -> tuple:
+def output_shape(network: keras.Layer, input_shape: Any, owner: str) -> tuple:
     """Returns the shape of what a network gives for inputs (None, ...), and builds it.
 
     Args:
@@ -202,7 +203,7 @@ def last_layer(network: keras.Layer, owner: str) -> keras.Layer:
     return layers[-1]
 
 
-def _listed(sizes) -> tuple:
+def _listed(sizes: Any) -> tuple:
     """Returns the sizes, or nothing of what is no sequence of them."""
     return tuple(sizes) if isinstance(sizes, Iterable) else ()
 

@@ -15,6 +15,7 @@ import contextlib
 import math
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -38,11 +39,11 @@ def _mix(x: tf.Tensor) -> tf.Tensor:
     return fold(x, 16)
 
 
-def _words(key) -> tf.Tensor:
+def _words(key: Any) -> tf.Tensor:
     return tf.bitcast(tf.cast(key, tf.int32), tf.uint32)
 
 
-def fold_in(key, *numbers) -> tf.Tensor:
+def fold_in(key: Any, *numbers: Any) -> tf.Tensor:
     """Returns the key, int32 [2], of `key` and `numbers`, one after the other.
 
     Args:
@@ -72,7 +73,7 @@ def _fold(key, number):
 
 
 @contextlib.contextmanager
-def part(index, count: int) -> Iterator[None]:
+def part(index: "int | tf.Tensor", count: int) -> Iterator[None]:
     """A context for part `index`, an integer or a tensor, of `count` equal parts of a batch.
 
     Numbers with an axis of examples are then those that the whole batch would have at the places of
@@ -91,7 +92,7 @@ def current_part() -> "tuple[int | tf.Tensor, int]":
     return getattr(_active, "part", None) or (0, 1)
 
 
-def _places(shape, axis) -> tf.Tensor:
+def _places(shape: Any, axis: "int | None") -> tf.Tensor:
     """Returns the numbers of the places of a tensor, int32 [product of shape]."""
     index, count = current_part()
     if axis is None or count == 1:
@@ -105,7 +106,7 @@ def _places(shape, axis) -> tf.Tensor:
     return tf.reshape(rows[..., tf.newaxis] * inner + tf.range(inner), [-1])
 
 
-def bits(shape, key, axis: "int | None" = None) -> tf.Tensor:
+def bits(shape: Any, key: tf.Tensor, axis: "int | None" = None) -> tf.Tensor:
     """Returns uint32 words of `shape`, uniform on all words; no two of a tensor are the same.
 
     Args:
@@ -119,13 +120,13 @@ def bits(shape, key, axis: "int | None" = None) -> tf.Tensor:
     return tf.reshape(_mix(tf.bitwise.bitwise_xor(_mix(place + first), second)), shape)
 
 
-def uniform(shape, key, axis: "int | None" = None) -> tf.Tensor:
+def uniform(shape: Any, key: tf.Tensor, axis: "int | None" = None) -> tf.Tensor:
     """Returns float32 numbers of `shape`, uniform on {0, 1, ..., 2^24 - 1} / 2^24."""
     words = tf.bitwise.right_shift(bits(shape, key, axis), _word(8))
     return tf.cast(tf.bitcast(words, tf.int32), tf.float32) * 2.0**-24
 
 
-def normal(shape, key, axis: "int | None" = None) -> tf.Tensor:
+def normal(shape: Any, key: tf.Tensor, axis: "int | None" = None) -> tf.Tensor:
     """Returns standard normal float32 numbers of `shape`; none is further out than 5.3."""
     words = tf.bitwise.right_shift(bits(shape, key, axis), _word(9))
     # The middles of 2^23 equal parts of (-1, 1): every one a float32, none of them -1 or 1.

@@ -14,7 +14,9 @@ import ast
 import functools
 import importlib
 import pathlib
+import types
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from tfp_vae.arguments import check_choice
 
@@ -32,7 +34,7 @@ class Registry(Mapping):
 
     def __init__(self, room: str, what: str, first: "tuple[str, ...]" = ()):
         self.room, self.what, self._first = room, what, first
-        self._members: dict[str, object] = {}
+        self._members: dict[str, Any] = {}
         self._meanings: dict[str, str] = {}
 
     def register(self, name: str, meaning: str = "") -> Callable:
@@ -65,13 +67,13 @@ class Registry(Mapping):
         check_choice(self.what, name, self)
         return name
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Any:
         self.check(name)
         if name not in self._members:
             load_room(self.room)
         return self._members[name]
 
-    def __contains__(self, name):
+    def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and (name in self._members or name in _scan(self.room))
 
     def __iter__(self) -> Iterator[str]:
@@ -79,7 +81,7 @@ class Registry(Mapping):
         yield from (name for name in self._first if name in names)
         yield from sorted(name for name in names if name not in self._first)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(set(_scan(self.room)) | set(self._members))
 
     def complete(self, names: "list[str]") -> None:
@@ -95,7 +97,7 @@ class Registry(Mapping):
                 names.append(member.__name__)
 
 
-def load_room(room: str):
+def load_room(room: str) -> types.ModuleType:
     """Imports all files of a package and returns it."""
     for path in _files(room):
         relative = path.relative_to(_folder(room)).with_suffix("")
@@ -114,12 +116,13 @@ def _files(room: str) -> "list[pathlib.Path]":
 @functools.cache
 def _scan(room: str) -> "dict[str, str]":
     """Returns {name: meaning} of what the files of a room register, from their text alone."""
-    found = {}
+    found: dict[str, str] = {}
     for path in _files(room):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             for call in getattr(node, "decorator_list", []):
                 if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "register":
-                    texts = [a.value for a in call.args if isinstance(a, ast.Constant)]
-                    if texts and all(isinstance(text, str) for text in texts):
+                    values = [a.value for a in call.args if isinstance(a, ast.Constant)]
+                    texts = [value for value in values if isinstance(value, str)]
+                    if texts and len(texts) == len(values):
                         found[texts[0]] = texts[1] if len(texts) > 1 else ""
     return found

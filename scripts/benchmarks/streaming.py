@@ -67,11 +67,8 @@ def train(folder: str, in_memory: bool) -> dict:
     row, started = {"imports_mb": peak()}, time.perf_counter()
     data = tv.data.load(folder, kind="dynamic", in_memory=in_memory)
     row |= {"load_s": time.perf_counter() - started, "load_mb": peak()}
-    vae = tv.VAE(
-        prior=tv.priors.StandardNormal(16),
-        encoder=tv.encoders.Gaussian(tv.networks.mlp([32]), 16),
-        decoder=tv.decoders.Bernoulli(tv.networks.mlp([32]), data.shape),
-    )
+    recipe = tv.methods.VAERecipe(latent_dim=16, likelihood="bernoulli", hidden=(32,))
+    vae = recipe.build(data)
     vae.compile(optimizer="adam")
     ends = []
     clock = keras.callbacks.LambdaCallback(

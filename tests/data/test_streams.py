@@ -172,3 +172,16 @@ def test_files_that_are_changed_after_the_look_are_refused_by_name(tmp_path):
 def test_an_impossible_index_is_refused(index, counting_stream):
     with pytest.raises(IndexError, match="Impossible index"):
         counting_stream(noise(3))[index]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda x: x > 99, lambda x: np.float32(1) - x / np.float32(255)],
+    ids=["truths", "floats"],
+)
+def test_a_stream_whose_values_change_their_type_is_kept_as_an_array_is(change, counting_stream):
+    stream = counting_stream(noise(3))
+    streamed = Split(stream, Kind.UNIT_INTERVAL).mapped(change, "changed")
+    held = Split(stream[:], Kind.UNIT_INTERVAL).mapped(change, "changed")
+    assert isinstance(streamed.stored, Stream)
+    np.testing.assert_array_equal(streamed.values(), held.values())

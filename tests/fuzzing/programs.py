@@ -31,7 +31,7 @@ from tfp_vae.export.saved import archive
 PROGRAMS = {
     "train_vae": "experiments.training_flags.fit",
     "train_bnn": "experiments.training_flags.fit",
-    "latent_sizes": "experiments.latent_sizes.learn",
+    "latent_sizes": "tfp_vae.studies.latent_sizes.learn",
     "uci": "tfp_vae.studies.uci.evaluate",
     "toys": "tfp_vae.studies.toys.compare",
     "compare": "tfp_vae.studies.comparison.Comparison.run",

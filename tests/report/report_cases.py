@@ -22,9 +22,9 @@ SCORES = {
     "bnn": {"entropy": 0.903, "mutual_information": 0.911},
     "mc_dropout": {"entropy": 0.896, "mutual_information": 0.884},
     "ml": {"entropy": 0.872},
-    "conditional_vae": {"log_likelihood": 0.431, "typicality": 0.934},
-    "vae_probe": {"log_likelihood": 0.387, "entropy": 0.861},
-    "bayesian_decoder_vae": {"log_likelihood": 0.524, "typicality": 0.929},
+    "conditional_vae": {"log_px": 0.431, "typicality": 0.934},
+    "vae_probe": {"log_px": 0.387, "entropy": 0.861},
+    "bayesian_decoder_vae": {"log_px": 0.524, "typicality": 0.929},
 }
 
 

@@ -50,7 +50,7 @@ def test_languages_fill_in_the_same_values():
         ("families", comparison.FAMILIES),
         ("purposes", findings.PURPOSES),
         ("reasons", findings.PURPOSES),
-        ("scores", findings.DENSITY_SCORES),
+        ("scores", findings.density_scores()),
     ],
 )
 def test_everything_that_a_report_names_has_a_text(language, kind, names):

@@ -197,7 +197,7 @@ def test_a_model_stands_with_its_best_score():
     values = small(
         [
             *asked("ood", {B: 0.8}),
-            cases.result("ood", A, "auroc", 0.3, 0.01, "letters/log_likelihood"),
+            cases.result("ood", A, "auroc", 0.3, 0.01, "letters/log_px"),
             cases.result("ood", A, "auroc", 0.9, 0.01, "letters/typicality"),
         ]
     )
@@ -219,7 +219,7 @@ def test_a_model_stands_with_its_best_score():
 def test_log_p_of_x_that_fails_is_said_to_fail(mean, half, words):
     values = small(
         [
-            cases.result("ood", A, "auroc", mean, half, "letters/log_likelihood"),
+            cases.result("ood", A, "auroc", mean, half, "letters/log_px"),
             *asked("ood", {B: 0.8}),
         ]
     )

@@ -9,7 +9,17 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from training_cases import BATCH_SIZE, EPOCHS, Interrupt, assert_same, data, model, train
+from training_cases import (
+    BATCH_SIZE,
+    EPOCHS,
+    Again,
+    Interrupt,
+    again,
+    assert_same,
+    data,
+    model,
+    train,
+)
 
 from tfp_vae import training
 from tfp_vae.training import states
@@ -48,7 +58,7 @@ def test_the_same_training_twice_ends_the_same(whole, found, tmp_path):
     ("kind", "jit", "crashes"),
     [
         ("vae", False, (3, 5)),  # into the first pass, then into the second
-        ("bnn", False, (3, 5)),
+        ("bnn", False, (5,)),
         pytest.param("vae", True, (3,), marks=pytest.mark.dear(reason="three XLA programs")),
         pytest.param("vae", True, (3, 5), marks=ALL_ONLY),
         pytest.param("bnn", True, (3, 5), marks=ALL_ONLY),
@@ -56,9 +66,10 @@ def test_the_same_training_twice_ends_the_same(whole, found, tmp_path):
     ids=["vae-graph", "bnn-graph", "vae-xla", "vae-xla-twice", "bnn-xla"],
 )
 def test_a_resumed_training_equals_an_uninterrupted_one_to_the_last_bit(
-    kind, jit, crashes, found, tmp_path
+    kind, jit, crashes, found, whole, tmp_path
 ):
-    whole = train(model(kind, found, jit), found, tmp_path / "whole")
+    if (kind, jit) != ("vae", False):
+        whole = train(model(kind, found, jit), found, tmp_path / "whole")
     for calls in crashes:  # into the first pass, then into the second
         with pytest.raises(KeyboardInterrupt):
             train(model(kind, found, jit), found, tmp_path / "parts", Interrupt(calls))
@@ -69,16 +80,19 @@ def test_a_resumed_training_through_tf_data_equals_an_uninterrupted_one(
     found, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("tfp_vae.models.fit.MOST_BYTES", 0)
-    assert not model("vae", found).stays_in_memory(found.train)
-    whole = train(model("vae", found), found, tmp_path / "whole")
+    start = Again(model("vae", found))
+    assert not start().stays_in_memory(found.train)
+    whole = train(start(), found, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        train(model("vae", found), found, tmp_path / "parts", Interrupt(6))
-    assert_same(whole, train(model("vae", found), found, tmp_path / "parts"))
+        train(start(), found, tmp_path / "parts", Interrupt(6))
+    assert_same(whole, train(start(), found, tmp_path / "parts"))
 
 
 def test_epochs_that_are_no_passes_resume_too(found, tmp_path):
+    start = Again(model("vae", found))
+
     def run(folder, *more):
-        made = model("vae", found)
+        made = start()
         chosen = [*more, training.Checkpoints(folder, steps=1)]
         made.fit(found.train, None, BATCH_SIZE, 3, 0, chosen, steps_per_epoch=5)
         return (made.get_weights(),)
@@ -93,8 +107,10 @@ def test_epochs_that_are_no_passes_resume_too(found, tmp_path):
 def test_early_stopping_goes_on_with_the_best_it_has_seen_and_a_finished_training_rests(
     kind, found, tmp_path
 ):
+    start = Again(model(kind, found, rate=5.0))  # gets worse
+
     def run(folder, *more):
-        return train(model(kind, found, rate=5.0), found, folder, *more)  # gets worse
+        return train(start(), found, folder, *more)
 
     whole = run(tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
@@ -109,16 +125,16 @@ def test_checkpoints_of_another_configuration_are_refused_and_what_differs_is_na
     found, tmp_path
 ):
     save = training.Checkpoints(tmp_path / "a", 3, configuration={"--hidden": 8, "--seed": 1})
-    train(model("vae", found), found, tmp_path / "a", save=save)
+    train(again("vae")(), found, tmp_path / "a", save=save)
     other = training.Checkpoints(tmp_path / "a", 3, configuration={"--hidden": 9, "--seed": 1})
     with pytest.raises(ValueError, match=r"Expected --hidden=8, .*Received --hidden=9") as error:
-        train(model("vae", found), found, tmp_path / "a", save=other)
+        train(again("vae")(), found, tmp_path / "a", save=other)
     assert "--seed" not in str(error.value)
 
 
 @pytest.mark.parametrize("what", ["batches", "shapes"])
-def test_checkpoints_of_another_training_are_refused(what, found, tmp_path):
-    train(model("vae", found), found, tmp_path / "a")
+def test_checkpoints_of_another_training_are_refused(what, found, crashed, tmp_path):
+    shutil.copytree(crashed, tmp_path / "a")
     kind, spe = ("vae", 4) if what == "batches" else ("bnn", 2)
     with pytest.raises(ValueError, match=r"The checkpoint is of another.*Expected.*Received"):
         train(model(kind, found, steps_per_execution=spe), found, tmp_path / "a")
@@ -142,7 +158,7 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before_and_says_so(
     save = training.Checkpoints(tmp_path / "parts", steps=3, stream=said)
     newest, before, *_ = save.files()
     newest.write_bytes(damage(newest.read_bytes()))
-    assert_same(whole, train(model("vae", found), found, tmp_path / "parts", save=save))
+    assert_same(whole, train(again("vae")(), found, tmp_path / "parts", save=save))
     assert f"{newest.name} is damaged" in said.getvalue()
     assert f"going on after step {int(before.stem[-10:])} " in said.getvalue()
 
@@ -155,7 +171,7 @@ def test_without_a_checkpoint_that_can_be_read_training_begins_anew_and_says_so(
     save = training.Checkpoints(tmp_path / "parts", steps=3, stream=said)
     for file in save.files():
         file.write_bytes(b"")
-    assert_same(whole, train(model("vae", found), found, tmp_path / "parts", save=save))
+    assert_same(whole, train(again("vae")(), found, tmp_path / "parts", save=save))
     assert "can be read: beginning anew" in said.getvalue()
 
 
@@ -176,7 +192,7 @@ def test_a_resumed_model_checkpoint_of_keras_saves_at_the_same_steps(found, tmp_
     def run(folder, *more):
         folder.mkdir(exist_ok=True)
         best = keras.callbacks.ModelCheckpoint(folder / "{epoch}-{batch}.keras", save_freq=5)
-        train(model("vae", found), found, folder / "saved", best, *more)
+        train(again("vae")(), found, folder / "saved", best, *more)
 
     run(tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
@@ -192,7 +208,7 @@ def test_a_resumed_model_checkpoint_of_keras_saves_at_the_same_steps(found, tmp_
 
 def test_only_the_newest_checkpoints_are_kept(found, tmp_path):
     save = training.Checkpoints(tmp_path / "a", steps=2, keep=2)
-    train(model("vae", found), found, tmp_path / "a", save=save)
+    train(again("vae")(), found, tmp_path / "a", save=save)
     assert [file.name for file in save.files()] == [
         "checkpoint-0000000024.npz",
         "checkpoint-0000000022.npz",
@@ -203,10 +219,10 @@ def test_only_the_newest_checkpoints_are_kept(found, tmp_path):
 
 def test_checkpoints_by_seconds_come_when_they_are_due(found, tmp_path, monkeypatch):
     save = training.Checkpoints(tmp_path / "a", seconds=1e6)
-    train(model("vae", found), found, tmp_path / "a", save=save)
+    train(again("vae")(), found, tmp_path / "a", save=save)
     assert save.saves == 1  # the end of the training
     often = training.Checkpoints(tmp_path / "b", seconds=1e-9)
-    train(model("vae", found), found, tmp_path / "b", save=often)
+    train(again("vae")(), found, tmp_path / "b", save=often)
     assert often.saves == EPOCHS * 4
 
 
@@ -228,9 +244,9 @@ def test_a_signal_saves_before_it_stops(number, found, whole, tmp_path):
         pytest.raises(training.Stopped, match=rf"{number.name} after step 6; everything is saved"),
         save.catching_signals(),
     ):
-        train(model("vae", found), found, tmp_path / "parts", _Signal(number), save=save)
+        train(again("vae")(), found, tmp_path / "parts", _Signal(number), save=save)
     assert signal.getsignal(number) is before
-    assert_same(whole, train(model("vae", found), found, tmp_path / "parts"))
+    assert_same(whole, train(again("vae")(), found, tmp_path / "parts"))
 
 
 def test_a_checkpoint_that_cannot_be_written_leaves_training_and_the_old_ones_alone(
@@ -248,7 +264,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_training_and_the_old_ones_al
         return replace(source, target)
 
     monkeypatch.setattr(os, "replace", full)
-    assert_same(whole, train(model("vae", found), found, tmp_path / "a", save=save))
+    assert_same(whole, train(again("vae")(), found, tmp_path / "a", save=save))
     assert said.getvalue().count("not written: [Errno 28] No space left on device") == 2
     assert not list((tmp_path / "a").glob(".*"))  # no half of a file stays behind
 
@@ -257,7 +273,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_training_and_the_old_ones_al
 def test_data_whose_batches_are_no_functions_of_their_number_have_no_checkpoints(
     what, found, tmp_path
 ):
-    made, values = model("vae", found), found.train.values()
+    made, values = again("vae")(), found.train.values()
     given = {"x": values, "sample_weight": np.ones(60)}
     if what == "dataset":
         given = {"x": tf.data.Dataset.from_tensor_slices(values).batch(8)}

@@ -19,10 +19,18 @@ HERE = pathlib.Path(__file__).parent
 LAUNCH = HERE.parents[1] / "scripts" / "launch_local"
 
 
-def start(folder, kind, strategy, workers=None, *more):
-    """Runs `worker.py` and returns (what every worker saved, stderr)."""
+def start(folder, kinds, strategy, workers=None, *more):
+    """Runs `worker.py` and returns (what every worker saved of each kind, stderr)."""
     launch = [str(LAUNCH), f"--workers={workers}", "--grace=2"] if workers else []
-    command = [*launch, sys.executable, str(HERE / "worker.py"), kind, strategy, str(folder), *more]
+    command = [
+        *launch,
+        sys.executable,
+        str(HERE / "worker.py"),
+        kinds,
+        strategy,
+        str(folder),
+        *more,
+    ]
     path = os.pathsep.join([str(HERE.parents[1]), str(HERE)])
     done = subprocess.run(
         command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=600
@@ -54,35 +62,40 @@ def assert_close(shared, single):
 
 @pytest.mark.slow
 @pytest.mark.dear(reason="a process of its own, whose devices are set before TensorFlow starts")
-@pytest.mark.parametrize("kind", ["vae", "bnn"])
-def test_two_replicas_take_the_steps_of_one_device(kind, tmp_path):
-    ((*shared, replicas),), _ = start(tmp_path, kind, "mirrored")
-    assert replicas == 2
-    assert_close(shared, alone(kind))
+def test_two_replicas_take_the_steps_of_one_device(tmp_path):
+    (found,), _ = start(tmp_path, "vae,bnn", "mirrored")
+    for kind in ("vae", "bnn"):
+        *shared, replicas = found[kind]
+        assert replicas == 2
+        assert_close(shared, alone(kind))
 
 
 @pytest.mark.slow
 @pytest.mark.dear(reason="a process per worker")
-@pytest.mark.parametrize(
-    ("kind", "workers"), [pytest.param("vae", 4, marks=pytest.mark.all_only), ("bnn", 2)]
-)
+@pytest.mark.all_only  # those that one of two is killed of, below, end in the same claims
+@pytest.mark.parametrize(("kind", "workers"), [("vae", 4), ("bnn", 2)])
 def test_workers_have_the_same_weights_which_are_those_of_one_device(kind, workers, tmp_path):
     found, _ = start(tmp_path, kind, "multiworker", workers)
-    for weights, history, replicas in found:
-        assert replicas == workers
-        assert history == found[0][1]
-        for one, other in zip(weights, found[0][0], strict=True):
-            np.testing.assert_array_equal(one, other)
-    assert_close(found[0], alone(kind))
+    assert_workers_agree([each[kind] for each in found], kind)
 
 
 @pytest.mark.slow
 @pytest.mark.dear(reason="a process per worker, started twice")
 def test_a_killed_worker_brings_all_back_from_the_last_checkpoint(tmp_path):
-    found, said = start(tmp_path, "vae", "multiworker", 2, "13")
+    found, said = start(tmp_path, "vae,bnn", "multiworker", 2, "13")
     assert "starting all again (1 of 3)" in said
-    assert_close(found[0], alone("vae"))
-    np.testing.assert_array_equal(found[0][0][0], found[1][0][0])
+    for kind in ("vae", "bnn"):
+        assert_workers_agree([each[kind] for each in found], kind)
+
+
+def assert_workers_agree(found, kind):
+    """Asserts that workers ended with the same, and that with what one device ends with."""
+    for weights, history, replicas in found:
+        assert replicas == len(found)
+        assert history == found[0][1]
+        for one, other in zip(weights, found[0][0], strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert_close(found[0], alone(kind))
 
 
 def test_a_batch_that_replicas_cannot_share_is_refused():

@@ -103,7 +103,7 @@ class _Training:
             while not (self._folder / "begun").exists() and os.path.exists(f"/proc/{pid}"):
                 time.sleep(0.01)
             if done < kills:
-                time.sleep(rng.uniform(0, 5))
+                time.sleep(rng.uniform(0, 4))
                 os.kill(pid, signal.SIGKILL)
                 done += 1
                 self.wait()
@@ -120,7 +120,7 @@ class _Training:
 
 @pytest.mark.slow
 @pytest.mark.dear(reason="starts a training anew after every kill")
-@pytest.mark.parametrize("kills", [5, pytest.param(13, marks=pytest.mark.all_only)])
+@pytest.mark.parametrize("kills", [3, pytest.param(13, marks=pytest.mark.all_only)])
 def test_kills_at_random_moments_leave_the_result_as_it_would_have_been(kills, tmp_path):
     def run(kind):
         with contextlib.closing(_Training(tmp_path / kind, kind, "graph")) as training:

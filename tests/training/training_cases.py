@@ -1,5 +1,7 @@
 """Small trainings that tests interrupt."""
 
+import functools
+
 import keras
 import numpy as np
 
@@ -40,6 +42,34 @@ def model(kind, found, jit=False, steps_per_execution=2, rate=1e-2):
         steps_per_execution=steps_per_execution,
     )
     return made
+
+
+class Again:
+    """A model that is set back to its start at every call: its steps are traced once.
+
+    For tests whose claim is not what a model that was made anew goes on with.
+    """
+
+    def __init__(self, made):
+        self._made = made
+        made.optimizer.build(made.trainable_variables)
+        self._start = [(variable, variable.numpy()) for variable in self._variables()]
+
+    def _variables(self):
+        return [*self._made.variables, *self._made.optimizer.variables]
+
+    def __call__(self):
+        assert len(self._variables()) == len(self._start)
+        for variable, value in self._start:
+            variable.assign(value)
+        self._made.stop_training = False
+        return self._made
+
+
+@functools.cache
+def again(kind):
+    """Returns the `Again` of a kind of `model`."""
+    return Again(model(kind, data()))
 
 
 class Interrupt(keras.callbacks.Callback):

@@ -1,9 +1,9 @@
 """One process of a training that several share; the tests start it.
 
-    python worker.py KIND STRATEGY FOLDER [STEP]
+    python worker.py KINDS STRATEGY FOLDER [STEP]
 
-Writes weights, history and what was trained to FOLDER/RANK.pickle; kills itself after STEP batches
-if this is the first start of worker 1.
+Trains kinds of models, between commas, and writes {kind: (weights, history, replicas)} to
+FOLDER/RANK.pickle; kills itself after STEP batches if this is the first start of worker 1.
 """
 
 import json
@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from tfp_vae import training
 
-kind, name, folder = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
+kinds, name, folder = sys.argv[1].split(","), sys.argv[2], pathlib.Path(sys.argv[3])
 if name == "mirrored":
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -38,21 +38,22 @@ def die(batch, logs):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-found = data()
-with strategy.scope():
-    made = model(kind, found)
-    history = made.fit(
-        found.train,
-        None,
-        BATCH_SIZE,
-        3,
-        0,
-        [
-            training.StopOnNaN(),
-            *([keras.callbacks.LambdaCallback(on_train_batch_end=die)] if sys.argv[4:] else []),
-            training.Checkpoints(folder / "checkpoints", steps=4),
-        ],
-        validation_data=found.validation,
-    ).history
-done = made.get_weights(), history, strategy.num_replicas_in_sync
+found, done = data(), {}
+for kind in kinds:
+    with strategy.scope():
+        made = model(kind, found)
+        history = made.fit(
+            found.train,
+            None,
+            BATCH_SIZE,
+            3,
+            0,
+            [
+                training.StopOnNaN(),
+                *([keras.callbacks.LambdaCallback(on_train_batch_end=die)] if sys.argv[4:] else []),
+                training.Checkpoints(folder / kind, steps=4),
+            ],
+            validation_data=found.validation,
+        ).history
+    done[kind] = made.get_weights(), history, strategy.num_replicas_in_sync
 (folder / f"{rank}.pickle").write_bytes(pickle.dumps(done))

@@ -1,6 +1,6 @@
 """What stands beside the examples of a split, checked: labels, targets, factors, masks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ UNLABELLED = -1  # the label of an example whose class is not known, as in sciki
 _MOST_LABEL = np.iinfo(np.int32).max  # batches of labels are int32
 
 
-def class_numbers(labels, name: str) -> np.ndarray:
+def class_numbers(labels: Any, name: str) -> np.ndarray:
     """Returns labels as int64; raises `ValueError` for what is no class and not `UNLABELLED`."""
     labels = np.asarray(labels)
     if labels.dtype.kind not in "biu":
@@ -31,7 +31,7 @@ def class_numbers(labels, name: str) -> np.ndarray:
     return labels.astype(np.int64)
 
 
-def real_numbers(targets, name: str, what: str = "target") -> np.ndarray:
+def real_numbers(targets: Any, name: str, what: str = "target") -> np.ndarray:
     """Returns targets as float32; raises `ValueError` for what is no finite number there."""
     targets = np.asarray(targets)
     kinds.check_numbers(targets, f"The {name} {what}")
@@ -46,7 +46,7 @@ def real_numbers(targets, name: str, what: str = "target") -> np.ndarray:
     return small
 
 
-def masks(observed, name: str) -> np.ndarray:
+def masks(observed: Any, name: str) -> np.ndarray:
     """Returns which values are observed as bool; raises `ValueError` for what is no mask."""
     observed = np.asarray(observed)
     if observed.dtype != np.bool_:
@@ -57,7 +57,7 @@ def masks(observed, name: str) -> np.ndarray:
     return observed
 
 
-_CHECKED = {
+_CHECKED: "dict[str, Callable[[Any, str], np.ndarray]]" = {
     "labels": class_numbers,
     "targets": real_numbers,
     "factors": lambda factors, name: real_numbers(factors, name, "factor"),

@@ -4,6 +4,9 @@ A training reads them inside its own graph, where the examples stay in memory, o
 both call the same functions, so both see the same numbers.
 """
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import tensorflow as tf
 
 from tfp_vae.arguments import check_count
@@ -11,6 +14,9 @@ from tfp_vae.data.augmentation import augmented
 from tfp_vae.data.kinds import Kind
 from tfp_vae.data.streams import Stream
 from tfp_vae.randomness import current_part, fold_in, uniform
+
+if TYPE_CHECKING:
+    from tfp_vae.data.splits import Split
 
 MOST_BYTES = 2**31  # of data that are kept in memory; larger ones go through tf.data
 _FEED = 2**29  # folded into the seed, which a model that learns from the batches folds others into
@@ -52,7 +58,12 @@ class Feed:
     """
 
     def __init__(
-        self, split, batch_size: int, seed: int | None, with_y: bool = False, replicas: int = 1
+        self,
+        split: "Split",
+        batch_size: int,
+        seed: int | None,
+        with_y: bool = False,
+        replicas: int = 1,
     ):
         if seed is not None:
             split.check_batch_size(batch_size)
@@ -86,7 +97,7 @@ class Feed:
         self.compiles = not self._augment and self._stream is None
         self.ahead = 8 if self._stream is None else 2  # of images that may be large
         self._shape = split.shape
-        if self._stream is not None:
+        if isinstance(stored, Stream):
             first = tf.range(len(split))
         else:
             # Flat, since XLA vectorises the innermost axis: that of an image is its channels.
@@ -116,7 +127,13 @@ class Feed:
         order, steps = (fold_in(self.seed, _FEED, epoch, purpose) for purpose in (0, 1))
         return tf.random.experimental.stateless_shuffle(tf.range(count), seed=order), steps
 
-    def batch(self, arrays, order, step: tf.Tensor, size: int | None = None) -> tuple:
+    def batch(
+        self,
+        arrays: Sequence[tf.Tensor],
+        order: "tuple[tf.Tensor, ...]",
+        step: tf.Tensor,
+        size: int | None = None,
+    ) -> tuple:
         """Returns batch number `step`, an int64 scalar, of a pass with this `order`, on float32.
 
         Args:

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from tfp_vae.data.feeds import MOST_BYTES
@@ -57,7 +58,7 @@ def files_of(
     return {split: (folders[split], names) for split, names in found[pattern].items()}
 
 
-def in_memory_or_not(parts: Parts, in_memory: "bool | None") -> Parts:
+def in_memory_or_not(parts: "Mapping[str, tuple]", in_memory: "bool | None") -> Parts:
     """Returns streams as they are or read; None reads no more than `MOST_BYTES` in all."""
     if in_memory is None:
         in_memory = sum(stream.nbytes for stream, _ in parts.values()) <= MOST_BYTES

@@ -5,6 +5,7 @@ seed. A source that brings its own test split keeps it.
 """
 
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -133,7 +134,7 @@ def find(source: "str | pathlib.Path | np.ndarray") -> Source:
     )
 
 
-def _check_arguments(form: Source, source, given: dict) -> None:
+def _check_arguments(form: Source, source: Any, given: dict) -> None:
     """Raises `ValueError` for arguments of `load` that do not apply to a form of source."""
     for argument, value in given.items():
         if value is not None and argument not in form.arguments:

@@ -24,7 +24,7 @@ class Column:
     kind: Kind = Kind.REAL
     levels: tuple[str, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_type("name", self.name, str, "Column")
         kind = kinds.of(self.kind)
         if kind in (Kind.DYNAMIC, Kind.THRESHOLD):
@@ -59,7 +59,7 @@ class Schema:
 
     columns: tuple[Column, ...]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         columns = tuple(self.columns)
         for column in columns:
             check_type("column", column, Column, "Schema")

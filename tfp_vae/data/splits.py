@@ -9,7 +9,8 @@ a run that starts at epoch 7 sees what the uninterrupted run saw.
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -23,6 +24,13 @@ from tfp_vae.data.schema import Schema
 # Frozen binarisations use their own fixed stream: the test images of "mnist, dynamic" are the same
 # for every model seed, because scores on different images do not compare.
 _FROZEN_SEED = 20131220
+
+
+def _stored(values: np.ndarray) -> np.ndarray:
+    """Returns values as a split keeps them, truths as black and white."""
+    if values.dtype == np.bool_:
+        return values.astype(np.uint8) * np.uint8(255)
+    return kinds.intensities(values)
 
 
 class Split:
@@ -66,10 +74,8 @@ class Split:
         if not isinstance(values, streams.Stream):
             values = np.asarray(values)
             kinds.check_numbers(values, f"The {name}")
-        if values.dtype == np.bool_:
-            values = values.astype(np.uint8) * np.uint8(255)
-        elif values.dtype != np.uint8:
-            values = kinds.intensities(values)
+        if values.dtype != np.uint8:
+            values = streams.mapped(values, _stored)
         if schema is not None:
             check_type("schema", schema, Schema, "Split")
         self.kind = kinds.of(schema.kind if kind is None and schema is not None else kind)
@@ -116,7 +122,7 @@ class Split:
         for block in streams.blocks(values):
             self._check_values(block)
 
-    def _check_values(self, values) -> None:
+    def _check_values(self, values: np.ndarray) -> None:
         expected = kinds.violation(kinds.intensities(values), self.kind)
         if expected:
             scale = 255 if values.dtype == np.uint8 else 1
@@ -188,11 +194,11 @@ class Split:
             sha.update(repr(self.schema).encode())
         return sha.hexdigest()
 
-    def intensities(self, index=slice(None)) -> np.ndarray:
+    def intensities(self, index: Any = slice(None)) -> np.ndarray:
         """Returns the float32 intensities (before any binarisation) of the examples at `index`."""
         return kinds.intensities(self._intensities[index])
 
-    def values(self, index=slice(None)) -> np.ndarray:
+    def values(self, index: Any = slice(None)) -> np.ndarray:
         """Returns float32 values as a model sees them, [n, ...]; a dynamic split is drawn once."""
         return self.frozen().intensities(index)
 
@@ -242,7 +248,7 @@ class Split:
         split.augment = share
         return split
 
-    def mapped(self, function, name: str) -> "Split":
+    def mapped(self, function: Callable[[np.ndarray], np.ndarray], name: str) -> "Split":
         """Returns this split, called `name`, with other values.
 
         Args:
@@ -278,7 +284,7 @@ class Split:
         """Returns the first `count` examples as a split."""
         return self.select(slice(count), self.name)
 
-    def select(self, index, name: str) -> "Split":
+    def select(self, index: Any, name: str) -> "Split":
         """Returns the examples at `index`, a slice or an array, as a split called `name`."""
         return self._like(
             streams.selected(self._intensities, index),

@@ -10,6 +10,8 @@ import io
 import os
 import pathlib
 import re
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -48,12 +50,12 @@ class Stream:
         """
         raise NotImplementedError
 
-    def __getitem__(self, index) -> np.ndarray:
+    def __getitem__(self, index: Any) -> np.ndarray:
         if isinstance(index, int | np.integer):
             return self.read(self.numbers([index]))[0]
         return self.read(self.numbers(index))
 
-    def numbers(self, index) -> np.ndarray:
+    def numbers(self, index: Any) -> np.ndarray:
         """Returns the numbers, int64 [n], of what a slice, a mask or an array of integers picks."""
         count = len(self)
         if isinstance(index, slice):
@@ -74,7 +76,7 @@ class Stream:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: Any = None, copy: "bool | None" = None) -> np.ndarray:
         return np.asarray(self[:], dtype)
 
     @property
@@ -92,11 +94,11 @@ class Stream:
         """The bytes that all of it would take in memory."""
         return self.size * self.dtype.itemsize
 
-    def select(self, index) -> "Stream":
+    def select(self, index: Any) -> "Stream":
         """Returns the examples at `index`, a slice, a mask or integers, unread."""
         return Selected(self, self.numbers(index))
 
-    def blocks(self):
+    def blocks(self) -> Iterator[np.ndarray]:
         """Yields all examples in order, in arrays that are small beside the whole."""
         rows = max(1, _BLOCK_BYTES * len(self) // max(1, self.nbytes))
         for start in range(0, len(self), rows):
@@ -112,17 +114,19 @@ class Stream:
         return tf.ensure_shape(x, [numbers.shape[0], self.size // len(self)])
 
 
-def blocks(values: "np.ndarray | Stream"):
+def blocks(values: "np.ndarray | Stream") -> Iterator[np.ndarray]:
     """Yields an array as it is, or the blocks of a stream."""
     return values.blocks() if isinstance(values, Stream) else iter((values,))
 
 
-def selected(values: "np.ndarray | Stream", index) -> "np.ndarray | Stream":
+def selected(values: "np.ndarray | Stream", index: Any) -> "np.ndarray | Stream":
     """Returns what `index` picks of an array, or of a stream without reading it."""
     return values.select(index) if isinstance(values, Stream) else values[index]
 
 
-def mapped(values: "np.ndarray | Stream", function) -> "np.ndarray | Stream":
+def mapped(
+    values: "np.ndarray | Stream", function: Callable[[np.ndarray], np.ndarray]
+) -> "np.ndarray | Stream":
     """Returns what a function of each example makes of an array, or will make of a stream."""
     return Mapped(values, function) if isinstance(values, Stream) else function(values)
 
@@ -140,11 +144,11 @@ class Selected(Stream):
         self.dtype = whole.dtype
         self._whole, self._numbers = whole, numbers
 
-    def read(self, numbers):
+    def read(self, numbers: np.ndarray) -> np.ndarray:
         """Returns examples [n, ...]."""
         return self._whole.read(self._numbers[numbers])
 
-    def select(self, index):
+    def select(self, index: Any) -> Stream:
         """Returns the examples at `index`, unread."""
         return Selected(self._whole, self._numbers[self.numbers(index)])
 
@@ -157,13 +161,13 @@ class Mapped(Stream):
         function: [n, ...] -> [n, ...], of each example by itself.
     """
 
-    def __init__(self, before: Stream, function):
+    def __init__(self, before: Stream, function: Callable[[np.ndarray], np.ndarray]):
         first = function(before[:1])
         super().__init__((len(before), *first.shape[1:]), before.num_files)
         self.dtype = first.dtype
         self._before, self._function = before, function
 
-    def read(self, numbers):
+    def read(self, numbers: np.ndarray) -> np.ndarray:
         """Returns examples [n, ...]."""
         return self._function(self._before.read(numbers))
 
@@ -183,7 +187,7 @@ class Binarised(Stream):
         super().__init__(grey.shape, grey.num_files)
         self._grey, self._seed = grey, seed
 
-    def read(self, numbers):
+    def read(self, numbers: np.ndarray) -> np.ndarray:
         """Returns examples [n, ...]."""
         grey = self._grey.read(numbers)
         if grey.dtype == np.uint8:
@@ -235,7 +239,7 @@ class ImageFiles(Stream):
                 f"shape {shape}."
             )
 
-    def read(self, numbers):
+    def read(self, numbers: np.ndarray) -> np.ndarray:
         """Returns images [n, H, W, C]."""
         images = np.empty((len(numbers), *self.shape[1:]), np.uint8)
         for place, number in enumerate(numbers):
@@ -284,7 +288,7 @@ def _opened(file, name):
         ) from error
 
 
-def _mode(image) -> str:
+def _mode(image: Any) -> str:
     """Returns which mode an image is read in, a letter per channel."""
     if image.mode.startswith(("I", "F")):
         raise ValueError(f"16 or more bits per value (mode {image.mode})")
@@ -294,7 +298,7 @@ def _mode(image) -> str:
 
 
 @contextlib.contextmanager
-def own_errors():
+def own_errors() -> Iterator[None]:
     """Raises the `ValueError` of a stream as it is where TensorFlow has made another one of it."""
     try:
         yield

@@ -6,7 +6,8 @@ dtype of the network was.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -51,7 +52,7 @@ class ConditionalDistribution(keras.Layer):
 
     parameters_per_event = 1
 
-    def __init__(self, network: keras.Layer, event_shape, **kwargs):
+    def __init__(self, network: keras.Layer, event_shape: Sequence[int], **kwargs: Any):
         super().__init__(**kwargs)
         if not isinstance(network, keras.Layer):
             raise ValueError(
@@ -73,7 +74,7 @@ class ConditionalDistribution(keras.Layer):
         """The number of parameters of one event."""
         return self.parameters_per_event * math.prod(self.event_shape)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         """Builds the network and the projection for inputs of shape [B, ...]."""
         input_shape = (None, *input_shape[1:])
         features = output_shape(self.network, input_shape, type(self).__name__)
@@ -100,7 +101,7 @@ class ConditionalDistribution(keras.Layer):
         self.input_shape_built = input_shape
         self.built = True
 
-    def build_for(self, input_shape) -> None:
+    def build_for(self, input_shape: Any) -> None:
         """Builds for inputs of this shape, or raises `ValueError` if built for another one."""
         if not self.built:
             self.build(input_shape)
@@ -110,7 +111,7 @@ class ConditionalDistribution(keras.Layer):
                 f"{tuple(self.input_shape_built[1:])}. Received {tuple(input_shape[1:])}."
             )
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: tf.Tensor, training: "bool | None" = None) -> tfd.Distribution:
         """Returns the distribution of the event given `inputs`."""
         sample_axes = inputs.shape.rank - len(self.input_shape_built)
         lead = tf.shape(inputs)[: sample_axes + 1]
@@ -134,7 +135,7 @@ class ConditionalDistribution(keras.Layer):
         """Returns the distribution with these float32 parameters, each [..., *event_shape]."""
         raise NotImplementedError
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         config = super().get_config()
         config["network"] = keras.saving.serialize_keras_object(self.network)
@@ -142,7 +143,7 @@ class ConditionalDistribution(keras.Layer):
         return config
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> "ConditionalDistribution":
         """Returns the layer of `get_config`."""
         config = dict(config)
         config["network"] = keras.saving.deserialize_keras_object(config["network"])

@@ -3,6 +3,7 @@
 import abc
 import functools
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -32,7 +33,7 @@ class Condition(abc.ABC):
         return self.size > 0
 
     @abc.abstractmethod
-    def encode(self, y) -> "tf.Tensor | None":
+    def encode(self, y: Any) -> "tf.Tensor | None":
         """Returns what networks see of conditions [B] or [B, C], as [B, C]."""
 
     @abc.abstractmethod
@@ -44,7 +45,7 @@ class Condition(abc.ABC):
         """Raises `ValueError` if the examples of a split lack their condition."""
 
     @abc.abstractmethod
-    def beside(self, y) -> dict:
+    def beside(self, y: Any) -> dict:
         """Returns what a `Split` of an array is told of `y`."""
 
     @abc.abstractmethod
@@ -65,22 +66,22 @@ class Condition(abc.ABC):
 class Nothing(Condition):
     """No condition: p(x)."""
 
-    def encode(self, y):
+    def encode(self, y: Any) -> "tf.Tensor | None":
         """Returns None."""
         return None
 
-    def of(self, split):
+    def of(self, split: Split) -> "np.ndarray | None":
         """Returns None."""
         return None
 
-    def check(self, split, least=0):
+    def check(self, split: Split, least: int = 0) -> None:
         """Accepts every split."""
 
-    def beside(self, y):
+    def beside(self, y: Any) -> dict:
         """Returns nothing: y has no use."""
         return {}
 
-    def default(self, count):
+    def default(self, count: int) -> "np.ndarray | None":
         """Returns None."""
         return None
 
@@ -96,15 +97,15 @@ class Classes(Condition):
     def __init__(self, num_classes: int):
         self.num_classes = self.size = check_count("num_classes", num_classes)
 
-    def encode(self, y):
+    def encode(self, y: Any) -> "tf.Tensor | None":
         """Returns classes [B] as one-hot vectors [B, K]."""
         return tf.one_hot(tf.cast(y, tf.int32), self.num_classes)
 
-    def of(self, split):
+    def of(self, split: Split) -> "np.ndarray | None":
         """Returns the labels, [N]."""
         return split.labels
 
-    def check(self, split, least=0):
+    def check(self, split: Split, least: int = 0) -> None:
         """Raises `ValueError` for labels that are missing or out of range."""
         labels, most = split.labels, self.num_classes - 1
         if labels is None or labels.max() > most or labels.min() < least:
@@ -114,15 +115,15 @@ class Classes(Condition):
                 f"to {most}. Received {received}."
             )
 
-    def beside(self, y):
+    def beside(self, y: Any) -> dict:
         """Returns y as labels."""
         return {} if y is None else {"labels": np.asarray(y)}
 
-    def default(self, count):
+    def default(self, count: int) -> "np.ndarray | None":
         """Returns the classes in turn, [count]."""
         return np.arange(max(count, 1)) % self.num_classes
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments."""
         return {"num_classes": self.num_classes}
 
@@ -138,15 +139,15 @@ class Vector(Condition):
     def __init__(self, size: int):
         self.size = check_count("size of the condition", size)
 
-    def encode(self, y):
+    def encode(self, y: Any) -> "tf.Tensor | None":
         """Returns targets [B, C] or [B] as [B, C]."""
         return tf.reshape(tf.cast(y, tf.float32), [-1, self.size])
 
-    def of(self, split):
+    def of(self, split: Split) -> "np.ndarray | None":
         """Returns the targets, [N, C]."""
         return None if split.targets is None else split.targets.reshape(len(split), -1)
 
-    def check(self, split, least=0):
+    def check(self, split: Split, least: int = 0) -> None:
         """Raises `ValueError` for targets that are missing or of another size."""
         if split.targets is None or self.of(split).shape[1] != self.size:
             received = "none" if split.targets is None else f"shape {split.targets.shape}"
@@ -155,15 +156,15 @@ class Vector(Condition):
                 f"{self.size}). Received {received}."
             )
 
-    def beside(self, y):
+    def beside(self, y: Any) -> dict:
         """Returns y as targets."""
         return {} if y is None else {"targets": np.asarray(y)}
 
-    def default(self, count):
+    def default(self, count: int) -> "np.ndarray | None":
         """Returns None: no vector is more natural than another."""
         return None
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments."""
         return {"size": self.size}
 

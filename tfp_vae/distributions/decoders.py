@@ -5,6 +5,9 @@ is short for the same. A decoder of another form is a `ConditionalDistribution` 
 `check_kind`, see `Decoder`.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -31,7 +34,9 @@ class Decoder(ConditionalDistribution):
         head: what p(x|z) of one value is, from `tfp_vae.heads`.
     """
 
-    def __init__(self, network: keras.Layer, event_shape, head: heads.Head, **kwargs):
+    def __init__(
+        self, network: keras.Layer, event_shape: Sequence[int], head: heads.Head, **kwargs: Any
+    ):
         super().__init__(network, event_shape, **kwargs)
         self.head = check_type("head", head, heads.Head, "Decoder")
 
@@ -49,13 +54,13 @@ class Decoder(ConditionalDistribution):
         """Raises `ValueError`, naming the ways out, if this is no likelihood for `kind`."""
         self.head.check_kind(kind)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         """Builds for latents [B, D]; sample axes in front, [S, B, D], are not part of it."""
         if not self.head.built:
             self.head.build((None, *self.event_shape, self.head.num_features))
         super().build((None, input_shape[-1]))
 
-    def split(self, outputs):
+    def split(self, outputs: tf.Tensor) -> list[tf.Tensor]:
         """Reshapes the projection to the features of every value, [..., *event_shape, F]."""
         # The leading axes are those of the batch: all but the last of a dense projection, and but
         # the last three of a spatial one, which has the features of a pixel side by side.
@@ -69,43 +74,43 @@ class Decoder(ConditionalDistribution):
         likelihood.head, likelihood.features = self.head, features
         return likelihood
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         return {**super().get_config(), "head": keras.saving.serialize_keras_object(self.head)}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> "Decoder":
         """Returns the decoder of `get_config`."""
         config = {**config, "head": keras.saving.deserialize_keras_object(config["head"])}
         return super().from_config(config)
 
 
-def Bernoulli(network: keras.Layer, event_shape, **kwargs) -> Decoder:
+def Bernoulli(network: keras.Layer, event_shape: Sequence[int], **kwargs: Any) -> Decoder:
     """Returns a `Decoder` with `heads.Bernoulli`: binary values."""
     return Decoder(network, event_shape, heads.Bernoulli(), **kwargs)
 
 
-def ContinuousBernoulli(network: keras.Layer, event_shape, **kwargs) -> Decoder:
+def ContinuousBernoulli(network: keras.Layer, event_shape: Sequence[int], **kwargs: Any) -> Decoder:
     """Returns a `Decoder` with `heads.ContinuousBernoulli`: real values in [0, 1]."""
     return Decoder(network, event_shape, heads.ContinuousBernoulli(), **kwargs)
 
 
 def Normal(
     network: keras.Layer,
-    event_shape,
+    event_shape: Sequence[int],
     scale: "float | str" = "shared",
     scale_floor: float = HALF_GREY_LEVEL,
-    **kwargs,
+    **kwargs: Any,
 ) -> Decoder:
     """Returns a `Decoder` with `heads.Normal`, which has the last two arguments: real values."""
     return Decoder(network, event_shape, heads.Normal(scale, scale_floor), **kwargs)
 
 
-def DiscretizedLogistic(network: keras.Layer, event_shape, **kwargs) -> Decoder:
+def DiscretizedLogistic(network: keras.Layer, event_shape: Sequence[int], **kwargs: Any) -> Decoder:
     """Returns a `Decoder` with `heads.DiscretizedLogistic`: 256 grey levels."""
     return Decoder(network, event_shape, heads.DiscretizedLogistic(), **kwargs)
 
 
-def Categorical(network: keras.Layer, event_shape, **kwargs) -> Decoder:
+def Categorical(network: keras.Layer, event_shape: Sequence[int], **kwargs: Any) -> Decoder:
     """Returns a `Decoder` with `heads.Categorical`: 256 grey levels, a logit each."""
     return Decoder(network, event_shape, heads.Categorical(), **kwargs)

@@ -9,6 +9,8 @@ with a = (x - loc + h) / scale, b = (x - loc - h) / scale and h half a grid step
 whose three logarithms are bounded by linear functions of loc and have no cancellation.
 """
 
+from typing import Any
+
 import tensorflow as tf
 
 from tfp_vae.probability import ParameterProperties, math, tfd
@@ -23,7 +25,9 @@ class DiscretizedLogistic(tfd.Distribution):
         num_values: n, number of grid values.
     """
 
-    def __init__(self, loc, scale, num_values: int = 256, name: str = "DiscretizedLogistic"):
+    def __init__(
+        self, loc: Any, scale: Any, num_values: int = 256, name: str = "DiscretizedLogistic"
+    ):
         parameters = dict(locals())
         self._loc = tf.convert_to_tensor(loc)
         self._scale = tf.convert_to_tensor(scale)
@@ -53,7 +57,7 @@ class DiscretizedLogistic(tfd.Distribution):
         return self._num_values
 
     @classmethod
-    def _parameter_properties(cls, dtype, num_classes=None):
+    def _parameter_properties(cls, dtype: Any, num_classes: "int | None" = None) -> dict:
         return {"loc": ParameterProperties(), "scale": ParameterProperties()}
 
     def _event_shape(self):

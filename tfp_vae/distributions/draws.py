@@ -17,7 +17,7 @@ which leave files that no runtime loads. tests/distributions compares each with 
 import functools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -47,7 +47,7 @@ class Family:
     The defaults are TFP's own, which cannot be keyed or exported where they draw.
     """
 
-    def noise(self, distribution) -> "tuple[Noise, ...]":
+    def noise(self, distribution: tfd.Distribution) -> "tuple[Noise, ...]":
         """Returns what one draw needs.
 
         Raises:
@@ -59,7 +59,9 @@ class Family:
             f"of them and flows. Received a {type(distribution).__name__}; `draws.family` adds one."
         )
 
-    def transform(self, distribution, *noise) -> "tuple[tf.Tensor, Callable[[], tf.Tensor]]":
+    def transform(
+        self, distribution: tfd.Distribution, *noise: tf.Tensor
+    ) -> "tuple[tf.Tensor, Callable[[], tf.Tensor]]":
         """Returns draws, and a function that returns their log-densities.
 
         Args:
@@ -68,11 +70,11 @@ class Family:
         """
         raise NotImplementedError
 
-    def log_prob(self, distribution, value) -> tf.Tensor:
+    def log_prob(self, distribution: tfd.Distribution, value: tf.Tensor) -> tf.Tensor:
         """Returns the log-density at `value`, in nats."""
         return distribution.log_prob(value)
 
-    def centre(self, distribution) -> tf.Tensor:
+    def centre(self, distribution: tfd.Distribution) -> tf.Tensor:
         """Returns the point that stands for the distribution in a picture or an encoding."""
         try:
             return distribution.mean()
@@ -87,7 +89,7 @@ _DEFAULT = Family()
 
 
 @functools.singledispatch
-def family_of(distribution) -> Family:
+def family_of(distribution: tfd.Distribution) -> Family:
     """Returns the entry of the class of a distribution."""
     return _DEFAULT
 
@@ -118,7 +120,9 @@ def noise_of(distribution: tfd.Distribution) -> "tuple[Noise, ...]":
     return family_of(distribution).noise(distribution)
 
 
-def from_noise(distribution, *noise) -> "tuple[tf.Tensor, Callable[[], tf.Tensor]]":
+def from_noise(
+    distribution: tfd.Distribution, *noise: tf.Tensor
+) -> "tuple[tf.Tensor, Callable[[], tf.Tensor]]":
     """Returns draws [*samples, *batch, *event] made of noise, and their log-densities, lazily."""
     return family_of(distribution).transform(distribution, *noise)
 
@@ -134,7 +138,7 @@ def centre(distribution: tfd.Distribution) -> tf.Tensor:
 
 
 def sample_and_log_prob(
-    distribution: tfd.Distribution, sample_shape, key
+    distribution: tfd.Distribution, sample_shape: Any, key: tf.Tensor
 ) -> "tuple[tf.Tensor, Callable[[], tf.Tensor]]":
     """Returns draws [*sample_shape, *batch, *event] and a function for their log-densities.
 
@@ -162,7 +166,7 @@ def sample_and_log_prob(
     return from_noise(distribution, *noise)
 
 
-def sample(distribution: tfd.Distribution, sample_shape, key) -> tf.Tensor:
+def sample(distribution: tfd.Distribution, sample_shape: Any, key: tf.Tensor) -> tf.Tensor:
     """Returns draws, see `sample_and_log_prob`."""
     return sample_and_log_prob(distribution, sample_shape, key)[0]
 
@@ -174,23 +178,25 @@ def sample(distribution: tfd.Distribution, sample_shape, key) -> tf.Tensor:
 class DiagonalNormal(Family):
     """N(loc, diag(scale)^2)."""
 
-    def noise(self, distribution):
+    def noise(self, distribution: tfd.Distribution) -> "tuple[Noise, ...]":
         """One normal number per dimension."""
         return (Noise(NORMAL, tuple(distribution.event_shape)),)
 
-    def loc(self, distribution) -> tf.Tensor:
+    def loc(self, distribution: tfd.Distribution) -> tf.Tensor:
         """Returns the mean, [*batch, D]."""
         return tf.convert_to_tensor(distribution.parameters["loc"])
 
-    def scale(self, distribution) -> tf.Tensor:
+    def scale(self, distribution: tfd.Distribution) -> tf.Tensor:
         """Returns the standard deviations [*batch, D], or the factor L [*batch, D, D]."""
         return tf.convert_to_tensor(distribution.parameters["scale_diag"])
 
-    def diagonal(self, distribution) -> tf.Tensor:
+    def diagonal(self, distribution: tfd.Distribution) -> tf.Tensor:
         """Returns the diagonal of L, [*batch, D]."""
         return self.scale(distribution)
 
-    def transform(self, distribution, noise):
+    def transform(
+        self, distribution: tfd.Distribution, noise: tf.Tensor
+    ) -> "tuple[tf.Tensor, Callable[[], tf.Tensor]]":
         """Returns loc + L noise."""
         value = self.loc(distribution) + self.scale(distribution) * noise
         return value, lambda: self._density(noise, distribution)
@@ -199,12 +205,12 @@ class DiagonalNormal(Family):
         standard = -0.5 * (tf.square(noise) + _LOG_2_PI)
         return tf.reduce_sum(standard - tf.math.log(self.diagonal(distribution)), axis=-1)
 
-    def log_prob(self, distribution, value):
+    def log_prob(self, distribution: tfd.Distribution, value: tf.Tensor) -> tf.Tensor:
         """Returns the log-density, without a solve."""
         noise = (value - self.loc(distribution)) / self.scale(distribution)
         return self._density(noise, distribution)
 
-    def centre(self, distribution):
+    def centre(self, distribution: tfd.Distribution) -> tf.Tensor:
         """Returns the mean."""
         return self.loc(distribution)
 
@@ -213,21 +219,23 @@ class DiagonalNormal(Family):
 class TriangularNormal(DiagonalNormal):
     """N(loc, L L')."""
 
-    def scale(self, distribution):
+    def scale(self, distribution: tfd.Distribution) -> tf.Tensor:
         """Returns the lower triangular factor L, [*batch, D, D]."""
         return tf.convert_to_tensor(distribution.parameters["scale_tril"])
 
-    def diagonal(self, distribution):
+    def diagonal(self, distribution: tfd.Distribution) -> tf.Tensor:
         """Returns the diagonal of L, [*batch, D], without an operation that LiteRT lacks."""
         scale = self.scale(distribution)
         return tf.reduce_sum(scale * tf.eye(scale.shape[-1]), axis=-1)
 
-    def transform(self, distribution, noise):
+    def transform(
+        self, distribution: tfd.Distribution, noise: tf.Tensor
+    ) -> "tuple[tf.Tensor, Callable[[], tf.Tensor]]":
         """Returns loc + L noise."""
         moved = tf.reduce_sum(self.scale(distribution) * tf.expand_dims(noise, -2), axis=-1)
         return self.loc(distribution) + moved, lambda: self._density(noise, distribution)
 
-    def log_prob(self, distribution, value):
+    def log_prob(self, distribution: tfd.Distribution, value: tf.Tensor) -> tf.Tensor:
         """Returns TFP's log-density, which solves a triangular system."""
         return distribution.log_prob(value)
 
@@ -236,11 +244,13 @@ class TriangularNormal(DiagonalNormal):
 class ScalarNormal(Family):
     """N(loc, scale^2) of numbers."""
 
-    def noise(self, distribution):
+    def noise(self, distribution: tfd.Distribution) -> "tuple[Noise, ...]":
         """One normal number."""
         return (Noise(NORMAL, ()),)
 
-    def transform(self, distribution, noise):
+    def transform(
+        self, distribution: tfd.Distribution, noise: tf.Tensor
+    ) -> "tuple[tf.Tensor, Callable[[], tf.Tensor]]":
         """Returns loc + scale noise."""
         value = distribution.loc + distribution.scale * noise
         return value, lambda: self._density(noise, distribution)
@@ -248,11 +258,11 @@ class ScalarNormal(Family):
     def _density(self, noise, distribution):
         return -0.5 * (tf.square(noise) + _LOG_2_PI) - tf.math.log(distribution.scale)
 
-    def log_prob(self, distribution, value):
+    def log_prob(self, distribution: tfd.Distribution, value: tf.Tensor) -> tf.Tensor:
         """Returns the log-density."""
         return self._density((value - distribution.loc) / distribution.scale, distribution)
 
-    def centre(self, distribution):
+    def centre(self, distribution: tfd.Distribution) -> tf.Tensor:
         """Returns the mean."""
         return distribution.mean()
 
@@ -260,16 +270,18 @@ class ScalarNormal(Family):
 class _Quantile(Family):
     """Families of numbers whose quantile function is in closed form."""
 
-    def noise(self, distribution):
+    def noise(self, distribution: tfd.Distribution) -> "tuple[Noise, ...]":
         """One uniform number."""
         return (Noise(UNIFORM, ()),)
 
-    def transform(self, distribution, noise):
+    def transform(
+        self, distribution: tfd.Distribution, noise: tf.Tensor
+    ) -> "tuple[tf.Tensor, Callable[[], tf.Tensor]]":
         """Returns the quantile of the middle of a cell of the uniform's grid: neither 0 nor 1."""
         value = self.quantile(distribution, noise + 2.0**-25)
         return value, lambda: distribution.log_prob(value)
 
-    def quantile(self, distribution, probability) -> tf.Tensor:
+    def quantile(self, distribution: tfd.Distribution, probability: tf.Tensor) -> tf.Tensor:
         """Returns the value below which lies a share `probability`."""
         raise NotImplementedError
 
@@ -278,13 +290,13 @@ class _Quantile(Family):
 class LaplaceNumbers(_Quantile):
     """The double exponential distribution."""
 
-    def quantile(self, distribution, probability):
+    def quantile(self, distribution: tfd.Distribution, probability: tf.Tensor) -> tf.Tensor:
         """Returns loc - scale sign(u) log(1 - 2 |u|) with u = p - 1/2."""
         offset = probability - 0.5
         length = -tf.math.log(1.0 - 2.0 * tf.abs(offset))
         return distribution.loc + distribution.scale * tf.sign(offset) * length
 
-    def log_prob(self, distribution, value):
+    def log_prob(self, distribution: tfd.Distribution, value: tf.Tensor) -> tf.Tensor:
         """Returns the log-density."""
         distance = tf.abs(value - distribution.loc) / distribution.scale
         return -distance - tf.math.log(2.0 * distribution.scale)
@@ -294,7 +306,7 @@ class LaplaceNumbers(_Quantile):
 class LogisticNumbers(_Quantile):
     """The logistic distribution."""
 
-    def quantile(self, distribution, probability):
+    def quantile(self, distribution: tfd.Distribution, probability: tf.Tensor) -> tf.Tensor:
         """Returns loc + scale logit(p)."""
         logit = tf.math.log(probability) - tf.math.log(1.0 - probability)
         return distribution.loc + distribution.scale * logit
@@ -304,7 +316,7 @@ class LogisticNumbers(_Quantile):
 class UniformNumbers(_Quantile):
     """The uniform distribution on an interval."""
 
-    def quantile(self, distribution, probability):
+    def quantile(self, distribution: tfd.Distribution, probability: tf.Tensor) -> tf.Tensor:
         """Returns low + p (high - low)."""
         return distribution.low + probability * (distribution.high - distribution.low)
 
@@ -313,14 +325,16 @@ class UniformNumbers(_Quantile):
 class IndependentNumbers(Family):
     """Independent members of another family, the last axes of whose batch are the event."""
 
-    def noise(self, distribution):
+    def noise(self, distribution: tfd.Distribution) -> "tuple[Noise, ...]":
         """That of the members, for each of them."""
         inner = distribution.distribution
         axes = len(distribution.event_shape) - len(inner.event_shape)
         members = tuple(distribution.event_shape)[:axes]
         return tuple(Noise(kind, (*members, *shape)) for kind, shape in noise_of(inner))
 
-    def transform(self, distribution, *noise):
+    def transform(
+        self, distribution: tfd.Distribution, *noise: tf.Tensor
+    ) -> "tuple[tf.Tensor, Callable[[], tf.Tensor]]":
         """Returns the draws of the members."""
         value, each = from_noise(distribution.distribution, *noise)
         return value, lambda: self._sum(distribution, each())
@@ -329,11 +343,11 @@ class IndependentNumbers(Family):
         axes = len(distribution.event_shape) - len(distribution.distribution.event_shape)
         return tf.reduce_sum(each, axis=list(range(-axes, 0))) if axes else each
 
-    def log_prob(self, distribution, value):
+    def log_prob(self, distribution: tfd.Distribution, value: tf.Tensor) -> tf.Tensor:
         """Returns the sum over the members."""
         return self._sum(distribution, log_prob(distribution.distribution, value))
 
-    def centre(self, distribution):
+    def centre(self, distribution: tfd.Distribution) -> tf.Tensor:
         """Returns the centres of the members."""
         return centre(distribution.distribution)
 
@@ -342,14 +356,14 @@ class IndependentNumbers(Family):
 class IdenticalNumbers(IndependentNumbers):
     """So many independent draws of one distribution without a batch, as the base of a flow."""
 
-    def noise(self, distribution):
+    def noise(self, distribution: tfd.Distribution) -> "tuple[Noise, ...]":
         """That of the one distribution, for each draw."""
         inner = distribution.distribution
         if inner.batch_shape.rank:
             return super(IndependentNumbers, self).noise(distribution)
         return super().noise(distribution)
 
-    def centre(self, distribution):
+    def centre(self, distribution: tfd.Distribution) -> tf.Tensor:
         """Returns the one centre, for each draw."""
         return tf.broadcast_to(centre(distribution.distribution), distribution.event_shape)
 
@@ -358,7 +372,7 @@ class IdenticalNumbers(IndependentNumbers):
 class Mixture(Family):
     """A mixture: a uniform number picks the component. Draws are not reparameterised in it."""
 
-    def noise(self, distribution):
+    def noise(self, distribution: tfd.Distribution) -> "tuple[Noise, ...]":
         """A uniform number, and the noise of one component, which all of them share."""
         return (Noise(UNIFORM, ()), *noise_of(distribution.components_distribution))
 
@@ -366,7 +380,9 @@ class Mixture(Family):
         logits = distribution.mixture_distribution.logits_parameter()
         return logits - _logsumexp(logits, -1, keepdims=True)
 
-    def transform(self, distribution, uniform, *noise):
+    def transform(
+        self, distribution: tfd.Distribution, uniform: tf.Tensor, *noise: tf.Tensor
+    ) -> "tuple[tf.Tensor, Callable[[], tf.Tensor]]":
         """Returns draws of the components that the uniform numbers pick."""
         components = distribution.components_distribution
         event = len(components.event_shape)
@@ -385,7 +401,7 @@ class Mixture(Family):
         value = tf.reduce_sum(every * chosen, axis=-1 - event)
         return value, lambda: self.log_prob(distribution, value)
 
-    def log_prob(self, distribution, value):
+    def log_prob(self, distribution: tfd.Distribution, value: tf.Tensor) -> tf.Tensor:
         """Returns the log of the weighted sum of densities."""
         components = distribution.components_distribution
         value = tf.expand_dims(value, -1 - len(components.event_shape))
@@ -397,11 +413,13 @@ class Mixture(Family):
 class Transformed(Family):
     """A flow: z = f(u), log q(z) = log q(u) - log |det f'(u)|; f is not inverted."""
 
-    def noise(self, distribution):
+    def noise(self, distribution: tfd.Distribution) -> "tuple[Noise, ...]":
         """That of the base."""
         return noise_of(distribution.distribution)
 
-    def transform(self, distribution, *noise):
+    def transform(
+        self, distribution: tfd.Distribution, *noise: tf.Tensor
+    ) -> "tuple[tf.Tensor, Callable[[], tf.Tensor]]":
         """Returns where the flow carries draws of the base."""
         base, base_log_prob = from_noise(distribution.distribution, *noise)
         bijector = distribution.bijector
@@ -413,7 +431,7 @@ class Transformed(Family):
 
         return value, density
 
-    def centre(self, distribution):
+    def centre(self, distribution: tfd.Distribution) -> tf.Tensor:
         """Returns where the flow carries the centre of its base."""
         return distribution.bijector.forward(centre(distribution.distribution))
 

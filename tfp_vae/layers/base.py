@@ -11,6 +11,8 @@ estimators of E_q[f(x; w)] share it; all have the same mean:
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -73,16 +75,16 @@ class BayesianLayer(keras.Layer):
     def __init__(
         self,
         units: int,
-        activation=None,
+        activation: Any = None,
         use_bias: bool = True,
         bayesian_bias: bool = False,
-        prior=1.0,
+        prior: "priors.WeightPrior | float | str | dict" = 1.0,
         covariance: "str | int" = "diagonal",
         initial_scale: float = 0.1,
-        kernel_initializer=None,
+        kernel_initializer: Any = None,
         kl_weight: float | None = None,
         seed: int | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         try:
             super().__init__(**kwargs)
@@ -133,19 +135,19 @@ class BayesianLayer(keras.Layer):
 
     # What the kind of map gives.
 
-    def kernel_shape(self, input_shape) -> "tuple[int, ...]":
+    def kernel_shape(self, input_shape: Any) -> "tuple[int, ...]":
         """Returns the shape of the kernel, the last axis of size U."""
         raise NotImplementedError
 
-    def linear(self, inputs, kernel) -> tf.Tensor:
+    def linear(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """Returns the linear map of `inputs` by `kernel`, without bias."""
         raise NotImplementedError
 
-    def estimate(self, inputs, noise) -> tf.Tensor:
+    def estimate(self, inputs: tf.Tensor, noise: noise_sources.Noise) -> tf.Tensor:
         """Returns the pre-activations with the noise of this layer's estimator."""
         raise NotImplementedError
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         """Makes the parameters of the posterior."""
         self._kernel_shape = tuple(int(size) for size in self.kernel_shape(input_shape))
         self.fan_in = math.prod(self._kernel_shape[:-1])
@@ -271,13 +273,13 @@ class BayesianLayer(keras.Layer):
 
     # The pass.
 
-    def draw(self, noise) -> tf.Tensor:
+    def draw(self, noise: noise_sources.Noise) -> tf.Tensor:
         """Returns one draw of the weights, [F, U]; their mean if `noise` is of that mode."""
         if noise.mode == MEAN:
             return tf.convert_to_tensor(self.loc)
         return self._weights(noise.normal(self, _WEIGHTS, self.loc.shape))
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: tf.Tensor, training: "bool | None" = None) -> tf.Tensor:
         """Returns activation(linear map of `inputs`) under the noise of the pass."""
         del training  # weights are uncertain whether one trains or predicts
         noise = noise_sources.of(self)
@@ -307,7 +309,7 @@ class BayesianLayer(keras.Layer):
         outputs = self.linear(inputs, self.kernel_of(weights))
         return outputs if isinstance(bias, float) else outputs + bias
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         return {
             **super().get_config(),
@@ -329,7 +331,7 @@ class Reparameterization(BayesianLayer):
 
     takes_any_covariance = True
 
-    def estimate(self, inputs, noise):
+    def estimate(self, inputs: tf.Tensor, noise: noise_sources.Noise) -> tf.Tensor:
         """Returns the pre-activations under one draw of the weights."""
         return self.affine(inputs, self.draw(noise))
 
@@ -337,7 +339,7 @@ class Reparameterization(BayesianLayer):
 class LocalReparameterization(BayesianLayer):
     """Draws pre-activations, independently for every example (Kingma et al., 2015, eq. 6)."""
 
-    def estimate(self, inputs, noise):
+    def estimate(self, inputs: tf.Tensor, noise: noise_sources.Noise) -> tf.Tensor:
         """Returns draws of the normal pre-activations."""
         normal = self.posterior.distribution
         # float16 has no numbers for the square of a small scale.
@@ -357,7 +359,7 @@ class LocalReparameterization(BayesianLayer):
 class Flipout(BayesianLayer):
     """One draw of the deviations, with random signs for every example (Wen et al., 2018, eq. 4)."""
 
-    def estimate(self, inputs, noise):
+    def estimate(self, inputs: tf.Tensor, noise: noise_sources.Noise) -> tf.Tensor:
         """Returns the pre-activations under deviations with signs of their own per example."""
         normal = self.posterior.distribution
         deviation = normal.scale * noise.normal(self, _WEIGHTS, self.loc.shape)
@@ -376,7 +378,7 @@ class Flipout(BayesianLayer):
         return self.affine(inputs, normal.loc) + perturbed
 
 
-def _named(name: str, get, value):
+def _named(name: str, get: Callable, value: Any) -> Any:
     """Returns what Keras finds for `value`."""
     try:
         return get(value)
@@ -387,6 +389,6 @@ def _named(name: str, get, value):
         ) from None
 
 
-def _check_count(name: str, value) -> None:
+def _check_count(name: str, value: Any) -> None:
     if not is_count(value):
         raise ValueError(f"Impossible {name}. Expected an integer >= 1. Received {value!r}.")

@@ -1,6 +1,10 @@
 """Convolutions with a distribution over their weights."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
+import tensorflow as tf
 
 from tfp_vae.arguments import is_count
 from tfp_vae.layers.base import (
@@ -26,7 +30,15 @@ class Convolution(BayesianLayer):
 
     rank = 2
 
-    def __init__(self, filters, kernel_size, strides=1, padding="valid", dilation_rate=1, **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: "int | Sequence[int]",
+        strides: "int | Sequence[int]" = 1,
+        padding: str = "valid",
+        dilation_rate: "int | Sequence[int]" = 1,
+        **kwargs: Any,
+    ):
         kwargs.pop("units", None)  # what get_config calls the filters
         super().__init__(filters, **kwargs)
         self.kernel_size = self._per_axis("kernel_size", kernel_size)
@@ -36,7 +48,7 @@ class Convolution(BayesianLayer):
             raise ValueError(f"Unknown padding. Expected valid or same. Received {padding!r}.")
         self.padding = padding
 
-    def _per_axis(self, name, value) -> "tuple[int, ...]":
+    def _per_axis(self, name: str, value: Any) -> "tuple[int, ...]":
         sizes = tuple(value) if isinstance(value, list | tuple) else (value,) * self.rank
         if len(sizes) != self.rank or not all(is_count(size) for size in sizes):
             raise ValueError(
@@ -45,7 +57,7 @@ class Convolution(BayesianLayer):
             )
         return tuple(int(s) for s in sizes)
 
-    def kernel_shape(self, input_shape):
+    def kernel_shape(self, input_shape: Any) -> "tuple[int, ...]":
         """Returns (*kernel_size, C, filters)."""
         if len(input_shape) != self.rank + 2 or input_shape[-1] is None:
             axes = ", ".join("HW"[-self.rank :])
@@ -55,12 +67,12 @@ class Convolution(BayesianLayer):
             )
         return (*self.kernel_size, input_shape[-1], self.units)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         """Returns the shape of the outputs."""
         kernel = keras.KerasTensor(self.kernel_shape(input_shape))
         return self.linear(keras.KerasTensor(input_shape), kernel).shape
 
-    def linear(self, inputs, kernel):
+    def linear(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """Returns the convolution."""
         return keras.ops.conv(
             inputs,
@@ -71,7 +83,7 @@ class Convolution(BayesianLayer):
             dilation_rate=self.dilation_rate,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         config = super().get_config()
         config["filters"] = config.pop("units")

@@ -10,6 +10,7 @@ would differ from call to call in secret.
 import contextlib
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -56,7 +57,7 @@ class Noise:
         number = self._numbers.setdefault(id(layer), len(self._numbers))
         return randomness.fold_in(self.key, 8 * number + purpose)
 
-    def _draw(self, sampler, layer, purpose, shape, axis) -> tf.Tensor:
+    def _draw(self, sampler, layer, purpose, shape, axis):
         key = self._key(layer, purpose)
         if self.member is None:
             return sampler(shape, key, axis)
@@ -66,15 +67,21 @@ class Noise:
 
     # `axis` is that of the examples, where every example has noise of its own.
 
-    def normal(self, layer: keras.Layer, purpose: int, shape, axis=None) -> tf.Tensor:
+    def normal(
+        self, layer: keras.Layer, purpose: int, shape: Any, axis: "int | None" = None
+    ) -> tf.Tensor:
         """Returns standard normal numbers, float32."""
         return self._draw(randomness.normal, layer, purpose, shape, axis)
 
-    def uniform(self, layer: keras.Layer, purpose: int, shape, axis=None) -> tf.Tensor:
+    def uniform(
+        self, layer: keras.Layer, purpose: int, shape: Any, axis: "int | None" = None
+    ) -> tf.Tensor:
         """Returns uniform numbers in [0, 1), float32."""
         return self._draw(randomness.uniform, layer, purpose, shape, axis)
 
-    def signs(self, layer: keras.Layer, purpose: int, shape, axis=None) -> tf.Tensor:
+    def signs(
+        self, layer: keras.Layer, purpose: int, shape: Any, axis: "int | None" = None
+    ) -> tf.Tensor:
         """Returns -1 and 1 with probability 1/2 each, float32."""
         return 1.0 - 2.0 * tf.round(self.uniform(layer, purpose, shape, axis))
 

@@ -1,5 +1,7 @@
 """Layers without weights to be uncertain about that Bayesian networks need."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -24,7 +26,7 @@ class MonteCarloDropout(keras.Layer):
 
     draws_noise = True  # see `layers.noise`
 
-    def __init__(self, rate: float, seed: int | None = None, **kwargs):
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         if not (is_number(rate, 0) and rate < 1):
             raise ValueError(f"Impossible rate. Expected 0 <= rate < 1. Received {rate!r}.")
@@ -32,7 +34,7 @@ class MonteCarloDropout(keras.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.built = True
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: tf.Tensor, training: "bool | None" = None) -> tf.Tensor:
         """Returns `inputs` with some of them zero, [B, ...] -> [B, ...]."""
         del training
         noise = noise_sources.of(self)
@@ -47,11 +49,11 @@ class MonteCarloDropout(keras.Layer):
         kept = noise.uniform(self, 0, shape, axis) >= self.rate
         return inputs * tf.cast(kept, inputs.dtype) / (1 - self.rate)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         """Returns the shape of the inputs."""
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
 
@@ -64,7 +66,7 @@ class Standardize(keras.Layer):
     they can differ between the members of a vectorised ensemble.
     """
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         """Makes the two statistics, one per feature of the last axis."""
         size = (input_shape[-1],)
         for name, start in (("mean", "zeros"), ("scale", "ones")):
@@ -89,16 +91,16 @@ class Standardize(keras.Layer):
         self.mean.assign(x.mean(axes))
         self.scale.assign(spread(x, axes))
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns the standardized inputs, [B, ..., D] -> [B, ..., D]."""
         return (inputs - tf.cast(self.mean, inputs.dtype)) / tf.cast(self.scale, inputs.dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         """Returns the shape of the inputs."""
         return input_shape
 
 
-def spread(x: np.ndarray, axes) -> np.ndarray:
+def spread(x: np.ndarray, axes: "tuple[int, ...]") -> np.ndarray:
     """Returns the standard deviation over `axes`, and 1 where the values do not vary."""
     scale = np.asarray(x.std(axes))
     # Rounding leaves a constant of 0.1 with a deviation of 1e-17.

@@ -5,6 +5,7 @@ inspected and `tfd.kl_divergence(layer.posterior, layer.prior)` means what it sa
 """
 
 import math
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -32,7 +33,7 @@ class WeightPrior(keras.Layer):
 
     closed_form = False  # whether a learned scale is a function of the posterior
 
-    def __init__(self, scale: "float | str" = 1.0, learned: bool = False, **kwargs):
+    def __init__(self, scale: "float | str" = 1.0, learned: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
         if scale != "fan_in" and not is_number(scale, above=0):
             raise ValueError(
@@ -79,7 +80,7 @@ class WeightPrior(keras.Layer):
         """Returns the distribution of every weight, batch shape that of `scale`."""
         raise NotImplementedError
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         return {"name": self.name, "scale": self.scale, "learned": self.learned}
 
@@ -97,7 +98,7 @@ class Normal(WeightPrior):
 
     closed_form = True
 
-    def elementwise(self, scale):
+    def elementwise(self, scale: tf.Tensor) -> tfd.Distribution:
         """Returns a `Normal`."""
         return tfd.Normal(tf.zeros_like(scale), scale)
 
@@ -115,14 +116,21 @@ class ScaleMixture(WeightPrior):
         learned: see `WeightPrior`.
     """
 
-    def __init__(self, scale=1.0, ratio=0.0025, weight=0.5, learned=False, **kwargs):
+    def __init__(
+        self,
+        scale: "float | str" = 1.0,
+        ratio: float = 0.0025,
+        weight: float = 0.5,
+        learned: bool = False,
+        **kwargs: Any,
+    ):
         super().__init__(scale, learned, **kwargs)
         for name, value in (("ratio", ratio), ("weight", weight)):
             if not (is_number(value, above=0) and value < 1):
                 raise ValueError(f"Impossible {name}. Expected 0 < {name} < 1. Received {value!r}.")
         self.ratio, self.weight = float(ratio), float(weight)
 
-    def elementwise(self, scale):
+    def elementwise(self, scale: tf.Tensor) -> tfd.Distribution:
         """Returns a `MixtureSameFamily` of two normals."""
         scales = tf.stack([scale, self.ratio * scale], axis=-1)
         return tfd.MixtureSameFamily(
@@ -130,7 +138,7 @@ class ScaleMixture(WeightPrior):
             tfd.Normal(tf.zeros_like(scales), scales),
         )
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         return super().get_config() | {"ratio": self.ratio, "weight": self.weight}
 
@@ -145,17 +153,19 @@ class StudentT(WeightPrior):
         learned: see `WeightPrior`.
     """
 
-    def __init__(self, scale=1.0, df=3.0, learned=False, **kwargs):
+    def __init__(
+        self, scale: "float | str" = 1.0, df: float = 3.0, learned: bool = False, **kwargs: Any
+    ):
         super().__init__(scale, learned, **kwargs)
         if not is_number(df, above=0):
             raise ValueError(f"Impossible df. Expected a number > 0. Received {df!r}.")
         self.df = float(df)
 
-    def elementwise(self, scale):
+    def elementwise(self, scale: tf.Tensor) -> tfd.Distribution:
         """Returns a `StudentT`."""
         return tfd.StudentT(self.df, tf.zeros_like(scale), scale)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         return super().get_config() | {"df": self.df}
 
@@ -164,7 +174,7 @@ class StudentT(WeightPrior):
 class Horseshoe(WeightPrior):
     """The horseshoe: a pole at 0 and Cauchy-like tails (Carvalho, Polson & Scott, 2009)."""
 
-    def elementwise(self, scale):
+    def elementwise(self, scale: tf.Tensor) -> tfd.Distribution:
         """Returns a `Horseshoe`."""
         return tfd.Horseshoe(scale)
 
@@ -182,7 +192,7 @@ def _best_scale(squares: tf.Tensor, center: tf.Tensor, fan_in: int) -> tf.Tensor
     return tf.concat(parts, axis=0)
 
 
-def point(prior: WeightPrior, variable) -> "tuple[tfd.Distribution, tf.Tensor]":
+def point(prior: WeightPrior, variable: Any) -> "tuple[tfd.Distribution, tf.Tensor]":
     """Returns the prior of a kernel [..., U], bias [U] or scalar and its values, as [F, U]."""
     values = tf.cast(tf.convert_to_tensor(variable), tf.float32)
     fan_in = math.prod(values.shape[:-1]) if values.shape.rank > 1 else 0

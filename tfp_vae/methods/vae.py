@@ -8,7 +8,7 @@ import dataclasses
 
 import keras
 
-from tfp_vae import networks, objectives
+from tfp_vae import layers, networks, objectives
 from tfp_vae.arguments import check_choice, check_count
 from tfp_vae.data import Data
 from tfp_vae.distributions import decoders, encoders, heads, priors
@@ -35,6 +35,8 @@ class VAERecipe:
         hidden: widths of the dense layers; one for "conv".
         filters: of the stride-2 convolutions of "conv".
         activation: of hidden layers, a name in `networks.ACTIVATIONS`.
+        bayesian_decoder: whether the weights of the decoder's hidden layers have a posterior too,
+            for "mlp".
         classifier: "mlp" or "conv", q(y|x) of "m2".
         alpha: weight of the classification term of "m2".
         labelled_share: share of the batches of "m2" with labels.
@@ -52,6 +54,7 @@ class VAERecipe:
     hidden: "tuple[int, ...]" = (400,)
     filters: "tuple[int, ...]" = (32, 64)
     activation: str = "relu"
+    bayesian_decoder: bool = False
     classifier: str = "mlp"
     alpha: float = 0.1
     labelled_share: float = 0.5
@@ -66,6 +69,11 @@ class VAERecipe:
         check_choice("network", self.network, VAE_NETWORKS)
         check_choice("classifier", self.classifier, VAE_NETWORKS)
         check_choice("activation", self.activation, networks.ACTIVATIONS)
+        if self.bayesian_decoder and self.network != "mlp":
+            raise ValueError(
+                "There are no Bayesian layers for this decoder. Expected network='mlp' with "
+                f"bayesian_decoder=True. Received {self.network!r}."
+            )
 
     def build(
         self, data: Data, objective: "objectives.Bound | None" = None, seed: int = 0
@@ -126,6 +134,9 @@ class VAERecipe:
 
     def _decoding(self, data: Data) -> keras.Sequential:
         """Returns the network of the decoder, the mirror of the encoder's."""
+        if self.bayesian_decoder:
+            dense = layers.DenseLocalReparameterization
+            return keras.Sequential([dense(n, self.activation) for n in self.hidden[::-1]])
         if self.network == "mlp":
             return networks.mlp(self.hidden[::-1], self.activation)
         filters = self.filters[::-1]

@@ -1,6 +1,10 @@
 """The conditional variational autoencoder (Sohn et al., 2015), also as a generative classifier."""
 
+from typing import Any
+
+from tfp_vae import objectives
 from tfp_vae.arguments import is_count
+from tfp_vae.data import Kind
 from tfp_vae.distributions.base import ConditionalDistribution, registered
 from tfp_vae.distributions.conditions import Classes, Condition, Vector
 from tfp_vae.distributions.encoders import Encoder
@@ -46,14 +50,14 @@ class ConditionalVAE(VAE):
         condition_dim: "int | None" = None,
         decoder_sees_condition: bool = True,
         join: str = "flat",
-        objective=None,
+        objective: "objectives.Bound | None" = None,
         num_samples: int = 1,
         seed: int = 0,
-        data_kind=None,
+        data_kind: "Kind | str | None" = None,
         num_data: "int | None" = None,
         *,
         condition: "Condition | None" = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         if condition is None:
             condition = _condition(num_classes, condition_dim)
@@ -73,7 +77,7 @@ class ConditionalVAE(VAE):
         )
 
 
-def _condition(num_classes, condition_dim) -> Condition:
+def _condition(num_classes: Any, condition_dim: Any) -> Condition:
     size = condition_dim if num_classes is None else num_classes
     if (num_classes is None) == (condition_dim is None) or not is_count(size):
         raise ValueError(

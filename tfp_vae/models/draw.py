@@ -11,7 +11,9 @@ left to the state of a layer.
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
+import keras
 import tensorflow as tf
 
 from tfp_vae.distributions import draws
@@ -44,8 +46,8 @@ class Draw:
 
     def __init__(
         self,
-        model,
-        key,
+        model: keras.Model,
+        key: Any,
         mode: str = ESTIMATOR,
         training: "bool | None" = False,
         frozen: bool = False,
@@ -68,12 +70,12 @@ class Draw:
         self._entered.append(stack)
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         self._entered.pop().close()
 
     # The three distributions of a model with latents.
 
-    def prior(self, given=None, above: "tuple[tf.Tensor, ...]" = ()) -> tfd.Distribution:
+    def prior(self, given: Any = None, above: "tuple[tf.Tensor, ...]" = ()) -> tfd.Distribution:
         """Returns p(z_l | z_>l, c): the top latent's where nothing lies above.
 
         Args:
@@ -89,7 +91,9 @@ class Draw:
         with self.open():
             return latent.prior(Context(encoded, tuple(above), encode))
 
-    def posterior(self, x, given=None, above: "tuple[tf.Tensor, ...]" = ()) -> tfd.Distribution:
+    def posterior(
+        self, x: tf.Tensor, given: Any = None, above: "tuple[tf.Tensor, ...]" = ()
+    ) -> tfd.Distribution:
         """Returns q(z_l | x, z_>l, c), batch shape that of `x` [..., B, *event].
 
         Args:
@@ -100,7 +104,7 @@ class Draw:
         with self.open():
             return self.model.encoded(x, given, tuple(above), self.training)
 
-    def likelihood(self, z, given=None) -> tfd.Distribution:
+    def likelihood(self, z: tf.Tensor, given: Any = None) -> tfd.Distribution:
         """Returns p(x|z, c), batch shape that of `z` [..., B, D] without its last axis.
 
         Args:
@@ -112,7 +116,13 @@ class Draw:
 
     # Draws.
 
-    def infer(self, x, samples, given=None, top: "tfd.Distribution | None" = None) -> Latents:
+    def infer(
+        self,
+        x: tf.Tensor,
+        samples: "tf.Tensor | int",
+        given: Any = None,
+        top: "tfd.Distribution | None" = None,
+    ) -> Latents:
         """Returns draws [S, B, D] of all latents given examples [B, ...], top first.
 
         Args:
@@ -132,7 +142,7 @@ class Draw:
             found.append(Latent(latent.name, value, posterior, prior, log_q))
         return tuple(found)
 
-    def sample(self, count, given=None) -> "tuple[tf.Tensor, ...]":
+    def sample(self, count: "tf.Tensor | int", given: Any = None) -> "tuple[tf.Tensor, ...]":
         """Returns draws [count, D] of all latents from the prior, top first (ancestral)."""
         found: list[tf.Tensor] = []
         for level in range(len(self.model.latents)):
@@ -143,7 +153,7 @@ class Draw:
 
     # Of models of targets.
 
-    def parameters(self, x, behind: int = 0) -> tf.Tensor:
+    def parameters(self, x: tf.Tensor, behind: int = 0) -> tf.Tensor:
         """Returns parameters of the likelihood of a network, [B, ...] -> [B, Q].
 
         Args:
@@ -159,7 +169,7 @@ class Draw:
             return self.model.likelihood(x)
 
 
-def own_random_layers(model) -> None:
+def own_random_layers(model: keras.Model) -> None:
     """Says of every random layer inside a model that the model hands out its noise."""
     for layer in model.random_layers():
         noises.own(layer, type(model).__name__)

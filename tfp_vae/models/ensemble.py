@@ -4,14 +4,18 @@ The weights of the members are stacked, and one vectorised map runs the member's
 stack: a small network then costs one batched matrix product instead of many small ones.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae import keras_private
+from tfp_vae import keras_private, objectives
 from tfp_vae.arguments import check_count
-from tfp_vae.data import Split
-from tfp_vae.distributions.base import registered
+from tfp_vae.data import Kind, Split
+from tfp_vae.distributions.base import registered, tfd
+from tfp_vae.distributions.heads import Head
 from tfp_vae.layers import BayesianLayer, MonteCarloDropout
 from tfp_vae.layers import noise as noises
 from tfp_vae.layers.convolution import Convolution
@@ -24,11 +28,11 @@ from tfp_vae.randomness import fold_in
 class _Hidden:
     """Holds the pattern where Keras does not look: its weights are those of no member."""
 
-    def __init__(self, model):
+    def __init__(self, model: BayesianNetwork):
         self.model = model
 
 
-def run_with(model: BayesianNetwork, values: list, function):
+def run_with(model: BayesianNetwork, values: list, function: Callable) -> Any:
     """Returns `function()` while the weights of `model` are `values`, tensors in their order."""
     mapping = list(zip(model.weights, values, strict=True))
     with keras.StatelessScope(state_mapping=mapping):
@@ -62,11 +66,11 @@ class Ensemble(SupervisedModel):
         pattern: BayesianNetwork,
         size: int,
         groups: int | None = None,
-        input_shape=None,
+        input_shape: "Sequence[int] | None" = None,
         seed: int = 0,
-        data_kind=None,
+        data_kind: "Kind | str | None" = None,
         num_data: int | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(pattern.objective, seed, data_kind, num_data, **kwargs)
         size = check_count("size", size)
@@ -156,7 +160,7 @@ class Ensemble(SupervisedModel):
         return self.pattern.num_predictive_samples
 
     @property
-    def head(self):
+    def head(self) -> Head:
         """The members' likelihood."""
         return self.pattern.likelihood
 
@@ -189,8 +193,8 @@ class Ensemble(SupervisedModel):
 
     # Running the members.
 
-    @SupervisedModel.supports_jit.getter
-    def supports_jit(self):
+    @SupervisedModel.supports_jit.getter  # type: ignore[attr-defined]
+    def supports_jit(self) -> bool:
         """Whether a training is faster under XLA.
 
         Batched products of small matrices are many times slower there than outside on CPUs.
@@ -215,12 +219,12 @@ class Ensemble(SupervisedModel):
         ]
         return tf.nest.map_structure(lambda *parts: tf.stack(parts), *each)
 
-    def _noise(self, key, index, mode, kind=Noise) -> Noise:
+    def _noise(self, key, index, mode, kind=Noise):
         if self.is_vectorized:
             return kind(key, mode, member=(index, self.num_members))
         return kind(fold_in(key, index), mode)
 
-    def _parameters(self, x, key, mode, training) -> tf.Tensor:
+    def _parameters(self, x, key, mode, training):
         """Returns parameters of the members' likelihoods, [M, B, Q]."""
         member = self.pattern
 
@@ -233,17 +237,19 @@ class Ensemble(SupervisedModel):
         by_group = tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
         return self._map(forward, tf.repeat(by_group, self.size, axis=0))
 
-    def call(self, x, training=None, seed=None):
+    def call(
+        self, x: tf.Tensor, training: "bool | None" = None, seed: "int | None" = None
+    ) -> tfd.Distribution:
         """Returns the members' likelihoods, a distribution with batch shape [M, B]."""
         key = self.noise_key(training) if seed is None else self.caller_key(seed)
         return self.distribution(self._parameters(x, key, ESTIMATOR, training))
 
     @property
-    def has_weight_kl(self):
+    def has_weight_kl(self) -> bool:
         """Whether the members' weights have a posterior or a prior."""
         return self.pattern.has_weight_kl
 
-    def kl_divergence(self, num_samples=1):
+    def kl_divergence(self, num_samples: int = 1) -> "tf.Tensor | float":
         """Returns the mean over members of KL(q(w) || p(w)) in nats; 0.0 where there is none."""
         member = self.pattern
         if not member.has_weight_kl:
@@ -257,19 +263,21 @@ class Ensemble(SupervisedModel):
 
         return tf.reduce_mean(self._map(kl))
 
-    def terms(self, x, y, outputs, sample_weight=None):
+    def terms(
+        self, x: Any, y: Any, outputs: Any, sample_weight: "tf.Tensor | None" = None
+    ) -> objectives.Terms:
         """Returns `Terms` whose means over "samples" are means over members."""
         if self.groups is not None:
             y = tf.repeat(tf.transpose(y), self.size, axis=0)  # [M, B]
         return super().terms(x, y, outputs, sample_weight)
 
-    def compute_loss(self, *args, **kwargs):
+    def compute_loss(self, *args: Any, **kwargs: Any) -> tf.Tensor:
         """Returns the sum of the members' losses."""
         return self.num_members * super().compute_loss(*args, **kwargs)
 
     # Predicting.
 
-    def draw_parameters(self, x, num_samples, key):
+    def draw_parameters(self, x: tf.Tensor, num_samples: int, key: tf.Tensor) -> tf.Tensor:
         """Returns parameters [S, B, Q], or [S, B, G, Q] with groups, where S = draws x members."""
         member = self.pattern
         draws = -(-num_samples // self.size) if member.is_random else 1
@@ -293,7 +301,7 @@ class Ensemble(SupervisedModel):
         )
         return tf.reshape(found, tf.concat([[-1], tf.shape(found)[2:]], 0))
 
-    def frozen_parameters(self, x, num_samples, key):
+    def frozen_parameters(self, x: tf.Tensor, num_samples: int, key: tf.Tensor) -> tf.Tensor:
         """Returns `draw_parameters` with the draws as constants, member by member, [S, B, Q]."""
         if self.groups is not None:
             raise ValueError(
@@ -318,11 +326,11 @@ class Ensemble(SupervisedModel):
 
     # Data in.
 
-    def units(self):
+    def units(self) -> list[str]:
         """Returns the names of what takes units or moments from the data in `adapt`."""
         return self.pattern.units()
 
-    def adapt(self, split):
+    def adapt(self, split: Split) -> None:
         """Lets every member take its data's units; N is that of one data set."""
         super().adapt(split)
         member = self.pattern
@@ -341,7 +349,7 @@ class Ensemble(SupervisedModel):
         values, targets = split.values()[:, group], split.targets[:, group]
         return Split(values, split.kind, name=split.name, targets=targets)
 
-    def check_split(self, split):
+    def check_split(self, split: Split) -> None:
         """Raises `ValueError` if shapes or targets do not fit."""
         self._check_inputs(split)
         if self.groups is not None and (
@@ -355,7 +363,7 @@ class Ensemble(SupervisedModel):
         for group in range(self.groups or 1):
             self.pattern.likelihood.check(self._of_group(split, group))
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         return {
             **super().get_config(),

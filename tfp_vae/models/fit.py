@@ -1,6 +1,7 @@
 """What one call of `fit` knows: where its batches come from, where it is, what looks on."""
 
 import dataclasses
+from typing import Any
 
 import keras
 import numpy as np
@@ -42,7 +43,7 @@ class Fit:
         return skip
 
     def stream(
-        self, model, split: Split, batch_size: int, options: dict
+        self, model: keras.Model, split: Split, batch_size: int, options: dict
     ) -> "tuple[tf.data.Dataset, keras.callbacks.Callback]":
         """Returns a dataset for Keras, and a callback that says where an epoch begins.
 
@@ -100,7 +101,7 @@ class Fit:
         return batches, at_epoch(on_epoch_begin=set_pass)
 
 
-def one_pass(model, x, y, batch_size: "int | None", name: str) -> tuple:
+def one_pass(model: keras.Model, x: Any, y: Any, batch_size: "int | None", name: str) -> tuple:
     """Returns inputs and targets for Keras, and the feed if the data stay in memory."""
     if not isinstance(x, Split | np.ndarray | tf.Tensor):
         return *model.to_keras(*model.intake.batches(x, y, name)), None
@@ -111,7 +112,9 @@ def one_pass(model, x, y, batch_size: "int | None", name: str) -> tuple:
     return *model.to_keras(feed.dataset(), None), None
 
 
-def validation(model, data, batch_size: "int | None") -> "tuple[object, Feed | None]":
+def validation(
+    model: keras.Model, data: Any, batch_size: "int | None"
+) -> "tuple[object, Feed | None]":
     """Returns the validation data for Keras, and their feed if they stay in memory."""
     if data is None:
         return None, None
@@ -127,7 +130,7 @@ def validation(model, data, batch_size: "int | None") -> "tuple[object, Feed | N
     return (*model.to_keras(x, y), *data[2:]), None
 
 
-def why_not_in_memory(model, split: Split) -> "str | None":
+def why_not_in_memory(model: keras.Model, split: Split) -> "str | None":
     """Returns why `split` is not trained on from memory, or None if it is."""
     if isinstance(split.stored, Stream):
         return f"the examples are read from {split.stored.num_files:,} files"
@@ -138,7 +141,7 @@ def why_not_in_memory(model, split: Split) -> "str | None":
     return None
 
 
-def how(model, split: Split, batch_size: int) -> str:
+def how(model: keras.Model, split: Split, batch_size: int) -> str:
     """Returns how `fit` reads `split`, and why so, in one line; the model is compiled."""
     reason = why_not_in_memory(model, split)
     if reason is not None:
@@ -156,7 +159,7 @@ def how(model, split: Split, batch_size: int) -> str:
     return held + "step by step under XLA, which cannot make these batches"
 
 
-def convolves(model) -> bool:
+def convolves(model: keras.Model) -> bool:
     """Returns whether there are convolutions in a model."""
     layers = keras_private.all_sublayers(model)
     return any(isinstance(layer, (Convolution, *CONVOLUTIONS)) for layer in layers)

@@ -1,12 +1,13 @@
 """The one cache of compiled functions: traced once for what they depend on, and no longer kept."""
 
 from collections.abc import Callable, Hashable
+from typing import Any
 
 import tensorflow as tf
 
 
 def compiled(
-    owner, name: str, key: Hashable, make: Callable, *arguments, jit: "bool | None" = None
+    owner: Any, name: str, key: Hashable, make: Callable, *arguments: Any, jit: "bool | None" = None
 ) -> Callable:
     """Returns `make(*arguments)` as a graph, the one made before where nothing has changed.
 
@@ -36,6 +37,6 @@ def compiled(
     return known[1]
 
 
-def forget(owner) -> None:
+def forget(owner: Any) -> None:
     """Drops all graphs of an owner whose constants are no longer true."""
     owner.__dict__.pop("_graphs", None)

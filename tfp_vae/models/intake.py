@@ -3,6 +3,7 @@
 import dataclasses
 import types
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -30,7 +31,7 @@ class Intake:
     supervised: bool = False
     infers: bool = False
 
-    def split(self, x, name: str = "given", y=None) -> Split:
+    def split(self, x: Any, name: str = "given", y: Any = None) -> Split:
         """Returns `x`, a `Split` or an array [N, ...] with `y` beside it, as a checked `Split`.
 
         Raises:
@@ -40,7 +41,7 @@ class Intake:
         self.check(split)
         return split
 
-    def array(self, x, name: str = "given", y=None) -> Split:
+    def array(self, x: Any, name: str = "given", y: Any = None) -> Split:
         """Returns an array [N, ...] as a `Split` of the kind that fits it, not checked further.
 
         `kinds.from_integers` says what integers are, as in `data.load`.
@@ -68,7 +69,7 @@ class Intake:
             self.check(Split(x, kinds.infer(x), name=name, **self.beside(y)))
         return Split(x, (fitting or self.candidates)[0], name=name, **self.beside(y))
 
-    def batches(self, x, y, name: str) -> tuple:
+    def batches(self, x: Any, y: Any, name: str) -> tuple:
         """Returns `x` and `y` for Keras to read itself, after a look at the first batch.
 
         Raises:
@@ -111,7 +112,7 @@ class Intake:
         return x, y
 
 
-def check_options(x, batch_size, options: dict) -> None:
+def check_options(x: Any, batch_size: "int | None", options: dict) -> None:
     """Raises `ValueError` for arguments of `fit` that do not fit each other or the data `x`."""
     if batch_size is not None:
         check_count("batch_size", batch_size)

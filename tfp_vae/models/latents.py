@@ -25,7 +25,7 @@ class LatentVariable:
     prior: Prior
     encoder: Encoder
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for what, value, kind in (
             ("prior", self.prior, Prior),
             ("encoder", self.encoder, Encoder),

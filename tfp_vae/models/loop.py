@@ -6,8 +6,11 @@ is one XLA program: batches, steps and updates without a word to TensorFlow in b
 """
 
 import functools
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from typing import Any
 
+import keras
 import tensorflow as tf
 
 from tfp_vae import keras_private
@@ -26,22 +29,25 @@ class Loop:
     `begin` says which batches are the next ones, calling the loop runs some of them.
     """
 
-    def __init__(self, model, step, feed: Feed):
+    def __init__(self, model: keras.Model, step: Callable, feed: Feed):
         self._model, self._step = model, step
         self._strategy = keras_private.strategy_of(model)
         self._compiled = bool(model.jit_compile and feed.compiles)
         if model.jit_compile and not self._compiled:
             self._step = tf.function(step, autograph=False, jit_compile=True, reduce_retracing=True)
         self._signature = feed.signature
-        self._steps = {}  # by size of the batches; traced when first called
-        self._feed = self._order = None
+        self._steps: dict = {}  # by size of the batches; traced when first called
+        self._feed: Feed | None = None
+        self._order: tuple | None = None
         self._position = self._left = self._skip = 0
 
     def fits(self, feed: Feed) -> bool:
         """Returns whether the batches of `feed` can run in the same graph as those so far."""
         return self._signature == feed.signature
 
-    def begin(self, feed: Feed, position: int = 0, count: "int | None" = None, skip: int = 0):
+    def begin(
+        self, feed: Feed, position: int = 0, count: "int | None" = None, skip: int = 0
+    ) -> None:
         """Says which batches are the next ones.
 
         Args:
@@ -65,7 +71,7 @@ class Loop:
         self._feed = self._order = None
         self._left = 0
 
-    def __call__(self, iterator=None) -> dict:
+    def __call__(self, iterator: Any = None) -> dict:
         """Runs the next `steps_per_execution` batches, or those left, and returns the metrics.
 
         Args:
@@ -94,7 +100,7 @@ class Loop:
             wanted -= count
         return logs
 
-    def _alike(self, first, wanted) -> "tuple[int, int | None]":
+    def _alike(self, first: int, wanted: int) -> "tuple[int, int | None]":
         """Returns how many of the wanted batches one program can run, and their size if fixed."""
         feed = self._feed
         left = feed.num_batches - first
@@ -172,10 +178,10 @@ class Skipping:
         count: of batches to pass by.
     """
 
-    def __init__(self, model, count: int):
+    def __init__(self, model: keras.Model, count: int):
         self._model, self._function, self._left = model, model.train_function, count
 
-    def __call__(self, iterator):
+    def __call__(self, iterator: Iterator) -> dict:
         """Runs, or passes by, the next `steps_per_execution` batches."""
         if not self._left:
             return self._function(iterator)

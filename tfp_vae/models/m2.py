@@ -1,6 +1,7 @@
 """Semi-supervised learning with a conditional VAE: the model M2 of Kingma et al. (2014)."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -61,11 +62,11 @@ class MixedFeed(Feed):
         self.compiles = False  # the labelled batch may be a short one at any step
 
     @property
-    def signature(self):
+    def signature(self) -> tuple:
         """What feeds have alike whose batches are the same function of arrays, order and step."""
         return type(self), self.others.signature, self.labelled.signature
 
-    def order(self, epoch):
+    def order(self, epoch: tf.Tensor) -> tuple:
         """Returns the order of a pass over the others, and of as many labelled ones as it takes."""
         return self._order(tf.cast(epoch, tf.int64))
 
@@ -75,7 +76,7 @@ class MixedFeed(Feed):
         again = tf.map_fn(self.labelled.order, passes, fn_output_signature=(tf.int32, tf.int32))
         return self.others.order(epoch), again
 
-    def batch(self, arrays, order, step):
+    def batch(self, arrays: Sequence[tf.Tensor], order: tuple, step: tf.Tensor) -> tuple:
         """Returns (x, y, sample weights [B]) of batch number `step`."""
         number = step // self.labelled.num_batches
         again = tf.nest.map_structure(lambda each: each[number], order[1])
@@ -130,7 +131,7 @@ class M2(ConditionalVAE):
         num_classes: "int | None" = None,
         alpha: float = 0.1,
         labelled_share: float = 0.5,
-        **kwargs,
+        **kwargs: Any,
     ):
         self.classifier = check_type("classifier", classifier, keras.Layer, type(self).__name__)
         self.alpha = check_number("alpha", alpha, 0)
@@ -140,7 +141,7 @@ class M2(ConditionalVAE):
     def _named_parts(self, latents, decoder):
         return [*super()._named_parts(latents, decoder), ("the classifier", self.classifier)]
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Builds prior, encoder, decoder and classifier."""
         shape = (None, *self.decoder.event_shape)
         logits = output_shape(self.classifier, shape, f"{type(self).__name__}.classifier")
@@ -152,13 +153,19 @@ class M2(ConditionalVAE):
         self.accuracy_tracker = keras.metrics.Mean("accuracy")
         super().build(input_shape)
 
-    def recognition(self, x, training=None) -> tfd.Categorical:
+    def recognition(self, x: tf.Tensor, training: "bool | None" = None) -> tfd.Categorical:
         """Returns q(y|x), batch shape [B]."""
         # Not None, which Keras' layers that augment images take for training.
         logits = self.classifier(tf.cast(x, tf.float32), training=bool(training))
         return tfd.Categorical(logits=tf.cast(logits, tf.float32))
 
-    def call(self, x, training=None, num_samples=None, seed=None) -> RecognizedPass:
+    def call(
+        self,
+        x: tf.Tensor,
+        training: "bool | None" = None,
+        num_samples: "int | None" = None,
+        seed: "int | None" = None,
+    ) -> RecognizedPass:
         """Returns the distributions under every class."""
         x, _ = self.unpack(x)
         key = self.noise_key(training) if seed is None else self.caller_key(seed)
@@ -169,7 +176,9 @@ class M2(ConditionalVAE):
         with draw.open():
             return RecognizedPass(latents, likelihood, self.recognition(x, training))
 
-    def terms(self, x, y, outputs, sample_weight=None):
+    def terms(
+        self, x: Any, y: Any, outputs: Any, sample_weight: "tf.Tensor | None" = None
+    ) -> Terms:
         """Returns the `Terms` of a batch: a row for each sample and class, [S K, B].
 
         Sums over samples and over classes are then one sum, inside a logarithm or outside: the
@@ -195,13 +204,15 @@ class M2(ConditionalVAE):
             sample_weight,
         )
 
-    def under_every_class(self, x) -> "tuple[tf.Tensor, tf.Tensor]":
+    def under_every_class(self, x: tf.Tensor) -> "tuple[tf.Tensor, tf.Tensor]":
         """Returns `x` [B, ...] once per class, [K * B, ...], and the classes [K * B]."""
         x = tf.cast(x, tf.float32)
         every = tf.repeat(tf.range(self.num_classes), tf.shape(x)[0])
         return tf.tile(x, [self.num_classes] + [1] * (x.shape.rank - 1)), every
 
-    def class_mass(self, y, recognition) -> "tuple[tf.Tensor, tf.Tensor]":
+    def class_mass(
+        self, y: tf.Tensor, recognition: tfd.Categorical
+    ) -> "tuple[tf.Tensor, tf.Tensor]":
         """Returns log q(y|x) and the log mass of every class, [K, B] each, in nats.
 
         Of an example whose class is known q is that class: log q is 0, and all mass is there.
@@ -212,7 +223,14 @@ class M2(ConditionalVAE):
         at_known = tf.where(known > 0, 0.0, -np.inf)
         return tf.where(is_known, 0.0, log_q), tf.where(is_known, at_known, log_q)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: "tf.Tensor | None" = None,
+        training: "bool | None" = True,
+    ) -> tf.Tensor:
         """Returns the objective plus the classification term, and updates the metrics."""
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         y = tf.cast(y, tf.int32)
@@ -224,7 +242,7 @@ class M2(ConditionalVAE):
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         return loss + self.alpha * loss_of_labels / replicas
 
-    def classify(self, x, batch_size: int = 1000) -> Predictive:
+    def classify(self, x: "Split | np.ndarray", batch_size: int = 1000) -> Predictive:
         """Returns q(y|x) of a `Split` or an array as a predictive distribution, batch shape [N]."""
         split = (x if isinstance(x, Split) else self.intake.array(x)).frozen()
         batch_size = check_count("batch_size", batch_size)
@@ -242,7 +260,7 @@ class M2(ConditionalVAE):
 
     # Data in.
 
-    def given_of(self, split):
+    def given_of(self, split: Split) -> np.ndarray:
         """Returns the classes [N] of a split whose classes are all known."""
         if (split.labels == UNLABELLED).any():
             raise ValueError(
@@ -251,7 +269,7 @@ class M2(ConditionalVAE):
             )
         return super().given_of(split)
 
-    def adapt(self, split):
+    def adapt(self, split: Split) -> None:
         """Takes N; p(y) are the frequencies of the known classes, with one example more of each.
 
         Raises:
@@ -264,14 +282,14 @@ class M2(ConditionalVAE):
             )
         super().adapt(split)
 
-    def batches_per_epoch(self, split, batch_size):
+    def batches_per_epoch(self, split: Split, batch_size: int) -> int:
         """Returns the number of batches of one pass over the examples without a class."""
         sorts = self._sorts(split, batch_size)
         if sorts is None:
             return super().batches_per_epoch(split, batch_size)
         return sorts[0].num_batches(sorts[1])
 
-    def feed(self, split, batch_size):
+    def feed(self, split: Split, batch_size: int) -> Feed:
         """Returns the batches for training, each with some examples that have a class."""
         sorts = self._sorts(split, batch_size)
         if sorts is None:
@@ -299,6 +317,6 @@ class M2(ConditionalVAE):
         few = min(few, len(labelled))
         return others, min(batch_size - few, len(others)), labelled, few
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         return {**super().get_config(), "alpha": self.alpha, "labelled_share": self.labelled_share}

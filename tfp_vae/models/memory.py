@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -14,7 +15,7 @@ def in_batches(
     batch_size: int,
     run: "Callable[[int, np.ndarray], object]",
     progress: "Callable[[int, int], None] | None" = None,
-) -> Iterator[tuple[object, int]]:
+) -> Iterator[tuple[Any, int]]:
     """Yields (what `run` returned, examples that count) of batch after batch of a split.
 
     Args:

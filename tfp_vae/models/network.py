@@ -1,14 +1,18 @@
 """The Bayesian neural network: a network whose weights have a posterior, and a likelihood."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
-from tfp_vae import keras_private
+from tfp_vae import keras_private, objectives
 from tfp_vae.arguments import is_count
-from tfp_vae.distributions.base import registered
+from tfp_vae.data import Kind, Split
+from tfp_vae.distributions.base import registered, tfd
 from tfp_vae.distributions.heads import Head
 from tfp_vae.layers import Standardize, priors
 from tfp_vae.layers.noise import MEAN, SHARED
+from tfp_vae.layers.priors import WeightPrior
 from tfp_vae.models.draw import own_random_layers
 from tfp_vae.models.supervised import SupervisedModel
 from tfp_vae.networks import output_shape
@@ -56,14 +60,14 @@ class BayesianNetwork(SupervisedModel):
         self,
         network: keras.Layer,
         likelihood: Head,
-        weight_prior=None,
-        objective=None,
+        weight_prior: "WeightPrior | float | str | dict | None" = None,
+        objective: "objectives.Bound | None" = None,
         num_samples: int = 1,
         num_predictive_samples: int = 32,
         seed: int = 0,
-        data_kind=None,
+        data_kind: "Kind | str | None" = None,
         num_data: int | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(objective, seed, data_kind, num_data, **kwargs)
         for what, value, kind in (
@@ -102,7 +106,7 @@ class BayesianNetwork(SupervisedModel):
         """Whether two passes differ: whether there is more to predict from than one function."""
         return bool(self.random_layers())
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         """Builds network and likelihood for inputs [B, ...]."""
         input_shape = (None, *input_shape[1:])
         with self.at(0, MEAN):  # the network may be that of another model already
@@ -120,7 +124,13 @@ class BayesianNetwork(SupervisedModel):
         own_random_layers(self)
         self.built = True
 
-    def call(self, x, training=None, num_samples=None, seed=None):
+    def call(
+        self,
+        x: tf.Tensor,
+        training: "bool | None" = None,
+        num_samples: "int | None" = None,
+        seed: "int | None" = None,
+    ) -> tfd.Distribution:
         """Returns p(y|x, w) under `num_samples` passes, a distribution with batch shape [S, B]."""
         key = self.noise_key(training) if seed is None else self.caller_key(seed)
         passes = []
@@ -149,7 +159,7 @@ class BayesianNetwork(SupervisedModel):
             x = layer(x, training=False)
         return x
 
-    def draw_parameters(self, x, num_samples, key):
+    def draw_parameters(self, x: tf.Tensor, num_samples: int, key: tf.Tensor) -> tf.Tensor:
         """Returns parameters of the likelihood under draws of the weights, [S, B, Q]."""
         behind = self.num_certain_layers if self.is_random else 0
         x = self.features(x) if behind else x
@@ -167,7 +177,7 @@ class BayesianNetwork(SupervisedModel):
             parallel_iterations=1,
         )
 
-    def frozen_parameters(self, x, num_samples, key):
+    def frozen_parameters(self, x: tf.Tensor, num_samples: int, key: tf.Tensor) -> tf.Tensor:
         """Returns `draw_parameters` with the draws as constants, [S, B, Q]."""
         passes = []
         behind = self.num_certain_layers if self.is_random else 0
@@ -178,11 +188,11 @@ class BayesianNetwork(SupervisedModel):
             passes.append(draw.parameters(x, behind))
         return tf.stack(passes)
 
-    def mean_parameters(self, x) -> tf.Tensor:
+    def mean_parameters(self, x: tf.Tensor) -> tf.Tensor:
         """Returns parameters of the likelihood with all weights at their means, [B, Q]."""
         return self.at_mean().parameters(x)
 
-    def kl_divergence(self, num_samples=1):
+    def kl_divergence(self, num_samples: int = 1) -> "tf.Tensor | float":
         """Returns KL(q(w) || p(w)) in nats, summed; -log p(w) for weights that are points."""
         total = super().kl_divergence(num_samples)
         if self.weight_prior is not None:
@@ -190,7 +200,7 @@ class BayesianNetwork(SupervisedModel):
         return total
 
     @property
-    def has_weight_kl(self):
+    def has_weight_kl(self) -> bool:
         """Whether weights have a posterior or a prior."""
         return self.weight_prior is not None or super().has_weight_kl
 
@@ -200,7 +210,7 @@ class BayesianNetwork(SupervisedModel):
         ids = {id(w) for w in owned}
         return [w for w in self.network.trainable_variables if id(w) not in ids]
 
-    def adapt(self, split):
+    def adapt(self, split: Split) -> None:
         """Takes N, the units of the targets and the means and scales of the inputs."""
         super().adapt(split)
         self.likelihood.adapt(split)
@@ -222,17 +232,17 @@ class BayesianNetwork(SupervisedModel):
                     f"{before + 1}."
                 )
 
-    def units(self):
+    def units(self) -> list[str]:
         """Returns the names of what takes units or moments from the data in `adapt`."""
         likelihood = [self.likelihood] if self.likelihood.has_units else []
         return [layer.name for layer in (*self._standardizers(), *likelihood)]
 
-    def check_split(self, split):
+    def check_split(self, split: Split) -> None:
         """Raises `ValueError` if shapes or targets do not fit; builds a model that is not built."""
         self._check_inputs(split)
         self.likelihood.check(split)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         return {
             **super().get_config(),

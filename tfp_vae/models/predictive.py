@@ -1,10 +1,13 @@
 """The posterior predictive: a mixture of likelihoods over draws of the weights."""
 
 from collections.abc import Callable
+from typing import cast
 
+import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import is_count
+from tfp_vae.data import Split
 from tfp_vae.distributions.base import tfd
 from tfp_vae.distributions.heads import Head
 from tfp_vae.models.graphs import compiled
@@ -103,7 +106,7 @@ class Predictor:
 
     def trained_model(self) -> VariationalModel:
         """Returns the model whose likelihood, seed and inputs these are."""
-        return self
+        return cast("VariationalModel", self)
 
     def draw_parameters(self, x: tf.Tensor, num_samples: int, key: tf.Tensor) -> tf.Tensor:
         """Returns parameters of the likelihood under draws of the weights, [S, B, Q].
@@ -126,7 +129,7 @@ class Predictor:
 
     def predictive(
         self,
-        x,
+        x: "Split | np.ndarray",
         num_samples: int = DEFAULT_PREDICTIVE_SAMPLES,
         *,
         seed: int | None = None,
@@ -164,7 +167,7 @@ class Predictor:
         parameters = tf.concat([part[:, :size] for part, size in batches], axis=1)
         return Predictive.of(model.distribution(_draws_last(parameters)), model.head)
 
-    def _drawing_function(self, num_samples: int):
+    def _drawing_function(self, num_samples: int) -> Callable:
         def make():
             return lambda x, key: self.draw_parameters(x, num_samples, key)
 

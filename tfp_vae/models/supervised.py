@@ -1,5 +1,7 @@
 """What models of targets share: terms, metrics, predictions and the intake of (x, y)."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -40,7 +42,9 @@ class SupervisedModel(Predictor, VariationalModel):
         if self.task == "classification":
             self.accuracy_tracker = keras.metrics.Mean("accuracy")
 
-    def terms(self, x, y, outputs, sample_weight=None):
+    def terms(
+        self, x: Any, y: Any, outputs: Any, sample_weight: "tf.Tensor | None" = None
+    ) -> Terms:
         """Returns the `Terms` of targets `y` [B]."""
         del x
         y = tf.convert_to_tensor(y)
@@ -52,7 +56,7 @@ class SupervisedModel(Predictor, VariationalModel):
         log_likelihood = outputs.log_prob(tf.cast(y, outputs.dtype))
         return Terms(log_likelihood, weights=self.weight_terms(), sample_weight=sample_weight)
 
-    def update_metrics(self, terms, outputs, y=None):
+    def update_metrics(self, terms: Terms, outputs: Any, y: Any = None) -> None:
         """Updates elbo, expected_log_likelihood, kl (KL / N) and, for classes, accuracy."""
         super().update_metrics(terms, outputs)
         if self.task == "classification":
@@ -60,7 +64,7 @@ class SupervisedModel(Predictor, VariationalModel):
             right = tf.argmax(probs, axis=-1, output_type=tf.int32) == tf.cast(y, tf.int32)
             self.accuracy_tracker.update_state(tf.cast(right, tf.float32), terms.sample_weight)
 
-    def predict_step(self, data):
+    def predict_step(self, data: Any) -> tf.Tensor:
         """Returns class probabilities [B, K], or the predictive mean [B]."""
         x = data[0] if isinstance(data, tuple | list) else data
         parameters = self.draw_parameters(x, self.num_predictive_samples, self.caller_key(None))
@@ -85,13 +89,13 @@ class SupervisedModel(Predictor, VariationalModel):
                 f"{tuple(self.event_shape)}, as the network was built for. Received {split.shape}."
             )
 
-    def as_inputs(self, x, name="given"):
+    def as_inputs(self, x: Any, name: str = "given") -> Split:
         """Returns `x`, a `Split` or an array [N, ...], as a `Split` to predict from."""
         split = x if isinstance(x, Split) else self.intake.array(x, name)
         self._check_inputs(split)
         return split.frozen()
 
-    def candidate_kinds(self):
+    def candidate_kinds(self) -> list[Kind]:
         """Returns none: before training, an array says by itself what it is."""
         return []
 

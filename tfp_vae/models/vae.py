@@ -2,8 +2,8 @@
 
 import math
 import warnings
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfp_vae import keras_private, objectives
 from tfp_vae.arguments import check_choice, check_count
-from tfp_vae.data import Split
+from tfp_vae.data import Kind, Split
 from tfp_vae.distributions.base import ConditionalDistribution, registered, tfd
 from tfp_vae.distributions.conditions import JOINS, Condition, Nothing, join, joined_shape
 from tfp_vae.distributions.encoders import Encoder
@@ -129,7 +129,7 @@ class VAE(VariationalModel):
         (359,)
     """
 
-    parts = ("objective", "latents", "decoder", "condition")
+    parts: "tuple[str, ...]" = ("objective", "latents", "decoder", "condition")
     expected_name = "reconstruction"
     least_label = 0
 
@@ -141,14 +141,14 @@ class VAE(VariationalModel):
         objective: "objectives.Bound | None" = None,
         num_samples: int = 1,
         seed: int = 0,
-        data_kind=None,
+        data_kind: "Kind | str | None" = None,
         num_data: "int | None" = None,
         *,
         latents: "list[LatentVariable] | None" = None,
         condition: "Condition | None" = None,
         join: str = "flat",
         decoder_sees_condition: bool = True,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(objective, seed, data_kind, num_data, **kwargs)
         self.num_samples = check_count("num_samples", num_samples)
@@ -229,7 +229,9 @@ class VAE(VariationalModel):
             )
         self._check_sharing(latents, decoder)
 
-    def _check_sharing(self, latents, decoder):
+    def _check_sharing(
+        self, latents: Sequence[LatentVariable], decoder: ConditionalDistribution
+    ) -> None:
         owners: dict[int, str] = {}
         for owner, part in self._named_parts(latents, decoder):
             for layer in (part, *keras_private.all_sublayers(part)):
@@ -241,12 +243,14 @@ class VAE(VariationalModel):
                         "in both."
                     )
 
-    def _named_parts(self, latents, decoder) -> "list[tuple[str, keras.Layer]]":
+    def _named_parts(
+        self, latents: Sequence[LatentVariable], decoder: ConditionalDistribution
+    ) -> "list[tuple[str, keras.Layer]]":
         parts = [(f"the prior of {latent.name}", latent.prior) for latent in latents]
         parts += [(f"the encoder of {latent.name}", latent.encoder) for latent in latents]
         return [*parts, ("the decoder", decoder)]
 
-    def layer_parts(self):
+    def layer_parts(self) -> "list[tuple[str, keras.Layer]]":
         """Returns prior and encoder of each latent, top first, and the rest."""
         found = []
         for latent in self.latents:
@@ -274,9 +278,10 @@ class VAE(VariationalModel):
         """K, if the condition is a class."""
         return self.condition.num_classes
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Builds priors, encoders and decoder; the decoder knows the shape of an example."""
-        size, shape, above = self.condition.size, self.decoder.event_shape, ()
+        size, shape = self.condition.size, self.decoder.event_shape
+        above: tuple[int, ...] = ()
         with self.at(0, MEAN):  # networks may be those of another model already
             for latent in self.latents:
                 latent.prior.build(Spec(latent.latent_dim, shape, size, above))
@@ -299,13 +304,15 @@ class VAE(VariationalModel):
 
     # What `Draw` makes the distributions of.
 
-    def encoded(self, x, given, above, training) -> tfd.Distribution:
+    def encoded(
+        self, x: tf.Tensor, given: Any, above: "tuple[tf.Tensor, ...]", training: "bool | None"
+    ) -> tfd.Distribution:
         """Returns q(z_l | x, z_>l, c) in the noise that is open; see `Draw.posterior`."""
         beside = [] if given is None else [self.condition.encode(given)]
         joined = join(x, [*above, *beside], self.decoder.event_shape, self.join)
         return self.latents[len(above)].encoder(joined, training=training)
 
-    def decoded(self, z, given, training) -> tfd.Distribution:
+    def decoded(self, z: tf.Tensor, given: Any, training: "bool | None") -> tfd.Distribution:
         """Returns p(x|z, c) in the noise that is open; see `Draw.likelihood`."""
         if self.decoder_sees_condition and given is not None:
             condition = self.condition.encode(given)
@@ -313,7 +320,7 @@ class VAE(VariationalModel):
             z = tf.concat([z, tf.broadcast_to(condition, shape)], axis=-1)
         return self.decoder(z, training=training)
 
-    def unpack(self, inputs):
+    def unpack(self, inputs: Any) -> tuple:
         """Returns (x, given) of the inputs that Keras hands over."""
         return inputs if self.condition else (inputs, None)
 
@@ -321,7 +328,13 @@ class VAE(VariationalModel):
         """Returns what the examples of a split are conditioned on, [N, ...]."""
         return self.condition.of(split)
 
-    def call(self, x, training=None, num_samples=None, seed=None) -> Pass:
+    def call(
+        self,
+        x: tf.Tensor,
+        training: "bool | None" = None,
+        num_samples: "int | None" = None,
+        seed: "int | None" = None,
+    ) -> Pass:
         """Returns draws of the latents of `x` [B, ...], and the likelihood given the lowest."""
         x, given = self.unpack(x)
         key = self.noise_key(training) if seed is None else self.caller_key(seed)
@@ -329,7 +342,9 @@ class VAE(VariationalModel):
         latents = draw.infer(x, num_samples or self.num_samples, given)
         return Pass(latents, draw.likelihood(latents[-1].value, given))
 
-    def terms(self, x, y, outputs, sample_weight=None):
+    def terms(
+        self, x: Any, y: Any, outputs: Any, sample_weight: "tf.Tensor | None" = None
+    ) -> "objectives.Terms":
         """Returns the `Terms` of the batch `x`."""
         del y
         x, _ = self.unpack(x)
@@ -340,7 +355,7 @@ class VAE(VariationalModel):
             sample_weight=sample_weight,
         )
 
-    def update_metrics(self, terms, outputs, y=None):
+    def update_metrics(self, terms: objectives.Terms, outputs: Any, y: Any = None) -> None:
         """Updates elbo, reconstruction, kl, active_units and, for discrete data, bits_per_dim."""
         super().update_metrics(terms, outputs)
         for latent, encoder, tracker in zip(
@@ -355,29 +370,30 @@ class VAE(VariationalModel):
             bits = -objectives.elbo(terms) / (dims * math.log(2.0))
             self.bits_per_dim_tracker.update_state(bits, terms.sample_weight)
 
-    def predict_step(self, data):
+    def predict_step(self, data: Any) -> tf.Tensor:
         """Returns the reconstruction of a batch, a tensor (see `reconstruct`)."""
         return self.reconstruct(*self.unpack(data[0] if isinstance(data, tuple | list) else data))
 
-    def encode(self, x, given=None) -> tf.Tensor:
+    def encode(self, x: tf.Tensor, given: Any = None) -> tf.Tensor:
         """Returns the centre of q(z|x) of the lowest latent, [B, ...] -> [B, D].
 
         The mean, or where a flow carries the centre of its base; latents above are at theirs, and
         Bayesian weights at their posterior means.
         """
-        draw, above = self.at_mean(), ()
+        draw = self.at_mean()
+        above: tuple[tf.Tensor, ...] = ()
         for latent in self.latents:
             above = (*above, latent.encoder.centre(draw.posterior(x, given, above)))
         return above[-1]
 
-    def reconstruct(self, x, given=None) -> tf.Tensor:
+    def reconstruct(self, x: tf.Tensor, given: Any = None) -> tf.Tensor:
         """Returns E[x'|z] at the centre z of q(z|x) of each example, [B, ...] -> [B, ...].
 
         Bayesian weights are at their posterior means.
         """
         return self.at_mean().likelihood(self.encode(x, given), given).mean()
 
-    def generate(self, count: int, seed: "int | None" = None, given=None) -> dict:
+    def generate(self, count: int, seed: "int | None" = None, given: Any = None) -> dict:
         """Returns new examples: z from the prior, the mean of p(x|z) and a draw from it.
 
         Args:
@@ -413,11 +429,13 @@ class VAE(VariationalModel):
         found = {"z": z if len(z) > 1 else latents[-1].numpy(), "mean": mean, "sample": sample}
         return found if given is None else {**found, "given": given}
 
-    def elbo(self, x, num_samples: int = 64, **kwargs) -> np.ndarray:
+    def elbo(self, x: "Split | np.ndarray", num_samples: int = 64, **kwargs: Any) -> np.ndarray:
         """Returns the evidence lower bound of each example, [N], nats; see `bounds`."""
         return self.bounds(x, num_samples, **kwargs).elbo
 
-    def log_evidence(self, x, num_samples: int = 1000, **kwargs) -> np.ndarray:
+    def log_evidence(
+        self, x: "Split | np.ndarray", num_samples: int = 1000, **kwargs: Any
+    ) -> np.ndarray:
         """Returns importance-sampled log p(x) of each example, [N], nats; see `bounds`.
 
         Warns:
@@ -484,7 +502,9 @@ class VAE(VariationalModel):
         """How many latents are decoded at a time at most, which keeps the memory flat."""
         return max(1, min(_ROWS, _PARAMETERS // self.decoder.output_size))
 
-    def bounds_of_batch(self, x, given, num_samples, chunk, key) -> Bounds:
+    def bounds_of_batch(
+        self, x: tf.Tensor, given: Any, num_samples: tf.Tensor, chunk: int, key: tf.Tensor
+    ) -> Bounds:
         """Returns what `bounds` returns, as tensors [B], in a graph of its own or of another.
 
         Args:
@@ -536,7 +556,7 @@ class VAE(VariationalModel):
 
     # Data in.
 
-    def adapt(self, split):
+    def adapt(self, split: Split) -> None:
         """Takes N and, with classes, their frequencies, with one example more of each."""
         super().adapt(split)
         if self.num_classes is not None:
@@ -544,7 +564,7 @@ class VAE(VariationalModel):
             counts = np.bincount(known, minlength=self.num_classes) + 1.0
             self.log_class_prior.assign(np.log(counts / counts.sum()))
 
-    def check_split(self, split):
+    def check_split(self, split: Split) -> None:
         """Raises `ValueError` if shape, kind or condition of the data do not fit the model."""
         if split.shape != self.decoder.event_shape:
             raise ValueError(
@@ -554,7 +574,7 @@ class VAE(VariationalModel):
         self.decoder.check_kind(split.kind)
         self.condition.check(split, self.least_label)
 
-    def candidate_kinds(self):
+    def candidate_kinds(self) -> list[Kind]:
         """Returns the kinds of the decoder, those that restrict the values most first."""
         order = ("static", "eight_bit", "unit_interval", "real")
         return [kind for name in order for kind in self.decoder.kinds if kind == name]
@@ -562,7 +582,7 @@ class VAE(VariationalModel):
     def _beside(self, y):
         return self.condition.beside(y)
 
-    def to_keras(self, x, y):
+    def to_keras(self, x: Any, y: Any) -> tuple:
         """Returns inputs and targets with the condition among the inputs."""
         if not self.condition:
             return x, y
@@ -575,7 +595,7 @@ class VAE(VariationalModel):
             )
         return (x, y), y
 
-    def prediction_dataset(self, split, batch_size):
+    def prediction_dataset(self, split: Split, batch_size: int) -> tf.data.Dataset:
         """Returns the inputs of `call` for a split, in order."""
         if not self.condition:
             return super().prediction_dataset(split, batch_size)
@@ -585,7 +605,7 @@ class VAE(VariationalModel):
 
     def class_log_evidence(
         self,
-        x,
+        x: "Split | np.ndarray",
         num_samples: int = 100,
         *,
         seed: "int | None" = None,
@@ -616,7 +636,9 @@ class VAE(VariationalModel):
                 progress(label + 1, self.num_classes)
         return np.stack(columns, axis=1)
 
-    def predictive(self, x, num_samples: int = 100, **kwargs) -> Predictive:
+    def predictive(
+        self, x: "Split | np.ndarray", num_samples: int = 100, **kwargs: Any
+    ) -> Predictive:
         """Returns p(y|x), which is proportional to p(x|y) p(y), of each example: batch shape [N].
 
         Args:
@@ -628,7 +650,7 @@ class VAE(VariationalModel):
         log_joint += self.log_class_prior.numpy()
         return Predictive.of(tfd.Categorical(logits=log_joint[:, np.newaxis, :]))
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         return {
             **super().get_config(),

@@ -9,6 +9,7 @@ are those of Keras.
 import contextlib
 import pathlib
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
@@ -56,14 +57,21 @@ class VariationalModel(keras.Model):
         current: what the `fit` that is running knows, or None.
     """
 
-    parts = ("objective",)
+    parts: "tuple[str, ...]" = ("objective",)
     supervised = infers_kind = False
     current: "Fit | None" = None
+    train_function: Any
+    test_function: Any
     _test_feed: "Feed | None" = None  # of the `evaluate` that is running
     expected_name = "expected_log_likelihood"  # of the metric of E_q[log p(data | what is drawn)]
 
     def __init__(
-        self, objective=None, seed: int = 0, data_kind=None, num_data: int | None = None, **kwargs
+        self,
+        objective: "objectives.Bound | None" = None,
+        seed: int = 0,
+        data_kind: "Kind | str | None" = None,
+        num_data: int | None = None,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.objective = objectives.ELBO() if objective is None else objective
@@ -87,7 +95,7 @@ class VariationalModel(keras.Model):
         return self._objective
 
     @objective.setter
-    def objective(self, value):
+    def objective(self, value: "objectives.Bound") -> None:
         self._objective = objectives.as_bound(value)
         name = value.name
         # Keras takes no new metric into a model that is built, and a built model may be given
@@ -103,11 +111,13 @@ class VariationalModel(keras.Model):
 
     # What a model provides.
 
-    def terms(self, x, y, outputs, sample_weight=None) -> Terms:
+    def terms(
+        self, x: Any, y: Any, outputs: Any, sample_weight: "tf.Tensor | None" = None
+    ) -> Terms:
         """Returns the `Terms` of a batch; `outputs` is what `call` returned for it."""
         raise NotImplementedError
 
-    def update_metrics(self, terms: Terms, outputs, y=None) -> None:
+    def update_metrics(self, terms: Terms, outputs: Any, y: Any = None) -> None:
         """Updates the metrics; the three that every bound has."""
         weight = terms.sample_weight
         elbo, expected = objectives.elbo(terms), terms.reconstruction()
@@ -155,11 +165,11 @@ class VariationalModel(keras.Model):
             candidates = (Kind.STATIC if known.is_binary else known,)
         return Intake(candidates, self.check_split, self._beside, self.supervised, self.infers_kind)
 
-    def _beside(self, y) -> dict:
+    def _beside(self, y: Any) -> dict:
         """Returns what a `Split` is told of `y`; a model without targets has no use for it."""
         return {}
 
-    def as_split(self, x, name: str = "given", y=None) -> Split:
+    def as_split(self, x: Any, name: str = "given", y: Any = None) -> Split:
         """Returns `x`, a `Split` or an array [N, ...] with `y` beside it, as a checked `Split`.
 
         Raises:
@@ -167,7 +177,7 @@ class VariationalModel(keras.Model):
         """
         return self.intake.split(x, name, y)
 
-    def as_inputs(self, x, name: str = "given") -> Split:
+    def as_inputs(self, x: Any, name: str = "given") -> Split:
         """Returns `x`, a `Split` or an array [N, ...], as a `Split` to predict from."""
         return self.as_split(x, name)
 
@@ -206,10 +216,10 @@ class VariationalModel(keras.Model):
         return not fits.convolves(self) or bool(tf.config.list_physical_devices("GPU"))
 
     @supports_jit.setter
-    def supports_jit(self, value):
+    def supports_jit(self, value: bool) -> None:
         pass  # of Keras' own constructor
 
-    def to_keras(self, x, y):
+    def to_keras(self, x: Any, y: Any) -> tuple:
         """Returns inputs and targets as Keras gets them: what `call` needs is in the inputs."""
         return x, y
 
@@ -287,7 +297,11 @@ class VariationalModel(keras.Model):
         return WeightTerms(self.kl_divergence(), float(self.num_data))
 
     def at(
-        self, key, mode: str = ESTIMATOR, training: "bool | None" = False, frozen: bool = False
+        self,
+        key: "tf.Tensor | int",
+        mode: str = ESTIMATOR,
+        training: "bool | None" = False,
+        frozen: bool = False,
     ) -> Draw:
         """Returns the model under one draw of all that is random in it.
 
@@ -307,7 +321,14 @@ class VariationalModel(keras.Model):
 
     # What Keras asks for.
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: "tf.Tensor | None" = None,
+        training: "bool | None" = True,
+    ) -> tf.Tensor:
         """Returns the objective of one batch and updates the metrics."""
         with self.at(self.noise_key(training)):  # for a KL without closed form
             terms = self.terms(x, y, y_pred, sample_weight)
@@ -320,7 +341,7 @@ class VariationalModel(keras.Model):
         return loss / tf.distribute.get_strategy().num_replicas_in_sync
 
     @property
-    def training_step(self):
+    def training_step(self) -> "tf.Variable | int":
         """The number of batches trained on."""
         # `iterations` stands still while an optimizer accumulates gradients; noise must not.
         return 0 if self.optimizer is None else keras_private.raw_step(self.optimizer)
@@ -362,16 +383,16 @@ class VariationalModel(keras.Model):
     @own_errors()
     def fit(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
+        x: Any = None,
+        y: Any = None,
+        batch_size: "int | None" = None,
+        epochs: int = 1,
+        verbose: "int | str" = "auto",
+        callbacks: Any = None,
         *,
-        validation_data=None,
-        **kwargs,
-    ):
+        validation_data: Any = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
         """Trains as `keras.Model.fit` does; `x` may also be a `Split` such as `data.train`.
 
         A `Split` or an array is shuffled and binarised by `Split.epoch`, and N is its length.
@@ -461,7 +482,14 @@ class VariationalModel(keras.Model):
                 )
 
     @own_errors()
-    def evaluate(self, x=None, y=None, batch_size=None, *args, **kwargs):
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: "int | None" = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
         """Evaluates as `keras.Model.evaluate` does; `x` may also be a `Split`."""
         weighted = kwargs.get("sample_weight") is not None
         feed = None
@@ -481,7 +509,9 @@ class VariationalModel(keras.Model):
             self._test_feed = None
 
     @own_errors()
-    def predict(self, x, batch_size=None, *args, **kwargs):
+    def predict(
+        self, x: Any, batch_size: "int | None" = None, *args: Any, **kwargs: Any
+    ) -> np.ndarray:
         """Predicts as `keras.Model.predict` does; `x` may also be a `Split`."""
         if isinstance(x, Split | np.ndarray | tf.Tensor):
             x = self.prediction_dataset(self.as_inputs(x), batch_size or DEFAULT_BATCH_SIZE)
@@ -490,7 +520,7 @@ class VariationalModel(keras.Model):
             x, _ = self.intake.batches(x, None, "prediction")
         return super().predict(x, batch_size, *args, **kwargs)
 
-    def make_train_function(self, force=False):
+    def make_train_function(self, force: bool = False) -> Any:
         """Makes what Keras calls for every execution: a `Loop` where there is a feed."""
         feed = None if self.current is None else self.current.feed
         if feed is None:
@@ -498,7 +528,7 @@ class VariationalModel(keras.Model):
             return super().make_train_function(force)
         self._make_loop("train_function", self.train_step, feed, force)
 
-    def make_test_function(self, force=False):
+    def make_test_function(self, force: bool = False) -> Any:
         """Makes what Keras calls for every execution: a `Loop` where there is a feed."""
         if self._test_feed is None:
             self._forget_loop("test_function")
@@ -515,7 +545,7 @@ class VariationalModel(keras.Model):
         if isinstance(getattr(self, name), Loop | Skipping):
             setattr(self, name, None)
 
-    def save(self, filepath, *args, **kwargs):
+    def save(self, filepath: "str | pathlib.Path", *args: Any, **kwargs: Any) -> None:
         """Saves model, optimizer and seed as `.keras`, whole or not at all.
 
         Raises:
@@ -529,7 +559,7 @@ class VariationalModel(keras.Model):
         with replacing(path) as written:
             super().save(written, *args, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments that all models share, and its `parts`, as JSON."""
         serialize = keras.saving.serialize_keras_object
         return {
@@ -541,7 +571,7 @@ class VariationalModel(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict, custom_objects: "dict | None" = None) -> "VariationalModel":
         """Returns the model of `get_config`."""
         parse = keras.saving.deserialize_keras_object
         parts = {part: parse(config[part], custom_objects) for part in cls.parts}

@@ -1,6 +1,7 @@
 """What a bound is: a lower bound on log p(x) of each example, and the loss that trains it."""
 
 import abc
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -38,7 +39,7 @@ class Bound(abc.ABC):
         del step
         return 1.0
 
-    def check(self, model) -> None:  # noqa: B027
+    def check(self, model: keras.Model) -> None:  # noqa: B027
         """Raises `ValueError` if the bound does not exist for the model; here it does for all."""
 
     def get_config(self) -> dict:
@@ -51,7 +52,7 @@ class Bound(abc.ABC):
         return cls(**{k: keras.saving.deserialize_keras_object(v) for k, v in config.items()})
 
 
-def as_bound(objective) -> Bound:
+def as_bound(objective: Any) -> Bound:
     """Returns `objective`; raises `ValueError` if it is no bound."""
     if not isinstance(objective, Bound):
         raise ValueError(

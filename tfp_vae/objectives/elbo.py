@@ -7,13 +7,15 @@ mean over samples and over the batch, and nothing else. Only the *loss* may weig
 never does.
 """
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from tfp_vae.arguments import check_number, is_number
 from tfp_vae.distributions.base import registered
 from tfp_vae.objectives.bound import BOUNDS, Bound
-from tfp_vae.objectives.terms import Terms, batch_mean
+from tfp_vae.objectives.terms import LatentTerms, Terms, batch_mean
 
 
 def elbo(terms: Terms) -> tf.Tensor:
@@ -38,7 +40,7 @@ class ELBO(Bound):
 
     name = "elbo"
 
-    def __init__(self, beta=1.0, free_bits: float = 0.0, capacity=None):
+    def __init__(self, beta: Any = 1.0, free_bits: float = 0.0, capacity: Any = None):
         self.beta = _number_or_schedule("beta", beta)
         self.free_bits = check_number("free_bits", free_bits, 0)
         self.capacity = None if capacity is None else _number_or_schedule("capacity", capacity)
@@ -48,11 +50,11 @@ class ELBO(Bound):
                 f"free_bits={free_bits}, capacity={capacity}."
             )
 
-    def __call__(self, terms):
+    def __call__(self, terms: Terms) -> tf.Tensor:
         """Returns the evidence lower bound of each example, [B], nats: every KL has weight 1."""
         return elbo(terms)
 
-    def loss(self, terms, step):
+    def loss(self, terms: Terms, step: "tf.Tensor | int") -> tf.Tensor:
         """Returns the scalar loss at training step `step`."""
         weight = terms.sample_weight
         log_likelihood = batch_mean(terms.reconstruction(), weight)
@@ -69,7 +71,7 @@ class ELBO(Bound):
         """Returns `beta` at training step `step`."""
         return _at(self.beta, step)
 
-    def _free(self, terms: Terms, latent) -> tf.Tensor:
+    def _free(self, terms: Terms, latent: LatentTerms) -> tf.Tensor:
         """Returns the KL of a latent with each dimension at lambda or more, a scalar."""
         per_dimension = latent.kl_per_dimension()
         if per_dimension is None:
@@ -81,7 +83,7 @@ class ELBO(Bound):
         each = tf.reduce_mean(per_dimension, axis=0)
         return tf.reduce_sum(tf.maximum(batch_mean(each, terms.sample_weight), self.free_bits))
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         serialize = keras.saving.serialize_keras_object
         return {
@@ -91,7 +93,7 @@ class ELBO(Bound):
         }
 
 
-def _number_or_schedule(name: str, value):
+def _number_or_schedule(name: str, value: Any) -> Any:
     if isinstance(value, keras.optimizers.schedules.LearningRateSchedule):
         return value
     if not is_number(value, 0):

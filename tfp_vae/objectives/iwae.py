@@ -1,5 +1,6 @@
 """The importance-weighted bound (Burda, Grosse & Salakhutdinov, 2016)."""
 
+import keras
 import tensorflow as tf
 
 from tfp_vae.distributions.base import registered
@@ -18,11 +19,11 @@ class IWAE(Bound):
 
     name = "iwae"
 
-    def __call__(self, terms):
+    def __call__(self, terms: Terms) -> tf.Tensor:
         """Returns L_K of each example, [B], nats."""
         return importance_weighted_bound(terms)
 
-    def check(self, model):
+    def check(self, model: keras.Model) -> None:
         """Raises `ValueError` for a model whose only latents are its weights."""
         if not getattr(model, "latents", ()):
             raise ValueError(

@@ -7,7 +7,9 @@ from tfp_vae.arguments import check_number, is_count, is_number
 from tfp_vae.distributions.base import registered
 
 
-def linear(steps: int, start: float = 0.0, end: float = 1.0):
+def linear(
+    steps: int, start: float = 0.0, end: float = 1.0
+) -> keras.optimizers.schedules.LearningRateSchedule:
     """Returns a schedule that goes straight from `start` to `end` in `steps` steps and stays.
 
     Bowman et al., "Generating sentences from a continuous space", 2016.
@@ -37,12 +39,12 @@ class Cyclical(keras.optimizers.schedules.LearningRateSchedule):
         self.steps, self.ramp = int(steps), float(ramp)
         self.end = check_number("end", end, 0)
 
-    def __call__(self, step):
+    def __call__(self, step: "tf.Tensor | int") -> tf.Tensor:
         """Returns the weight at `step`."""
         position = tf.math.floormod(tf.cast(step, tf.float32), self.steps) / self.steps
         return self.end * tf.minimum(position / self.ramp, 1.0)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments."""
         return {"steps": self.steps, "ramp": self.ramp, "end": self.end}
 
@@ -60,11 +62,11 @@ class Sigmoid(keras.optimizers.schedules.LearningRateSchedule):
         _check_steps(steps)
         self.steps, self.end = int(steps), check_number("end", end, 0)
 
-    def __call__(self, step):
+    def __call__(self, step: "tf.Tensor | int") -> tf.Tensor:
         """Returns the weight at `step`."""
         return self.end * tf.sigmoid(10.0 * (tf.cast(step, tf.float32) / self.steps - 0.5))
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments."""
         return {"steps": self.steps, "end": self.end}
 

@@ -6,6 +6,7 @@ A term is computed when a bound asks for it, in the form that it asks for: close
 density of the posterior with its parameters held or not.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -60,7 +61,12 @@ class Latent(LatentTerms):
     """
 
     def __init__(
-        self, name, value, posterior: tfd.Distribution, prior: tfd.Distribution, log_q=None
+        self,
+        name: str,
+        value: tf.Tensor,
+        posterior: tfd.Distribution,
+        prior: tfd.Distribution,
+        log_q: "Callable[[], tf.Tensor] | None" = None,
     ):
         self.name, self.value = name, value
         self.posterior, self.prior = posterior, prior
@@ -73,17 +79,17 @@ class Latent(LatentTerms):
         return self._known[name]
 
     @property
-    def log_q(self):
+    def log_q(self) -> tf.Tensor:
         """Log q(z|x), [S, B]; of a flow without inverting it."""
         make = self._log_q or (lambda: self.posterior.log_prob(self.value))
         return self._once("log_q", make)
 
     @property
-    def log_p(self):
+    def log_p(self) -> tf.Tensor:
         """Log p(z), [S, B]."""
         return self._once("log_p", lambda: self.prior.log_prob(self.value))
 
-    def kl(self):
+    def kl(self) -> tf.Tensor:
         """Returns KL(q || p), [1 or S, B], or at the samples where TFP has no closed form."""
 
         def make():
@@ -95,12 +101,12 @@ class Latent(LatentTerms):
 
         return self._once("kl", make)
 
-    def kl_per_dimension(self):
+    def kl_per_dimension(self) -> "tf.Tensor | None":
         """Returns the KL of each dimension, [1 or S, B, D], if both are diagonal normals."""
         found = kl_per_dimension(self.posterior, self.prior)
         return found if found is None or found.shape.rank == 3 else found[tf.newaxis]
 
-    def stopped(self):
+    def stopped(self) -> "LatentTerms":
         """Returns the latent with the parameters of q held in log q (Roeder et al., 2017)."""
         try:
             held = tf.nest.map_structure(tf.stop_gradient, self.posterior, expand_composites=True)
@@ -121,24 +127,26 @@ class KnownLatent(LatentTerms):
         kl: [1 or S, B]; log q - log p by default.
     """
 
-    def __init__(self, name, log_q, log_p, kl=None):
+    def __init__(
+        self, name: str, log_q: tf.Tensor, log_p: tf.Tensor, kl: "tf.Tensor | None" = None
+    ):
         self.name, self._log_q, self._log_p, self._kl = name, log_q, log_p, kl
 
     @property
-    def log_q(self):
+    def log_q(self) -> tf.Tensor:
         """Log q, [S, B]."""
         return self._log_q
 
     @property
-    def log_p(self):
+    def log_p(self) -> tf.Tensor:
         """Log p, [S, B]."""
         return self._log_p
 
-    def kl(self):
+    def kl(self) -> tf.Tensor:
         """Returns KL(q || p), [1 or S, B]."""
         return self.log_q - self.log_p if self._kl is None else self._kl
 
-    def stopped(self):
+    def stopped(self) -> "LatentTerms":
         """Returns the terms with log q held."""
         return KnownLatent(self.name, tf.stop_gradient(self._log_q), self._log_p, self._kl)
 
@@ -151,24 +159,24 @@ class Reshaped(LatentTerms):
         rows: a function of tensors [1 or S, ...] to those of the rows.
     """
 
-    def __init__(self, latent: LatentTerms, rows):
+    def __init__(self, latent: LatentTerms, rows: Callable[[tf.Tensor], tf.Tensor]):
         self.name, self._latent, self._rows = latent.name, latent, rows
 
     @property
-    def log_q(self):
+    def log_q(self) -> tf.Tensor:
         """Log q(z|x), by rows."""
         return self._rows(self._latent.log_q)
 
     @property
-    def log_p(self):
+    def log_p(self) -> tf.Tensor:
         """Log p(z), by rows."""
         return self._rows(self._latent.log_p)
 
-    def kl(self):
+    def kl(self) -> tf.Tensor:
         """Returns KL(q || p), by rows."""
         return self._rows(self._latent.kl())
 
-    def stopped(self):
+    def stopped(self) -> "LatentTerms":
         """Returns the terms with the parameters of q held in log q."""
         return Reshaped(self._latent.stopped(), self._rows)
 

@@ -1,6 +1,7 @@
 """What the numbers of a comparison say, before any language: one `Quantity` per question."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
 from tfp_vae.report import marks
@@ -9,8 +10,6 @@ from tfp_vae.report.marks import DIRECTIONS, Estimate, estimate_of
 
 # Under corruptions, with few labels, with missing pixels the first of these that is there counts.
 _PREFERRED = ("accuracy", "nll", "brier", "error", "rmse")
-# Scores of OOD inputs that are log p(x) or its bound.
-DENSITY_SCORES = ("log_likelihood", "log_px", "log_prob", "elbo")
 # The task that shows an ability which is no task itself.
 _NEEDS = {"density": "ood", "mutual_information": "ood", "pruning": "cost"}
 # What a headline says whom to trust for, the most wanted first.
@@ -79,12 +78,21 @@ def score_of(condition: str) -> "tuple[str, str]":
     return (inputs, score) if slash else (condition, "")
 
 
+@functools.cache
+def density_scores() -> "frozenset[str]":
+    """Returns the names in reports of the scores of OOD inputs that are log p(x) or its bound."""
+    from tfp_vae.evaluation import ood  # brings TensorFlow, which the form of a report needs not
+
+    scores = ood.of_kind(ood.DensityScore).values()
+    return frozenset(score.reported_as for score in scores if score.is_log_density)
+
+
 def density_failures(report: Mapping) -> "tuple[list[Mapping], int]":
     """Returns the results where log p(x) has an AUROC below 0.5, worst first, and of how many."""
     cases = [
         result
         for result in _of(report["results"], "ood", "auroc")
-        if score_of(result["condition"])[1] in DENSITY_SCORES
+        if score_of(result["condition"])[1] in density_scores()
     ]
     failed = [result for result in cases if result["mean"] < 0.5]
     return sorted(failed, key=lambda result: result["mean"]), len(cases)
@@ -119,7 +127,7 @@ def _shown(result: Mapping) -> list[str]:
     if result["task"] == "cost":
         return ["pruning"] if result["condition"].startswith("pruned_") else []
     score = score_of(result["condition"])[1] if result["task"] == "ood" else ""
-    density = ["density"] if score in DENSITY_SCORES else []
+    density = ["density"] if score in density_scores() else []
     return [result["task"], *density, *([score] if score == "mutual_information" else [])]
 
 

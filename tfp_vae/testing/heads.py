@@ -10,7 +10,7 @@ float32 log-probabilities; draws are held against these integrals within their s
 
 import pathlib
 import tempfile
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -30,9 +30,9 @@ STEP = 3e-3  # of finite differences
 
 def check_head(
     head: Head,
-    features=None,
+    features: Any = None,
     *,
-    values=None,
+    values: Any = None,
     support: "tuple[float, float] | None" = None,
     seed: int = 0,
 ) -> None:
@@ -150,7 +150,7 @@ def _moment(first, second, name):
         return 0.0, 0.0
 
 
-def _grid(case, values, support) -> _Grid:
+def _grid(case: _Case, values: Any, support: Any) -> _Grid:
     distribution = case.distribution
     drawn = np.asarray(case.draws(2000), np.float64)
     low, middle, high = np.quantile(drawn, [0.25, 0.5, 0.75], axis=0)

@@ -1,5 +1,8 @@
 """The sets inside scikit-learn, which need no download."""
 
+import pathlib
+from typing import Any
+
 import numpy as np
 
 from tfp_vae.data.kinds import Kind
@@ -11,7 +14,7 @@ from tfp_vae.data.source import CLASSIFICATION, REGRESSION, Named, Raw
 class Digits(Named):
     """The 8x8 digits."""
 
-    def read(self, source, data_dir) -> Raw:
+    def read(self, source: Any, data_dir: "str | pathlib.Path | None") -> Raw:
         """Returns the digits with their labels."""
         from sklearn import datasets
 
@@ -27,7 +30,7 @@ class Digits(Named):
 class Table(Named):
     """A table of real numbers."""
 
-    def read(self, source, data_dir) -> Raw:
+    def read(self, source: Any, data_dir: "str | pathlib.Path | None") -> Raw:
         """Returns the rows with their class or target."""
         from sklearn import datasets
 

@@ -1,6 +1,7 @@
 """Images of tensorflow-datasets, prepared in a folder or downloaded."""
 
 import pathlib
+from typing import Any
 
 from tfp_vae.data.named import NAMES
 from tfp_vae.data.source import SPLIT_NAMES, Named, Parts, Raw
@@ -12,7 +13,7 @@ from tfp_vae.data.source import SPLIT_NAMES, Named, Parts, Raw
 class TFDS(Named):
     """A set of images of tensorflow-datasets."""
 
-    def read(self, source, data_dir) -> Raw:
+    def read(self, source: Any, data_dir: "str | pathlib.Path | None") -> Raw:
         """Returns the images of all splits, with labels where there are some."""
         return Raw(_images(source, data_dir))
 

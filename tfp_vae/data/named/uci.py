@@ -2,6 +2,7 @@
 
 import pathlib
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,9 @@ class UCI(Named):
     words = "a uci/... data set"
     arguments = ("split",)
 
-    def read(self, source, data_dir, *, split=None) -> Raw:
+    def read(
+        self, source: Any, data_dir: "str | pathlib.Path | None", *, split: "int | None" = None
+    ) -> Raw:
         """Returns the training and the test rows of a split."""
         return Raw(_split(source, data_dir, split), REGRESSION, Kind.REAL)
 
@@ -80,7 +83,8 @@ def uci(
             f"{path} is no UCI set. Expected arrays {', '.join(wanted)}. Received arrays "
             f"{sorted(arrays)}."
         )
-    return _checked_uci(*(arrays[key] for key in wanted), path)
+    x, y, test_index = (arrays[key] for key in wanted)
+    return _checked_uci(x, y, test_index, path)
 
 
 def _split(name: str, data_dir: "str | pathlib.Path | None", split: int | None) -> Parts:
@@ -92,7 +96,9 @@ def _split(name: str, data_dir: "str | pathlib.Path | None", split: int | None) 
     return {"train": (x[~is_test], y[~is_test]), "test": (x[is_test], y[is_test])}
 
 
-def _checked_uci(x, y, test_index, place) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _checked_uci(
+    x: np.ndarray, y: np.ndarray, test_index: np.ndarray, place: "str | pathlib.Path"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     shapes = f"x {x.shape}, y {y.shape}, test_index {test_index.shape}"
     if x.ndim != 2 or y.shape != x.shape[:1] or test_index.ndim != 2 or not test_index.size:
         raise ValueError(

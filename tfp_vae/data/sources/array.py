@@ -1,5 +1,6 @@
 """An array in memory, cut into three splits."""
 
+import pathlib
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,14 @@ class Array(Source):
         """Returns "array"."""
         return "array"
 
-    def read(self, source, data_dir, *, labels=None, targets=None) -> Raw:
+    def read(
+        self,
+        source: Any,
+        data_dir: "str | pathlib.Path | None",
+        *,
+        labels: Any = None,
+        targets: Any = None,
+    ) -> Raw:
         """Returns the examples with their labels or targets."""
         del data_dir
         if labels is not None and targets is not None:

@@ -31,7 +31,14 @@ class Csv(Source):
         """Returns whether it is the path of a file that ends so."""
         return is_file(source, ".csv")
 
-    def read(self, source, data_dir, *, target=None, task=None) -> Raw:
+    def read(
+        self,
+        source: Any,
+        data_dir: "str | pathlib.Path | None",
+        *,
+        target: "str | None" = None,
+        task: "str | None" = None,
+    ) -> Raw:
         """Returns the features and the target; `load` says what `target` and `task` are."""
         del data_dir
         return Raw(*_read(pathlib.Path(source), target, check_task(task)))

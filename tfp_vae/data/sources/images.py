@@ -22,7 +22,9 @@ class Images(Source):
         """Returns whether it is a folder, and none of TFRecords."""
         return is_folder_of_records(source) is False
 
-    def read(self, source, data_dir, *, in_memory=None) -> Raw:
+    def read(
+        self, source: Any, data_dir: "str | pathlib.Path | None", *, in_memory: "bool | None" = None
+    ) -> Raw:
         """Returns the images; their classes are the names of their folders."""
         del data_dir
         files = files_of(pathlib.Path(source), IMAGE_FILE)

@@ -22,7 +22,9 @@ class Npz(Source):
         """Returns whether it is the path of a file that ends so."""
         return is_file(source, ".npz")
 
-    def read(self, source, data_dir, *, task=None) -> Raw:
+    def read(
+        self, source: Any, data_dir: "str | pathlib.Path | None", *, task: "str | None" = None
+    ) -> Raw:
         """Returns the splits that are there. Without a task, integers y are classes."""
         del data_dir
         path, task = pathlib.Path(source), check_task(task)

@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,9 @@ class RecordFolder(Source):
         """Returns whether it is a folder with such files."""
         return bool(is_folder_of_records(source))
 
-    def read(self, source, data_dir, *, in_memory=None) -> Raw:
+    def read(
+        self, source: Any, data_dir: "str | pathlib.Path | None", *, in_memory: "bool | None" = None
+    ) -> Raw:
         """Returns the images and their labels."""
         del data_dir
         path = pathlib.Path(source)
@@ -163,7 +166,7 @@ class Records(Stream):
                 f"(height, width, channels), as the first one has. Received shape {shape}."
             )
 
-    def read(self, numbers):
+    def read(self, numbers: np.ndarray) -> np.ndarray:
         """Returns images [n, H, W, C]."""
         images = np.empty((len(numbers), *self.shape[1:]), np.uint8)
         place = self._place[numbers]
@@ -199,7 +202,7 @@ class Records(Stream):
         return np.frombuffer(encoded, np.uint8).reshape(self._event_shape)
 
 
-def _records(file: str):
+def _records(file: str) -> "Iterator[tuple[int, bytes]]":
     """Yields (place in bytes, content) of the records of a file, with their check sums looked at.
 
     Raises:
@@ -238,7 +241,7 @@ def _start_of(file: str, start: int, place: int) -> int:
             start = end
 
 
-def _features(record: bytes, name: str):
+def _features(record: bytes, name: str) -> Any:
     """Returns the features of a `tf.train.Example`, a mapping."""
     try:
         return tf.train.Example.FromString(record).features.feature
@@ -249,7 +252,7 @@ def _features(record: bytes, name: str):
         ) from error
 
 
-def _image_key(features, name: str) -> str:
+def _image_key(features: Any, name: str) -> str:
     of_bytes = sorted(key for key in features if features[key].WhichOneof("kind") == "bytes_list")
     known = [key for key in _IMAGE_KEYS if key in of_bytes] or of_bytes
     if len(known) != 1 and known[:1] != list(_IMAGE_KEYS[:1]):
@@ -261,7 +264,7 @@ def _image_key(features, name: str) -> str:
     return known[0]
 
 
-def _raw_shape(features, content: bytes) -> "tuple[int, int, int] | None":
+def _raw_shape(features: Any, content: bytes) -> "tuple[int, int, int] | None":
     """Returns the shape (H, W, C) of raw bytes, or None if none is known or fits them."""
     height, width, depth = (
         next(

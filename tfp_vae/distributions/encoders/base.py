@@ -1,5 +1,7 @@
 """What an encoder is: a network and a posterior, with all that others have to know of it."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -23,7 +25,7 @@ class Encoder(ConditionalDistribution):
         latent_dim: D.
     """
 
-    def __init__(self, network: keras.Layer, latent_dim: int, **kwargs):
+    def __init__(self, network: keras.Layer, latent_dim: int, **kwargs: Any):
         latent_dim = check_count("latent_dim", latent_dim)
         super().__init__(network, (latent_dim,), **kwargs)
         self.latent_dim = latent_dim

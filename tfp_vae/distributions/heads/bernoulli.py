@@ -17,38 +17,38 @@ class Bernoulli(Head):
     preferred_kind = Kind.DYNAMIC
     is_discrete = True
 
-    def distribution(self, parameters):
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         """Returns a `Bernoulli`."""
         return _Bernoulli(logits=tf.squeeze(parameters, -1), dtype=tf.float32)
 
-    def joint(self, parameters, axes):
+    def joint(self, parameters: tf.Tensor, axes: int) -> tfd.Distribution:
         """Returns an `Independent(Bernoulli)`."""
         return _IndependentBernoulli(self.distribution(parameters), axes)
 
-    def portable_log_prob(self, parameters, x):
+    def portable_log_prob(self, parameters: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Returns x logit - softplus(logit)."""
         return _log_prob(x, tf.squeeze(parameters, -1))
 
-    def portable_mean(self, parameters):
+    def portable_mean(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns the probability of 1."""
         return tf.sigmoid(tf.squeeze(parameters, -1))
 
-    def portable_variance(self, parameters):
+    def portable_variance(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns p (1 - p)."""
         mean = self.portable_mean(parameters)
         return mean * (1.0 - mean)
 
-    def fisher_root(self, parameters):
+    def fisher_root(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns the square root of p (1 - p), [..., 1, 1]."""
         return tf.exp(-0.5 * (tf.math.softplus(parameters) + tf.math.softplus(-parameters)))[
             ..., tf.newaxis
         ]
 
-    def steps(self):
+    def steps(self) -> dict:
         """Returns the sigmoid."""
         return {"mean": "sigmoid"}
 
-    def tables(self, parameters):
+    def tables(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns the probabilities of 0 and 1."""
         return tf.sigmoid(tf.concat([-parameters, parameters], axis=-1))
 

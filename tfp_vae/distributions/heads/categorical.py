@@ -1,5 +1,7 @@
 """Grey levels, with a probability each."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from tfp_vae.arguments import check_count
@@ -25,42 +27,42 @@ class Categorical(Head):
     preferred_kind = Kind.EIGHT_BIT
     is_discrete = True
 
-    def __init__(self, num_levels: int = GREY_LEVELS, **kwargs):
+    def __init__(self, num_levels: int = GREY_LEVELS, **kwargs: Any):
         super().__init__(**kwargs)
         self.num_levels = self.num_features = check_count("num_levels", num_levels, 2)
 
     def _grid(self) -> tf.Tensor:
         return tf.range(self.num_levels, dtype=tf.float32) / (self.num_levels - 1)
 
-    def distribution(self, parameters):
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         """Returns a `FiniteDiscrete`."""
         return _OnGrid(self._grid(), logits=parameters, atol=0.1 / self.num_levels)
 
-    def portable_log_prob(self, parameters, x):
+    def portable_log_prob(self, parameters: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Returns the log-probability of the level."""
         level = tf.cast(tf.round(x * (self.num_levels - 1)), tf.int32)
         chosen = tf.reduce_sum(parameters * tf.one_hot(level, self.num_levels), axis=-1)
         return chosen - logsumexp(parameters, -1)
 
-    def portable_mean(self, parameters):
+    def portable_mean(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns the mean of the levels."""
         probs = tf.exp(parameters - tf.expand_dims(logsumexp(parameters, -1), -1))
         return tf.reduce_sum(probs * self._grid(), axis=-1)
 
-    def fisher_root(self, parameters):
+    def fisher_root(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns diag(sqrt p) - sqrt(p) p', whose square is diag(p) - p p', [..., n, n]."""
         p = tf.nn.softmax(parameters)
         return tf.sqrt(p)[..., tf.newaxis] * (tf.eye(self.num_levels) - p[..., tf.newaxis, :])
 
-    def steps(self):
+    def steps(self) -> dict:
         """Returns the mean of the levels."""
         return {"mean": "categorical"}
 
-    def tables(self, parameters):
+    def tables(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns the probabilities of the levels."""
         return tf.exp(parameters - tf.reduce_logsumexp(parameters, axis=-1, keepdims=True))
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         return {**super().get_config(), "num_levels": self.num_levels}
 

@@ -1,9 +1,12 @@
 """Classes as targets."""
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import is_count
+from tfp_vae.data import Split
 from tfp_vae.distributions.base import tfd
 from tfp_vae.distributions.heads.base import HEADS, Head, registered
 from tfp_vae.distributions.portable import logsumexp
@@ -22,7 +25,7 @@ class Classes(Head):
     task = "classification"
     is_discrete = True
 
-    def __init__(self, num_classes: int, **kwargs):
+    def __init__(self, num_classes: int, **kwargs: Any):
         super().__init__(**kwargs)
         if not is_count(num_classes, 2):
             raise ValueError(
@@ -31,11 +34,11 @@ class Classes(Head):
         self.num_classes = self.num_features = int(num_classes)
         self.built = True
 
-    def distribution(self, parameters):
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         """Returns a `Categorical`."""
         return tfd.Categorical(logits=parameters)
 
-    def check(self, split):
+    def check(self, split: Split) -> None:
         """Raises `ValueError` for labels that are missing, outside the classes, or all the same."""
         if split.labels is None:
             raise ValueError(
@@ -50,7 +53,7 @@ class Classes(Head):
                 f"{self.num_classes - 1}. Received {split.labels[index]} at index {index}."
             )
 
-    def adapt(self, split):
+    def adapt(self, split: Split) -> None:
         """Raises `ValueError` if there is only one class to learn from."""
         if len(np.unique(split.labels)) < 2:
             raise ValueError(
@@ -58,20 +61,20 @@ class Classes(Head):
                 f"classes. Received {split.labels[0]} for all {len(split)} examples."
             )
 
-    def portable_log_prob(self, parameters, x):
+    def portable_log_prob(self, parameters: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Returns the log-probability of the class."""
         one_hot = tf.one_hot(tf.cast(x, tf.int32), self.num_classes)
         return tf.reduce_sum(parameters * one_hot, axis=-1) - logsumexp(parameters, -1)
 
-    def fisher_root(self, parameters):
+    def fisher_root(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns diag(sqrt p) - sqrt(p) p', whose square is diag(p) - p p', [..., K, K]."""
         p = tf.nn.softmax(parameters)
         return tf.sqrt(p)[..., tf.newaxis] * (tf.eye(self.num_classes) - p[..., tf.newaxis, :])
 
-    def tables(self, parameters):
+    def tables(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns the probabilities of the classes."""
         return tf.nn.softmax(parameters)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "num_classes": self.num_classes}

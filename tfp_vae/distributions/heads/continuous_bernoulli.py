@@ -19,16 +19,16 @@ class ContinuousBernoulli(Head):
     kinds = frozenset({Kind.UNIT_INTERVAL})
     preferred_kind = Kind.UNIT_INTERVAL
 
-    def distribution(self, parameters):
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         """Returns a `ContinuousBernoulli`."""
         return tfd.ContinuousBernoulli(logits=tf.squeeze(parameters, -1))
 
-    def portable_log_prob(self, parameters, x):
+    def portable_log_prob(self, parameters: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Returns x logit - log of the normaliser."""
         logits = tf.squeeze(parameters, -1)
         return x * logits - tf.nn.relu(logits) - log_share(tf.abs(logits))
 
-    def portable_mean(self, parameters):
+    def portable_mean(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns 1 / (1 - exp(-l)) - 1 / l, 1/2 at l = 0."""
         logits = tf.squeeze(parameters, -1)
         a = tf.abs(logits)
@@ -39,6 +39,6 @@ class ContinuousBernoulli(Head):
         above = tf.where(small, series, 1.0 / (1.0 - tf.exp(-safe)) - 1.0 / safe - 0.5)
         return 0.5 + tf.sign(logits) * above  # odd around 1/2
 
-    def steps(self):
+    def steps(self) -> dict:
         """Returns the mean by name."""
         return {"mean": "continuous_bernoulli"}

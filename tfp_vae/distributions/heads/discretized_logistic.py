@@ -5,7 +5,7 @@ import tensorflow as tf
 from tfp_vae.data import Kind
 from tfp_vae.data.kinds import GREY_LEVELS
 from tfp_vae.distributions import discretized
-from tfp_vae.distributions.base import SCALE_FLOOR, positive
+from tfp_vae.distributions.base import SCALE_FLOOR, positive, tfd
 from tfp_vae.distributions.heads.base import HEADS, Head, registered
 from tfp_vae.distributions.portable import log_share
 
@@ -24,17 +24,17 @@ class DiscretizedLogistic(Head):
     num_features = 2
     is_discrete = True
 
-    def parameters(self, features):
+    def parameters(self, features: tf.Tensor) -> tf.Tensor:
         """Returns (loc, scale), [..., 2] -> [..., 2]."""
         # The network starts near 0; the middle of the grid and a wide scale are a better start.
         scale = positive(features[..., 1] - 2.0, SCALE_FLOOR)
         return tf.stack([features[..., 0] + 0.5, scale], axis=-1)
 
-    def distribution(self, parameters):
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         """Returns a `DiscretizedLogistic`."""
         return discretized.DiscretizedLogistic(parameters[..., 0], parameters[..., 1], GREY_LEVELS)
 
-    def portable_log_prob(self, parameters, x):
+    def portable_log_prob(self, parameters: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Returns the log-probability of the level."""
         loc, scale = parameters[..., 0], parameters[..., 1]
         step = 1.0 / (GREY_LEVELS - 1)
@@ -45,7 +45,7 @@ class DiscretizedLogistic(Head):
         outer = tf.where(x > 1 - 0.5 * step, above_lower, inner)
         return tf.where(x < 0.5 * step, below_upper, outer)
 
-    def portable_mean(self, parameters):
+    def portable_mean(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns the sum over borders of P(x > border), as the distribution's own mean does."""
         loc, scale = parameters[..., 0], parameters[..., 1]
         step = 1.0 / (GREY_LEVELS - 1)
@@ -57,11 +57,11 @@ class DiscretizedLogistic(Head):
         start = tf.constant(0), tf.zeros_like(loc)
         return step * tf.while_loop(lambda i, _: i < GREY_LEVELS - 1, add, start)[1]
 
-    def steps(self):
+    def steps(self) -> dict:
         """Returns the mean by name, the number of levels and the least scale."""
         return {"mean": "discretized_logistic", "levels": GREY_LEVELS, "floor": SCALE_FLOOR}
 
-    def tables(self, parameters):
+    def tables(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns the probabilities of the 256 levels."""
         grid = tf.range(GREY_LEVELS, dtype=tf.float32) / (GREY_LEVELS - 1)
         return tf.exp(self.distribution(parameters[..., tf.newaxis, :]).log_prob(grid))

@@ -1,5 +1,7 @@
 """Real values of examples, in the units that they have."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -29,7 +31,7 @@ class LocationScale(Head):
 
     per_value = "per_value"
 
-    def __init__(self, scale: "float | str" = "shared", **kwargs):
+    def __init__(self, scale: "float | str" = "shared", **kwargs: Any):
         super().__init__(**kwargs)
         if scale not in ("shared", self.per_value) and not is_number(scale, above=0):
             raise ValueError(
@@ -50,30 +52,30 @@ class LocationScale(Head):
                 name="raw_scale",
             )
 
-    def distribution(self, parameters):
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         """Returns a `Normal`."""
         return tfd.Normal(parameters[..., 0], parameters[..., 1])
 
-    def portable_log_prob(self, parameters, x):
+    def portable_log_prob(self, parameters: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Returns the log-density."""
         loc, scale = parameters[..., 0], parameters[..., 1]
         return -0.5 * tf.square((x - loc) / scale) - tf.math.log(scale) - HALF_LOG_2_PI
 
-    def portable_mean(self, parameters):
+    def portable_mean(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns loc."""
         return parameters[..., 0]
 
-    def portable_variance(self, parameters):
+    def portable_variance(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns the square of scale."""
         return tf.square(parameters[..., 1])
 
-    def fisher_root(self, parameters):
+    def fisher_root(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns diag(1, sqrt(2)) / scale, [..., 2, 2]."""
         return tf.constant([[1.0, 0.0], [0.0, np.sqrt(2)]]) / tf.expand_dims(
             parameters[..., 1:], -1
         )
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         return {**super().get_config(), "scale": self.scale}
 
@@ -95,12 +97,12 @@ class Normal(LocationScale):
     per_value = "per_pixel"
 
     def __init__(
-        self, scale: "float | str" = "shared", scale_floor: float = HALF_GREY_LEVEL, **kwargs
+        self, scale: "float | str" = "shared", scale_floor: float = HALF_GREY_LEVEL, **kwargs: Any
     ):
         super().__init__(scale, **kwargs)
         self.scale_floor = check_number("scale_floor", scale_floor, above=0)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Makes the shared scale."""
         self.add_raw_scale(inverse_positive(self.scale_floor + 0.5, self.scale_floor))
         self.built = True
@@ -112,19 +114,19 @@ class Normal(LocationScale):
             return features[..., 0], positive(features[..., 1], self.scale_floor)
         return features[..., 0], tf.constant(self.scale, tf.float32)
 
-    def parameters(self, features):
+    def parameters(self, features: tf.Tensor) -> tf.Tensor:
         """Returns (loc, scale), [..., 1 or 2] -> [..., 2]."""
         loc, scale = self._loc_and_scale(features)
         return tf.stack([loc, scale + tf.zeros_like(loc)], axis=-1)
 
-    def likelihood(self, features, axes=0):
+    def likelihood(self, features: tf.Tensor, axes: int = 0) -> tfd.Distribution:
         """Returns `Independent(Normal)`, of one scale where there is one."""
         return tfd.Independent(tfd.Normal(*self._loc_and_scale(features)), axes)
 
-    def steps(self):
+    def steps(self) -> dict:
         """Returns the first feature as it is."""
         return {"mean": "linear"}
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         return {**super().get_config(), "scale_floor": self.scale_floor}

@@ -1,8 +1,11 @@
 """Real targets, in units that the head learns from the data."""
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae.data import Split
 from tfp_vae.distributions.base import inverse_positive, positive
 from tfp_vae.distributions.heads.base import HEADS, registered
 from tfp_vae.distributions.heads.normal import LocationScale
@@ -27,7 +30,7 @@ class NormalInUnits(LocationScale):
     kinds = frozenset()
     per_value = "per_example"
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Makes the units of the target and, if shared, the scale."""
         options = {"shape": (), "dtype": "float32", "autocast": False, "trainable": False}
         self.target_mean = self.add_weight(name="target_mean", initializer="zeros", **options)
@@ -35,7 +38,7 @@ class NormalInUnits(LocationScale):
         self.add_raw_scale(inverse_positive(0.5, TARGET_SCALE_FLOOR))
         self.built = True
 
-    def adapt(self, split):
+    def adapt(self, split: Split) -> None:
         """Takes mean and standard deviation of the training targets."""
         targets = split.targets.astype(np.float64)
         deviation = float(targets.std())
@@ -47,7 +50,7 @@ class NormalInUnits(LocationScale):
         self.target_mean.assign(targets.mean())
         self.target_scale.assign(deviation)
 
-    def parameters(self, features):
+    def parameters(self, features: tf.Tensor) -> tf.Tensor:
         """Returns (loc, scale) in the units of the target, [..., 1 or 2] -> [..., 2]."""
         unit = tf.convert_to_tensor(self.target_scale)
         loc = self.target_mean + unit * features[..., 0]

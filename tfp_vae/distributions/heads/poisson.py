@@ -1,10 +1,12 @@
 """Counts as targets."""
 
 import math
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae.data import Split
 from tfp_vae.distributions.base import tfd
 from tfp_vae.distributions.heads.base import HEADS, Head, registered
 
@@ -17,14 +19,14 @@ class Poisson(Head):
     kinds = frozenset()
     is_discrete = True
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Makes the mean log rate that the network's output is relative to."""
         self.log_mean = self.add_weight(
             name="log_mean", shape=(), initializer="zeros", trainable=False, autocast=False
         )
         self.built = True
 
-    def check(self, split):
+    def check(self, split: Split) -> None:
         """Raises `ValueError` unless every target is a count."""
         super().check(split)
         bad = (split.targets < 0) | (split.targets != np.round(split.targets))
@@ -35,7 +37,7 @@ class Poisson(Head):
                 f"{split.targets[index]:g} at index {index}."
             )
 
-    def adapt(self, split):
+    def adapt(self, split: Split) -> None:
         """Takes the log of the mean count."""
         mean = float(split.targets.mean())
         if mean <= 0:
@@ -44,22 +46,22 @@ class Poisson(Head):
             )
         self.log_mean.assign(math.log(mean))
 
-    def parameters(self, features):
+    def parameters(self, features: tf.Tensor) -> tf.Tensor:
         """Returns the log rate, [..., 1] -> [..., 1]."""
         return features + self.log_mean
 
-    def distribution(self, parameters):
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         """Returns a `Poisson`."""
         return tfd.Poisson(log_rate=parameters[..., 0])
 
-    def portable_mean(self, parameters):
+    def portable_mean(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns the rate."""
         return tf.exp(parameters[..., 0])
 
-    def portable_variance(self, parameters):
+    def portable_variance(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns the rate."""
         return tf.exp(parameters[..., 0])
 
-    def fisher_root(self, parameters):
+    def fisher_root(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns the square root of the rate, [..., 1, 1]."""
         return tf.exp(0.5 * parameters)[..., tf.newaxis]

@@ -1,7 +1,7 @@
 """What a prior is: a layer that is a distribution once it knows what it may depend on."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -61,7 +61,7 @@ class Prior(keras.Layer):
     needs_condition = False
     needs_above = False
 
-    def __init__(self, latent_dim: int, **kwargs):
+    def __init__(self, latent_dim: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.latent_dim = check_count("latent_dim", latent_dim)
 

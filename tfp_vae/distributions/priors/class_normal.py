@@ -1,5 +1,7 @@
 """A normal prior for each class."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -20,7 +22,9 @@ class ClassNormal(Prior):
 
     needs_condition = True
 
-    def __init__(self, latent_dim: int, num_classes: int, learned_scale: bool = True, **kwargs):
+    def __init__(
+        self, latent_dim: int, num_classes: int, learned_scale: bool = True, **kwargs: Any
+    ):
         super().__init__(latent_dim, **kwargs)
         self.num_classes = check_count("num_classes", num_classes)
         self.learned_scale = bool(learned_scale)

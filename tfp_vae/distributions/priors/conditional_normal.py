@@ -1,5 +1,7 @@
 """A normal prior by a network of the condition, of the latents above, or of both."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -19,7 +21,7 @@ class ConditionalNormal(Prior):
         latent_dim: D.
     """
 
-    def __init__(self, network: keras.Layer, latent_dim: int, **kwargs):
+    def __init__(self, network: keras.Layer, latent_dim: int, **kwargs: Any):
         super().__init__(latent_dim, **kwargs)
         self.head = Gaussian(network, latent_dim)
 

@@ -10,6 +10,7 @@ class NegativeLogEvidence(DensityScore):
     """-log p(x), nats."""
 
     reported_as = "log_px"
+    is_log_density = True
 
     def __call__(self, seen):
         """Returns -log p(x)."""
@@ -21,6 +22,7 @@ class NegativeELBO(DensityScore):
     """The bound in the place of log p(x), nats."""
 
     reported_as = "elbo"
+    is_log_density = True
     compared = False
 
     def __call__(self, seen):

@@ -1,6 +1,11 @@
 """Variational inference: a normal posterior of weights, learned with the bound."""
 
+from typing import TYPE_CHECKING
+
 from tfp_vae.methods.weights.base import METHODS, Method
+
+if TYPE_CHECKING:
+    import keras
 
 
 @METHODS.register("vi", "variational inference, mean field")
@@ -13,7 +18,7 @@ class VariationalInference(Method):
     )
     point_weights = False
 
-    def check_depth(self, depth):
+    def check_depth(self, depth: int) -> None:
         """Raises `ValueError` if more layers are to be Bayesian than there are."""
         if self._count(depth) > depth:
             raise ValueError(
@@ -21,14 +26,14 @@ class VariationalInference(Method):
                 f"{depth}, or 'all'. Received {self.recipe.bayesian_layers}."
             )
 
-    def dense(self, units, activation=None, behind=0):
+    def dense(self, units: int, activation: "str | None" = None, behind: int = 0) -> "keras.Layer":
         """Returns a dense layer; its weights have a posterior if it is one of the last."""
         if behind >= self._count(behind + 1):
             return super().dense(units, activation, behind)
         covariance = "diagonal" if behind else self.recipe.covariance
         return self._estimator()[0](units, activation, covariance=covariance, **self._options())
 
-    def convolution(self, filters, size, padding, behind=0):
+    def convolution(self, filters: int, size: int, padding: str, behind: int = 0) -> "keras.Layer":
         """Returns a convolution; its weights have a posterior if it is one of the last."""
         if behind >= self._count(behind + 1):
             return super().convolution(filters, size, padding, behind)

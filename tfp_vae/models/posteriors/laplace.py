@@ -116,7 +116,7 @@ class Laplace(WeightPosterior):
         root = tf.stop_gradient(self.network_model.likelihood.fisher_root(parameters))
         return tf.linalg.matvec(root, parameters)
 
-    def draw(self, num_samples, key):
+    def draw(self, num_samples: int, key: tf.Tensor) -> tf.Tensor:
         """Returns draws of the weights, [S, P]."""
         self._check_fitted()
         standard = normal([num_samples, len(self.index)], key)
@@ -130,7 +130,7 @@ class Laplace(WeightPosterior):
             tf.tensor_scatter_nd_add(columns, self.index[:, np.newaxis], tf.transpose(deviation))
         )
 
-    def parameters_with(self, vector, x):
+    def parameters_with(self, vector: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Returns parameters of the likelihood of the linearised network, [B, Q]."""
         model = self.network_model
 

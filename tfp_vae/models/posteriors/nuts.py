@@ -146,15 +146,15 @@ class NUTS(WeightPosterior):
         )
         return self
 
-    def draw_parameters(self, x, num_samples, key):
+    def draw_parameters(self, x: tf.Tensor, num_samples: int, key: tf.Tensor) -> tf.Tensor:
         """Returns parameters of the likelihood under the samples, [S, B, Q]."""
         return self._known().draw_parameters(x, num_samples, key)
 
-    def frozen_draws(self, num_samples, key):
+    def frozen_draws(self, num_samples: int, key: tf.Tensor) -> list[tf.Tensor]:
         """Returns the samples that `draw_parameters` predicts from, [P] each."""
         return self._known().frozen_draws(num_samples, key)
 
-    def draw(self, num_samples, key):
+    def draw(self, num_samples: int, key: tf.Tensor) -> tf.Tensor:
         """Returns `num_samples` of the samples, evenly spaced over all chains."""
         return self._known().draw(num_samples, key)
 

@@ -1,5 +1,7 @@
 """SWAG: a normal fitted to the path of stochastic gradient descent (Maddox et al., 2019)."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -36,7 +38,7 @@ class SWAG(WeightPosterior):
         epochs: int = 50,
         learning_rate: float = 1e-2,
         batch_size: int = 32,
-        callbacks=(),
+        callbacks: Sequence[keras.callbacks.Callback] = (),
     ) -> "SWAG":
         """Walks and collects.
 
@@ -89,7 +91,7 @@ class SWAG(WeightPosterior):
         self.deviations = tf.constant((path - running)[-self.rank :], tf.float32)  # [K, P]
         return self
 
-    def draw(self, num_samples, key):
+    def draw(self, num_samples: int, key: tf.Tensor) -> tf.Tensor:
         """Returns draws of the weights, [S, P]."""
         if self.mean is None:
             raise ValueError(
@@ -108,7 +110,13 @@ def walker(learning_rate: float) -> keras.optimizers.Optimizer:
     return keras.optimizers.SGD(learning_rate, momentum=0.9, clipnorm=1.0)
 
 
-def collect_path(walk, split: Split, epochs: int, batch_size: int, callbacks=()) -> list:
+def collect_path(
+    walk: keras.Model,
+    split: Split,
+    epochs: int,
+    batch_size: int,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> list:
     """Trains `walk`, a compiled model, and returns its trainable weights after every epoch."""
     path = []
 

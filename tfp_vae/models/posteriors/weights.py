@@ -5,6 +5,9 @@ maximum a posteriori point, and have one thing in common: they draw sets of weig
 from a set is running the network's own code with other weights.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -46,7 +49,7 @@ class WeightPosterior(Predictor):
         self.shapes = [tuple(v.shape) for v in self.variables]
         self.sizes = [int(np.prod(shape)) for shape in self.shapes]
 
-    def trained_model(self):
+    def trained_model(self) -> BayesianNetwork:
         """Returns the model that the weights belong to."""
         return self.network_model
 
@@ -68,7 +71,7 @@ class WeightPosterior(Predictor):
         parts = tf.split(vector, self.sizes)
         return [tf.reshape(p, shape) for p, shape in zip(parts, self.shapes, strict=True)]
 
-    def with_weights(self, vector: tf.Tensor, function):
+    def with_weights(self, vector: tf.Tensor, function: Callable) -> Any:
         """Returns `function()` while the weights are `vector` [P]."""
         mapping = list(zip(self.variables, self.split(vector), strict=True))
         with keras.StatelessScope(state_mapping=mapping):
@@ -99,7 +102,7 @@ class WeightPosterior(Predictor):
             lambda: tf.reduce_sum(self.log_likelihood(x, y)) - self.network_model.kl_divergence(),
         )
 
-    def draw_parameters(self, x, num_samples, key):
+    def draw_parameters(self, x: tf.Tensor, num_samples: int, key: tf.Tensor) -> tf.Tensor:
         """Returns parameters of the likelihood under draws of the weights, [S, B, Q]."""
 
         def one(index):  # one set of weights in memory at a time, whatever S is
@@ -125,7 +128,7 @@ class WeightPosterior(Predictor):
         """Returns parameters of the likelihood for weights [P], [B, Q]."""
         return self.with_weights(vector, lambda: self.parameters(x))
 
-    def frozen_parameters(self, x, num_samples, key):
+    def frozen_parameters(self, x: tf.Tensor, num_samples: int, key: tf.Tensor) -> tf.Tensor:
         """Returns `draw_parameters` with the draws as constants, [S, B, Q]."""
         with tf.init_scope():
             draws = self.frozen_draws(num_samples, key)
@@ -144,7 +147,7 @@ class WeightSamples(WeightPosterior):
         samples: [S, P], used evenly from first to last.
     """
 
-    def __init__(self, model: BayesianNetwork, samples):
+    def __init__(self, model: BayesianNetwork, samples: Any):
         super().__init__(model)
         self.samples = tf.convert_to_tensor(samples, tf.float32)
         if self.samples.shape.rank != 2 or self.samples.shape[1] != self.num_weights:
@@ -153,15 +156,15 @@ class WeightSamples(WeightPosterior):
                 f"Received {tuple(self.samples.shape)}."
             )
 
-    def draw_parameters(self, x, num_samples, key):
+    def draw_parameters(self, x: tf.Tensor, num_samples: int, key: tf.Tensor) -> tf.Tensor:
         """Returns parameters of the likelihood under the samples, [S, B, Q]."""
         return self.parameters_of(self.draw(num_samples, key), x)
 
-    def frozen_draws(self, num_samples, key):
+    def frozen_draws(self, num_samples: int, key: tf.Tensor) -> list[tf.Tensor]:
         """Returns the samples that `draw_parameters` predicts from, [P] each."""
         return list(self.draw(num_samples, key))
 
-    def draw(self, num_samples, key):
+    def draw(self, num_samples: int, key: tf.Tensor) -> tf.Tensor:
         """Returns `num_samples` of the samples, evenly spaced; all of them if there are fewer."""
         del key
         have = self.samples.shape[0]

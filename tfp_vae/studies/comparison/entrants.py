@@ -8,16 +8,14 @@ import dataclasses
 import math
 from collections.abc import Callable
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae import evaluation, layers, methods, networks
+from tfp_vae import evaluation, methods
 from tfp_vae.data import Data, Split
-from tfp_vae.distributions import decoders, encoders, priors
 from tfp_vae.distributions.base import tfd
 from tfp_vae.evaluation import ood
-from tfp_vae.models import M2, VAE, ConditionalVAE, Predictive
+from tfp_vae.models import VAE, Predictive
 from tfp_vae.models.graphs import compiled
 from tfp_vae.models.memory import in_batches
 from tfp_vae.models.variational import VariationalModel
@@ -280,43 +278,21 @@ def _network(method: str, **options):
     return build
 
 
-def _parts(data: Data, width: int, latent_dim: int, bayesian: bool = False) -> tuple:
-    network = networks.mlp([width])
-    if bayesian:
-        network = keras.Sequential([layers.DenseLocalReparameterization(width, "relu")])
-    encoder = encoders.Gaussian(networks.mlp([width]), latent_dim)
-    return encoder, decoders.Normal(network, data.shape, scale="shared")
-
-
-def _vae(bayesian: bool = False):
+def _vae(model: str = "vae", **options):
     def build(data, width, settings, seed):
         size = settings.latent_dim
-        prior = priors.StandardNormal(size)
-        return VAE(prior, *_parts(data, width, size, bayesian), seed=seed)
+        recipe = methods.VAERecipe(model, size, likelihood="normal", hidden=(width,), **options)
+        return recipe.build(data, seed=seed)
 
     return build
 
 
-def _conditional(data, width, settings, seed):
-    size = settings.latent_dim
-    parts = priors.StandardNormal(size), *_parts(data, width, size)
-    return ConditionalVAE(*parts, num_classes=data.num_classes, seed=seed)
-
-
-def _m2(data, width, settings, seed):
-    size = settings.latent_dim
-    parts = priors.StandardNormal(size), *_parts(data, width, size)
-    head = keras.layers.Dense(data.num_classes)
-    classifier = keras.Sequential([*networks.mlp([width]).layers, head])
-    return M2(*parts, classifier, data.num_classes, seed=seed)
-
-
 # The order in which models are trained and shown, whatever the order in which they are asked for.
 ENTRANTS = {
-    "conditional_vae": Entrant("vae", _conditional, Generative),
+    "conditional_vae": Entrant("vae", _vae("conditional"), Generative),
     "vae_probe": Entrant("vae", _vae(), Probed),
-    "bayesian_decoder_vae": Entrant("vae", _vae(bayesian=True), Probed),
-    "m2": Entrant("vae", _m2, learns_few_labels=True, only_labels=True),
+    "bayesian_decoder_vae": Entrant("vae", _vae(bayesian_decoder=True), Probed),
+    "m2": Entrant("vae", _vae("m2"), learns_few_labels=True, only_labels=True),
     "bnn": Entrant("network", _network("vi"), learns_few_labels=True),
     "bnn_last_layer": Entrant(
         "network", _network("vi", bayesian_layers="last"), learns_few_labels=True

@@ -65,10 +65,10 @@ def train(
             epochs = _epochs_in(settings.seconds, name, width, data, settings, seed)
     run = _Run(name, width, data, settings, seed)
     tried: dict[float, float] = {}
-    if rate is None and settings.rates:
+    if rate is None and len(settings.rates) > 1:
         tried = run.tried(max(1, round(settings.trial * epochs)))
         rate = max(tried, key=tried.__getitem__)
-    rate = rate or settings.learning_rate
+    rate = rate or next(iter(settings.rates), settings.learning_rate)
     seconds, history = run.fit(rate, epochs)
     run.model.optimizer.learning_rate = training.learning_rate("cosine", rate, run.steps(epochs))
     kl = float(run.model.kl_divergence()) if run.model.bayesian_layers() else None

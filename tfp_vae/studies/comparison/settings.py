@@ -33,7 +33,7 @@ class Settings:
         batch_size: examples per step.
         learning_rate: of Adam at step 0, falling to 0 along half a cosine, where `rates` has none.
         rates: from which every model gets its own, by `Entrant.objective` on validation data after
-            `trial` of the epochs; none: all train with `learning_rate`.
+            `trial` of the epochs; one: all train with it; none: with `learning_rate`.
         trial: share of the epochs that each of `rates` is tried for.
         members: networks of the ensemble.
         num_samples: S, draws of the weights or latents behind a prediction.

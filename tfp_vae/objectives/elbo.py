@@ -67,7 +67,7 @@ class ELBO(Bound):
         kl = kl_local + terms.weights.per_example()
         return self.kl_weight(step) * kl - log_likelihood
 
-    def kl_weight(self, step) -> "tf.Tensor | float":
+    def kl_weight(self, step: "tf.Tensor | int") -> "tf.Tensor | float":
         """Returns `beta` at training step `step`."""
         return _at(self.beta, step)
 

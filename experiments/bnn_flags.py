@@ -38,6 +38,12 @@ _POSTERIOR_STEPS = flags.DEFINE_integer(
     "posterior_steps", 200, "Epochs of swag; samples per chain of nuts.", lower_bound=2
 )
 _POSTERIOR_RATE = flags.DEFINE_float("posterior_rate", 1e-3, "Learning rate of swag.", 0)
+_POSTERIOR_PRECISION = flags.DEFINE_string(
+    "posterior_precision", "validation", "Of the prior in laplace: validation, prior, or a number."
+)
+_POSTERIOR_PREDICTIVE = flags.DEFINE_enum(
+    "posterior_predictive", "sampled", ["sampled", "probit"], "Of laplace."
+)
 _IMAGES = ("digits", "mnist", "fashion_mnist")
 
 
@@ -85,6 +91,8 @@ def recipe() -> "tv.methods.Recipe":
         samples=training_flags.NUM_SAMPLES.value,
         posterior_steps=_POSTERIOR_STEPS.value,
         posterior_rate=_POSTERIOR_RATE.value,
+        posterior_precision=cli.number_or_name(_POSTERIOR_PRECISION),
+        posterior_predictive=_POSTERIOR_PREDICTIVE.value,
     )
 
 

@@ -33,6 +33,7 @@ def main():
         seed=training_flags.SEED.value,
         batch_size=training_flags.BATCH_SIZE.value,
         callbacks=[tv.training.ShowProgress()],
+        validation=data.validation,
     )
     metrics |= {"method": chosen.method, "kl": None}
     test = tv.evaluation.predict(predictor, data.test, num_samples, verbose=True)

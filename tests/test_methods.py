@@ -44,7 +44,7 @@ def _predictor(recipe, data):
     history = model.fit(data.train, batch_size=COUNT, epochs=2, verbose=0).history
     assert np.all(np.isfinite(history["loss"]))
     assert model.seed == 3
-    return methods.finish(recipe, model, data.train)
+    return methods.finish(recipe, model, data.train, validation=data.validation)
 
 
 @pytest.mark.parametrize("task", ["regression", "classification"])

@@ -12,11 +12,12 @@ NUTS), which is what `finish` is for.
 """
 
 import dataclasses
+from collections.abc import Iterable
 
 import keras
 
 from tfp_vae import layers, networks, objectives
-from tfp_vae.arguments import check_choice, is_count
+from tfp_vae.arguments import check_choice, check_number, is_count
 from tfp_vae.data import Data, Split
 from tfp_vae.distributions import heads, likelihoods
 from tfp_vae.methods.weights import METHODS, Method
@@ -29,6 +30,7 @@ ESTIMATORS = {
 }
 NETWORKS = ("mlp", "lenet")
 LAYER_CHOICES = ("last", "all")
+PRECISIONS = ("prior", "validation")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +60,9 @@ class Recipe:
         samples: passes per training step.
         posterior_steps: epochs of "swag", samples per chain of "nuts".
         posterior_rate: learning rate of "swag".
+        posterior_precision: of the prior in a "laplace" posterior: "prior", that of the training;
+            "validation", the one with the lowest NLL on validation data; or a number > 0.
+        posterior_predictive: of "laplace": "sampled" or "probit", see `models.Laplace`.
     """
 
     method: str = "vi"
@@ -77,6 +82,8 @@ class Recipe:
     samples: int = 1
     posterior_steps: int = 200
     posterior_rate: float = 1e-3
+    posterior_precision: "float | str" = "validation"
+    posterior_predictive: str = "sampled"
 
     def __post_init__(self):
         METHODS.check(self.method)
@@ -87,6 +94,8 @@ class Recipe:
             ("activation", networks.ACTIVATIONS),
         ):
             check_choice(name, getattr(self, name), known)
+        if self.posterior_precision not in PRECISIONS:
+            check_number("posterior_precision", self.posterior_precision, above=0)
         if self.bayesian_layers not in LAYER_CHOICES and not is_count(self.bayesian_layers):
             raise ValueError(
                 "Impossible bayesian_layers. Expected 'last', 'all' or an integer >= 1. Received "
@@ -180,7 +189,13 @@ def build(
 
 
 def finish(
-    recipe: Recipe, model, train: Split, seed: int = 0, batch_size: int = 32, callbacks=()
+    recipe: Recipe,
+    model: "BayesianNetwork | Ensemble",
+    train: Split,
+    seed: int = 0,
+    batch_size: int = 32,
+    callbacks: "Iterable[keras.callbacks.Callback]" = (),
+    validation: "Split | None" = None,
 ) -> Predictor:
     """Returns what predicts: the trained model, or the posterior that starts from it.
 
@@ -191,5 +206,10 @@ def finish(
         seed: of the chains of "nuts".
         batch_size: of the walk of "swag".
         callbacks: of Keras, for the walk of "swag".
+        validation: what the precision of "laplace" is chosen by.
+
+    Raises:
+        ValueError: if something is to be chosen by validation data that were not given.
     """
-    return recipe.weights.finish(model, train, seed, batch_size, callbacks)
+    found = recipe.weights.finish(model, train, seed, batch_size, callbacks)
+    return recipe.weights.tuned(found, validation)

@@ -117,6 +117,11 @@ class Method:
         del train, seed, batch_size, callbacks
         return model
 
+    def tuned(self, predictor: "Predictor", validation: "Split | None") -> "Predictor":
+        """Returns what predicts with what validation data choose of it; here nothing."""
+        del validation
+        return predictor
+
     def finish_groups(
         self, ensemble: "Ensemble", train: "Split", batch_size: int
     ) -> "list[Predictor]":

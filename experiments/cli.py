@@ -1,4 +1,4 @@
-"""What the programs share: how they start, one-line errors, the flags of a folder and a preset."""
+"""What the programs share: how they start, one-line errors, presets."""
 
 import pathlib
 import shlex
@@ -12,8 +12,6 @@ import tfp_vae as tv
 
 from . import helping
 
-GROUP = "Where"
-RUN_DIR = flags.DEFINE_string("run_dir", "runs/vae", "Folder that receives everything of the run.")
 _PRESETS = pathlib.Path(__file__).parent / "flags"
 HELP = ("-h", "-help", "--help", "-helpshort", "--helpshort", "-?")
 
@@ -128,8 +126,12 @@ def value_of(flag: flags.FlagHolder):
 
 
 def flag_lines() -> str:
-    """Returns the flags of the program that runs, one per line, as `--flagfile` reads them."""
-    return "".join(
+    """Returns the flags of the program that runs, one per line, as `--flagfile` reads them.
+
+    The first line, a comment, says which program it is.
+    """
+    name = helping.typed(helping.module_name().rpartition(".")[2])
+    return f"# {helping.COMMAND} {name}\n" + "".join(
         f"{flag.serialize()}\n"
         for name, flag in sorted(helping.own_flags().items())
         if flag.value is not None and name != "overwrite"

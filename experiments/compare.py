@@ -14,7 +14,7 @@ from absl import flags
 import tfp_vae as tv
 from tfp_vae import extras, peek
 
-from . import cli, data_flags, start
+from . import cli, data_flags, folder_flags, start
 
 _ENTRANTS, _TASK_NAMES = peek.names("studies.comparison.ENTRANTS"), peek.names("report.TASKS")
 _BUDGET = flags.DEFINE_enum(
@@ -78,7 +78,7 @@ def main():
     )
     seeds = _SEEDS.value or (3 if _BUDGET.value == "quick" else 5)
     run = comparison.Comparison(
-        cli.RUN_DIR.value, data, settings, models, seeds, others, _OVERWRITE.value
+        folder_flags.RUN_DIR.value, data, settings, models, seeds, others, _OVERWRITE.value
     )
     print(f"{data}\n{len(run.parts())} parts, run folder {run.run_folder.path}", flush=True)
     started = time.monotonic()

@@ -10,7 +10,7 @@ from absl import flags
 
 import tfp_vae as tv
 
-from . import cli, runs
+from . import cli, trained_runs
 
 _SPLIT = flags.DEFINE_enum("split", "test", ["train", "validation", "test"], "Which examples.")
 _NUM_SAMPLES = flags.DEFINE_integer("num_elbo_samples", 64, "S of the ELBO.", lower_bound=1)
@@ -27,8 +27,8 @@ _CLASS_SAMPLES = flags.DEFINE_integer(
 
 def main():
     """Loads model and data, evaluates and writes."""
-    run = runs.folder()
-    model, data, source, _ = runs.opened(run)
+    run = trained_runs.folder()
+    model, data, source, _ = trained_runs.opened(run)
     split = getattr(data, _SPLIT.value)
     prefix = f"{_SPLIT.value}_"
     if isinstance(model, tv.VAE):

@@ -13,7 +13,7 @@ from absl import flags
 import tfp_vae as tv
 from tfp_vae import peek
 
-from . import cli, runs
+from . import cli, trained_runs
 
 _KNOWN = peek.names("export.FORMATS")
 _FORMATS = flags.DEFINE_list("formats", ["keras", "savedmodel"], f"Some of {', '.join(_KNOWN)}.")
@@ -32,8 +32,8 @@ _LICENCE = flags.DEFINE_string("licence", None, "Of the weights, for the card.")
 def main():
     """Loads, exports, verifies."""
     formats = cli.chosen(_FORMATS, _KNOWN)
-    run = runs.folder()
-    model, data, source, trained = runs.opened(run)
+    run = trained_runs.folder()
+    model, data, source, trained = trained_runs.opened(run)
     folder = tv.export.export(
         model,
         data,

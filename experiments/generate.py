@@ -11,7 +11,7 @@ from absl import flags
 import tfp_vae as tv
 from tfp_vae import extras
 
-from . import cli, data_flags, runs
+from . import cli, data_flags, trained_runs
 
 cli.leave_out(*data_flags.ALL)
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 50, "How many.", 1, 100_000)
@@ -21,7 +21,7 @@ _SEED = flags.DEFINE_integer("seed", 0, "Another seed gives other images.", 0, 2
 def main():
     """Loads the model, draws and writes."""
     extras.need("report", "Pictures")
-    run = runs.folder()
+    run = trained_runs.folder()
     vae = tv.load(run / "model.keras")
     if vae.condition and vae.condition.default(1) is None:
         raise ValueError(

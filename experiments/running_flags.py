@@ -12,7 +12,7 @@ from absl import flags
 import tfp_vae as tv
 from tfp_vae import peek
 
-from . import cli, helping, start
+from . import cli, folder_flags, helping, start
 
 GROUP = "Saving and devices"
 CHECKPOINT_EVERY = flags.DEFINE_string(
@@ -59,14 +59,16 @@ def run_folder(overwrite: bool) -> "tv.report.RunFolder":
     """Returns the folder of the run, checked but not made, and starts TensorFlow after the look."""
     folder = None
     if _STRATEGY.value != "multiworker":
-        folder = tv.report.RunFolder(cli.RUN_DIR.value, overwrite, resumes=any(_distance()))
+        folder = tv.report.RunFolder(
+            folder_flags.RUN_DIR.value, overwrite, resumes=any(_distance())
+        )
     start()
     enter_strategy()
     if folder is not None:
         return folder
     if not tv.training.is_chief():
         return tv.report.RunFolder(_entered.enter_context(tempfile.TemporaryDirectory()))
-    return tv.report.RunFolder(cli.RUN_DIR.value, overwrite, resumes=any(_distance()))
+    return tv.report.RunFolder(folder_flags.RUN_DIR.value, overwrite, resumes=any(_distance()))
 
 
 def parse_every(text: str) -> "tuple[int | None, float | None]":
@@ -114,7 +116,9 @@ def checkpoints(
         if name not in _IMMATERIAL
     }
     configuration |= {f"digest of {split}": digest for split, digest in data.digests.items()}
-    folder = pathlib.Path(cli.RUN_DIR.value) / tv.report.CHECKPOINTS  # all workers read there
+    folder = (
+        pathlib.Path(folder_flags.RUN_DIR.value) / tv.report.CHECKPOINTS
+    )  # all workers read there
     saved = tv.training.Checkpoints(folder, steps, seconds, configuration=configuration)
     if not run.overwrite:
         saved.newest()  # of another training: an error now

@@ -1,47 +1,59 @@
-"""What the programs that start from a run folder share: its model, and its data."""
+"""Lists run folders: the flags that differ, and what came out, sorted.
+
+    python -m experiments.runs --run_dir=runs --sort=test_log_likelihood
+    python -m experiments.runs --run_dir=runs --format=html --out=runs.html
+
+Unfinished and damaged runs are in the table too, with what is wrong with them. A metric with an
+error shows it; CSV has all digits.
+"""
+
+import pathlib
+
+from absl import flags
 
 import tfp_vae as tv
+from tfp_vae import extras, files, peek
 
-from . import cli, data_flags, start
+from . import cli
 
-_MOVABLE = ("data_dir",)  # what may lie elsewhere now
-
-
-def folder() -> "tv.report.RunFolder":
-    """Returns the folder of a run that is there, and starts TensorFlow after the look."""
-    run = tv.report.RunFolder(cli.RUN_DIR.value, overwrite=True)
-    if not (run / "model.keras").is_file():
-        raise FileNotFoundError(
-            f"There is no model at {run / 'model.keras'}. Expected the folder of a run in "
-            "--run_dir. Received no file."
-        )
-    start()
-    return run
+_RUN_DIR = flags.DEFINE_list("run_dir", ["runs"], "Folders that hold runs, at any depth.")
+_SORT = flags.DEFINE_string("sort", None, "Flag or metric: the best first, or the smallest.")
+_REVERSE = flags.DEFINE_bool("reverse", False, "The other way round.")
+_METRICS = flags.DEFINE_list("metrics", None, "Metrics to show: names or patterns (test_*, *).")
+_FORMAT = flags.DEFINE_enum("format", "text", peek.names("report.runs.FORMATS"), "Of the table.")
+_OUT = flags.DEFINE_string("out", None, "File that receives the table; without it the terminal.")
+_LANGUAGE = flags.DEFINE_enum("language", "en", peek.names("report.LANGUAGES"), "Of the page.")
 
 
-def opened(run: "tv.report.RunFolder") -> "tuple[object, tv.data.Data, dict, dict]":
-    """Returns (model, data, source of the data, what metrics.json knows) of a run.
-
-    The data are those that the model was trained on, unless flags name others.
-
-    Raises:
-        ValueError: if model.keras is not the model that the run is about.
-    """
-    model = tv.load(run / "model.keras")
-    source = data_flags.source()
-    known_run = (run / "metrics.json").exists() or not data_flags.DATASET.present
-    trained = tv.report.read_json(run / "metrics.json") if known_run else {}
-    method = trained.get("method")
-    if method is not None and tv.methods.METHODS[method].post_hoc:
+def main():
+    """Looks, sorts, writes."""
+    cli.refuse_unused(_FORMAT.value == "html", "--format=html", _LANGUAGE)
+    if _FORMAT.value == "html":
+        extras.need("report", "Pages")
+    out = None if _OUT.value is None else pathlib.Path(_OUT.value)
+    if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
         raise ValueError(
-            f"The posterior of {method} is not in model.keras, which holds the point it "
-            "started from. Expected a run of another method. Received this one; train_bnn with its "
-            "flags.txt makes the posterior again."
+            f"--out does not fit. Expected a file in a folder that there is. Received {out}."
         )
-    if not data_flags.DATASET.present:  # what the model was trained on
-        known = {key: trained.get(key) for key in source}
-        source = known | {key: value for key, value in source.items() if value and key in _MOVABLE}
-    data = data_flags.load(source, model.data_kind)
-    if trained.get("quadrants"):
-        data = tv.data.completion(data, trained["quadrants"])
-    return model, data, source, trained
+    found = tv.report.find_runs(_RUN_DIR.value)
+    if not found:
+        raise ValueError(
+            f"There is nothing to list. Expected folders of runs below {', '.join(_RUN_DIR.value)}."
+            " Received none."
+        )
+    table = tv.report.tabulate(
+        found, metrics=_METRICS.value, sort=_SORT.value, reverse=_REVERSE.value
+    )
+    text = (
+        table.html(_LANGUAGE.value) if _FORMAT.value == "html" else getattr(table, _FORMAT.value)()
+    )
+    if out is None:
+        print(text, end="")
+        return
+    with files.replacing(out) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    print(f"{len(found)} runs: {out.resolve()}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -11,7 +11,7 @@ from absl import flags
 import tfp_vae as tv
 from tfp_vae import extras, peek
 
-from . import cli, start
+from . import cli, folder_flags, start
 
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Write into a run folder that is not empty.")
 _LEFT_OUT = peek.names("studies.toys.LEFT_OUT")
@@ -27,7 +27,7 @@ def main():
     """Runs all methods on both problems, and draws."""
     methods = cli.chosen(_METHODS, peek.names("methods.METHODS"))
     extras.need("report", "Pictures")
-    run = tv.report.RunFolder(cli.RUN_DIR.value, _OVERWRITE.value)
+    run = tv.report.RunFolder(folder_flags.RUN_DIR.value, _OVERWRITE.value)
     start()
     from tfp_vae.studies import toys
 

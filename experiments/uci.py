@@ -13,7 +13,7 @@ from absl import flags
 import tfp_vae as tv
 from tfp_vae import extras, peek
 
-from . import cli, data_flags, start
+from . import cli, data_flags, folder_flags, start
 
 cli.leave_out(*(flag for flag in data_flags.ALL if flag is not data_flags.DATA_DIR))
 _KNOWN = [name.removeprefix("uci/") for name in peek.names("data.UCI_NAMES")]
@@ -48,7 +48,7 @@ def main():
         dropout=_DROPOUT.value,
     )
     plan = dataclasses.asdict(settings) | {"seed": _SEED.value}
-    run, results = tv.report.resume_table(cli.RUN_DIR.value, plan)
+    run, results = tv.report.resume_table(folder_flags.RUN_DIR.value, plan)
     for name in names:
         tv.data.uci(name, data_flags.DATA_DIR.value)  # all there before any of them is trained on
     run.path.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfp_vae as tv
 from tfp_vae.data.streams import Stream
@@ -25,6 +26,15 @@ def pytest_addoption(parser):
         default=0,
         help="Seed of the statistical tests; change it to tell luck from truth.",
     )
+
+
+def pytest_configure(config):
+    """Leaves graphs as they are written: to rewrite one costs more than the few steps of a test.
+
+    With --all they are rewritten, as users have it.
+    """
+    if not config.getoption("--all"):
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 @pytest.fixture

@@ -65,6 +65,7 @@ def test_code_of_the_page_runs_in_order_before_and_after(tmp_path, monkeypatch):
     for loaded, saved in ((after["again"], after["bnn"]), (after["stock_again"], after["stock"])):
         for one, other in zip(loaded.trainable_weights, saved.trainable_weights, strict=True):
             np.testing.assert_array_equal(one, other)
+    assert np.isfinite(after["elbo"]) and after["z"].shape == (300, 4)
     assert np.isfinite(after["robust"].predictive(after["table"], 3).log_prob(1.0)).all()
 
 

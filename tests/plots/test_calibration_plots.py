@@ -2,9 +2,13 @@
 
 import numpy as np
 import pytest
+from matplotlib import font_manager
 
 from tfp_vae import plots
 from tfp_vae.evaluation import calibration, regression
+from tfp_vae.plots import comparison
+from tfp_vae.plots.style import chinese_font, percent
+from tfp_vae.report.texts import Texts
 
 CURVES = {
     "a": (np.array([0.25, 0.5, 0.75, 1.0]), np.array([0.0, 0.0, 0.1, 0.2])),
@@ -27,11 +31,43 @@ def test_reliability_diagram_has_bars_of_accuracy_and_gaps_up_to_the_confidence(
     np.testing.assert_allclose([bar.get_height() for bar in gaps], [0.15, 0.1])
     np.testing.assert_allclose([bar.get_height() for bar in lower.containers[0]], [2, 1])
     np.testing.assert_array_equal(upper.lines[0].get_xydata(), [[0, 0], [1, 1]])
-    error = 100 * (2 * 0.15 + 0.1) / 3
-    assert [text.get_text() for text in upper.texts] == [f"ECE {error:.2f} %"]
+    error = (2 * 0.15 + 0.1) / 3
+    assert [text.get_text() for text in upper.texts] == [f"ECE {error:.4f}, 4 bins"]
     assert upper.get_title() == "title"
     assert (lower.get_xlabel(), lower.get_ylabel()) == ("confidence", "examples")
     assert lower.get_yscale() == "log"
+
+
+def test_the_error_in_the_picture_is_that_of_the_metrics():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(300, 4)) * 2
+    log_probs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    labels = rng.integers(0, 4, 300)
+    text = plots.reliability_diagram(log_probs, labels, "title").axes[0].texts[0].get_text()
+    assert text == f"ECE {calibration.classification_metrics(log_probs, labels)['test_ece']:.4f}"
+
+
+def test_points_of_a_comparison_are_whole_at_the_edges_and_have_the_error_of_the_table():
+    log_probs = np.log([[1 - 1e-9, 1e-9], [0.6, 0.4]])  # sure and right: a point in the corner
+    style = comparison.Style(Texts("en"), {"vae": "vae"})
+    axis = comparison.reliability({"vae": (log_probs, [0, 1])}, style, {"vae": "0.031"}).axes[0]
+    assert not axis.collections[-1].get_clip_on()
+    assert axis.get_title() == "VAE\ncalibration error 0.031"
+
+
+@pytest.mark.parametrize(
+    ("share", "said"), [(0.1, "10%"), (0.1 + 1e-12, "10%"), (0.995, "99.5%"), (1, "100%")]
+)
+def test_percent_has_the_digits_of_the_number_alone(share, said):
+    assert percent(share) == said
+
+
+def test_chinese_letters_are_drawn_by_a_font_that_has_them_or_not_at_all(monkeypatch):
+    name = chinese_font()
+    if name is not None:
+        assert font_manager.findfont(name, fallback_to_default=False)
+    monkeypatch.setattr(comparison, "chinese_font", lambda: None)
+    assert comparison.can_be_in("en") and not comparison.can_be_in("zh")
 
 
 def test_reliability_diagram_refuses_what_the_metrics_refuse():

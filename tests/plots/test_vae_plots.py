@@ -7,15 +7,22 @@ from tfp_vae import data, decoders, encoders, models, networks, plots, priors, r
 from tfp_vae.data import Kind, Split
 
 
-def test_tile_puts_images_in_rows_with_a_grey_gap():
-    images = np.stack([np.full((2, 3, 1), v) for v in (0.0, 0.25, 1.0)])
+def test_tile_puts_images_in_rows_with_a_gap_that_no_grey_ends_in():
+    images = np.stack([np.full((2, 3, 1), v) for v in (0.0, 0.5, 1.0)])
     sheet = plots.tile(images, columns=2)
-    assert sheet.shape == (2 * 3 + 1, 2 * 4 + 1, 1)
-    np.testing.assert_array_equal(sheet[1:3, 1:4, 0], 0.0)
-    np.testing.assert_array_equal(sheet[1:3, 5:8, 0], 0.25)
-    np.testing.assert_array_equal(sheet[4:6, 1:4, 0], 1.0)
-    np.testing.assert_array_equal(sheet[4:6, 5:8, 0], 0.5)  # an empty place
-    np.testing.assert_array_equal(sheet[3], 0.5)
+    assert sheet.shape == (2 * 3 + 1, 2 * 4 + 1, 3)
+    np.testing.assert_array_equal(sheet[1:3, 1:4], 0.0)
+    np.testing.assert_array_equal(sheet[1:3, 5:8], 0.5)
+    np.testing.assert_array_equal(sheet[4:6, 1:4], 1.0)
+    for gap in (sheet[4, 5], sheet[3, 0], sheet[0, 3]):  # an empty place, and between images
+        assert min(np.abs(gap - grey).max() for grey in np.linspace(0, 1, 101)) > 0.2
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 13])
+def test_tiles_have_three_colours_of_any_number_of_channels(channels):
+    image = np.linspace(0, 1, channels).reshape(1, 1, 1, channels)
+    expected = {1: [0, 0, 0], 3: [0, 0.5, 1], 4: [0, 1 / 3, 2 / 3]}.get(channels, [0.5] * 3)
+    np.testing.assert_allclose(plots.tile(image, 1)[1, 1], expected)
 
 
 def test_reconstructions_show_originals_above_what_the_model_makes_of_them(make_vae, binary_images):
@@ -24,22 +31,24 @@ def test_reconstructions_show_originals_above_what_the_model_makes_of_them(make_
     originals, rebuilt = (
         axis.images[0].get_array() for axis in plots.reconstructions(vae, split).axes
     )
-    np.testing.assert_array_equal(originals, plots.tile(split.values()[:20], 10)[..., 0])
-    expected = plots.tile(vae.reconstruct(split.values()[:20]).numpy(), 10)[..., 0]
+    np.testing.assert_array_equal(originals, plots.tile(split.values()[:20], 10))
+    expected = plots.tile(vae.reconstruct(split.values()[:20]).numpy(), 10)
     np.testing.assert_allclose(rebuilt, expected, atol=1e-6)
 
 
-def test_real_valued_images_are_drawn_on_their_own_range():
-    low_and_high = np.array([-2.0, 3.0]).reshape(2, 1, 1, 1)
-    sheet = plots.images([("title", low_and_high)], columns=2).axes[0].images[0].get_array()
-    np.testing.assert_allclose(sheet[1, [1, 3]], [0.0, 1.0])
+def test_every_sheet_of_real_valued_images_has_its_own_range_and_says_it():
+    wide = np.array([-2.0, 3.0]).reshape(2, 1, 1, 1)
+    axes = plots.images([("wide", wide), ("plain", np.clip(wide, 0, 1))], columns=2).axes
+    for axis in axes:  # the wide one does not make the plain one grey
+        np.testing.assert_allclose(axis.images[0].get_array()[1, [1, 3], 0], [0.0, 1.0])
+    assert [axis.get_title(loc="left") for axis in axes] == ["wide, from -2 to 3", "plain"]
 
 
 def test_manifold_runs_over_quantiles_from_left_to_right_and_bottom_to_top(make_vae):
     vae = make_vae(shape=(1, 1, 1), hidden=())
     # One pixel whose logit is 3 z[0] + z[1].
     vae.decoder.projection.set_weights([np.array([[3.0], [1.0]]), np.zeros(1)])
-    sheet = plots.manifold(vae, side=5).axes[0].images[0].get_array()[1::2, 1::2]
+    sheet = plots.manifold(vae, side=5).axes[0].images[0].get_array()[1::2, 1::2, 0]
     assert sheet.shape == (5, 5)
     assert np.all(np.diff(sheet, axis=1) > 0)
     assert np.all(np.diff(sheet, axis=0) < 0)
@@ -109,10 +118,10 @@ def test_class_samples_have_a_row_per_class():
     images = np.broadcast_to(labels[:, None, None, None] / 2, (5, 2, 3, 1))
     figure = plots.class_samples({"mean": images, "given": labels})
     sheet = figure.axes[0].images[0].get_array()
-    assert sheet.shape == (3 * 3 + 1, 2 * 4 + 1)
+    assert sheet.shape == (3 * 3 + 1, 2 * 4 + 1, 3)
     for row, label in enumerate((0, 1, 2)):
         np.testing.assert_array_equal(sheet[1 + 3 * row, 1:4], label / 2)
-    np.testing.assert_array_equal(sheet[7:9, 5:8], 0.5)  # an empty place
+    np.testing.assert_array_equal(sheet[7:9, 5:8], sheet[:2, :3] * 0 + sheet[0, 0])  # empty
 
 
 def test_completions_keep_what_is_seen(binary_images):
@@ -129,8 +138,10 @@ def test_completions_keep_what_is_seen(binary_images):
     originals, masked, *drawn = (
         axis.images[0].get_array() for axis in plots.completions(model, split, seen, 6).axes
     )
-    np.testing.assert_array_equal(originals, plots.tile(images, 6)[..., 0])
+    np.testing.assert_array_equal(originals, plots.tile(images, 6))
     shown = plots.tile(np.broadcast_to(seen, images.shape), 6)[..., 0] == 1
+    unseen = plots.tile(np.broadcast_to(~seen, images.shape), 6)[..., 0] == 1
+    np.testing.assert_allclose(masked[unseen], np.broadcast_to(masked[0, 0], (unseen.sum(), 3)))
     for sheet in (masked, *drawn):
         np.testing.assert_array_equal(sheet[shown], originals[shown])
     assert len(drawn) == 3 and np.any(drawn[0] != drawn[1])

@@ -20,7 +20,7 @@ HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>|`*_\n# [a](b)
 class Parser(html.parser.HTMLParser):
     """Collects tags, attributes and texts, and holds that tags close in order."""
 
-    VOID = frozenset("meta link img source line".split())
+    VOID = frozenset("meta link img source line wbr".split())
 
     def __init__(self, page):
         super().__init__()
@@ -188,21 +188,59 @@ def test_a_report_is_written_whole(tmp_path):
     assert path == tmp_path / "report" / "index.html"
     names = {file.name for file in path.parent.iterdir()}
     pictures = {"reliability.png", "corruptions.png", "corruptions-dark.png", "samples.png"}
-    assert names == {"index.html", "report.md", "report.json", *pictures}
+    pages = {"index.html", "report.md", "index.zh.html", "report.zh.md"}
+    assert names == {"report.json", *pages, *pictures}
     assert report.read_json(path.parent / "report.json") == values
-    assert path.read_text(encoding="utf-8") == rendered(values)
+    links = {"en": "index.html", "zh": "index.zh.html"}
+    page = report.render_html(values, cases.pictures(values), "en", links)
+    assert path.read_text(encoding="utf-8") == page
     written = (path.parent / "report.md").read_text(encoding="utf-8")
     assert written == report.render_markdown(values)
 
 
-def test_the_json_is_enough_to_write_the_report_again_in_another_language(tmp_path):
+def test_both_languages_lie_side_by_side_and_link_to_each_other(tmp_path):
     values = cases.comparison()
-    first = report.write_report(tmp_path, values, cases.pictures(values))
-    again = report.read_json(first.parent / "report.json")
-    report.write_report(
-        report.RunFolder(tmp_path, overwrite=True), again, cases.pictures(again), "zh"
-    )
-    assert "结论" in first.read_text(encoding="utf-8")
+    english = report.write_report(tmp_path, values, cases.pictures(values))
+    before = english.read_bytes()
+    again = report.read_json(english.parent / "report.json")  # is enough
+    folder = report.RunFolder(tmp_path, overwrite=True)
+    chinese = report.write_report(folder, again, cases.pictures(again), "zh")
+    assert (english.name, chinese.name) == ("index.html", "index.zh.html")
+    assert english.read_bytes() == before and "结论" in chinese.read_text(encoding="utf-8")
+    for page, other in ((english, chinese), (chinese, english)):
+        (link,) = Parser(page.read_text(encoding="utf-8")).attributes("a")
+        assert link["href"] == other.name
+
+
+def test_pictures_in_the_language_of_the_page_are_taken_or_the_page_says_that_they_are_english():
+    values = cases.comparison()
+    values["figures"] = values["figures"][:1]
+    note = texts.Texts("zh").word("figures_note")
+    english, chinese = cases.png(), cases.png() + b"zh"
+    pictures = {"reliability.png": english}
+    assert note in report.render_html(values, pictures, "zh")
+    assert texts.Texts("en").word("figures_note") not in report.render_html(values, pictures)
+    pictures["reliability.zh.png"] = chinese
+    for language, picture in (("en", english), ("zh", chinese)):
+        page = report.render_html(values, pictures, language)
+        assert note not in page
+        (image,) = Parser(page).attributes("img")
+        assert base64.b64decode(image["src"].partition(",")[2]) == picture
+    assert "(reliability.zh.png)" in report.render_markdown(values, "zh", pictures)
+
+
+def test_what_the_package_says_of_its_figures_is_said_in_the_language_of_the_page():
+    values = cases.comparison()
+    known = texts.Texts("en").words["figures"]["reliability"]
+    values["figures"][0] |= {"alt": known, "caption": known}
+    page = report.render_html(values, cases.pictures(values), "zh")
+    assert texts.Texts("zh").words["figures"]["reliability"] in page and known not in page
+
+
+@pytest.mark.parametrize("language", report.LANGUAGES)
+def test_one_word_stands_for_a_nat_and_one_for_what_is_out_of_distribution(language):
+    said = json.dumps(texts.Texts(language).words, ensure_ascii=False)
+    assert language == "en" or not re.search(r"\bnats?\b|奈特|外来", said.replace('"nats"', ""))
 
 
 def test_what_an_earlier_report_left_is_replaced(tmp_path):

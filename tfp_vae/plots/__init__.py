@@ -15,6 +15,7 @@ from tfp_vae.plots.predictive import (
     uncertainty_histogram,
     write_predictive,
 )
+from tfp_vae.plots.tiles import tile
 from tfp_vae.plots.vae import (
     bound_against_examples,
     class_samples,
@@ -24,7 +25,6 @@ from tfp_vae.plots.vae import (
     manifold,
     prior_samples,
     reconstructions,
-    tile,
     training_curve,
     write_all,
 )

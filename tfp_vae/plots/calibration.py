@@ -2,12 +2,12 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from tfp_vae.evaluation import calibration, regression
-from tfp_vae.plots.style import INK, TRAIN, VALIDATION
+from tfp_vae.plots.style import INK, TRAIN, VALIDATION, percent
 
 _GREY, _PALE = "#8d99ae", "#a9cce3"
+_BINS = 15  # of the metric `ece`
 _WIDEST = 60.0  # decibels on the axis of signal-to-noise ratios
 
 
@@ -16,7 +16,7 @@ def _check_curves(curves: dict, what: str) -> None:
         raise ValueError(f"There is nothing to draw. Expected {what}. Received an empty dict.")
 
 
-def reliability_diagram(log_probs, labels, title: str, num_bins: int = 15) -> Figure:
+def reliability_diagram(log_probs, labels, title: str, num_bins: int = _BINS) -> Figure:
     """Returns accuracy per bin of confidence, above the number of examples in each bin.
 
     The gap to the mean confidence of the bin is shaded; its mean over examples is the expected
@@ -30,6 +30,9 @@ def reliability_diagram(log_probs, labels, title: str, num_bins: int = 15) -> Fi
     """
     curve = calibration.reliability_curve(log_probs, labels, num_bins)
     error = calibration.expected_calibration_error(log_probs, labels, num_bins)
+    said = f"ECE {error:.4f}"
+    if num_bins != _BINS:  # the metric has others
+        said += f", {num_bins} bins"
     figure = Figure(figsize=(5, 6), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     full = curve.count > 0
@@ -46,7 +49,7 @@ def reliability_diagram(log_probs, labels, title: str, num_bins: int = 15) -> Fi
     upper.text(
         0.97,
         0.04,
-        f"ECE {100 * error:.2f} %",
+        said,
         transform=upper.transAxes,
         horizontalalignment="right",
         bbox={"facecolor": "white", "edgecolor": _GREY, "boxstyle": "round"},
@@ -77,8 +80,8 @@ def risk_coverage(curves: "dict[str, tuple[np.ndarray, np.ndarray]]") -> Figure:
     axis.set(ylabel="risk: errors among those kept", xlim=(0, 1))
     if top > 0:
         axis.set_ylim(0, 1.08 * top)
-    axis.xaxis.set_major_formatter(PercentFormatter(1))
-    axis.yaxis.set_major_formatter(PercentFormatter(1))
+    axis.xaxis.set_major_formatter(percent)
+    axis.yaxis.set_major_formatter(percent)
     axis.grid(alpha=0.3)
     axis.legend(frameon=False, loc="upper left")
     return figure
@@ -107,8 +110,8 @@ def interval_coverage(curves: "dict[str, np.ndarray]") -> Figure:
         axis.plot(levels, regression.interval_coverage(cdf, levels)[0], label=label)
     axis.set(xlabel="nominal coverage of the central interval", xlim=(0, 1), ylim=(0, 1))
     axis.set(ylabel="observed coverage: targets inside", aspect="equal")
-    axis.xaxis.set_major_formatter(PercentFormatter(1))
-    axis.yaxis.set_major_formatter(PercentFormatter(1))
+    axis.xaxis.set_major_formatter(percent)
+    axis.yaxis.set_major_formatter(percent)
     axis.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from tfp_vae.evaluation import calibration
+from tfp_vae.plots.style import chinese_font, percent
+from tfp_vae.plots.tiles import tile
+from tfp_vae.report.texts import Texts
 
 # Okabe & Ito (2008): told apart with any colour vision, on white and on black.
 _COLOURS = ("#0072b2", "#56b4e9", "#009e73", "#cc79a7", "#d55e00", "#e69f00", "#999999", "#b8860b")
@@ -24,12 +26,17 @@ class Style:
     """How models are drawn in every picture of one comparison.
 
     Args:
-        titles: {model: what it is called}, all models.
-        families: {model: "vae" or "network"}: full and dashed lines.
+        texts: of the language of the pictures.
+        families: {model: "vae" or "network"}, all models: full and dashed lines.
+
+    Attributes:
+        titles: {model: what it is called}.
+        words: those of axes.
     """
 
-    def __init__(self, titles: Mapping[str, str], families: Mapping[str, str]):
-        self.titles = dict(titles)
+    def __init__(self, texts: Texts, families: Mapping[str, str]):
+        self.titles = titles = {name: texts.title("models", name) for name in families}
+        self.words = texts.words["axes"]
         self._look = {
             name: {
                 "color": _COLOURS[index % len(_COLOURS)],
@@ -46,12 +53,18 @@ class Style:
         return self._look[model]
 
 
-def both(name: str, draw: Callable[[], Figure]) -> "dict[str, bytes]":
+def can_be_in(language: str) -> bool:
+    """Returns whether there is a font for pictures whose words are of a language."""
+    return language != "zh" or chinese_font() is not None
+
+
+def both(name: str, draw: Callable[[], Figure], language: str = "en") -> "dict[str, bytes]":
     """Returns {file name: PNG} of a picture for light and for dark pages.
 
     Args:
         name: of the picture, without ".png".
         draw: makes it under the colours that are set while it runs.
+        language: of its words, one that pictures `can_be_in`.
     """
     found = {}
     for dark, suffix in ((False, ""), (True, "-dark")):
@@ -59,6 +72,8 @@ def both(name: str, draw: Callable[[], Figure]) -> "dict[str, bytes]":
         colours = dict.fromkeys("text.color axes.labelcolor xtick.color ytick.color".split(), ink)
         colours |= {"axes.edgecolor": grid, "grid.color": grid, "axes.facecolor": "none"}
         plain = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 9}
+        if language == "zh":
+            plain["font.family"] = ["DejaVu Sans", chinese_font()]
         with matplotlib.rc_context(colours | plain | {"figure.facecolor": "none"}):
             file = io.BytesIO()
             draw().savefig(file, format="png", dpi=110, bbox_inches="tight", transparent=True)
@@ -66,12 +81,18 @@ def both(name: str, draw: Callable[[], Figure]) -> "dict[str, bytes]":
     return found
 
 
-def reliability(log_probs: "Mapping[str, tuple[np.ndarray, np.ndarray]]", style: Style) -> Figure:
+def reliability(
+    log_probs: "Mapping[str, tuple[np.ndarray, np.ndarray]]",
+    style: Style,
+    errors: "Mapping[str, str] | None" = None,
+) -> Figure:
     """Returns accuracy against confidence, a panel per model; below the line is overconfident.
 
     Args:
         log_probs: {model: (log probabilities [N, K], labels [N])}, seeds one behind another.
         style: of the models.
+        errors: {model: its calibration error as the tables have it}: the mean over seeds, which is
+            not the error of all seeds together.
     """
     columns = min(4, len(log_probs))
     rows = -(-len(log_probs) // columns)
@@ -88,12 +109,21 @@ def reliability(log_probs: "Mapping[str, tuple[np.ndarray, np.ndarray]]", style:
         )
         sizes = 8 + 90 * np.sqrt(curve.count[full] / curve.count.sum())
         colour = style.of(model)["color"]
-        axis.scatter(curve.confidence[full], curve.accuracy[full], sizes, color=colour, zorder=3)
-        error = calibration.expected_calibration_error(values, labels)
-        axis.set_title(f"{style.titles[model]}\nECE {100 * error:.1f} %", fontsize=8)
-        axis.set(xlim=(0, 1.03), ylim=(0, 1.03))
-    figure.supxlabel("confidence", fontsize=9)
-    figure.supylabel("accuracy", fontsize=9)
+        axis.scatter(
+            curve.confidence[full],
+            curve.accuracy[full],
+            sizes,
+            color=colour,
+            zorder=3,
+            clip_on=False,  # a point on the edge is whole
+        )
+        title = style.titles[model]
+        if errors and model in errors:
+            title += f"\n{style.words['ece']} {errors[model]}"
+        axis.set_title(title, fontsize=8)
+        axis.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+    figure.supxlabel(style.words["confidence"], fontsize=9)
+    figure.supylabel(style.words["accuracy"], fontsize=9)
     return figure
 
 
@@ -104,9 +134,9 @@ def risk_coverage(log_probs: "Mapping[str, tuple[np.ndarray, np.ndarray]]", styl
     for model, (values, labels) in log_probs.items():
         curve = calibration.risk_coverage(values, labels)
         axis.plot(curve.coverage, curve.risk, **style.of(model) | {"marker": ""})
-    axis.set(xlabel="share of examples kept, the most confident first", ylabel="errors among them")
+    axis.set(xlabel=style.words["kept"], ylabel=style.words["errors"])
     axis.set(xlim=(0.02, 1), ylim=(0, None))
-    return _finished(figure, [axis], percent=True)
+    return _finished(figure, [axis], shares=True)
 
 
 def curves(
@@ -133,7 +163,7 @@ def curves(
             if row == len(rows) - 1:
                 axis.set_xlabel(axis_label)
                 if share:
-                    axis.xaxis.set_major_formatter(PercentFormatter(1))
+                    axis.xaxis.set_major_formatter(percent)
         axes[row, 0].set_ylabel(metric)
         _fit_to_means(axes[row, 0], shown)
     return _finished(figure, axes.flat)
@@ -145,8 +175,8 @@ def against_labels(lines: Curves, style: Style) -> Figure:
     axis = figure.subplots()
     _draw_curves(axis, lines, style)
     _fit_to_means(axis, [lines])
-    axis.set(xscale="log", xlabel="labels", ylabel="accuracy")
-    axis.yaxis.set_major_formatter(PercentFormatter(1))
+    axis.set(xscale="log", xlabel=style.words["labels"], ylabel=style.words["accuracy"])
+    axis.yaxis.set_major_formatter(percent)
     return _finished(figure, [axis])
 
 
@@ -205,12 +235,8 @@ def generated(
     figure = Figure(figsize=(3.1 * len(images), 3.4), layout="constrained")
     axes = figure.subplots(1, len(images), squeeze=False)[0]
     for axis, (model, values) in zip(axes, images.items(), strict=True):
-        count, (height, width, channels) = columns[model], values.shape[1:]
-        rows = len(values) // count
-        tiles = values[: rows * count].reshape(rows, count, height, width, channels)
-        tiles = np.pad(tiles, ((0, 0), (0, 0), (0, 1), (0, 1), (0, 0)), constant_values=0.35)
-        tiled = tiles.swapaxes(1, 2).reshape(rows * (height + 1), count * (width + 1), channels)
-        axis.imshow(tiled[..., 0] if channels == 1 else tiled, cmap="gray", vmin=0, vmax=1)
+        count = columns[model]
+        axis.imshow(tile(values[: len(values) // count * count], count), interpolation="nearest")
         axis.set_title(style.titles[model], fontsize=9)
         axis.set_axis_off()
     return figure
@@ -222,19 +248,19 @@ def pruned(lines: Curves, style: Style) -> Figure:
     axis = figure.subplots()
     _draw_curves(axis, lines, style)
     _fit_to_means(axis, [lines])
-    axis.set(xlabel="weights removed, lowest |loc| / scale first", ylabel="accuracy")
-    axis.xaxis.set_major_formatter(PercentFormatter(1))
-    axis.yaxis.set_major_formatter(PercentFormatter(1))
+    axis.set(xlabel=style.words["removed"], ylabel=style.words["accuracy"])
+    axis.xaxis.set_major_formatter(percent)
+    axis.yaxis.set_major_formatter(percent)
     return _finished(figure, [axis])
 
 
-def _finished(figure: Figure, axes, percent: bool = False) -> Figure:
+def _finished(figure: Figure, axes, shares: bool = False) -> Figure:
     lines = {}
     for axis in axes:
         axis.grid(alpha=0.6, linewidth=0.6)
-        if percent:
-            axis.xaxis.set_major_formatter(PercentFormatter(1))
-            axis.yaxis.set_major_formatter(PercentFormatter(1))
+        if shares:
+            axis.xaxis.set_major_formatter(percent)
+            axis.yaxis.set_major_formatter(percent)
         handles, labels = axis.get_legend_handles_labels()
         lines |= dict(zip(labels, handles, strict=True))
     if len(lines) > 1:

@@ -14,7 +14,7 @@ from tfp_vae.plots.calibration import (
     risk_coverage,
     signal_to_noise,
 )
-from tfp_vae.plots.style import INK, TRAIN, VALIDATION
+from tfp_vae.plots.style import INK, TRAIN, VALIDATION, percent
 from tfp_vae.plots.vae import training_curve
 from tfp_vae.report import RunFolder
 
@@ -112,7 +112,7 @@ def pruning(curve: dict, chosen: str = "accuracy") -> Figure:
     axis = figure.subplots()
     places = np.arange(len(curve["share"]))
     axis.plot(places, curve[chosen], marker="o", color=TRAIN)
-    axis.set_xticks(places, [f"{share:.0%}" for share in curve["share"]])
+    axis.set_xticks(places, [percent(share) for share in curve["share"]])
     axis.set(xlabel="weights removed, those of lowest |loc| / scale first", ylabel=f"test {chosen}")
     axis.grid(alpha=0.3)
     return figure

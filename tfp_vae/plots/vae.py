@@ -1,7 +1,5 @@
 """Pictures of a VAE: matplotlib figures that the caller saves or shows."""
 
-import math
-
 import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
@@ -10,45 +8,33 @@ from tfp_vae.data import Split
 from tfp_vae.evaluation import posterior_means
 from tfp_vae.models import VAE, ConditionalVAE
 from tfp_vae.plots.style import INK, TRAIN, VALIDATION
+from tfp_vae.plots.tiles import tile
 from tfp_vae.report import RunFolder
-
-
-def tile(images: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
-    """Returns images [n, H, W, C] side by side as one image, in rows of `columns`.
-
-    The gap between images is mid-grey, so that white and black borders both end somewhere.
-    """
-    count, height, width, channels = images.shape
-    rows = math.ceil(count / columns)
-    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), 0.5)
-    for i, image in enumerate(images):
-        top = gap + (i // columns) * (height + gap)
-        left = gap + (i % columns) * (width + gap)
-        sheet[top : top + height, left : left + width] = image
-    return np.clip(sheet, 0, 1)
 
 
 def images(rows: "list[tuple[str, np.ndarray]]", columns: int) -> Figure:
     """Returns a figure of titled sheets of images, one under the other.
 
+    Values between 0 and 1 are drawn as they are. A sheet that has others is drawn on its own range,
+    from its lowest value (black) to its highest, which its title names.
+
     Args:
-        rows: pairs of a title and images [n, H, W, C].
+        rows: pairs of a title and images [n, H, W, C]; NaN is drawn as the gaps between images.
         columns: images per row of a sheet.
     """
-    # Real-valued images are drawn on their own range, all sheets on the same one.
-    low = min(0.0, *(float(np.min(batch)) for _, batch in rows))
-    high = max(1.0, *(float(np.max(batch)) for _, batch in rows))
-    sheets = [
-        (title, tile((np.asarray(batch) - low) / (high - low), columns)) for title, batch in rows
-    ]
+    sheets = []
+    for title, batch in rows:
+        batch = np.asarray(batch)
+        low, high = min(0.0, float(np.nanmin(batch))), max(1.0, float(np.nanmax(batch)))
+        if (low, high) != (0.0, 1.0):
+            title += f", from {low:.3g} to {high:.3g}"
+        sheets.append((title, tile((batch - low) / (high - low), columns)))
     width = 8.0
     heights = [width * sheet.shape[0] / sheet.shape[1] for _, sheet in sheets]
     figure = Figure(figsize=(width, sum(heights) + 0.4 * len(sheets)), layout="constrained")
     axes = figure.subplots(len(sheets), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axis, (title, sheet) in zip(axes, sheets, strict=True):
-        grey = sheet.shape[-1] == 1
-        shown = sheet[..., 0] if grey else sheet[..., :3]
-        axis.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axis.imshow(sheet, interpolation="nearest")
         axis.set_title(title, loc="left", fontsize=10, color=INK)
         axis.set_axis_off()
     return figure
@@ -78,7 +64,7 @@ def class_samples(drawn: "dict[str, np.ndarray]") -> Figure:
     Classes with fewer draws than others have a row that ends in empty places.
     """
     classes, counts = np.unique(drawn["given"], return_counts=True)
-    sheet = np.full((len(classes), counts.max(), *drawn["mean"].shape[1:]), 0.5, np.float32)
+    sheet = np.full((len(classes), counts.max(), *drawn["mean"].shape[1:]), np.nan, np.float32)
     for row, label in enumerate(classes):
         sheet[row, : counts[row]] = drawn["mean"][drawn["given"] == label]
     rows = sheet.reshape(-1, *sheet.shape[2:])
@@ -103,7 +89,7 @@ def completions(model: ConditionalVAE, split: Split, seen: np.ndarray, count: in
         images[:, seen], images[:, ~seen] = given, unseen
         return images
 
-    rows = [("test images", whole(split.values())), ("what is seen", whole(0.5))]
+    rows = [("test images", whole(split.values())), ("what is seen", whole(np.nan))]
     for number in range(3):
         drawn = model.generate(len(split), model.seed + number, given)
         title = "mean of p(x|z, c), z from p(z|c)" if not number else "another z"

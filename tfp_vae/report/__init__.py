@@ -9,6 +9,7 @@ from tfp_vae.report.folders import CHECKPOINTS, RunFolder, read_json, resume_tab
 from tfp_vae.report.markdown import render_markdown
 from tfp_vae.report.marks import DIRECTIONS, Estimate, Marked, best_within_error, mark
 from tfp_vae.report.page import render_html
+from tfp_vae.report.runs import Run, RunTable, find_runs, read_run, tabulate
 from tfp_vae.report.sealed import LANGUAGES
 from tfp_vae.report.tables import method_table, summary
 from tfp_vae.report.verdict import Verdict, state_verdict
@@ -21,17 +22,22 @@ __all__ = [
     "TASKS",
     "Estimate",
     "Marked",
+    "Run",
     "RunFolder",
+    "RunTable",
     "Verdict",
     "best_within_error",
+    "find_runs",
     "mark",
     "method_table",
     "read_json",
+    "read_run",
     "render_html",
     "render_markdown",
     "resume_table",
     "state_verdict",
     "summary",
+    "tabulate",
     "validate",
     "versions",
     "write_report",

@@ -14,7 +14,7 @@ from tfp_vae.version import __version__
 _ARTEFACTS = frozenset(
     "flags.txt history.csv metrics.json evaluation.json".split()
     + "pruning.json results.json table.md model.keras generated.npz".split()
-    + "index.html report.md report.json".split()
+    + "index.html report.md report.json index.zh.html report.zh.md".split()
 )
 # The folders, inside that of a run, of the report that people read and of saved trainings.
 REPORT, CHECKPOINTS = "report", "checkpoints"

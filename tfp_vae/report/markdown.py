@@ -1,16 +1,19 @@
 """The report of a comparison as Markdown: the same words and numbers as the page."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from tfp_vae.report import grids
 from tfp_vae.report.comparison import validate
 from tfp_vae.report.grids import Cell, Grid
 from tfp_vae.report.page import (
     STAR,
+    alt_of,
     caption_of,
     failures,
     ordered_figures,
+    picture_of,
+    plain_heading,
     reproduce,
     sentences,
     trainings,
@@ -19,12 +22,13 @@ from tfp_vae.report.texts import Texts
 from tfp_vae.report.verdict import state_verdict
 
 
-def render_markdown(report: Mapping, language: str = "en") -> str:
+def render_markdown(report: Mapping, language: str = "en", pictures: "Collection[str]" = ()) -> str:
     """Returns the report as Markdown, which looks for its pictures beside it.
 
     Args:
         report: see `comparison`.
         language: one of `sealed.LANGUAGES`.
+        pictures: names of the files that there are, to find those in the language.
 
     Raises:
         ValueError: if the report has another form.
@@ -33,7 +37,7 @@ def render_markdown(report: Mapping, language: str = "en") -> str:
     texts = Texts(language)
     words, said = texts.words["page"], sentences(report, texts)
     told = state_verdict(report, language)
-    lines = [f"# {escape(said['heading'])}", escape(said["facts"])]
+    lines = [f"# {escape(plain_heading(report, texts))}", escape(said["facts"])]
     lines += [f"## {words['verdict']}", f"**{escape(told.headline)}**"]
     lines += ["\n".join(f"- **{title}.** {escape(text)}" for title, text in told.points)]
     overview = grids.overview(report, texts)
@@ -42,9 +46,11 @@ def render_markdown(report: Mapping, language: str = "en") -> str:
     if report["figures"]:
         lines.append(f"## {words['figures']}")
     for figure in ordered_figures(report):
-        lines.append(f"![{escape(figure['alt'])}]({figure['file']})")
+        file = picture_of(figure["file"], language)
+        file = file if file in pictures else figure["file"]
+        lines.append(f"![{escape(alt_of(figure, texts))}]({file})")
         lines.append(
-            f"**{texts.title('tasks', figure['task'])}** {escape(caption_of(figure))}",
+            f"**{texts.title('tasks', figure['task'])}** {escape(caption_of(figure, texts))}",
         )
     details = grids.task_grids(report, texts)
     if details:

@@ -11,17 +11,26 @@ from tfp_vae.report.verdict import state_verdict
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 STAR = "★"
+BREAK = "\u200b"  # in a text: its line may end here
+_OTHERS = tuple(language for language in sealed.LANGUAGES if language != "en")
 
 
-def render_html(report: Mapping, figures: "Mapping[str, bytes]", language: str = "en") -> str:
+def render_html(
+    report: Mapping,
+    figures: "Mapping[str, bytes]",
+    language: str = "en",
+    links: "Mapping[str, str] | None" = None,
+) -> str:
     """Returns the report as HTML, with style, script and pictures inside.
 
     Args:
         report: see `comparison`.
         figures: {file name: bytes of a PNG} of each figure of the report. A picture X-dark.png
             stands for X.png where the reader's screen is dark; without one the picture has a light
-            card behind it.
+            card behind it. A picture X.zh.png (X.zh-dark.png) stands for X.png on a Chinese page;
+            a page that has to do without says that the words in its figures are English.
         language: one of `sealed.LANGUAGES`.
+        links: {language: address} of the same report in other languages.
 
     Raises:
         ValueError: if the report has another form, or a picture is missing, unknown or no PNG.
@@ -29,6 +38,7 @@ def render_html(report: Mapping, figures: "Mapping[str, bytes]", language: str =
     validate(report)
     texts = Texts(language)
     check_pictures(report, figures)
+    shown = ordered_figures(report)
     return sealed.render(
         __package__,
         "page.html",
@@ -36,9 +46,16 @@ def render_html(report: Mapping, figures: "Mapping[str, bytes]", language: str =
         ["page.js"],
         language,
         t=texts.words["page"],
+        title=plain_heading(report, texts),
+        languages=[
+            (other, sealed.html_name(other), Texts(other).words["own_name"], address)
+            for other, address in (links or {}).items()
+        ],
         verdict=state_verdict(report, language),
         overview=grids.overview(report, texts),
-        figures=[_figure(entry, figures, texts) for entry in ordered_figures(report)],
+        figures=[_figure(entry, figures, texts) for entry in shown],
+        are_english=language != "en"
+        and not all(picture_of(each["file"], language) in figures for each in shown),
         tasks=_tasks(report, texts),
         costs=grids.costs(report, texts),
         trainings=trainings(report, texts),
@@ -49,8 +66,9 @@ def render_html(report: Mapping, figures: "Mapping[str, bytes]", language: str =
     )
 
 
-# Pictures from this width on, in pixels, span the page.
-_WIDE = 1000
+# Pictures from these widths on, in pixels, span the page, or are not shrunk on a phone: their
+# letters would shrink with them.
+_WIDE, _MIDDLE = 800, 520
 
 
 def check_pictures(report: Mapping, figures: "Mapping[str, bytes]") -> None:
@@ -60,7 +78,8 @@ def check_pictures(report: Mapping, figures: "Mapping[str, bytes]") -> None:
         ValueError: naming the picture.
     """
     wanted = [figure["file"] for figure in report["figures"]]
-    known = {*wanted, *map(_dark, wanted)}
+    known = {picture_of(file, language) for file in wanted for language in ("en", *_OTHERS)}
+    known |= set(map(_dark, known))
     if not set(wanted) <= set(figures) or not set(figures) <= known:
         raise ValueError(
             f"Pictures and report do not fit. Expected {wanted}, each with a -dark one or without. "
@@ -78,9 +97,30 @@ def ordered_figures(report: Mapping) -> "list[Mapping]":
     return sorted(report["figures"], key=lambda figure: grids.TASKS.index(figure["task"]))
 
 
-def caption_of(figure: Mapping) -> str:
+def picture_of(file: str, language: str) -> str:
+    """Returns the file of a picture whose words are of a language: X.png, X.zh.png."""
+    return sealed.file_of(file.removesuffix(".png"), "png", language)
+
+
+def plain_heading(report: Mapping, texts: Texts) -> str:
+    """Returns the heading of the page without the places where its lines may end."""
+    return sentences(report, texts)["heading"].replace(BREAK, "")
+
+
+def caption_of(figure: Mapping, texts: Texts) -> str:
     """Returns what is said below a figure: its "caption" if it has one, else its name."""
-    return figure.get("caption") or figure["name"].replace("_", " ")
+    return _translated(figure, figure.get("caption"), texts) or figure["name"].replace("_", " ")
+
+
+def alt_of(figure: Mapping, texts: Texts) -> str:
+    """Returns what a figure shows, for those who cannot see it."""
+    return _translated(figure, figure["alt"], texts)
+
+
+def _translated(figure: Mapping, said: "str | None", texts: Texts) -> "str | None":
+    """Returns what a report says of a figure; of a known figure in the language of the texts."""
+    known = Texts("en").words["figures"].get(figure["name"])
+    return texts.words["figures"][figure["name"]] if known and said == known else said
 
 
 def sentences(report: Mapping, texts: Texts) -> "dict[str, str]":
@@ -191,17 +231,19 @@ def _metrics(report: Mapping, task: str, texts: Texts) -> "list[str]":
 
 
 def _figure(figure: Mapping, pictures: "Mapping[str, bytes]", texts: Texts) -> dict:
-    content, dark = pictures[figure["file"]], pictures.get(_dark(figure["file"]))
+    file = picture_of(figure["file"], texts.language)
+    file = file if file in pictures else figure["file"]
+    content, dark = pictures[file], pictures.get(_dark(file))
     width, height = struct.unpack(">II", content[16:24])  # of the header, which comes first
     return {
         "task": texts.title("tasks", figure["task"]),
-        "caption": caption_of(figure),
-        "alt": figure["alt"],
+        "caption": caption_of(figure, texts),
+        "alt": alt_of(figure, texts),
         "source": _inline(content),
         "dark": _inline(dark) if dark else "",
         "width": width,
         "height": height,
-        "wide": width >= _WIDE,
+        "size": "wide" if width >= _WIDE else "middle" if width >= _MIDDLE else "",
     }
 
 

@@ -12,6 +12,16 @@ from tfp_vae import extras
 LANGUAGES = ("en", "zh")
 
 
+def html_name(language: str) -> str:
+    """Returns what HTML calls a language of `LANGUAGES`."""
+    return {"zh": "zh-Hans"}.get(language, language)
+
+
+def file_of(stem: str, suffix: str, language: str) -> str:
+    """Returns the name of a file in a language: index.html, index.zh.html."""
+    return f"{stem}.{suffix}" if language == "en" else f"{stem}.{language}.{suffix}"
+
+
 def words_of(package: str, language: str) -> dict:
     """Returns the texts of a package, its `texts/LANGUAGE.json`.
 
@@ -56,7 +66,7 @@ def render(
         _environment(package)
         .get_template(template)
         .render(
-            lang={"zh": "zh-Hans"}.get(language, language),
+            lang=html_name(language),
             policy=policy,
             style=Markup(style),
             script=Markup(script),

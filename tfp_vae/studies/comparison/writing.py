@@ -7,6 +7,7 @@ import numpy as np
 
 from tfp_vae import report
 from tfp_vae.plots import comparison as plots
+from tfp_vae.report.page import picture_of
 from tfp_vae.report.texts import Texts
 from tfp_vae.studies.comparison.plan import Comparison
 from tfp_vae.studies.comparison.results import estimates, summarise
@@ -20,7 +21,8 @@ def write(
     Args:
         comparison: with at least one part done.
         command: that makes it again.
-        language: one of `report.LANGUAGES`; also of the pictures' model names.
+        language: one of `report.LANGUAGES`: of the verdict and the page that are returned, and of
+            pictures besides the English ones, where a font has its letters.
 
     Raises:
         RuntimeError: if no part is done.
@@ -38,25 +40,31 @@ def write(
     return page, report.state_verdict(values, language)
 
 
+_CORRUPTED, _MISSING = ("accuracy", "brier", "ece"), ("accuracy", "nll")
+
+
 class _Album:
-    """Pictures and what a report says of them."""
+    """Pictures in some languages, and what a report says of them, which it says in English."""
 
-    def __init__(self, texts: Texts):
-        self.texts, self.files, self.entries = texts, {}, []
+    def __init__(self, styles: "dict[str, plots.Style]"):
+        self.styles, self.files, self.entries = styles, {}, []
 
-    def add(self, task: str, name: str, draw, **words) -> None:
-        self.files |= plots.both(name, draw)
-        alt = self.texts.say("figures", name, **words)
+    def add(self, task: str, name: str, draw) -> None:
+        """Draws a picture; `draw` is called with the texts and the style of each language."""
+        for language, style in self.styles.items():
+            stem = picture_of(f"{name}.png", language).removesuffix(".png")
+            texts = Texts(language)
+            self.files |= plots.both(stem, functools.partial(draw, texts, style), language)
+        alt = Texts("en").say("figures", name)
         entry = {"task": task, "name": name, "file": f"{name}.png", "alt": alt, "caption": alt}
         self.entries.append(entry)
 
 
 def _figures(comparison: Comparison, values: dict, language: str):
-    # Pictures have English words but for the models: their fonts have no Chinese everywhere.
-    english, texts = Texts("en"), Texts(language)
+    """Returns (files, entries) of pictures in English and, where a font has it, in the language."""
     families = {name: model["family"] for name, model in values["models"].items()}
-    style = plots.Style({name: english.title("models", name) for name in families}, families)
-    album = _Album(texts)
+    languages = [each for each in dict.fromkeys(("en", language)) if plots.can_be_in(each)]
+    album = _Album({each: plots.Style(Texts(each), families) for each in languages})
     arrays = _arrays(comparison)
     probabilities = {
         model: tuple(
@@ -66,39 +74,35 @@ def _figures(comparison: Comparison, values: dict, language: str):
         if "log_probs" in runs[0]
     }
     if probabilities:
-        album.add("classification", "reliability", lambda: plots.reliability(probabilities, style))
         album.add(
-            "classification", "risk_coverage", lambda: plots.risk_coverage(probabilities, style)
+            "classification",
+            "reliability",
+            lambda texts, style: plots.reliability(probabilities, style, _errors(values, texts)),
         )
-    title = functools.partial(english.name, "metrics")
-    panels = {
-        (name, title(metric)): _levels(values, "corruptions", name, metric)
-        for metric in ("accuracy", "brier", "ece")
-        for name in comparison.settings.corruptions
-    }
-    if any(panels.values()):
-        album.add("corruptions", "corruptions", lambda: plots.curves(panels, style, "severity"))
-    areas, columns = _areas(values, english)
-    if areas:
-        album.add("ood", "detection", lambda: plots.detection(areas, columns))
+        album.add(
+            "classification",
+            "risk_coverage",
+            lambda texts, style: plots.risk_coverage(probabilities, style),
+        )
+    settings = comparison.settings
+    corrupted = [(name, metric) for metric in _CORRUPTED for name in settings.corruptions]
+    _add_curves(album, values, "corruptions", corrupted)
+    if _areas(values, Texts("en"))[0]:
+        album.add("ood", "detection", lambda texts, style: plots.detection(*_areas(values, texts)))
     lines = _levels(values, "labels", "", "accuracy")
     if lines:
-        album.add("labels", "labels", lambda: plots.against_labels(lines, style))
-    missing = {
-        (english.condition(name), title(metric)): _levels(values, "missing", name, metric)
-        for metric in ("accuracy", "nll")
-        for name in comparison.settings.missing
-    }
-    if any(missing.values()):
-        words = "share of pixels missing"
-        album.add("missing", "missing", lambda: plots.curves(missing, style, words, share=True))
+        album.add("labels", "labels", lambda texts, style: plots.against_labels(lines, style))
+    lacking = [(name, metric) for metric in _MISSING for name in settings.missing]
+    _add_curves(album, values, "missing", lacking, share=True)
     drawn = {
         model: runs[0]["generated"] for model, runs in arrays.items() if "generated" in runs[0]
     }
     if drawn:
         classes = comparison.data.num_classes
         width = {m: classes if m == "conditional_vae" else 8 for m in drawn}
-        album.add("generation", "generated", lambda: plots.generated(drawn, style, width))
+        album.add(
+            "generation", "generated", lambda texts, style: plots.generated(drawn, style, width)
+        )
     pruned = {
         model: dict(
             zip(
@@ -111,8 +115,39 @@ def _figures(comparison: Comparison, values: dict, language: str):
         if "pruned_share" in runs[0]
     }
     if pruned:
-        album.add("cost", "pruned", lambda: plots.pruned(pruned, style))
+        album.add("cost", "pruned", lambda texts, style: plots.pruned(pruned, style))
     return album.files, album.entries
+
+
+def _add_curves(album: _Album, values: dict, task: str, panels: list, share: bool = False) -> None:
+    """Adds the curves of a task: panels are pairs of a condition and a metric."""
+    found = {panel: _levels(values, task, *panel) for panel in panels}
+    if any(found.values()):
+        word = "missing" if share else "severity"
+        album.add(
+            task,
+            task,
+            lambda texts, style: plots.curves(
+                {
+                    (texts.condition(name), texts.name("metrics", metric)): lines
+                    for (name, metric), lines in found.items()
+                },
+                style,
+                style.words[word],
+                share,
+            ),
+        )
+
+
+def _errors(values: dict, texts: Texts) -> "dict[str, str]":
+    """Returns {model: calibration error} as the tables of the report have it."""
+    marked = report.mark([r for r in values["results"] if r["task"] == "classification"])
+    return {
+        one.model: texts.mean("ece", one.estimate)
+        for key, found in marked.items()
+        if key[1] == "ece"
+        for one in found
+    }
 
 
 def _arrays(comparison: Comparison) -> "dict[str, list[dict]]":

@@ -1,0 +1,47 @@
+"""What the programs that start from a run folder share: its model, and its data."""
+
+import tfp_vae as tv
+
+from . import data_flags, folder_flags, start
+
+_MOVABLE = ("data_dir",)  # what may lie elsewhere now
+
+
+def folder() -> "tv.report.RunFolder":
+    """Returns the folder of a run that is there, and starts TensorFlow after the look."""
+    run = tv.report.RunFolder(folder_flags.RUN_DIR.value, overwrite=True)
+    if not (run / "model.keras").is_file():
+        raise FileNotFoundError(
+            f"There is no model at {run / 'model.keras'}. Expected the folder of a run in "
+            "--run_dir. Received no file."
+        )
+    start()
+    return run
+
+
+def opened(run: "tv.report.RunFolder") -> "tuple[object, tv.data.Data, dict, dict]":
+    """Returns (model, data, source of the data, what metrics.json knows) of a run.
+
+    The data are those that the model was trained on, unless flags name others.
+
+    Raises:
+        ValueError: if model.keras is not the model that the run is about.
+    """
+    model = tv.load(run / "model.keras")
+    source = data_flags.source()
+    known_run = (run / "metrics.json").exists() or not data_flags.DATASET.present
+    trained = tv.report.read_json(run / "metrics.json") if known_run else {}
+    method = trained.get("method")
+    if method is not None and tv.methods.METHODS[method].post_hoc:
+        raise ValueError(
+            f"The posterior of {method} is not in model.keras, which holds the point it "
+            "started from. Expected a run of another method. Received this one; train_bnn with its "
+            "flags.txt makes the posterior again."
+        )
+    if not data_flags.DATASET.present:  # what the model was trained on
+        known = {key: trained.get(key) for key in source}
+        source = known | {key: value for key, value in source.items() if value and key in _MOVABLE}
+    data = data_flags.load(source, model.data_kind)
+    if trained.get("quadrants"):
+        data = tv.data.completion(data, trained["quadrants"])
+    return model, data, source, trained

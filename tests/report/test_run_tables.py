@@ -1,0 +1,102 @@
+"""Tables of run folders: flags that differ, metrics, order; bad folders are named, never fatal."""
+
+import csv
+import json
+
+import pytest
+
+from tfp_vae import report
+from tfp_vae.report.runs import DAMAGED, FINISHED, UNFINISHED
+
+NASTY = "<script>alert(1)</script>\x1b[2J"
+
+
+def write(folder, flags="", **files):
+    folder.mkdir(parents=True)
+    if flags:
+        (folder / "flags.txt").write_text(flags, encoding="utf-8")
+    for name, values in files.items():
+        (folder / f"{name}.json").write_text(json.dumps(values), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """Four good runs, an unfinished one and three that are damaged in ways of their own."""
+    root = tmp_path_factory.mktemp("runs")
+    vae, bnn = "# tfp-vae train-vae\n--epochs=3\n", "# tfp-vae train-bnn\n--epochs=3\n--hidden=8\n"
+    for place, size, value in (("run2", 2, -90.0), ("run10", 10, -80.5), ("deep/run", 5, -85.0)):
+        found = {"test_elbo": value, "test_elbo_se": 0.25, "kl": 3.0, "train_seconds": 12.0}
+        write(root / place, f"{vae}--latent_dim={size}\n--run_dir={place}\n--jit\n", metrics=found)
+    write(root / "bnn", f"{bnn}--nojit\n", metrics={"test_rmse": 2.0, "table": {"a": {"b": 1}}})
+    write(root / "stopped", f"{vae}--latent_dim=2\n--jit\n--patience=5\n--name={NASTY}\n")
+    (root / "stopped" / "history.csv").write_text("epoch,elbo\n1,-3\n2,-2\n", encoding="utf-8")
+    write(root / "cut", vae, metrics={})
+    (root / "cut" / "metrics.json").write_text('{"test_elbo": -1', encoding="utf-8")
+    write(root / "deeply", metrics={})
+    (root / "deeply" / "metrics.json").write_text("[" * 100_000, encoding="utf-8")
+    write(root / "bytes", metrics={"test_elbo": -1.0})
+    (root / "bytes" / "flags.txt").write_bytes(b"--epochs=\xff\xfe\n")
+    write(root / "run2" / "checkpoints", metrics={"test_elbo": 1.0})  # part of a run, and no run
+    return root
+
+
+@pytest.fixture(scope="module")
+def found(root):
+    return report.find_runs([root])
+
+
+def names(table, root):
+    return [run.folder.removeprefix(f"{root}/") for run in table.runs]
+
+
+def test_every_run_is_in_the_table_and_says_what_is_wrong_with_it(found, root):
+    states = {run.folder.removeprefix(f"{root}/"): run.state for run in found}
+    good = dict.fromkeys(("bnn", "deep/run", "run2", "run10"), FINISHED)
+    bad = dict.fromkeys(("bytes", "cut", "deeply"), DAMAGED)
+    assert states == good | bad | {"stopped": UNFINISHED}
+    reasons = {run.state: run.reason for run in found}
+    assert "2 epochs in history.csv" in reasons[UNFINISHED] and reasons[FINISHED] == ""
+    text = report.tabulate(found).text()
+    assert f"{root}/cut: damaged: " in text and "\x1b" not in text
+
+
+def test_columns_are_the_flags_that_differ_and_the_metrics_of_test_examples(found, root):
+    table = report.tabulate(found)
+    assert set(table.flags) == {"jit", "latent_dim", "name", "patience"} and table.has_programs
+    assert table.metrics == ("test_rmse", "test_elbo", "train_seconds")
+    assert names(table, root)[-3:] == ["run2", "run10", "stopped"]
+    assert report.tabulate(found, metrics=["kl", "table/*"]).metrics == ("kl", "table/a/b")
+    line = next(line for line in table.text().splitlines() if "run10" in line)
+    assert "-80.50 +- 0.25" in line
+
+
+def test_runs_are_sorted_the_best_first_and_those_without_the_number_last(found, root):
+    best = names(report.tabulate(found, sort="test_elbo"), root)
+    assert best[:3] == ["run10", "deep/run", "run2"] and "bnn" in best[3:]
+    worst = names(report.tabulate(found, sort="test_elbo", reverse=True), root)
+    assert worst[:3] == ["run2", "deep/run", "run10"]
+    by_flag = names(report.tabulate(found, sort="latent_dim"), root)
+    assert by_flag[:4] == ["run2", "stopped", "deep/run", "run10"]  # 2, 2, 5, 10
+    with pytest.raises(ValueError, match=r"to sort by.*test_elbo.*Received 'test_elb'"):
+        report.tabulate(found, sort="test_elb")
+    with pytest.raises(ValueError, match=r"metrics.*Received 'nothing\*'"):
+        report.tabulate(found, metrics=["nothing*"])
+
+
+def test_csv_has_all_digits_with_errors_and_reasons(found, root):
+    rows = list(csv.DictReader(report.tabulate(found).csv().splitlines()))
+    row = next(row for row in rows if row["run"] == f"{root}/run2")
+    assert (row["test_elbo"], row["test_elbo_se"], row["latent_dim"]) == ("-90.0", "0.25", "2")
+    assert next(r for r in rows if r["run"].endswith("cut"))["reason"].startswith(f"{root}/cut")
+
+
+@pytest.mark.parametrize("language", report.LANGUAGES)
+def test_the_page_of_runs_holds_text_of_runs_as_text_alone(found, language):
+    html = report.tabulate(found).html(language)
+    assert "<script>alert" not in html and "&lt;script&gt;alert(1)" in html
+    assert html.count("<tr>") == 1 + len(found) and 'class="sortable"' in html
+
+
+def test_a_folder_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="Expected a folder of runs"):
+        report.find_runs([tmp_path / "none"])

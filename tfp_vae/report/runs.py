@@ -1,0 +1,362 @@
+"""A table of run folders: what differs between their flags, what came out, sorted."""
+
+import csv
+import dataclasses
+import fnmatch
+import io
+import math
+import os
+import pathlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from tfp_vae.report import sealed
+from tfp_vae.report.folders import CHECKPOINTS, REPORT, read_json
+from tfp_vae.report.grids import Cell, Column, Grid, Head, Row
+from tfp_vae.report.marks import DIRECTIONS
+
+FINISHED, UNFINISHED, DAMAGED = "finished", "unfinished", "damaged"
+FORMATS = ("text", "csv", "html")
+# One of these makes a folder that of a run.
+_MARKS = ("flags.txt", "metrics.json", "results.json", "history.csv", CHECKPOINTS)
+_INSIDE = (CHECKPOINTS, REPORT, "parts", "export", "tensorboard")  # which are no runs
+# What everybody looks at first; the others are shown when they are asked for.
+_FIRST = ("test_*", "train_seconds")
+_BESIDE = ("_se", "_low", "_high")  # shown with the metric that they belong to
+# Where a run lies says nothing about what it is; its folder is a column of its own.
+_IMMATERIAL = ("run_dir", "overwrite", "flagfile")
+_BETTER = DIRECTIONS | {"log_evidence": 1, "reconstruction": 1, "calibration_error": -1}
+_MOST_BYTES = 2**24  # of a file that is read
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a run folder says.
+
+    Attributes:
+        folder: its path.
+        state: `FINISHED`, `UNFINISHED` (no metrics yet) or `DAMAGED`.
+        reason: what is damaged, or how far it is; empty if it is finished.
+        program: that wrote it, as it is typed; empty if flags.txt does not say.
+        flags: {name: value}, as flags.txt has them.
+        metrics: {name: number} of metrics.json and, behind "evaluation/", of evaluation.json;
+            numbers of tables inside have "/" between their names.
+    """
+
+    folder: str
+    state: str
+    reason: str = ""
+    program: str = ""
+    flags: "Mapping[str, str]" = dataclasses.field(default_factory=dict)
+    metrics: "Mapping[str, float]" = dataclasses.field(default_factory=dict)
+
+
+def find_runs(folders: "Iterable[str | os.PathLike]") -> list[Run]:
+    """Returns the runs in some folders and below them, by their paths.
+
+    A folder that cannot be read, or holds damaged files, is a run whose `reason` says so: one bad
+    folder hides none of the others.
+
+    Raises:
+        FileNotFoundError: if one of the folders is not there.
+    """
+    found = {}
+    for top in map(pathlib.Path, folders):
+        if not top.is_dir():
+            raise FileNotFoundError(
+                f"There is no folder {top}. Expected a folder of runs. Received no folder."
+            )
+        unreadable: list[OSError] = []
+        for path, inside, files in os.walk(top, onerror=unreadable.append):
+            is_run = not set(_MARKS).isdisjoint([*inside, *files])
+            if is_run:
+                found[path] = read_run(path)
+            inside[:] = [name for name in inside if not (is_run and name in _INSIDE)]
+        for error in unreadable:
+            found[error.filename] = Run(error.filename, DAMAGED, error.strerror or str(error))
+    return [found[path] for path in sorted(found, key=_natural)]
+
+
+def read_run(folder: "str | os.PathLike") -> Run:
+    """Returns what a run folder says; what is wrong with it is in the result, never an error."""
+    path = pathlib.Path(folder)
+    program, flags, metrics = "", {}, {}
+    try:
+        if (path / "flags.txt").is_file():
+            program, flags = _flags(_text(path / "flags.txt"))
+        if (path / "metrics.json").is_file():
+            _text(path / "metrics.json")
+            metrics = _numbers(read_json(path / "metrics.json"))
+        if (path / "evaluation.json").is_file():
+            _text(path / "evaluation.json")
+            metrics |= _numbers(read_json(path / "evaluation.json"), "evaluation/")
+        if (path / "metrics.json").is_file() or (path / "results.json").is_file():
+            return Run(str(path), FINISHED, "", program, flags, metrics)
+        reason = _progress(path)
+    except (OSError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        return Run(str(path), DAMAGED, reason, program, flags, metrics)
+    return Run(str(path), UNFINISHED, reason, program, flags, metrics)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunTable:
+    """Runs in rows; in columns the flags that differ, and metrics.
+
+    Attributes:
+        flags, metrics: names of the columns.
+        runs: in the order of the rows.
+        has_programs: whether programs differ, which is a column then.
+    """
+
+    flags: "tuple[str, ...]"
+    metrics: "tuple[str, ...]"
+    runs: "tuple[Run, ...]"
+    has_programs: bool = False
+
+    def header(self) -> list[str]:
+        """Returns the titles of the columns."""
+        return ["run", "state", *["program"] * self.has_programs, *self.flags, *self.metrics]
+
+    def text(self) -> str:
+        """Returns the table for a terminal, and below it what is wrong with runs."""
+        rows = [self.header()]
+        for run in self.runs:
+            numbers = [_shown(run.metrics, name) for name in self.metrics]
+            rows.append([*self._words(run), *numbers])
+        rows = [[_printable(cell) for cell in row] for row in rows]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        right = [False] * (len(rows[0]) - len(self.metrics)) + [True] * len(self.metrics)
+        lines = [
+            "  ".join(
+                cell.rjust(width) if is_number else cell.ljust(width)
+                for cell, width, is_number in zip(row, widths, right, strict=True)
+            ).rstrip()
+            for row in rows
+        ]
+        notes = [_printable(f"{r.folder}: {r.state}: {r.reason}") for r in self.runs if r.reason]
+        return "\n".join([*lines, *[""] * bool(notes), *notes]) + "\n"
+
+    def csv(self) -> str:
+        """Returns the table as CSV, with all digits, and the errors in columns of their own."""
+        names = [
+            column
+            for name in self.metrics
+            for column in (name, *(name + end for end in _BESIDE))
+            if column == name or any(column in run.metrics for run in self.runs)
+        ]
+        file = io.StringIO()
+        writer = csv.writer(file, lineterminator="\n")
+        words = self.header()[: -len(self.metrics) or None]
+        writer.writerow([*words, *names, "reason"])
+        for run in self.runs:
+            numbers = [run.metrics.get(name, "") for name in names]
+            writer.writerow([*self._words(run), *numbers, run.reason])
+        return file.getvalue()
+
+    def html(self, language: str = "en") -> str:
+        """Returns the table as a page of its own, whose columns sort where they are pressed.
+
+        Args:
+            language: one of `sealed.LANGUAGES`.
+        """
+        words = sealed.words_of(__package__, language)
+        states, page = words["runs"]["states"], words["page"]
+        columns = [Column(words["runs"]["run"])]
+        columns += [Column(name) for name in ["program"] * self.has_programs + list(self.flags)]
+        columns += [Column(name, _direction(name)) for name in self.metrics]
+        rows = []
+        for run in self.runs:
+            state = states[run.state] + (f": {run.reason}" if run.reason else "")
+            heads = [Head(run.folder, "" if run.state == FINISHED else state)]
+            heads += [Head(text, value=_as_number(text)) for text in self._words(run)[2:]]
+            cells = tuple(_cell(run.metrics, name) for name in self.metrics)
+            rows.append(Row(tuple(heads), cells))
+        return sealed.render(
+            __package__,
+            "runs.html",
+            ["page.css"],
+            ["page.js"],
+            language,
+            t=page,
+            heading=words["runs"]["heading"],
+            facts=words["runs"]["facts"].format(
+                **{state: sum(r.state == state for r in self.runs) for state in states},
+            ),
+            grid=Grid(tuple(columns), tuple(rows)),
+        )
+
+    def _words(self, run: Run) -> list[str]:
+        program = [run.program] * self.has_programs
+        return [run.folder, run.state, *program, *(run.flags.get(name, "") for name in self.flags)]
+
+
+def tabulate(
+    runs: Sequence[Run],
+    *,
+    metrics: "Sequence[str] | None" = None,
+    sort: "str | None" = None,
+    reverse: bool = False,
+) -> RunTable:
+    """Returns the table of runs.
+
+    Args:
+        runs: of `find_runs`.
+        metrics: names or patterns (`test_*`) of the metrics to show, in this order; without it
+            those of the test examples and the time, or all where there are none of these.
+        sort: name of a flag or metric: the best first, if a side of it is better, else the
+            smallest; runs that lack it come last. Without it by path.
+        reverse: the other way round; runs that lack it still come last.
+
+    Raises:
+        ValueError: if no run has `sort`, or one of `metrics`.
+    """
+    known = dict.fromkeys(name for run in runs for name in run.metrics)
+    plain = [name for name in known if not _is_beside(name, known)]
+    names = {key for run in runs for key in run.flags}
+    flags = tuple(sorted(name for name in names - {*_IMMATERIAL} if _differs(name, runs)))
+    if metrics is None:
+        shown = [n for n in plain if any(fnmatch.fnmatchcase(n, each) for each in _FIRST)] or plain
+    else:
+        shown = []
+        for pattern in metrics:
+            some = [name for name in known if fnmatch.fnmatchcase(name, pattern)]
+            if not some:
+                raise ValueError(_unknown("metrics", pattern, plain))
+            shown += some
+    ordered = list(runs)
+    if sort is not None:
+        if sort not in known and sort not in names:
+            raise ValueError(_unknown("a flag or metric to sort by", sort, [*plain, *names]))
+        ordered = _sorted(runs, sort, reverse)
+        if sort in known and sort not in flags:
+            shown = [sort, *shown]
+    elif reverse:
+        ordered.reverse()
+    programs = {run.program for run in runs if run.program}
+    return RunTable(flags, tuple(dict.fromkeys(shown)), tuple(ordered), len(programs) > 1)
+
+
+def _unknown(what: str, name: str, known: "Sequence[str]") -> str:
+    some = ", ".join(sorted(known)) or "none: no run has any"
+    return f"No run has this. Expected {what}, of {some}. Received {name!r}."
+
+
+def _differs(name: str, runs: Sequence[Run]) -> bool:
+    """Whether runs of one program differ in a flag, or runs that have it across programs.
+
+    A flag that has no value is not in flags.txt; a program without the flag has no value for it.
+    """
+    values = {run.flags[name] for run in runs if name in run.flags}
+    if len(values) > 1:
+        return True
+    having = {run.program for run in runs if name in run.flags}
+    return any(name not in r.flags and r.program in having for r in runs if r.flags)
+
+
+def _sorted(runs: Sequence[Run], name: str, reverse: bool) -> list[Run]:
+    values = {
+        run.folder: run.metrics[name] if name in run.metrics else run.flags.get(name)
+        for run in runs
+    }
+    numbers = {folder: _as_number(value) for folder, value in values.items()}
+    if any(value is not None and numbers[folder] is None for folder, value in values.items()):
+        keys = {f: None if v is None else _natural(str(v)) for f, v in values.items()}
+    else:
+        keys = numbers
+    having = [run for run in runs if keys[run.folder] is not None]
+    having.sort(key=lambda run: keys[run.folder], reverse=reverse != (_direction(name) > 0))
+    return having + [run for run in runs if keys[run.folder] is None]
+
+
+def _direction(name: str) -> int:
+    """Returns 1 if more is better, -1 if less is, 0 if neither, by the end of a metric's name."""
+    base = re.sub(r"^(evaluation/)?((test|validation|train)_)?", "", name)
+    return _BETTER.get(base, 0)
+
+
+def _as_number(value) -> "float | None":
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _natural(text: str) -> list:
+    """Returns what sorts run2 before run10."""
+    parts = re.split(r"(\d+)", text)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def _text(path: pathlib.Path) -> str:
+    size = path.stat().st_size
+    if size > _MOST_BYTES:
+        raise ValueError(
+            f"{path.name} is too large. Expected at most {_MOST_BYTES:,} bytes. Received {size:,}."
+        )
+    return path.read_text(encoding="utf-8")
+
+
+def _flags(text: str) -> "tuple[str, dict[str, str]]":
+    """Returns the program and {name: value} of a file of flags."""
+    program, found = "", {}
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("# tfp-vae "):
+            program = line.removeprefix("# tfp-vae ")
+        flag = re.fullmatch(r"--?(\w+)(?:=(.*))?", line)
+        if flag and flag[2] is not None:
+            found[flag[1]] = flag[2]
+        elif flag:  # a switch: --jit or --nojit
+            is_off = flag[1].startswith("no")
+            found[flag[1].removeprefix("no")] = "false" if is_off else "true"
+    return program, found
+
+
+def _numbers(values: Mapping, prefix: str = "") -> dict[str, float]:
+    found = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found |= _numbers(value, f"{prefix}{key}/")
+        elif not isinstance(value, bool | str) and (number := _as_number(value)) is not None:
+            found[f"{prefix}{key}"] = number
+    return found
+
+
+def _progress(path: pathlib.Path) -> str:
+    """Returns how far an unfinished run is."""
+    if not (path / "history.csv").is_file():
+        return "no metrics.json"
+    epochs = max(len(_text(path / "history.csv").splitlines()) - 1, 0)
+    return f"no metrics.json; {epochs} epoch{'s' * (epochs != 1)} in history.csv"
+
+
+def _is_beside(name: str, known: Iterable[str]) -> bool:
+    return any(name.endswith(end) and name.removesuffix(end) in known for end in _BESIDE)
+
+
+def _shown(metrics: "Mapping[str, float]", name: str) -> str:
+    """Returns a number with the digits that its error leaves, and its error or interval."""
+    if name not in metrics:
+        return ""
+    value, error = metrics[name], metrics.get(f"{name}_se")
+    low, high = metrics.get(f"{name}_low"), metrics.get(f"{name}_high")
+    size = error or (abs(high - low) / 4 if None not in (low, high) else 0)
+    digits = min(max(1 - math.floor(math.log10(size)), 0), 8) if size else None
+    if digits is None:
+        return f"{value:,.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.4g}"
+    text = f"{value:,.{digits}f}"
+    if error:
+        return f"{text} +- {error:,.{digits}f}"
+    return f"{text} ({low:,.{digits}f} to {high:,.{digits}f})"
+
+
+def _cell(metrics: "Mapping[str, float]", name: str) -> Cell:
+    mean, _, beside = _shown(metrics, name).partition(" ")
+    value = metrics.get(name, "")
+    return Cell(mean, beside.replace("+-", "±"), value)
+
+
+def _printable(text: str) -> str:
+    """Returns text that no terminal takes for a command."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

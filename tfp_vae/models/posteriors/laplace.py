@@ -223,7 +223,7 @@ class Laplace(WeightPosterior):
             variance = tf.reduce_sum(tf.matmul(flat, self.scale) ** 2, axis=-1)
         return logits / tf.sqrt(1 + math.pi / 8 * variance)
 
-    def _flat(self, jacobians, axes: int) -> tf.Tensor:
+    def _flat(self, jacobians: "list[tf.Tensor]", axes: int) -> tf.Tensor:
         """Returns Jacobians of the chosen weights side by side, [..., P]."""
         parts = zip(jacobians, self.chosen, strict=True)
         flat = [

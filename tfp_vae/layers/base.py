@@ -29,8 +29,22 @@ registered = keras.saving.register_keras_serializable(package="tfp_vae.layers")
 
 # Far below any scale that training finds, and the KL already keeps scales away from zero.
 WEIGHT_SCALE_FLOOR = 1e-6
+# Scales are functions of this times a variable: under Adam, whose steps have the size of the rate
+# whatever the gradient is, they then move so many times faster than the means, which start near
+# where they end, while scales have to travel from 0.1 / sqrt(F).
+SCALE_SPEED = 10.0
 MAX_JOINT = 4096  # weights with a covariance matrix, whose factors cost their cube
 _WEIGHTS, _SIGNS_IN, _SIGNS_OUT, _KL = range(4)
+
+
+def scale_of(raw: tf.Tensor) -> tf.Tensor:
+    """Returns the standard deviations that `raw_scale` stands for."""
+    return positive(SCALE_SPEED * raw, WEIGHT_SCALE_FLOOR)
+
+
+def raw_scale_of(scale: float) -> float:
+    """Returns the inverse of `scale_of`, of a number."""
+    return inverse_positive(scale, WEIGHT_SCALE_FLOOR) / SCALE_SPEED
 
 
 class BayesianLayer(keras.Layer):
@@ -194,7 +208,7 @@ class BayesianLayer(keras.Layer):
                 f"unit. Expected more than {WEIGHT_SCALE_FLOOR * self.initial_scale / initial:g}. "
                 f"Received {self.initial_scale:g}."
             )
-        raw = inverse_positive(initial, WEIGHT_SCALE_FLOOR)
+        raw = raw_scale_of(initial)
         self.loc = self._parameter("loc", (rows, self.units), initial_loc)
         self.factor = None
         if self.covariance == "full":
@@ -231,7 +245,8 @@ class BayesianLayer(keras.Layer):
     @property
     def _triangular(self):
         return tfb.FillScaleTriL(
-            diag_bijector=tfb.Softplus(low=WEIGHT_SCALE_FLOOR), diag_shift=None
+            diag_bijector=tfb.Chain([tfb.Softplus(low=WEIGHT_SCALE_FLOOR), tfb.Scale(SCALE_SPEED)]),
+            diag_shift=None,
         )
 
     @property
@@ -240,11 +255,11 @@ class BayesianLayer(keras.Layer):
         loc = tf.convert_to_tensor(self.loc)
         raw = tf.convert_to_tensor(self.raw_scale)
         if self.covariance == "diagonal":
-            return tfd.Independent(tfd.Normal(loc, positive(raw, WEIGHT_SCALE_FLOOR)), 2)
+            return tfd.Independent(tfd.Normal(loc, scale_of(raw)), 2)
         loc = tf.reshape(loc, [-1])
         if self.covariance == "full":
             return tfd.MultivariateNormalTriL(loc, self._triangular.forward(raw))
-        scale = tf.reshape(positive(raw, WEIGHT_SCALE_FLOOR), [-1])
+        scale = tf.reshape(scale_of(raw), [-1])
         factor = tf.convert_to_tensor(self.factor)
         covariance = tf.linalg.diag(scale**2) + tf.matmul(factor, factor, transpose_b=True)
         return tfd.MultivariateNormalTriL(loc, tf.linalg.cholesky(covariance))
@@ -252,7 +267,9 @@ class BayesianLayer(keras.Layer):
     @property
     def prior(self) -> tfd.Distribution:
         """p(w), with the event shape of `posterior`."""
-        prior = self.weight_prior.distribution(tuple(self.loc.shape), self.fan_in)
+        posterior = self.posterior
+        squares = tf.reshape(posterior.mean() ** 2 + posterior.variance(), self.loc.shape)
+        prior = self.weight_prior.distribution(tuple(self.loc.shape), self.fan_in, squares)
         if self.covariance == "diagonal":
             return prior
         elementwise = prior.distribution

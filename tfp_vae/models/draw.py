@@ -156,10 +156,20 @@ class Draw:
 
     # Of models of targets.
 
-    def parameters(self, x: tf.Tensor) -> tf.Tensor:
-        """Returns parameters of the likelihood of a network, [B, ...] -> [B, Q]."""
+    def parameters(self, x: tf.Tensor, behind: int = 0) -> tf.Tensor:
+        """Returns parameters of the likelihood of a network, [B, ...] -> [B, Q].
+
+        Args:
+            x: examples, or what the first `behind` layers of the network make of them.
+            behind: how many layers are passed already; see `BayesianNetwork.features`.
+        """
+        network = self.model.network
         with self.open():
-            return self.model.likelihood(self.model.network(x, training=self.training))
+            if not behind:
+                return self.model.likelihood(network(x, training=self.training))
+            for layer in network.layers[behind:]:
+                x = layer(x, training=self.training)
+            return self.model.likelihood(x)
 
 
 def own_random_layers(model: keras.Model) -> None:

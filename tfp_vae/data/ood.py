@@ -147,7 +147,7 @@ def hold_out(data: Data, classes: Sequence[int]) -> tuple[Data, Split]:
         )
     title = " and ".join(map(str, chosen))
     splits, names = {}, data.class_names
-    names = None if names is None else [names[label] for label in kept]
+    names = None if names is None else tuple(names[label] for label in kept)
     for name in ("train", "validation", "test"):
         split = getattr(data, name)
         index = np.flatnonzero(~np.isin(split.labels, chosen))

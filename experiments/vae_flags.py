@@ -9,7 +9,7 @@ from . import bound_flags, cli, training_flags
 
 GROUP = "Model"
 _LIKELIHOOD = flags.DEFINE_enum(
-    "likelihood", "bernoulli", peek.names("distributions.decoders.NAMES"), "p(x|z)."
+    "likelihood", "bernoulli", peek.registry("distributions.heads.HEADS").group(), "p(x|z)."
 )
 _SCALE = flags.DEFINE_string(
     "scale", "shared", "Scale of the normal likelihood: shared, per_pixel, or a number > 0."

@@ -2,7 +2,6 @@
 
 import keras
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from tfp_vae import keras_private
@@ -68,19 +67,6 @@ def test_the_strategy_of_a_model_is_none_or_the_one_it_was_made_under():
         assert keras_private.strategy_of(small()) is strategy
 
 
-@pytest.mark.parametrize(
-    ("options", "given"),
-    [({}, ["loss"]), ({"loss": None}, []), ({"metrics": ["mae"]}, ["loss", "metrics"])],
-)
-def test_compiled_with_says_what_compile_was_told(options, given):
-    assert keras_private.compiled_with(small(**options)) == given
-
-
-def test_nothing_is_compiled_with_before_compile():
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    assert keras_private.compiled_with(model) == []
-
-
 def test_an_evaluation_inside_fit_is_told_from_one_by_hand():
     seen = []
 
@@ -122,3 +108,20 @@ def test_frozen_functions_have_constants_for_variables():
     variable.assign(5.0)
     assert not frozen.graph.variables
     assert float(frozen(tf.constant(3.0))[0]) == 6.0
+
+
+def test_every_variable_is_told_before_it_is_made_in_this_context_alone():
+    shapes = []
+
+    def look(shape):
+        shapes.append(shape)
+        if len(shapes) > 2:
+            raise MemoryError
+
+    with keras_private.before_variables(look):
+        keras.layers.Dense(3).build((None, 2))
+        with pytest.raises(MemoryError):
+            keras.layers.Dense(10**9).build((None, 10**6))
+    assert shapes == [(2, 3), (3,), (10**6, 10**9)]
+    keras.layers.Dense(3).build((None, 2))
+    assert len(shapes) == 3

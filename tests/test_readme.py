@@ -33,6 +33,19 @@ def test_example_of_the_readme_runs(request, tmp_path, monkeypatch, capsys):
     assert names["vae"].log_evidence(names["data"].test, 500).mean() > -27
 
 
+def test_a_part_of_ones_own_is_checked_saved_and_loaded_as_the_readme_says(tmp_path, monkeypatch):
+    import keras
+
+    import tfp_vae as tv
+
+    monkeypatch.chdir(tmp_path)
+    example = re.findall(r"```python\n(.*?)```", ENGLISH, re.S)[1]
+    names = {"keras": keras, "tv": tv, "data": tv.data.load("digits")}
+    with tv.priors.PRIORS.temporary():
+        exec(compile(example, "README.md", "exec"), names)
+    assert type(names["again"].prior) is names["LaplacePrior"]
+
+
 def test_both_readmes_have_the_same_commands_code_and_numbers():
     blocks = [[_without_comments(b) for b in _blocks(text)] for text in (ENGLISH, CHINESE)]
     assert blocks[0] == blocks[1]

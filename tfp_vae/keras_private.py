@@ -4,7 +4,10 @@ A new version of either may rename them without a word: `tests/test_keras_privat
 each function, and `tests/test_architecture.py` says that no other file uses such names.
 """
 
-from collections.abc import Callable, Mapping
+import contextlib
+import contextvars
+import functools
+from collections.abc import Callable, Iterator, Mapping
 
 import keras
 import tensorflow as tf
@@ -31,6 +34,30 @@ def own_variables(layer: keras.Layer) -> "list[keras.Variable]":
     return [*layer._trainable_variables, *layer._non_trainable_variables]
 
 
+def last_layers(network: keras.Layer) -> "list[keras.Layer]":
+    """Returns the layers that the outputs of a network come from, last first, as far as is known.
+
+    The layers of a `Sequential` in reverse; of a functional model the path to its one output while
+    every layer on it has one input.
+    """
+    if isinstance(network, keras.Sequential):
+        found = []
+        for layer in reversed(network.layers):
+            found += last_layers(layer)
+        return found
+    outputs = keras.tree.flatten(getattr(network, "outputs", None) or [])
+    if len(outputs) != 1:
+        return [network]
+    found, tensor = [], outputs[0]
+    while True:
+        history = tensor._keras_history
+        found += last_layers(history.operation)
+        inputs = history.operation._inbound_nodes[history.node_index].input_tensors
+        if len(inputs) != 1:
+            return found
+        tensor = inputs[0]
+
+
 def raw_step(optimizer: keras.optimizers.Optimizer) -> keras.Variable:
     """Returns the variable that counts the batches an optimizer has seen.
 
@@ -45,12 +72,6 @@ def strategy_of(model: keras.Model) -> "tf.distribute.Strategy | None":
     The public `distribute_strategy` is the default strategy where there is none.
     """
     return model._distribute_strategy
-
-
-def compiled_with(model: keras.Model) -> "list[str]":
-    """Returns which of "loss" and "metrics" were given to `compile`."""
-    given = {name: getattr(model, f"_compile_{name}", None) for name in ("loss", "metrics")}
-    return [name for name, value in given.items() if value is not None]
 
 
 def is_nested_evaluation(options: Mapping) -> bool:
@@ -71,3 +92,35 @@ def freeze_variables(function: Callable) -> Callable:
     from tensorflow.python.framework import convert_to_constants
 
     return convert_to_constants.convert_variables_to_constants_v2(function)
+
+
+_LOOK: "contextvars.ContextVar[Callable | None]" = contextvars.ContextVar("look", default=None)
+
+
+@contextlib.contextmanager
+def before_variables(look: "Callable[[tuple[int, ...]], None]") -> "Iterator[None]":
+    """A context in which `look` gets the shape of every variable of Keras before it takes memory.
+
+    TensorFlow's public `variable_creator_scope` gets a function without a shape.
+    """
+    _watch_variables()
+    token = _LOOK.set(look)
+    try:
+        yield
+    finally:
+        _LOOK.reset(token)
+
+
+def _watch_variables() -> None:
+    # Once and for good: a context of another thread may end while this one is open.
+    make = keras.Variable._initialize_with_initializer
+    if not hasattr(make, "__wrapped__"):
+
+        @functools.wraps(make)
+        def watched(variable, initializer):
+            look = _LOOK.get()
+            if look is not None:
+                look(tuple(variable.shape))
+            return make(variable, initializer)
+
+        keras.Variable._initialize_with_initializer = watched

@@ -412,50 +412,6 @@ def test_names_and_what_they_are_can_be_read_without_importing_anything():
     assert all(data.NAMES.meanings.values()) and all(data.SOURCES.meanings.values())
 
 
-@pytest.fixture
-def registered():
-    """Returns the registries of names and of forms; what a test registers is taken back."""
-    both = data.NAMES, data.SOURCES
-    before = [dict(each._members) for each in both]
-    yield both
-    for registry, members in zip(both, before, strict=True):
-        for name in registry._members.keys() - members.keys():
-            del registry._members[name], registry._meanings[name]
-
-
-def test_a_named_set_and_a_form_of_somebody_else_are_one_class_each(registered, tmp_path):
-    names, forms = registered
-
-    @names.register("gradient", "a grey ramp")
-    class Gradient(data.Named):
-        arguments = ("split",)
-
-        def read(self, source, data_dir, *, split):
-            return data.Raw({"train": (np.arange(40).reshape(10, 4) + (split or 0), None)})
-
-    @forms.register("text", "numbers in a .txt file")
-    class Text(data.Source):
-        words = "a .txt file"
-
-        def matches(self, source):
-            return str(source).endswith(".txt")
-
-        def read(self, source, data_dir):
-            y = np.arange(6) / 2
-            return data.Raw({"train": (np.loadtxt(source, dtype=int), y)}, "regression", Kind.REAL)
-
-    loaded = data.load("gradient", split=2)
-    assert (loaded.name, loaded.kind, len(loaded.test)) == ("gradient", Kind.DYNAMIC, 2)
-    assert "gradient" in data.NAMES
-    np.savetxt(tmp_path / "a.txt", np.arange(12).reshape(6, 2), fmt="%d")
-    table = data.load(tmp_path / "a.txt")
-    # Integers of a table are numbers, whatever their range.
-    assert (table.name, table.kind, table.task) == ("a.txt", Kind.REAL, "regression")
-    assert max(split.values().max() for split in splits_of(table)) == 11
-    with refused("labels does not apply", "an array"):
-        data.load(tmp_path / "a.txt", labels=np.arange(6))
-
-
 def test_a_file_of_another_kind_is_refused(tmp_path):
     (tmp_path / "data.txt").write_text("1,2,3")
     with refused("data.txt", error=FileNotFoundError):

@@ -170,7 +170,7 @@ def test_layers_refuse_inputs_that_do_not_fit_before_they_have_weights():
 
 
 def test_unknown_mode_of_noise_is_refused():
-    with pytest.raises(ValueError, match=r"Unknown mode.*estimator, shared or mean.*'none'"):
+    with pytest.raises(ValueError, match=r"Unknown mode.*estimator, shared, mean.*'none'"):
         Noise(_key(0), "none")
 
 

@@ -161,7 +161,7 @@ def test_priors_are_given_by_number_name_object_or_config(given, kind, scale):
         (lambda: priors.Normal(0), r"Impossible prior scale.*> 0 or 'fan_in'.*Received 0"),
         (lambda: priors.Normal("width"), r"Impossible prior scale.*Received 'width'"),
         (lambda: priors.Normal(np.inf), r"Impossible prior scale.*Received inf"),
-        (lambda: priors.ScaleMixture(ratio=1.0), r"Impossible ratio.*0 < ratio < 1.*Received 1.0"),
+        (lambda: priors.ScaleMixture(ratio=1.0), r"Impossible ratio.*> 0 and < 1.*Received 1.0"),
         (lambda: priors.ScaleMixture(weight=0), r"Impossible weight.*Received 0"),
         (lambda: priors.StudentT(df=0), r"Impossible df.*> 0.*Received 0"),
         (lambda: priors.StudentT(df=np.nan), r"Impossible df.*Received nan"),

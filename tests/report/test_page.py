@@ -12,7 +12,7 @@ import report_cases as cases
 
 from tfp_vae import report
 from tfp_vae.report import texts
-from tfp_vae.report.markdown import escape
+from tfp_vae.report.escaping import code, code_block, escape
 
 HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>|`*_\n# [a](b) & \"'{{ 7 * 7 }}"
 
@@ -174,12 +174,23 @@ def test_every_result_is_on_the_page_and_in_the_markdown(language):
         assert digits[0] in markdown and digits[1] in markdown
 
 
-@pytest.mark.parametrize("text", ["a|b", "*a*", "_a_", "`a`", "[a](b)", "# a", "<b>", "a\nb", "\\"])
+SHOWN = ["a|b", "*a*", "_a_", "`a`", "[a](b)", "# a", "<b>", "a\nb", "\\", "http://a.b", "www.a.b"]
+
+
+@pytest.mark.parametrize("text", SHOWN)
 def test_markdown_shows_text_as_it_is(text):
     shown = escape(text)
     assert "\n" not in shown and "<" not in shown
     plain = re.sub(r"\\(.)", r"\1", shown).replace("&lt;", "<").replace("&gt;", ">")
     assert plain == text.replace("\n", " ")
+    assert not re.search(r"(?<!\\)[*`|\[#]|(?<!\\)://|www\.|(?<!\w)(?<!\\)_", shown)
+    assert escape("test_elbo_se") == "test_elbo_se"
+
+
+def test_text_ends_neither_a_block_nor_a_span_of_code():
+    text = "```\n<b>out</b>"
+    assert code_block(text) == f"````\n{text}\n````"
+    assert code("a`|\nb") == "`a b`"
 
 
 def test_a_report_is_written_whole(tmp_path):

@@ -8,6 +8,7 @@ from typing import Any
 
 from tfp_vae.data.feeds import MOST_BYTES
 from tfp_vae.data.source import SPLIT_NAMES, Parts
+from tfp_vae.reading import check_regular
 
 IMAGE_FILE = re.compile(r"\.(png|jpg|jpeg|bmp|gif|webp|tif|tiff)$", re.IGNORECASE)
 RECORD_FILE = re.compile(r"\.tfrecords?(-\d+-of-\d+)?$", re.IGNORECASE)
@@ -76,7 +77,12 @@ def _all(folder):
 
 def _is_wanted(file, folder, pattern):
     parts = file.relative_to(folder).parts
-    return bool(pattern.search(file.name)) and not any(part.startswith(".") for part in parts)
+    if not pattern.search(file.name) or any(part.startswith(".") for part in parts):
+        return False
+    if file.is_dir():  # of any name: what is in it is looked at by itself
+        return False
+    check_regular(file)  # here, so that a named pipe is told by its name before anything is read
+    return True
 
 
 def _names(folders, pattern):

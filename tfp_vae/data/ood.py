@@ -146,13 +146,14 @@ def hold_out(data: Data, classes: Sequence[int]) -> tuple[Data, Split]:
             f"Received {list(classes)}."
         )
     title = " and ".join(map(str, chosen))
-    splits = {}
+    splits, names = {}, data.class_names
+    names = None if names is None else [names[label] for label in kept]
     for name in ("train", "validation", "test"):
         split = getattr(data, name)
         index = np.flatnonzero(~np.isin(split.labels, chosen))
         _check_some(index, f"{name} split without {title}")
         splits[name] = split.select(index, split.name).relabelled(
-            np.searchsorted(kept, split.labels[index])
+            np.searchsorted(kept, split.labels[index]), names
         )
     index = np.flatnonzero(np.isin(data.test.labels, chosen))
     _check_some(index, f"test split of {title} alone")

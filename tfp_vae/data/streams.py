@@ -6,7 +6,6 @@ memory. Nothing is drawn here that depends on what was read before.
 """
 
 import contextlib
-import io
 import os
 import pathlib
 import re
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae import extras
+from tfp_vae.data.pictures import opened
 
 _BLOCK_BYTES = 2**24  # of a block: enough to keep files busy, nothing beside the model
 
@@ -255,7 +254,7 @@ def image_shape(file: "str | bytes", name: str) -> "tuple[int, int, int]":
     Raises:
         ValueError: if it is no image of 8 bits, with `name` in the message.
     """
-    with _opened(file, name) as image:
+    with opened(file, name) as image:
         return image.height, image.width, len(_mode(image))
 
 
@@ -265,27 +264,11 @@ def decoded(file: "str | bytes", name: str) -> np.ndarray:
     Raises:
         ValueError: if it is no whole image of 8 bits, with `name` in the message.
     """
-    with _opened(file, name) as image:
+    with opened(file, name) as image:
         image.load()
         mode = _mode(image)
         pixels = np.asarray(image if image.mode == mode else image.convert(mode))
         return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
-
-
-@contextlib.contextmanager
-def _opened(file, name):
-    extras.need("images", "Image files")
-    from PIL import Image  # loaded when used
-
-    try:
-        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as image:
-            yield image
-    except (OSError, SyntaxError, ValueError) as error:
-        # Where the bytes lie in memory is of no use to anyone.
-        reason = re.sub(r" <_io\.BytesIO object at \w+>", "", str(error))
-        raise ValueError(
-            f"{name} could not be read. Expected a whole 8-bit image file. Received: {reason}"
-        ) from error
 
 
 def _mode(image: Any) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import is_number
+from tfp_vae.distributions.base import spread
 from tfp_vae.layers import noise as noise_sources
 from tfp_vae.layers.base import registered
 from tfp_vae.layers.noise import MEAN, SHARED
@@ -98,11 +99,3 @@ class Standardize(keras.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Returns the shape of the inputs."""
         return input_shape
-
-
-def spread(x: np.ndarray, axes: "tuple[int, ...]") -> np.ndarray:
-    """Returns the standard deviation over `axes`, and 1 where the values do not vary."""
-    scale = np.asarray(x.std(axes))
-    # Rounding leaves a constant of 0.1 with a deviation of 1e-17.
-    constant = scale <= 1e-7 * np.abs(x).max(axes)
-    return np.where(constant | (scale == 0), 1.0, scale)

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfp_vae.arguments import is_number
+from tfp_vae.arguments import check_number, is_number
 from tfp_vae.distributions.base import inverse_positive, positive, tfd
 
 registered = keras.saving.register_keras_serializable(package="tfp_vae.weight_priors")
@@ -100,10 +100,8 @@ class ScaleMixture(WeightPrior):
         **kwargs: Any,
     ):
         super().__init__(scale, learned, **kwargs)
-        for name, value in (("ratio", ratio), ("weight", weight)):
-            if not (is_number(value, above=0) and value < 1):
-                raise ValueError(f"Impossible {name}. Expected 0 < {name} < 1. Received {value!r}.")
-        self.ratio, self.weight = float(ratio), float(weight)
+        self.ratio = check_number("ratio", ratio, above=0, below=1)
+        self.weight = check_number("weight", weight, above=0, below=1)
 
     def elementwise(self, scale: tf.Tensor) -> tfd.Distribution:
         """Returns a `MixtureSameFamily` of two normals."""
@@ -132,9 +130,7 @@ class StudentT(WeightPrior):
         self, scale: "float | str" = 1.0, df: float = 3.0, learned: bool = False, **kwargs: Any
     ):
         super().__init__(scale, learned, **kwargs)
-        if not is_number(df, above=0):
-            raise ValueError(f"Impossible df. Expected a number > 0. Received {df!r}.")
-        self.df = float(df)
+        self.df = check_number("df", df, above=0)
 
     def elementwise(self, scale: tf.Tensor) -> tfd.Distribution:
         """Returns a `StudentT`."""

@@ -39,7 +39,8 @@ class Recipe:
         network: "mlp" or "lenet" (LeNet-5: 6 and 16 filters of 5x5, dense 120 and 84).
         hidden: widths of the dense layers of an mlp.
         activation: of hidden layers.
-        scale: of a real target, see `likelihoods.Normal`; "poisson" for counts.
+        scale: of a real target, see `likelihoods.Normal`; or the name of another head in
+            `heads.HEADS` that is made without arguments, such as "poisson" for counts.
         estimator: a name in `ESTIMATORS`, for "vi".
         prior: a name in `layers.priors.BY_NAME`, for "vi"; point weights have a normal one.
         prior_scale: see `layers.priors.WeightPrior`.
@@ -106,8 +107,8 @@ def make_likelihood(recipe: Recipe, num_classes: int | None) -> heads.Head:
     """Returns the likelihood of a recipe for data with so many classes, or with real targets."""
     if num_classes is not None:
         return likelihoods.Categorical(max(num_classes, 2))
-    if recipe.scale == "poisson":
-        return likelihoods.Poisson()
+    if recipe.scale in heads.HEADS:
+        return heads.HEADS[recipe.scale]()
     return likelihoods.Normal(recipe.scale)
 
 

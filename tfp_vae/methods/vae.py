@@ -29,7 +29,7 @@ class VAERecipe:
         class_prior: whether a class acts through a `ClassNormal` p(z|y) alone, and not on the
             decoder.
         posterior: q(z|x), a name in `encoders.ENCODERS`.
-        likelihood: p(x|z), a name in `decoders.NAMES`.
+        likelihood: p(x|z), a name in `heads.HEADS` of no group.
         scale: of the normal likelihood, see `decoders.Normal`.
         network: "mlp" or "conv", of encoder and decoder.
         hidden: widths of the dense layers; one for "conv".
@@ -65,7 +65,7 @@ class VAERecipe:
         check_count("latent_dim", self.latent_dim)
         priors.PRIORS.check(self.prior)
         encoders.ENCODERS.check(self.posterior)
-        check_choice("likelihood", self.likelihood, decoders.NAMES)
+        check_choice("likelihood", self.likelihood, heads.HEADS.group())
         check_choice("network", self.network, VAE_NETWORKS)
         check_choice("classifier", self.classifier, VAE_NETWORKS)
         check_choice("activation", self.activation, networks.ACTIVATIONS)

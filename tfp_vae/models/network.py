@@ -5,17 +5,18 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfp_vae import keras_private, objectives
+from tfp_vae import objectives
 from tfp_vae.arguments import is_count
 from tfp_vae.data import Kind, Split
 from tfp_vae.distributions.base import registered, tfd
 from tfp_vae.distributions.heads import Head
-from tfp_vae.layers import Standardize, priors
+from tfp_vae.layers import priors
 from tfp_vae.layers.noise import MEAN, SHARED
 from tfp_vae.layers.priors import WeightPrior
+from tfp_vae.models import units
 from tfp_vae.models.draw import own_random_layers
 from tfp_vae.models.supervised import SupervisedModel
-from tfp_vae.networks import output_shape
+from tfp_vae.networks import check_ends_free, output_shape
 from tfp_vae.randomness import fold_in
 
 
@@ -117,7 +118,8 @@ class BayesianNetwork(SupervisedModel):
                 f"(B, {self.likelihood.num_features}), as {type(self.likelihood).__name__} needs. "
                 f"Received {tuple(features)}."
             )
-        self._check_standardizers()
+        check_ends_free(self.network, type(self).__name__)
+        units.check_first(self.network)
         if not self.likelihood.built:
             self.likelihood.build(features)
         self.event_shape = input_shape[1:]
@@ -186,36 +188,21 @@ class BayesianNetwork(SupervisedModel):
         ids = {id(w) for w in owned}
         return [w for w in self.network.trainable_variables if id(w) not in ids]
 
-    def adapt(self, split: Split) -> None:
-        """Takes N, the units of the targets and the means and scales of the inputs."""
-        super().adapt(split)
-        self.likelihood.adapt(split)
-        for layer in self._standardizers():
-            layer.adapt(split.values())
+    def take_units(self, split: Split, anew: bool = True) -> None:
+        """Takes the units of the targets and the means and scales of the inputs."""
+        if anew or not units.are_taken(self.likelihood.non_trainable_variables):
+            self.likelihood.adapt(split)
+        if found := units.standardizers(self.network):
+            units.adapt(found, split.values(), anew)
 
-    def _standardizers(self):
-        layers = keras_private.all_sublayers(self)
-        return [layer for layer in layers if isinstance(layer, Standardize)]
-
-    def _check_standardizers(self):
-        # The statistics are those of the data, which no layer behind another one sees.
-        layers = self.network.layers if isinstance(self.network, keras.Sequential) else []
-        for before, layer in enumerate(layers):
-            if isinstance(layer, Standardize) and any(other.weights for other in layers[:before]):
-                raise ValueError(
-                    f"{layer.name} would standardize with the statistics of other values. Expected "
-                    f"Standardize in front of all layers with weights. Received it as number "
-                    f"{before + 1}."
-                )
-
-    def units(self) -> list[str]:
-        """Returns the names of what takes units or moments from the data in `adapt`."""
+    def holders(self) -> list[keras.Layer]:
+        """Returns the layers that standardize, and the likelihood if it has units."""
         likelihood = [self.likelihood] if self.likelihood.has_units else []
-        return [layer.name for layer in (*self._standardizers(), *likelihood)]
+        return [*units.standardizers(self.network), *likelihood]
 
     def check_split(self, split: Split) -> None:
         """Raises `ValueError` if shapes or targets do not fit; builds a model that is not built."""
-        self._check_inputs(split)
+        self.check_inputs(split)
         self.likelihood.check(split)
 
     def get_config(self) -> dict:

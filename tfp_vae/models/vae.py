@@ -17,6 +17,7 @@ from tfp_vae.distributions.conditions import JOINS, Condition, Nothing, join, jo
 from tfp_vae.distributions.encoders import Encoder
 from tfp_vae.distributions.priors import Prior, Spec
 from tfp_vae.layers.noise import MEAN, SHARED
+from tfp_vae.models import units
 from tfp_vae.models.draw import Latents, own_random_layers
 from tfp_vae.models.graphs import compiled
 from tfp_vae.models.latents import LatentVariable
@@ -288,9 +289,11 @@ class VAE(VariationalModel):
                 latent.prior.built = True
                 joined = joined_shape(shape, size + sum(above), self.join)
                 latent.encoder.build_for((None, *joined))
+                units.check_first(latent.encoder.network)
                 above = (*above, latent.latent_dim)
             seen = size if self.decoder_sees_condition else 0
             self.decoder.build_for((None, self.latents[-1].latent_dim + seen))
+        units.check_none(self.decoder.network, "the decoder")
         if self.num_classes is not None:
             self.log_class_prior = self.add_weight(
                 name="log_class_prior",
@@ -392,6 +395,35 @@ class VAE(VariationalModel):
         Bayesian weights are at their posterior means.
         """
         return self.at_mean().likelihood(self.encode(x, given), given).mean()
+
+    def interpolate(
+        self, first: Any, second: Any, count: int = 10, given: Any = None
+    ) -> np.ndarray:
+        """Returns means of p(x|z) along the line between two encodings, float32 [count, B, ...].
+
+        Args:
+            first: examples [B, ...] that the line starts at, reconstructed.
+            second: as many examples that it ends at.
+            count: points on the line, both ends among them.
+            given: what a conditional model is conditioned on, [B, ...].
+
+        Raises:
+            ValueError: if the examples do not fit the model or each other.
+        """
+        count = check_count("count", count, 2)
+        ends = []
+        for x in (first, second):
+            split = x if isinstance(x, Split) else self.intake.array(x)
+            ends.append(self.encode(tf.constant(split.values()), given))
+        if ends[0].shape != ends[1].shape:
+            raise ValueError(
+                "Lines go from an example to another one. Expected as many examples at both ends. "
+                f"Received {len(ends[0])} and {len(ends[1])}."
+            )
+        draw = self.at_mean()
+        shares = np.linspace(0.0, 1.0, count, dtype=np.float32)
+        line = [ends[0] + share * (ends[1] - ends[0]) for share in shares]
+        return np.stack([draw.likelihood(z, given).mean().numpy() for z in line])
 
     def generate(self, count: int, seed: "int | None" = None, given: Any = None) -> dict:
         """Returns new examples: z from the prior, the mean of p(x|z) and a draw from it.
@@ -556,13 +588,39 @@ class VAE(VariationalModel):
 
     # Data in.
 
-    def adapt(self, split: Split) -> None:
-        """Takes N and, with classes, their frequencies, with one example more of each."""
-        super().adapt(split)
-        if self.num_classes is not None:
+    def take_units(self, split: Split, anew: bool = True) -> None:
+        """Takes the units of real examples and, with classes, their frequencies.
+
+        One example more of each class is counted than there are.
+        """
+        if split.kind is Kind.REAL:
+            if anew or not units.are_taken(self.decoder.non_trainable_variables):
+                self.decoder.adapt(split.values())
+        beside = self.condition.size
+        for latent in self.latents:
+            if found := units.standardizers(latent.encoder.network):
+                # What stands beside the example has units of its own.
+                others = [tf.zeros([len(split), beside])] * bool(beside)
+                joined = join(split.values(), others, self.decoder.event_shape, self.join)
+                units.adapt(found, joined.numpy(), anew)
+            beside += latent.latent_dim
+        if self.num_classes is not None and (anew or not self._knows_classes()):
             known = split.labels[split.labels >= 0]
             counts = np.bincount(known, minlength=self.num_classes) + 1.0
             self.log_class_prior.assign(np.log(counts / counts.sum()))
+
+    def _knows_classes(self):
+        return bool(np.ptp(np.asarray(self.log_class_prior)))
+
+    def holders(self) -> list[keras.Layer]:
+        """Returns the layers that standardize, and the decoder if its likelihood has units."""
+        found = [x for each in self.encoders for x in units.standardizers(each.network)]
+        return [*found, *[self.decoder] * self.decoder.has_units]
+
+    def waiting(self, kind: "Kind | None" = None) -> list[str]:
+        """Returns the names of what has no units yet; images in [0, 1] give none to a decoder."""
+        names = super().waiting(kind)
+        return [name for name in names if kind is Kind.REAL or name != self.decoder.name]
 
     def check_split(self, split: Split) -> None:
         """Raises `ValueError` if shape, kind or condition of the data do not fit the model."""

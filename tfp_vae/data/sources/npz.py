@@ -1,14 +1,15 @@
 """An .npz file with arrays of one or of several splits."""
 
+import contextlib
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
-
-import numpy as np
 
 from tfp_vae.data import kinds
 from tfp_vae.data.source import CLASSIFICATION, REGRESSION, SPLIT_NAMES, Raw, Source, check_task
 from tfp_vae.data.sources import SOURCES
+from tfp_vae.reading import Arrays, check_regular
 
 
 @SOURCES.register("npz", "a file of arrays x_train, y_train, x_test, ... or x and y")
@@ -28,13 +29,13 @@ class Npz(Source):
         """Returns the splits that are there. Without a task, integers y are classes."""
         del data_dir
         path, task = pathlib.Path(source), check_task(task)
-        arrays = read_npz(path)
         splits = {}
-        for split in SPLIT_NAMES:
-            if f"x_{split}" in arrays:
-                splits[split] = (arrays[f"x_{split}"], arrays.get(f"y_{split}"))
-        if not splits and "x" in arrays:
-            splits["train"] = (arrays["x"], arrays.get("y"))
+        with open_npz(path) as arrays:
+            for split in SPLIT_NAMES:
+                if f"x_{split}" in arrays:
+                    splits[split] = (arrays[f"x_{split}"], arrays.get(f"y_{split}"))
+            if not splits and "x" in arrays:
+                splits["train"] = (arrays["x"], arrays.get("y"))
         if "train" not in splits:
             raise ValueError(
                 f"{path} has no training data. Expected arrays x_train (and y_train, x_test, ...) "
@@ -66,13 +67,14 @@ def is_file(source: Any, suffix: str) -> bool:
     return pathlib.Path(source).suffix.lower() == suffix and os.path.isfile(source)
 
 
-def read_npz(path: pathlib.Path) -> "dict[str, np.ndarray]":
-    """Returns the arrays of an .npz file; never unpickles."""
-    try:
-        # NumPy leaves a file that it opened itself open if the archive is damaged.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except Exception as error:  # zip, header and pickle faults have no common type
-        raise ValueError(
-            f"{path} could not be read. Expected an .npz archive of plain arrays. Received: {error}"
-        ) from error
+@contextlib.contextmanager
+def open_npz(path: pathlib.Path) -> Iterator[Arrays]:
+    """Yields the arrays of an .npz file by name; what nobody asks for is not unpacked.
+
+    Raises:
+        ValueError: if it is no such file; from an array that is asked for, if that is damaged, of
+            objects or too large for the file.
+    """
+    check_regular(path)
+    with path.open("rb") as file:
+        yield Arrays(file, str(path))

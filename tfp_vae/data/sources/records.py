@@ -15,6 +15,7 @@ from tfp_vae.data.folders import RECORD_FILE, files_of, in_memory_or_not, is_fol
 from tfp_vae.data.source import SPLIT_NAMES, Raw, Source
 from tfp_vae.data.sources import SOURCES
 from tfp_vae.data.streams import Stream, decoded, image_shape
+from tfp_vae.reading import check_regular
 
 _IMAGE_KEYS = ("image", "image/encoded")
 _LABEL_KEYS = ("label", "image/class/label")
@@ -208,6 +209,7 @@ def _records(file: str) -> "Iterator[tuple[int, bytes]]":
     Raises:
         ValueError: where the file is damaged.
     """
+    _check_lengths(file)
     start = 0
     try:
         # In blocks: one record at a time, most of the time would be tf.data's.
@@ -227,6 +229,29 @@ def _records(file: str) -> "Iterator[tuple[int, bytes]]":
         ) from error
 
 
+def _check_lengths(file: str) -> None:
+    """Raises `ValueError` unless records fill the file.
+
+    TensorFlow takes the memory that a record asks for, and ends the process where there is less.
+    """
+    start, size = 0, check_regular(file)
+    with open(file, "rb") as opened:
+        while start < size:
+            opened.seek(start)
+            head = opened.read(_HEAD.size)
+            length, check_sum = _HEAD.unpack(head) if len(head) == _HEAD.size else (size, 0)
+            end = start + _HEAD.size + length + _TAIL
+            if end > size or _masked_crc(head[:8]) != check_sum:
+                reason = "a length with another check sum"
+                if end > size:
+                    reason = f"one that ends behind the {size:,} bytes of the file"
+                raise ValueError(
+                    f"{file} is damaged: record at byte {start}. Expected whole TFRecords, not "
+                    f"compressed. Received {reason}."
+                )
+            start = end
+
+
 def _start_of(file: str, start: int, place: int) -> int:
     """Returns where the record begins that `place` lies in; those from `start` on are good."""
     with open(file, "rb") as opened:
@@ -239,6 +264,24 @@ def _start_of(file: str, start: int, place: int) -> int:
             if end > place:
                 return start
             start = end
+
+
+def _crc_of_byte(value: int) -> int:
+    for _ in range(8):
+        value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+    return value
+
+
+_CRC = tuple(map(_crc_of_byte, range(256)))
+
+
+def _masked_crc(content: bytes) -> int:
+    """Returns the check sum of a TFRecord: CRC-32C, turned and moved."""
+    crc = 2**32 - 1
+    for byte in content:
+        crc = _CRC[(crc ^ byte) & 255] ^ crc >> 8
+    crc ^= 2**32 - 1
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) % 2**32
 
 
 def _features(record: bytes, name: str) -> Any:

@@ -1,12 +1,18 @@
 """Laplace: a normal posterior around the mode, its covariance from the curvature there."""
 
+from typing import ClassVar
+
 from tfp_vae.methods.weights.base import METHODS, Method
 
 
-@METHODS.register("laplace", "Laplace, diagonal, all weights")
-class DiagonalLaplace(Method):
-    """A normal posterior of all weights with a diagonal covariance (MacKay, 1992)."""
+class LaplaceMethod(Method):
+    """What Laplace approximations have in common: they start at the mode and fit one curvature.
 
+    Attributes:
+        structure: of the covariance, as `models.Laplace` calls it.
+    """
+
+    structure: ClassVar[str]
     post_hoc = True
     trained_as = "map"
 
@@ -15,11 +21,18 @@ class DiagonalLaplace(Method):
         from tfp_vae.models import Laplace
 
         member.num_data = num_data
-        Laplace(member, "diagonal")
+        Laplace(member, self.structure)
 
     def finish(self, model, train, seed=0, batch_size=32, callbacks=()):
         """Returns the posterior around the trained weights."""
         del seed, batch_size, callbacks
         from tfp_vae.models import Laplace
 
-        return Laplace(model, "diagonal").fit(train)
+        return Laplace(model, self.structure).fit(train)
+
+
+@METHODS.register("laplace", "Laplace, diagonal, all weights")
+class DiagonalLaplace(LaplaceMethod):
+    """A normal posterior of all weights with a diagonal covariance (MacKay, 1992)."""
+
+    structure = "diagonal"

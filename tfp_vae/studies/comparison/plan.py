@@ -17,6 +17,7 @@ import numpy as np
 
 from tfp_vae import training
 from tfp_vae.data import Data, Split, hold_out, keep_labels
+from tfp_vae.reading import Arrays
 from tfp_vae.report import RunFolder, read_json
 from tfp_vae.studies.comparison import tasks
 from tfp_vae.studies.comparison.entrants import ENTRANTS
@@ -108,6 +109,7 @@ class Comparison:
                     f"--overwrite, or {there}. Received {here}."
                 )
         elif known:
+            run.lock()
             for part in (pathlib.Path(path) / _PARTS).glob("*"):
                 part.unlink()
             file.unlink()
@@ -147,8 +149,8 @@ class Comparison:
         file = self.run_folder / _PARTS / f"{part.key}.npz"
         if not file.exists():
             return {}
-        with np.load(file) as arrays:
-            return dict(arrays)
+        with file.open("rb") as opened:
+            return dict(Arrays(opened, str(file)))
 
     def run(self, show: Callable[[str], None] = print) -> None:
         """Runs every part that is not done. What breaks is kept in `failures`; the others go on.
@@ -158,7 +160,7 @@ class Comparison:
         """
         parts = self.parts()
         done = [part for part in parts if self.found(part)]
-        self.run_folder.path.mkdir(parents=True, exist_ok=True)
+        self.run_folder.lock()
         self.run_folder.write_json(_PLAN, self._plan)
         (self.run_folder / _PARTS).mkdir(exist_ok=True)
         if done:

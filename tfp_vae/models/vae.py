@@ -149,7 +149,7 @@ def warn_of_bias(
         )
 
 
-def _joined(batches) -> list[np.ndarray]:
+def _joined(batches: Any) -> list[np.ndarray]:
     """Returns the parts of all batches, (parts, examples that count), one after the other."""
     parts = [[each.numpy()[:size] for each in part] for part, size in batches]
     return [np.concatenate(each) for each in zip(*parts, strict=True)]
@@ -609,9 +609,10 @@ class VAE(VariationalModel):
             if agree:
                 return bounds._replace(gap=gap)
         found = self._refined(split, num_samples, key, batch_size, progress)
-        return Bounds(bounds.elbo, *found, "refined", gap)
+        log_evidence, sizes, tails = found
+        return Bounds(bounds.elbo, log_evidence, sizes, tails, "refined", gap)
 
-    def _encoder_bounds(self, split, num_samples, batch_size, key, progress) -> Bounds:
+    def _encoder_bounds(self, split, num_samples, batch_size, key, progress):
         given = self.given_of(split)
         batch_size, chunk = self.batch_and_chunk(batch_size or 100, len(split), num_samples)
         function = compiled(self, "bounds", None, lambda: self.bounds_of_batch)
@@ -628,9 +629,7 @@ class VAE(VariationalModel):
 
         return Bounds(*_joined(in_batches(split, batch_size, run, progress)))
 
-    def _refined(
-        self, split, num_samples, key, batch_size=None, progress=None, jit=None
-    ) -> list[np.ndarray]:
+    def _refined(self, split, num_samples, key, batch_size=None, progress=None, jit=None):
         """Returns log p(x), effective sample sizes and tail indices by the refined proposal."""
         given, size = self.given_of(split), sum(latent.latent_dim for latent in self.latents)
         most = max(1, self.rows_at_once // rows_of_search(size))
@@ -650,12 +649,12 @@ class VAE(VariationalModel):
 
         return _joined(in_batches(split, batch_size, run, progress))
 
-    def _can_compare(self, num_samples) -> bool:
+    def _can_compare(self, num_samples: int) -> bool:
         # Below so many samples, and above so many dimensions, it costs more than the estimate.
         size = sum(latent.latent_dim for latent in self.latents)
         return num_samples >= _COMPARED_SAMPLES and size <= _MAX_COMPARED_DIM
 
-    def _compare(self, split, bounds, key) -> "tuple[float, bool]":
+    def _compare(self, split: Split, bounds: Bounds, key: tf.Tensor) -> "tuple[float, bool]":
         """Returns by how much a refined proposal finds more, nats, and whether both agree."""
         index = np.unique(np.linspace(0, len(split) - 1, _COMPARED).astype(int))
         some = split.select(index, split.name)
@@ -735,7 +734,7 @@ class VAE(VariationalModel):
             weights.tail_index(num_samples),
         )
 
-    def _find_modes(self, x, given, key) -> Modes:
+    def _find_modes(self, x: tf.Tensor, given: Any, key: tf.Tensor) -> Modes:
         return find_modes(Joint(self.at(key, MEAN), x, given), key)
 
     def _refined_of_batch(self, x, given, modes, num_samples, chunk, key, weights_key):

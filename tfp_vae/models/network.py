@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfp_vae import objectives
+from tfp_vae import keras_private, objectives
 from tfp_vae.arguments import is_count
 from tfp_vae.data import Kind, Split
 from tfp_vae.distributions.base import registered, tfd

@@ -56,7 +56,7 @@ class Proposal:
     def __init__(self, parts: "list[Part]"):
         self.parts = parts
 
-    def sample(self, count, key) -> tf.Tensor:
+    def sample(self, count: int, key: tf.Tensor) -> tf.Tensor:
         """Returns draws [S, B, D]: of each the part by chance, then a draw of it."""
         z = self.parts[0].sample(count, fold_in(key, 1))
         chance = uniform(tf.shape(z)[:2], fold_in(key, 0), 1)
@@ -67,7 +67,7 @@ class Proposal:
             below += part.share
         return z
 
-    def log_prob(self, z) -> tf.Tensor:
+    def log_prob(self, z: tf.Tensor) -> tf.Tensor:
         """Returns log r(z), [S, B, D] -> [S, B], nats."""
         each = [tf.math.log(part.share) + part.log_prob(z) for part in self.parts]
         return tf.reduce_logsumexp(each, axis=0)
@@ -89,14 +89,14 @@ class StudentT(NamedTuple):
     unit: tf.Tensor
 
     @classmethod
-    def of_moments(cls, loc, covariance) -> "StudentT":
+    def of_moments(cls, loc: tf.Tensor, covariance: tf.Tensor) -> "StudentT":
         """Returns the t around a mean [..., D] with the scale matrix `covariance`."""
         unit = tf.sqrt(tf.linalg.diag_part(covariance))
         matrix = covariance / (unit[..., :, tf.newaxis] * unit[..., tf.newaxis, :])
         values, axes = tf.linalg.eigh(matrix)
         return cls(loc, axes, tf.sqrt(tf.maximum(values, 1e-4)), unit)
 
-    def sample(self, count, key) -> tf.Tensor:
+    def sample(self, count: int, key: tf.Tensor) -> tf.Tensor:
         """Returns draws [S, *batch, D]."""
         shape = tf.concat([[count], tf.shape(self.loc)], 0)
         standard = normal(shape, fold_in(key, 0))
@@ -105,7 +105,7 @@ class StudentT(NamedTuple):
         standard *= tf.sqrt(DEGREES / squares) * self.lengths
         return self.loc + self.unit * tf.linalg.matvec(self.axes, standard)
 
-    def log_prob(self, z) -> tf.Tensor:
+    def log_prob(self, z: tf.Tensor) -> tf.Tensor:
         """Returns the log-density, [S, *batch, D] -> [S, *batch], nats."""
         size = z.shape[-1]
         off = (z - self.loc) / self.unit
@@ -133,13 +133,15 @@ class Weights(NamedTuple):
     largest: tf.Tensor
 
     @classmethod
-    def none(cls, batch) -> "Weights":
+    def none(cls, batch: "tf.Tensor | int") -> "Weights":
         """Returns the weights of no samples of `batch` examples."""
         zeros = tf.zeros([batch])
         largest = tf.fill([BINS, batch], tf.float32.min)
         return cls(zeros + tf.float32.min, zeros, zeros, largest)
 
-    def add(self, log_w, first, num_samples) -> "tuple[Weights, tf.Tensor, tf.Tensor]":
+    def add(
+        self, log_w: tf.Tensor, first: "tf.Tensor | int", num_samples: "tf.Tensor | int"
+    ) -> "tuple[Weights, tf.Tensor, tf.Tensor]":
         """Returns the weights with some more, these relative to the new top, and its factor.
 
         Args:
@@ -166,7 +168,7 @@ class Weights(NamedTuple):
         squares = self.squares * rescale**2 + tf.reduce_sum(w**2, axis=0)
         return Weights(top, sums, squares, largest), w, rescale
 
-    def log_mean(self, num_samples) -> tf.Tensor:
+    def log_mean(self, num_samples: "tf.Tensor | int") -> tf.Tensor:
         """Returns the log of the mean weight, [B], nats."""
         return self.top + tf.math.log(self.sums) - tf.math.log(tf.cast(num_samples, tf.float32))
 
@@ -174,7 +176,7 @@ class Weights(NamedTuple):
         """Returns (sum w)^2 / sum w^2, [B]."""
         return self.sums**2 / self.squares
 
-    def tail_index(self, num_samples) -> tf.Tensor:
+    def tail_index(self, num_samples: "tf.Tensor | int") -> tf.Tensor:
         """Returns the index k of the tail of the weights, P(w > t) ~ t^(-1/k), [B]; NaN: unknown.
 
         The largest of many such weights has a logarithm that is Gumbel distributed with scale k,
@@ -212,27 +214,27 @@ class Joint:
             yield value, tuple(found)
             found.append(value)
 
-    def log_prior(self, z) -> tf.Tensor:
+    def log_prior(self, z: tf.Tensor) -> tf.Tensor:
         """Returns log p(z), [S, B]."""
         return tf.add_n(
             [self.draw.prior(self.given, above).log_prob(v) for v, above in self._levels(z)]
         )
 
-    def log_posterior(self, z) -> tf.Tensor:
+    def log_posterior(self, z: tf.Tensor) -> tf.Tensor:
         """Returns log q(z|x), [S, B]."""
         levels = self._levels(z)
         return tf.add_n([self.draw.posterior(self.x, self.given, a).log_prob(v) for v, a in levels])
 
-    def log_likelihood(self, z) -> tf.Tensor:
+    def log_likelihood(self, z: tf.Tensor) -> tf.Tensor:
         """Returns log p(x|z), [S, B]."""
         lowest = tf.split(z, self.sizes, axis=-1)[-1]
         return self.draw.likelihood(lowest, self.given).log_prob(self.x)
 
-    def log_prob(self, z) -> tf.Tensor:
+    def log_prob(self, z: tf.Tensor) -> tf.Tensor:
         """Returns log p(x, z), [S, B]."""
         return self.log_likelihood(z) + self.log_prior(z)
 
-    def sample_prior(self, count, key) -> tf.Tensor:
+    def sample_prior(self, count: int, key: tf.Tensor) -> tf.Tensor:
         """Returns draws of p(z), [S, B, D]."""
         found: list[tf.Tensor] = []
         for level in range(len(self.sizes)):
@@ -240,7 +242,7 @@ class Joint:
             found.append(sample_each(prior, count, tf.shape(self.x)[0], fold_in(key, level)))
         return tf.concat(found, axis=-1)
 
-    def sample_posterior(self, count, key) -> tf.Tensor:
+    def sample_posterior(self, count: int, key: tf.Tensor) -> tf.Tensor:
         """Returns draws of q(z|x), [S, B, D]."""
         found: list[tf.Tensor] = []
         for level in range(len(self.sizes)):
@@ -258,7 +260,9 @@ class Joint:
         return tf.concat(found, axis=-1)[tf.newaxis]
 
 
-def sample_each(prior: tfd.Distribution, count, batch, key) -> tf.Tensor:
+def sample_each(
+    prior: tfd.Distribution, count: int, batch: "tf.Tensor | int", key: tf.Tensor
+) -> tf.Tensor:
     """Returns draws [S, B, D] of a prior that is one for all examples or one for each."""
     shape = {0: [count, batch], 1: [count], 2: []}[prior.batch_shape.rank]
     return draws.sample(prior, shape, key)
@@ -275,7 +279,7 @@ class Modes(NamedTuple):
     log_share: tf.Tensor
     shape: StudentT
 
-    def sample(self, count, key) -> tf.Tensor:
+    def sample(self, count: int, key: tf.Tensor) -> tf.Tensor:
         """Returns draws [S, B, D]."""
         every = self.shape.sample(count, fold_in(key, 0))  # [S, K, B, D]
         chance = uniform(tf.concat([[count], tf.shape(every)[2:3]], 0), fold_in(key, 1), 1)
@@ -284,12 +288,12 @@ class Modes(NamedTuple):
         chosen = tf.one_hot(index, self.log_share.shape[0], axis=1)  # [S, K, B]
         return tf.reduce_sum(every * chosen[..., tf.newaxis], axis=1)
 
-    def log_prob(self, z) -> tf.Tensor:
+    def log_prob(self, z: tf.Tensor) -> tf.Tensor:
         """Returns log-densities, [S, B, D] -> [S, B]."""
         return tf.reduce_logsumexp(self.shape.log_prob(z[:, tf.newaxis]) + self.log_share, axis=1)
 
 
-def find_modes(joint: Joint, key) -> Modes:
+def find_modes(joint: Joint, key: tf.Tensor) -> Modes:
     """Climbs from several starts to modes of p(z|x), by Newton's steps with a search along each.
 
     The matrix of second derivatives is made definite by the absolute values of its eigenvalues
@@ -356,7 +360,7 @@ def find_modes(joint: Joint, key) -> Modes:
     return Modes(tf.math.log(share), shape)
 
 
-def _best(joint, z) -> tf.Tensor:
+def _best(joint: Joint, z: tf.Tensor) -> tf.Tensor:
     """Returns the draw with the largest log p(x, z) of each example, [S, B, D] -> [1, B, D]."""
     height = joint.log_prob(z)
     height = tf.where(tf.math.is_finite(height), height, tf.float32.min)

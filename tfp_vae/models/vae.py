@@ -149,7 +149,7 @@ def warn_of_bias(
         )
 
 
-def _joined(batches) -> list[np.ndarray]:
+def _joined(batches: Any) -> list[np.ndarray]:
     """Returns the parts of all batches, (parts, examples that count), one after the other."""
     parts = [[each.numpy()[:size] for each in part] for part, size in batches]
     return [np.concatenate(each) for each in zip(*parts, strict=True)]
@@ -608,10 +608,17 @@ class VAE(VariationalModel):
             gap, agree = self._compare(split, bounds, key)
             if agree:
                 return bounds._replace(gap=gap)
-        found = self._refined(split, num_samples, key, batch_size, progress)
-        return Bounds(bounds.elbo, *found, "refined", gap)
+        found, size, tail = self._refined(split, num_samples, key, batch_size, progress)
+        return Bounds(bounds.elbo, found, size, tail, "refined", gap)
 
-    def _encoder_bounds(self, split, num_samples, batch_size, key, progress) -> Bounds:
+    def _encoder_bounds(
+        self,
+        split: Split,
+        num_samples: int,
+        batch_size: "int | None",
+        key: tf.Tensor,
+        progress: "Callable[[int, int], None] | None",
+    ) -> Bounds:
         given = self.given_of(split)
         batch_size, chunk = self.batch_and_chunk(batch_size or 100, len(split), num_samples)
         function = compiled(self, "bounds", None, lambda: self.bounds_of_batch)
@@ -629,7 +636,13 @@ class VAE(VariationalModel):
         return Bounds(*_joined(in_batches(split, batch_size, run, progress)))
 
     def _refined(
-        self, split, num_samples, key, batch_size=None, progress=None, jit=None
+        self,
+        split: Split,
+        num_samples: "int | None",
+        key: tf.Tensor,
+        batch_size: "int | None" = None,
+        progress: "Callable[[int, int], None] | None" = None,
+        jit: "bool | None" = None,
     ) -> list[np.ndarray]:
         """Returns log p(x), effective sample sizes and tail indices by the refined proposal."""
         given, size = self.given_of(split), sum(latent.latent_dim for latent in self.latents)
@@ -650,12 +663,12 @@ class VAE(VariationalModel):
 
         return _joined(in_batches(split, batch_size, run, progress))
 
-    def _can_compare(self, num_samples) -> bool:
+    def _can_compare(self, num_samples: "int | None") -> bool:
         # Below so many samples, and above so many dimensions, it costs more than the estimate.
         size = sum(latent.latent_dim for latent in self.latents)
         return num_samples >= _COMPARED_SAMPLES and size <= _MAX_COMPARED_DIM
 
-    def _compare(self, split, bounds, key) -> "tuple[float, bool]":
+    def _compare(self, split: Split, bounds: Bounds, key: tf.Tensor) -> "tuple[float, bool]":
         """Returns by how much a refined proposal finds more, nats, and whether both agree."""
         index = np.unique(np.linspace(0, len(split) - 1, _COMPARED).astype(int))
         some = split.select(index, split.name)
@@ -735,7 +748,7 @@ class VAE(VariationalModel):
             weights.tail_index(num_samples),
         )
 
-    def _find_modes(self, x, given, key) -> Modes:
+    def _find_modes(self, x: tf.Tensor, given: Any, key: tf.Tensor) -> Modes:
         return find_modes(Joint(self.at(key, MEAN), x, given), key)
 
     def _refined_of_batch(self, x, given, modes, num_samples, chunk, key, weights_key):

@@ -78,6 +78,19 @@ def compiled(model, data: "tv.data.Data"):
     return model
 
 
+@contextlib.contextmanager
+def keeping(model, run: "tv.report.RunFolder"):
+    """A context in which Ctrl-C saves the model after its last whole epoch, if there is one."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        history = getattr(model, "history", None)
+        if history is not None and history.epoch:
+            model.save(run / "model.keras")
+            print(f"saved {run / 'model.keras'} of epoch {history.epoch[-1] + 1}", flush=True)
+        raise
+
+
 def fit(model, data: "tv.data.Data", run: "tv.report.RunFolder") -> tuple[dict, dict]:
     """Makes the run folder, trains, saves; returns the history and what is known of the run."""
     saved = running_flags.checkpoints(run, data)
@@ -96,7 +109,7 @@ def fit(model, data: "tv.data.Data", run: "tv.report.RunFolder") -> tuple[dict, 
     run.create()
     run.write_text("flags.txt", cli.flag_lines())
     started = time.monotonic()
-    with saved.catching_signals() if saved else contextlib.nullcontext():
+    with saved.catching_signals() if saved else keeping(model, run):
         history = model.fit(
             data.train,
             batch_size=BATCH_SIZE.value,
@@ -112,6 +125,7 @@ def fit(model, data: "tv.data.Data", run: "tv.report.RunFolder") -> tuple[dict, 
     metrics = {
         **data_flags.source(),
         "kind": data.kind,
+        "class_names": data.class_names,
         "digests": data.digests,
         "seed": SEED.value,
         "num_parameters": model.count_params(),

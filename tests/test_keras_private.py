@@ -68,19 +68,6 @@ def test_the_strategy_of_a_model_is_none_or_the_one_it_was_made_under():
         assert keras_private.strategy_of(small()) is strategy
 
 
-@pytest.mark.parametrize(
-    ("options", "given"),
-    [({}, ["loss"]), ({"loss": None}, []), ({"metrics": ["mae"]}, ["loss", "metrics"])],
-)
-def test_compiled_with_says_what_compile_was_told(options, given):
-    assert keras_private.compiled_with(small(**options)) == given
-
-
-def test_nothing_is_compiled_with_before_compile():
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    assert keras_private.compiled_with(model) == []
-
-
 def test_an_evaluation_inside_fit_is_told_from_one_by_hand():
     seen = []
 

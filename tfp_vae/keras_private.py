@@ -34,6 +34,30 @@ def own_variables(layer: keras.Layer) -> "list[keras.Variable]":
     return [*layer._trainable_variables, *layer._non_trainable_variables]
 
 
+def last_layers(network: keras.Layer) -> "list[keras.Layer]":
+    """Returns the layers that the outputs of a network come from, last first, as far as is known.
+
+    The layers of a `Sequential` in reverse; of a functional model the path to its one output while
+    every layer on it has one input.
+    """
+    if isinstance(network, keras.Sequential):
+        found = []
+        for layer in reversed(network.layers):
+            found += last_layers(layer)
+        return found
+    outputs = keras.tree.flatten(getattr(network, "outputs", None) or [])
+    if len(outputs) != 1:
+        return [network]
+    found, tensor = [], outputs[0]
+    while True:
+        history = tensor._keras_history
+        found += last_layers(history.operation)
+        inputs = history.operation._inbound_nodes[history.node_index].input_tensors
+        if len(inputs) != 1:
+            return found
+        tensor = inputs[0]
+
+
 def raw_step(optimizer: keras.optimizers.Optimizer) -> keras.Variable:
     """Returns the variable that counts the batches an optimizer has seen.
 
@@ -48,12 +72,6 @@ def strategy_of(model: keras.Model) -> "tf.distribute.Strategy | None":
     The public `distribute_strategy` is the default strategy where there is none.
     """
     return model._distribute_strategy
-
-
-def compiled_with(model: keras.Model) -> "list[str]":
-    """Returns which of "loss" and "metrics" were given to `compile`."""
-    given = {name: getattr(model, f"_compile_{name}", None) for name in ("loss", "metrics")}
-    return [name for name, value in given.items() if value is not None]
 
 
 def is_nested_evaluation(options: Mapping) -> bool:

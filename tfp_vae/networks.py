@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from tfp_vae import keras_private
 from tfp_vae.arguments import is_count, is_number
 
 ACTIVATIONS = ("relu", "tanh", "leaky_relu", "elu", "gelu", "softplus", "silu")
@@ -159,6 +160,70 @@ def conv_decoder(
     return keras.Sequential(layers, name="conv_decoder")
 
 
+# Layers that hand on what they get as far as its range goes.
+_PLAIN = (
+    keras.layers.Flatten,
+    keras.layers.Reshape,
+    keras.layers.Dropout,
+    keras.layers.InputLayer,
+    keras.layers.Identity,
+)
+_ACTIVATION_LAYERS = (
+    keras.layers.Softmax,
+    keras.layers.ReLU,
+    keras.layers.LeakyReLU,
+    keras.layers.ELU,
+    keras.layers.PReLU,
+)
+# Nothing is lost by these, whatever the likelihood.
+_HARMLESS = ("linear", "log_softmax")
+
+
+def last_activation(network: keras.Layer) -> "str | None":
+    """Returns the name of the activation that a network ends in, or None if none is known of."""
+    for layer in keras_private.last_layers(network):
+        if isinstance(layer, _ACTIVATION_LAYERS):
+            return type(layer).__name__.lower()
+        if isinstance(layer, _PLAIN):
+            continue
+        name = getattr(getattr(layer, "activation", None), "__name__", None)
+        is_named = name is not None and hasattr(keras.activations, name)
+        return name if is_named and name not in _HARMLESS else None
+    return None
+
+
+def check_ends_free(network: keras.Layer, owner: str) -> None:
+    """Raises `ValueError` if a network ends in an activation before a likelihood.
+
+    A likelihood makes probabilities, rates and scales of any real numbers by itself.
+    """
+    name = last_activation(network)
+    if name is not None:
+        raise ValueError(
+            f"The network of {owner} ends in the activation {name!r}, before a likelihood that "
+            "takes any real numbers and has its own. Expected a last layer without activation "
+            f"(activation=None). Received {name!r} at the end of {network.name}."
+        )
+
+
+def check_no_probabilities(network: keras.Layer, size: int, width: int, owner: str) -> None:
+    """Raises `ValueError` if features in front of a projection are meant to be probabilities.
+
+    Args:
+        network: whose features a dense layer projects to parameters.
+        size: values of an event.
+        width: of the features.
+        owner: for the error.
+    """
+    name = last_activation(network)
+    if name == "softmax" or (name == "sigmoid" and size == width):
+        raise ValueError(
+            f"The network of {owner} ends in the activation {name!r}, as if its outputs were the "
+            "probabilities. Expected the hidden layers alone: a layer that gives the parameters of "
+            f"the distribution follows. Received {name!r} at the end of {network.name}."
+        )
+
+
 def output_shape(network: keras.Layer, input_shape: Any, owner: str) -> tuple:
     """Returns the shape of what a network gives for inputs (None, ...), and builds it.
 
@@ -168,16 +233,54 @@ def output_shape(network: keras.Layer, input_shape: Any, owner: str) -> tuple:
         owner: whose network it is, for the error.
 
     Raises:
-        ValueError: if the network cannot take such inputs.
+        ValueError: if the network cannot take such inputs, or has several outputs.
     """
+    inputs = keras.tree.flatten(getattr(network, "inputs", None) or [])
+    if len(inputs) > 1:
+        raise ValueError(
+            f"The network of {owner} has several inputs. Expected one of shape "
+            f"{tuple(input_shape)}, which the network cuts into parts itself. Received "
+            f"{len(inputs)} in {network.name!r}."
+        )
     try:
-        return network(keras.KerasTensor(input_shape)).shape
+        outputs = network(keras.KerasTensor(input_shape))
     except ValueError as error:
         raise ValueError(
             f"The network of {owner} does not fit what it is given. Expected one that takes inputs "
             f"of shape {tuple(input_shape)}. Received {type(network).__name__} {network.name!r}: "
             f"{error}"
         ) from error
+    if not isinstance(outputs, keras.KerasTensor):
+        count = len(keras.tree.flatten(outputs))
+        raise ValueError(
+            f"The network of {owner} has several outputs. Expected one tensor; join them with "
+            f"keras.layers.Concatenate. Received {count} in a {type(outputs).__name__} from "
+            f"{network.name!r}."
+        )
+    return outputs.shape
+
+
+def last_layer(network: keras.Layer, owner: str) -> keras.Layer:
+    """Returns the layer whose outputs are the network's, and which has weights of its own.
+
+    Args:
+        network: a `keras.Sequential` or a functional model, built.
+        owner: who asks, for the error.
+
+    Raises:
+        ValueError: if there is none: several outputs, an activation behind the last weights, or a
+            model that does not say what its layers are.
+    """
+    layers = network.layers if isinstance(network, keras.Model) else []
+    one = len(getattr(network, "outputs", None) or []) == 1
+    if not one or not layers or not layers[-1].trainable_variables:
+        found = layers[-1].name if one and layers else f"{type(network).__name__} {network.name}"
+        raise ValueError(
+            f"{owner} needs a last layer with weights of its own. Expected a keras.Sequential or a "
+            f"functional model that ends in a layer such as Dense(K), without an activation layer "
+            f"behind it. Received {found!r} at the end."
+        )
+    return layers[-1]
 
 
 def _listed(sizes: Any) -> tuple:

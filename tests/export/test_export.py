@@ -6,7 +6,6 @@ program.
 
 import dataclasses
 import functools
-import importlib
 import importlib.util
 import json
 import pathlib
@@ -690,59 +689,3 @@ def test_formats_are_found_by_name_and_each_once():
     assert list(export.FORMATS) == ["keras", "savedmodel", "onnx", "litert", "web"]
     assert all(kind.name == name for name, kind in export.FORMATS.items())
     assert base.of("litert_quantised") is export.FORMATS["litert"]
-
-
-# A format of somebody else: one file.
-
-LOOKUP = """
-import pathlib
-
-from tfp_vae.export import Format
-from tfp_vae.export.formats import FORMATS, Written
-from tfp_vae.export.package import PORTABLE, Artefact
-
-STAND_ALONE = ("NAME", "load")
-NAME = "answers.npz"
-
-
-def load(path: pathlib.Path, names):
-    import numpy as np
-
-    known = np.load(path / NAME)
-
-    def run(inputs):
-        start = f"portable/{names[0]}/{len(inputs['x'])}/out/"
-        return {n.removeprefix(start): known[n] for n in known.files if n.startswith(start)}
-
-    return {names[0]: run}, {"LOOK"}, []
-
-
-@FORMATS.register("lookup", "a table of answers")
-class Lookup(Format):
-    name, form, load = "lookup", PORTABLE, staticmethod(load)
-
-    def write(self, package, folder):
-        import numpy as np
-
-        (folder / "lookup").mkdir()
-        np.savez(folder / "lookup" / NAME, **package.examples)
-        return Written([Artefact("lookup", "lookup", ("predict",))], {})
-"""
-
-
-def test_a_new_format_is_one_file(exports, tmp_path, monkeypatch):
-    model, split, _ = exports("bayesian")
-    source = tmp_path / "lookup.py"
-    source.write_text(LOOKUP)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(export.FORMATS, "_members", dict(export.FORMATS._members))
-    monkeypatch.setattr(export.FORMATS, "_meanings", dict(export.FORMATS._meanings))
-    importlib.import_module("lookup")
-    folder = export.export(model, split, tmp_path / "export", ["lookup"], num_samples=3)
-    cells = export.verify(folder, seconds=0.0).cells
-    assert [(cell["format"], cell["signature"]) for cell in cells] == [("lookup", "predict")]
-    assert cells[0]["passed"] and cells[0]["operators"] == ["LOOK"]
-    assert "a table of answers" in (folder / "card.md").read_text()
-    source.write_text(LOOKUP.replace("STAND_ALONE", "ALONE"))
-    reason = export.verify(folder, seconds=0.0).failures[0]["reason"]
-    assert "Expected STAND_ALONE with 'load'" in reason

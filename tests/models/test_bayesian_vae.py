@@ -95,5 +95,3 @@ def test_n_is_asked_for_where_a_dataset_has_none(make_bayesian_vae, binary_image
     data = tf.data.Dataset.from_tensor_slices(binary_images(20)).batch(10)
     with pytest.raises(ValueError, match=r"N is not known.*num_data=N given to VAE"):
         vae.fit(data, verbose=0)
-    with pytest.raises(ValueError, match=r"N unclear.*validation_data"):
-        vae.fit(binary_images(20), validation_split=0.5)

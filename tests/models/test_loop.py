@@ -110,12 +110,15 @@ def test_epochs_that_are_no_passes_go_on_where_the_last_one_ended(through_tf_dat
     assert history == expected
 
 
-def test_class_weights_go_through_tf_data_and_count():
+def test_class_weights_count_from_memory_as_through_tf_data(through_tf_data):
     weights = {0: 1.0, 1: 3.0, 2: 0.5}
     model, history = _run(_network, _split(labels=LABELS), class_weight=weights)
-    assert not isinstance(model.train_function, Loop)
+    assert isinstance(model.train_function, Loop)
     _, without = _run(_network, _split(labels=LABELS))
     assert history["loss"] != without["loss"]
+    through_tf_data()
+    _, again = _run(_network, _split(labels=LABELS), class_weight=weights)
+    assert again == history
 
 
 def test_evaluation_from_memory_equals_that_through_tf_data(through_tf_data):

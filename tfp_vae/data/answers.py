@@ -1,12 +1,13 @@
 """What stands beside the examples of a split, checked: labels, targets, factors, masks."""
 
-from collections.abc import Callable, Mapping
+import numbers
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tfp_vae.arguments import check_choice
-from tfp_vae.data import kinds
+from tfp_vae.data import frames, kinds
 
 UNLABELLED = -1  # the label of an example whose class is not known, as in scikit-learn
 # Classes that few examples may have: models, plots and tables have a place for each number up to
@@ -14,38 +15,174 @@ UNLABELLED = -1  # the label of an example whose class is not known, as in sciki
 _ALWAYS_CLASSES = 2**16
 
 
-def class_numbers(labels: Any, name: str) -> np.ndarray:
-    """Returns labels as int64; raises `ValueError` for what is no class and not `UNLABELLED`."""
-    labels = np.asarray(labels)
-    if labels.dtype.kind not in "biu":
+# Text that stands for "there is none" in tables, in lower case.
+MISSING_TEXT = frozenset(
+    "? - -- --- . .. ... na <na> n/a #n/a #na nan -nan nat null none <none> (null) nil"
+    " -1.#ind 1.#ind -1.#qnan 1.#qnan".split()
+) | {"", "#n/a n/a"}
+
+
+def classes(
+    labels: Any, name: str, known: "Sequence[str] | None" = None
+) -> "tuple[np.ndarray, tuple[str, ...] | None]":
+    """Returns labels as int64 class numbers [N] and the names of the classes, None without names.
+
+    Args:
+        labels: whole numbers [N] or [N, 1] of any type, or one-hot [N, K]; or text [N], or a series
+            of categories. None, NaN, NaT, a mask and -1 are `UNLABELLED`.
+        name: of the split, for errors.
+        known: the names of the classes in their order; None means those of the categories, or the
+            different texts: whole numbers by their size, others by the alphabet.
+
+    Raises:
+        ValueError: for what is no class.
+    """
+    if frames.is_frame(labels):
+        labels = frames.only_column(labels, f"{name} labels")
+    levels = frames.categories(labels)
+    values = labels if isinstance(labels, np.ma.MaskedArray) else np.asarray(labels)
+    gone = np.array(np.ma.getmaskarray(values)) if np.ma.isMaskedArray(values) else None
+    values = np.asarray(np.ma.getdata(values))
+    if values.ndim > 2:
         raise ValueError(
-            f"The {name} labels are no class numbers. Expected integers. Received dtype "
-            f"{labels.dtype}."
+            f"The {name} labels have more than a class for each example. Expected one class per "
+            "example, shape (N,); classes of pixels are no labels here, give them as values or "
+            f"targets. Received labels of shape {values.shape}."
         )
-    most = max(_ALWAYS_CLASSES, labels.size) - 1
-    wrong = (labels < UNLABELLED) | (labels > most)
+    if values.ndim == 2 and values.shape[1] == 1:
+        values, gone = values[:, 0], gone if gone is None else gone[:, 0]
+    none = None
+    if values.dtype == object:
+        none = np.array([frames.is_missing(each) for each in values.ravel()], bool)
+    elif values.dtype.kind == "f":
+        none = np.isnan(values)
+    if none is not None:
+        none = none.reshape(values.shape)
+        gone = none if gone is None else gone | none
+    gone = np.zeros(values.shape, bool) if gone is None else gone
+    if values.dtype.kind in "OUST":
+        if values.ndim == 1 and all(isinstance(v, str | bytes | np.bytes_) for v in values[~gone]):
+            return _text_classes(values, gone, name, known or levels)
+        values = _plain_numbers(values, gone, name)
+    found = _whole_numbers(values, gone, name)
+    if levels is not None:
+        # The categories of a series of numbers are these numbers.
+        values = np.array([str(each) for each in np.asarray(labels).ravel()])
+        return _text_classes(values, gone, name, known or levels)
+    if found.ndim == 2:
+        found = _one_hot(found, gone, name)
+    if known is not None and found.size and found.max() >= len(known):
+        raise ValueError(
+            f"The {name} labels are outside the classes. Expected numbers from 0 to "
+            f"{len(known) - 1}, for {', '.join(map(str, known[:20]))}. Received {found.max()}."
+        )
+    return found, None if known is None else tuple(map(str, known))
+
+
+def _text_classes(values, gone, name, known):
+    """Returns text as numbers and the names they stand for."""
+    text = [each.decode() if isinstance(each, bytes) else str(each) for each in values]
+    for index, each in enumerate(text):
+        if not gone[index] and each.strip().lower() in MISSING_TEXT and each not in (known or ()):
+            raise ValueError(
+                f"The {name} labels have a mark of a missing one. Expected names of classes, or "
+                f"None or {UNLABELLED} for an example without. Received {each!r} at index {index}."
+            )
+    found = {each for index, each in enumerate(text) if not gone[index]}
+    names = in_order(found) if known is None else tuple(map(str, known))
+    unknown = sorted(found.difference(names))
+    if unknown:
+        raise ValueError(
+            f"The {name} labels have unknown classes. Expected some of {', '.join(names[:20])}. "
+            f"Received {unknown[0]!r} at index {text.index(unknown[0])}."
+        )
+    number = {each: place for place, each in enumerate(names)}
+    found = [UNLABELLED if gone[i] else number[each] for i, each in enumerate(text)]
+    return np.array(found, np.int64), names
+
+
+def in_order(names: "Iterable[str]") -> "tuple[str, ...]":
+    """Returns names of classes in order: whole numbers by their size, others by the alphabet."""
+    names = set(names)
+    are_numbers = all(each.isascii() and each.isdigit() for each in names)
+    return tuple(sorted(names, key=(lambda each: (int(each), each)) if are_numbers else None))
+
+
+def _plain_numbers(values, gone, name):
+    """Returns objects that are numbers as an array of them."""
+    for index in map(tuple, np.argwhere(~gone)):
+        if not isinstance(values[index], numbers.Real):
+            raise ValueError(
+                f"The {name} labels are of different types. Expected integers, or text, in all. "
+                f"Received {values[index]!r} of type {type(values[index]).__name__} at index "
+                f"{tuple(map(int, index))}."
+            )
+    return np.where(gone, UNLABELLED, values).astype(np.float64)
+
+
+def _whole_numbers(values, gone, name):
+    """Returns numbers as int64, `UNLABELLED` where there is none."""
+    if values.dtype.kind not in "biuf":
+        raise ValueError(
+            f"The {name} labels are no class numbers. Expected integers, or text; "
+            "np.unique(labels, return_inverse=True) numbers what else there may be. Received dtype "
+            f"{values.dtype}."
+        )
+    values = np.where(gone, UNLABELLED, values.astype(np.int64) if values.dtype == bool else values)
+    most = max(_ALWAYS_CLASSES, values.size) - 1
+    wrong = (values < UNLABELLED) | (values > most) | (values != np.floor(values))
     if wrong.any():
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(
-            f"The {name} labels are no class numbers. Expected integers from 0 to {most}, or "
-            f"{UNLABELLED} for none; np.unique(labels, return_inverse=True) numbers any others. "
-            f"Received {labels[index]} at index {index}."
+            f"The {name} labels are no class numbers. Expected integers from 0 to {most}, "
+            f"or {UNLABELLED} for none; np.unique(labels, return_inverse=True) numbers any others, "
+            "and numbers to predict are targets. "
+            f"Received {values[index]} at index {index}."
         )
-    return labels.astype(np.int64)
+    return values.astype(np.int64)
+
+
+def _one_hot(rows, gone, name):
+    """Returns the classes [N] of one-hot rows [N, K]."""
+    is_one_hot = np.isin(rows, (0, 1)).all(1) & (rows.sum(1) == 1)
+    none = gone.all(1) | (rows == UNLABELLED).all(1)
+    wrong = ~(is_one_hot | none)
+    if wrong.any():
+        index = int(np.argmax(wrong))
+        raise ValueError(
+            f"The {name} labels are no single class for each example. Expected shape (N,), or "
+            f"one-hot rows (N, K), whose class is argmax(axis=1). Received shape {rows.shape} with "
+            f"{rows[index][:8].tolist()} at index {index}."
+        )
+    return np.where(none, UNLABELLED, rows.argmax(1))
 
 
 def real_numbers(targets: Any, name: str, what: str = "target") -> np.ndarray:
-    """Returns targets as float32; raises `ValueError` for what is no finite number there."""
+    """Returns targets as float32; raises `ValueError` for what is no finite number there.
+
+    Targets of a frame or a series are its values; masked ones are refused.
+    """
+    if frames.is_frame(targets):
+        targets = frames.table(targets, f"{name} {what}")[0]
+    if np.ma.is_masked(targets):
+        index = tuple(int(i) for i in np.argwhere(np.ma.getmaskarray(targets))[0])
+        raise ValueError(
+            f"The {name} {what}s have missing values. Expected a finite number for each example. "
+            f"Received a masked one at index {index}."
+        )
     targets = np.asarray(targets)
+    if targets.dtype == object:
+        targets = frames.numbers(targets, f"{name} {what}s")
     kinds.check_numbers(targets, f"The {name} {what}")
     kinds.check_finite(targets, f"The {name} {what} array")
-    small = kinds.intensities(targets) if targets.dtype != np.uint8 else targets.astype(np.float32)
+    small = targets.astype(np.float32) if targets.dtype == np.uint8 else kinds.intensities(targets)
     if not np.isfinite(small).all():
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(small))[0])
         raise ValueError(
             f"The {name} {what}s are too large. Expected numbers that float32 can hold; scale "
             f"them. Received {targets[index]} at index {index}."
         )
+    kinds.check_float32(targets, small, f"The {name} {what}s")
     return small
 
 
@@ -60,22 +197,30 @@ def masks(observed: Any, name: str) -> np.ndarray:
     return observed
 
 
-_CHECKED: "dict[str, Callable[[Any, str], np.ndarray]]" = {
-    "labels": class_numbers,
+_CHECKED: "dict[str, Callable[[Any, str], Any]]" = {
+    "labels": lambda labels, name: classes(labels, name)[0],
     "targets": real_numbers,
     "factors": lambda factors, name: real_numbers(factors, name, "factor"),
     "observed": masks,
 }
 
 
-def beside(given: Mapping[str, Any], shape: tuple[int, ...], name: str) -> dict[str, np.ndarray]:
-    """Returns what stands beside examples of `shape` [N, ...], without what is None.
+def beside(
+    given: Mapping[str, Any],
+    shape: tuple[int, ...],
+    name: str,
+    class_names: "Sequence[str] | None" = None,
+) -> "tuple[dict[str, np.ndarray], tuple[str, ...] | None]":
+    """Returns what stands beside examples of `shape` [N, ...], and the names of the classes.
+
+    What is None is left out.
 
     Args:
         given: some of "labels" [N], "targets" [N] or [N, T], "factors" [N, F] and "observed", bool
             of `shape`.
         shape: of the examples.
         name: of the split, for errors.
+        class_names: see `classes`.
 
     Raises:
         ValueError: if one is unknown or does not fit the examples, or for labels and targets both.
@@ -88,7 +233,12 @@ def beside(given: Mapping[str, Any], shape: tuple[int, ...], name: str) -> dict[
             f"targets for regression. Received labels of shape {np.shape(given['labels'])} and "
             f"targets of shape {np.shape(given['targets'])}."
         )
-    found = {key: _CHECKED[key](value, name) for key, value in given.items()}
+    names, found = None, {}
+    for key, value in given.items():
+        if key == "labels":
+            found[key], names = classes(value, name, class_names)
+        else:
+            found[key] = _CHECKED[key](value, name)
     count = shape[0]
     for key, value in found.items():
         fits, expected = {
@@ -103,4 +253,4 @@ def beside(given: Mapping[str, Any], shape: tuple[int, ...], name: str) -> dict[
                 f"The {name} {what} do not fit the examples. Expected shape {expected}. Received "
                 f"shape {value.shape}."
             )
-    return found
+    return found, names

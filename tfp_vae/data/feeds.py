@@ -7,6 +7,7 @@ both call the same functions, so both see the same numbers.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import check_count
@@ -38,6 +39,8 @@ class Feed:
             over the frozen split.
         with_y: whether a batch is (x, y), with `y` the labels or the targets of x, and not x.
         replicas: how many share every batch; a short last one leaves out what would not divide.
+        shuffle: whether a pass with a seed has an order of its own; else it is that of the split.
+        weights: numbers [N] that stand behind the rest of every batch, or None.
 
     The order of pass number `epoch` is a permutation keyed by (seed, epoch); the binarisation of a
     dynamic split and the moves of an augmented one are keyed by (seed, epoch, step). Nothing of it
@@ -64,6 +67,9 @@ class Feed:
         seed: int | None,
         with_y: bool = False,
         replicas: int = 1,
+        *,
+        shuffle: bool = True,
+        weights: "np.ndarray | None" = None,
     ):
         if seed is not None:
             split.check_batch_size(batch_size)
@@ -84,6 +90,7 @@ class Feed:
                 f"targets for supervised training. Received {len(split)} examples with none."
             )
         self.batch_size, self.seed, self.replicas = batch_size, seed, replicas
+        self.shuffle, self.with_y, self.weighted = shuffle, with_y, weights is not None
         if batch_size % replicas:
             raise ValueError(
                 f"batch_size does not fit the replicas. Expected a multiple of {replicas}, the "
@@ -102,7 +109,8 @@ class Feed:
         else:
             # Flat, since XLA vectorises the innermost axis: that of an image is its channels.
             first = tf.constant(stored.reshape(len(split), -1))
-        self.arrays = (first, *([tf.constant(split.y)] if with_y else []))
+        beside = [split.y] * with_y + [np.asarray(weights, np.float32)] * self.weighted
+        self.arrays = (first, *map(tf.constant, beside))
 
     @property
     def signature(self) -> tuple:
@@ -115,6 +123,7 @@ class Feed:
             self._augment,
             self._kind,
             self._shape,
+            self.with_y,
             specs,
         )
 
@@ -125,6 +134,8 @@ class Feed:
             return tf.range(count), tf.zeros([2], tf.int32)
         # Two keys per epoch, for the order and for the steps: no stream is used twice.
         order, steps = (fold_in(self.seed, _FEED, epoch, purpose) for purpose in (0, 1))
+        if not self.shuffle:
+            return tf.range(count), steps
         return tf.random.experimental.stateless_shuffle(tf.range(count), seed=order), steps
 
     def batch(
@@ -143,7 +154,8 @@ class Feed:
             size: B, an integer, where it has to be known to compile the graph.
 
         Returns:
-            (x,) or (x, y), x of shape [B, ...]; inside `randomness.part`, the part of it.
+            (x,) or (x, y), with weights at the end, x of shape [B, ...]; inside `randomness.part`,
+            the part of it.
         """
         order, key = order
         first = step * self.batch_size

@@ -66,7 +66,7 @@ def infer(values: np.ndarray) -> Kind:
         return Kind.STATIC
     if values.dtype == np.uint8:
         return Kind.EIGHT_BIT
-    if values.size and values.min() >= 0 and values.max() <= 1:
+    if values.size and all(x.min() >= 0 and x.max() <= 1 for x in blocks(values)):
         return Kind.UNIT_INTERVAL
     return Kind.REAL
 
@@ -99,7 +99,12 @@ def from_integers(*arrays: np.ndarray, candidates: Sequence[Kind] = ()) -> tuple
         dtype = np.bool_
     else:
         dtype = np.uint8
-    return tuple(x.astype(dtype, copy=False) if x.dtype.kind in "iu" else x for x in arrays)
+    stored = [x.astype(dtype, copy=False) if x.dtype.kind in "iu" else x for x in arrays]
+    if dtype == np.float32:
+        for x, small in zip(arrays, stored, strict=True):
+            if x.dtype.kind in "iu":
+                check_float32(x, small, "The values")
+    return tuple(stored)
 
 
 def intensities(values: np.ndarray) -> np.ndarray:
@@ -108,6 +113,46 @@ def intensities(values: np.ndarray) -> np.ndarray:
         return values.astype(np.float32) / (GREY_LEVELS - 1)
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf, refused elsewhere
         return values.astype(np.float32, copy=False)
+
+
+# How far rounding to float32 may move a value, as a share of what its column spans.
+_ROUNDING = 1e-3
+
+
+def check_float32(values: np.ndarray, small: np.ndarray, what: str) -> None:
+    """Raises `ValueError` if numbers are others after they were made float32.
+
+    Integers have to be the same. Other numbers may be rounded by no more than a thousandth of what
+    their column (of a table or of targets), or the whole array of anything else, spans: a time in
+    seconds since 1970 becomes a multiple of 128, which is nothing beside years and all of an hour.
+
+    Args:
+        values: [N, ...], finite.
+        small: the same in float32.
+        what: "The train values", for the error.
+    """
+    if values.dtype.kind not in "iuf" or values.dtype.itemsize < 4 or values.dtype == np.float32:
+        return
+    if not values.size:
+        return
+    axis = 0 if values.ndim <= 2 else None
+    if values.dtype.kind == "f":
+        moved = np.abs(values - small.astype(np.float64)).max(axis=axis)
+        spans = np.ptp(values, axis=axis)
+        wrong = (spans > 0) & (moved > _ROUNDING * spans)
+        how = "spread apart by more than float32 rounds off; subtract an offset or scale them"
+    else:
+        with np.errstate(invalid="ignore"):  # the largest one of all, one too large for its type
+            wrong = (small.astype(np.float64).astype(values.dtype) != values).any(axis=axis)
+        how = "integers up to 16,777,216, which float32 can hold, or floats; scale them"
+    if np.any(wrong):
+        column = int(np.argmax(np.atleast_1d(wrong)))
+        near = values[..., column] if values.ndim == 2 else values
+        where = f" in column {column}" if values.ndim == 2 else ""
+        raise ValueError(
+            f"{what} would change in float32. Expected numbers {how}. Received "
+            f"{near.min():.17g} to {near.max():.17g}{where}."
+        )
 
 
 def is_zero_one(values: np.ndarray) -> bool:

@@ -9,14 +9,14 @@ a run that starts at epoch 7 sees what the uninterrupted run saw.
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import check_number, check_type, is_count
-from tfp_vae.data import answers, kinds, streams
+from tfp_vae.data import answers, frames, kinds, streams
 from tfp_vae.data.feeds import Feed, num_batches
 from tfp_vae.data.kinds import Kind
 from tfp_vae.data.schema import Schema
@@ -37,9 +37,11 @@ class Split:
     """The examples of one split.
 
     Args:
-        values: [N, ...] array or `Stream`. uint8 means k/255; floats are taken as they are.
+        values: [N, ...] array or `Stream`, or a frame, such as a DataFrame, of N rows. uint8 means
+            k/255; floats are taken as they are.
         kind: the kind of the values that models see; None for that of the `schema`.
-        labels: [N] class numbers, integers from 0 on, or None.
+        labels: [N] class numbers, integers from 0 on, or None. `answers.classes` says what else:
+            [N, 1], whole floats, one-hot, text, categories; -1, None, NaN and masks for no label.
         name: used in messages.
         targets: [N] or [N, T] finite real numbers to predict, or None. A split has labels or
             targets, not both.
@@ -47,6 +49,10 @@ class Split:
         beside: what stands beside the examples, by name: "labels" and "targets" as above,
             "factors" [N, F], the numbers that an example was made from, and "observed", bool of
             the shape of the values, True where a value was observed.
+        class_names: what the classes 0 to K - 1 are called. None means the names that labels in
+            text or in categories have.
+        columns: the names of the D columns of a table [N, D]. None means those of the schema or of
+            a frame; a frame with its columns in another order is put in this one.
 
     Attributes:
         shape: the event shape, such as (28, 28, 1).
@@ -54,6 +60,8 @@ class Split:
         schema: the `Schema` or None.
         beside: the arrays that are there, by name: "labels" int64, "targets" and "factors" float32,
             "observed" bool. The names are attributes too, None for what is not there.
+        class_names: what the classes are called, or None.
+        columns: what the columns of a table are called, or None.
         augment: the share by which images are moved at random in training; 0 for not at all.
 
     A `DYNAMIC` split draws new binary images for every batch of `epoch`; `frozen()` gives the split
@@ -70,12 +78,27 @@ class Split:
         *,
         schema: "Schema | None" = None,
         beside: "Mapping[str, np.ndarray] | None" = None,
+        class_names: "Sequence[str] | None" = None,
+        columns: "Sequence[str] | None" = None,
     ):
+        if columns is None and isinstance(schema, Schema):
+            columns = schema.names
+        if frames.is_frame(values):
+            values, columns = frames.table(values, name, columns)
         if not isinstance(values, streams.Stream):
-            values = np.asarray(values)
+            values = unmasked(values, name)
             kinds.check_numbers(values, f"The {name}")
-        if values.dtype != np.uint8:
-            values = streams.mapped(values, _stored)
+        if (
+            values.dtype == np.uint8
+            or values.dtype == np.bool_
+            or isinstance(values, streams.Stream)
+        ):
+            values = values if values.dtype == np.uint8 else streams.mapped(values, _stored)
+        else:
+            kinds.check_finite(values, f"The {name} split")
+            given, values = values, kinds.intensities(values)
+            kinds.check_finite(values, f"The {name} split, as float32,")
+            kinds.check_float32(given, values, f"The {name} values")
         if schema is not None:
             check_type("schema", schema, Schema, "Split")
         self.kind = kinds.of(schema.kind if kind is None and schema is not None else kind)
@@ -85,6 +108,7 @@ class Split:
                 f"kind=None. Received '{self.kind}'."
             )
         self.name, self.schema = name, schema
+        self.columns = None if columns is None else tuple(map(str, columns))
         self._intensities = values
         # Whether the intensities are the values: nothing is left to draw or to threshold.
         self._is_frozen = self.kind not in (Kind.DYNAMIC, Kind.THRESHOLD)
@@ -99,7 +123,9 @@ class Split:
                 f"The {name} split has {' and '.join(sorted(twice))} twice. Expected them as an "
                 "argument or in beside. Received both."
             )
-        self.beside = answers.beside({**given, **(beside or {})}, values.shape, name)
+        self.beside, self.class_names = answers.beside(
+            {**given, **(beside or {})}, values.shape, name, class_names
+        )
 
     def _check(self) -> None:
         values = self._intensities
@@ -113,10 +139,14 @@ class Split:
                 f"The {self.name} split is empty. Expected at least one example. Received shape "
                 f"{values.shape}."
             )
-        kinds.check_finite(values, f"The {self.name} split")
         if self.schema is not None:
             for block in streams.blocks(values):
                 self.schema.check(kinds.intensities(block), self.name)
+        if self.columns is not None and values.shape[1:] != (len(self.columns),):
+            raise ValueError(
+                f"The {self.name} values do not fit the names of their columns. Expected shape "
+                f"(N, {len(self.columns)}). Received shape {values.shape}."
+            )
         if values.dtype == np.uint8 and self.kind is not Kind.STATIC:
             return  # k/255 fits every other kind
         for block in streams.blocks(values):
@@ -194,6 +224,14 @@ class Split:
             sha.update(repr(self.schema).encode())
         return sha.hexdigest()
 
+    def _others(self) -> dict:
+        """Returns the arguments that say what stands beside the values and what it is called."""
+        return {
+            "beside": self.beside,
+            "class_names": self.class_names,
+            "columns": self.columns,
+        }
+
     def intensities(self, index: Any = slice(None)) -> np.ndarray:
         """Returns the float32 intensities (before any binarisation) of the examples at `index`."""
         return kinds.intensities(self._intensities[index])
@@ -214,7 +252,7 @@ class Split:
         else:
             noise = np.random.default_rng(_FROZEN_SEED).random(self._intensities.shape, np.float32)
             images = noise < self.intensities()
-        split = Split(images, self.kind, name=self.name, schema=self.schema, beside=self.beside)
+        split = Split(images, self.kind, name=self.name, schema=self.schema, **self._others())
         split._is_frozen, split._source = True, self
         return split
 
@@ -293,9 +331,16 @@ class Split:
             lambda source: source.select(index, name),
         )
 
-    def relabelled(self, labels: np.ndarray) -> "Split":
-        """Returns the same examples with other labels [N], and without targets."""
-        return self._with_y(labels=labels)
+    def relabelled(self, labels: np.ndarray, class_names: "Sequence[str] | None" = None) -> "Split":
+        """Returns the same examples with other labels [N], and without targets.
+
+        Args:
+            labels: see `Split`.
+            class_names: what they are called; None for the names that the classes have.
+        """
+        split = self._with_y(labels=labels)
+        split.class_names = self.class_names if class_names is None else tuple(class_names)
+        return split
 
     def retargeted(self, targets: np.ndarray) -> "Split":
         """Returns the same examples with other targets, [N] or [N, T], and without labels."""
@@ -310,7 +355,17 @@ class Split:
     def _like(self, values, beside, name=None, source=lambda source: source):
         """Returns a split that is frozen and augmented as this one is."""
         schema = self.schema if values.shape[1:] == self._intensities.shape[1:] else None
-        split = Split(values, self.kind, name=name or self.name, schema=schema, beside=beside)
+        same = self.columns is not None and values.shape[1:] == (len(self.columns),)
+        names = self.class_names if "labels" in beside else None
+        split = Split(
+            values,
+            self.kind,
+            name=name or self.name,
+            schema=schema,
+            beside=beside,
+            class_names=names,
+            columns=self.columns if same else None,
+        )
         split._is_frozen, split.augment = self._is_frozen, self.augment
         split._source = None if self._source is None else source(self._source)
         return split
@@ -359,6 +414,18 @@ class Split:
         return Feed(self, batch_size, seed, with_y).dataset(epoch)
 
 
+def unmasked(values: Any, name: str) -> np.ndarray:
+    """Returns values as an array; raises `ValueError` if some of them are masked."""
+    if np.ma.is_masked(values):
+        index = tuple(int(i) for i in np.argwhere(np.ma.getmaskarray(values))[0])
+        raise ValueError(
+            f"The {name} values have masked ones, which an array would pass off as observed. "
+            "Expected an array, with beside={'observed': ~values.mask} for what is missing. "
+            f"Received a mask at index {index}."
+        )
+    return np.asarray(values)
+
+
 @dataclasses.dataclass(frozen=True)
 class Data:
     """A data set in three splits.
@@ -390,7 +457,18 @@ class Data:
         """The number of classes, or None without labels."""
         labels = [s.labels for s in (self.train, self.validation, self.test)]
         known = [found.max() for found in labels if found is not None]
-        return int(max(known)) + 1 if known else None
+        named = len(self.class_names or ())  # of which some may have no example here
+        return max(int(max(known)) + 1, named) if known else None
+
+    @property
+    def class_names(self) -> "tuple[str, ...] | None":
+        """What the classes are called, in the order of their numbers, or None."""
+        return self.train.class_names
+
+    @property
+    def columns(self) -> "tuple[str, ...] | None":
+        """What the columns of a table are called, or None."""
+        return self.train.columns
 
     @property
     def task(self) -> str | None:

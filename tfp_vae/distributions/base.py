@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import is_count
-from tfp_vae.networks import output_shape
+from tfp_vae.networks import check_no_probabilities, output_shape
 from tfp_vae.probability import tfd
 
 registered = keras.saving.register_keras_serializable(package="tfp_vae")
@@ -33,6 +34,14 @@ def positive(raw: tf.Tensor, floor: float = SCALE_FLOOR) -> tf.Tensor:
 def inverse_positive(scale: float, floor: float = SCALE_FLOOR) -> float:
     """Returns the raw value with `positive(raw, floor) == scale`."""
     return math.log(math.expm1(scale - floor))
+
+
+def spread(x: np.ndarray, axes: "tuple[int, ...]") -> np.ndarray:
+    """Returns the standard deviation over `axes`, and 1 where the values do not vary."""
+    scale = np.asarray(x.std(axes))
+    # Rounding leaves a constant of 0.1 with a deviation of 1e-17.
+    constant = scale <= 1e-7 * np.abs(x).max(axes)
+    return np.where(constant | (scale == 0), 1.0, scale)
 
 
 class ConditionalDistribution(keras.Layer):
@@ -93,6 +102,10 @@ class ConditionalDistribution(keras.Layer):
                 f"The network of {type(self).__name__} has an output that fits no head. Expected "
                 f"(B, F){spatial}. Received {tuple(features)}."
             )
+        size = math.prod(self.event_shape)
+        check_no_probabilities(
+            self.network, size, math.prod(n or 0 for n in features[1:]), type(self).__name__
+        )
         units = self.output_size
         if self._spatial:
             units //= math.prod(self.event_shape[:2])
@@ -134,6 +147,14 @@ class ConditionalDistribution(keras.Layer):
     def distribution(self, *parameters: tf.Tensor) -> tfd.Distribution:
         """Returns the distribution with these float32 parameters, each [..., *event_shape]."""
         raise NotImplementedError
+
+    @property
+    def has_units(self) -> bool:
+        """Whether `adapt` takes numbers from the data."""
+        return False
+
+    def adapt(self, values: np.ndarray) -> None:
+        """Takes what has to be known of training values [N, *event_shape]; here nothing."""
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""

@@ -117,7 +117,7 @@ class Classes(Condition):
 
     def beside(self, y: Any) -> dict:
         """Returns y as labels."""
-        return {} if y is None else {"labels": np.asarray(y)}
+        return {"labels": y}
 
     def default(self, count: int) -> "np.ndarray | None":
         """Returns the classes in turn, [count]."""
@@ -158,7 +158,7 @@ class Vector(Condition):
 
     def beside(self, y: Any) -> dict:
         """Returns y as targets."""
-        return {} if y is None else {"targets": np.asarray(y)}
+        return {"targets": y}
 
     def default(self, count: int) -> "np.ndarray | None":
         """Returns None: no vector is more natural than another."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import check_type
@@ -16,9 +17,6 @@ from tfp_vae.data import Kind
 from tfp_vae.distributions import heads
 from tfp_vae.distributions.base import ConditionalDistribution, registered, tfd
 from tfp_vae.distributions.heads.normal import HALF_GREY_LEVEL
-
-# Of `heads.HEADS`, those of examples that can be made without arguments: `HEADS[name]()`.
-NAMES = ("bernoulli", "continuous_bernoulli", "normal", "discretized_logistic", "categorical")
 
 
 @registered
@@ -59,6 +57,15 @@ class Decoder(ConditionalDistribution):
         if not self.head.built:
             self.head.build((None, *self.event_shape, self.head.num_features))
         super().build((None, input_shape[-1]))
+
+    @property
+    def has_units(self) -> bool:
+        """Whether the head takes the units of real values."""
+        return self.head.has_units
+
+    def adapt(self, values: np.ndarray) -> None:
+        """Lets the head take the units of training values [N, *event_shape]."""
+        self.head.adapt_to(values)
 
     def split(self, outputs: tf.Tensor) -> list[tf.Tensor]:
         """Reshapes the projection to the features of every value, [..., *event_shape, F]."""

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae import keras_private, objectives
-from tfp_vae.arguments import check_count
+from tfp_vae.arguments import check_count, check_type
 from tfp_vae.data import Kind, Split
 from tfp_vae.distributions.base import registered, tfd
 from tfp_vae.distributions.heads import Head
@@ -20,6 +20,7 @@ from tfp_vae.layers import BayesianLayer, MonteCarloDropout
 from tfp_vae.layers import noise as noises
 from tfp_vae.layers.convolution import Convolution
 from tfp_vae.layers.noise import ESTIMATOR, SHARED, FrozenNoise, Noise, use
+from tfp_vae.models import units
 from tfp_vae.models.network import BayesianNetwork
 from tfp_vae.models.supervised import SupervisedModel
 from tfp_vae.randomness import fold_in
@@ -72,6 +73,7 @@ class Ensemble(SupervisedModel):
         num_data: int | None = None,
         **kwargs: Any,
     ):
+        check_type("pattern", pattern, BayesianNetwork, type(self).__name__)
         super().__init__(pattern.objective, seed, data_kind, num_data, **kwargs)
         size = check_count("size", size)
         groups = None if groups is None else check_count("groups", groups)
@@ -331,13 +333,20 @@ class Ensemble(SupervisedModel):
 
     # Data in.
 
-    def units(self) -> list[str]:
-        """Returns the names of what takes units or moments from the data in `adapt`."""
-        return self.pattern.units()
+    def holders(self) -> list[keras.Layer]:
+        """Returns those of the pattern, whose variables are those of no member."""
+        return self.pattern.holders()
 
-    def adapt(self, split: Split) -> None:
-        """Lets every member take its data's units; N is that of one data set."""
-        super().adapt(split)
+    def waiting(self, kind: "Kind | None" = None) -> list[str]:
+        """Returns the names of what has no units yet."""
+        names = super().waiting(kind)
+        fixed = [stack for stack in self.stacks if not stack.trainable]
+        return [] if units.are_taken(fixed) else names
+
+    def take_units(self, split: Split, anew: bool = True) -> None:
+        """Lets every member take its data's units."""
+        if not anew and units.are_taken(stack for stack in self.stacks if not stack.trainable):
+            return
         member = self.pattern
         for group in range(self.groups or 1):
             member.adapt(self._of_group(split, group))
@@ -356,7 +365,7 @@ class Ensemble(SupervisedModel):
 
     def check_split(self, split: Split) -> None:
         """Raises `ValueError` if shapes or targets do not fit."""
-        self._check_inputs(split)
+        self.check_inputs(split)
         if self.groups is not None and (
             split.targets is None or split.targets.shape != (len(split), self.groups)
         ):

@@ -1,6 +1,7 @@
 """What one call of `fit` knows: where its batches come from, where it is, what looks on."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -8,10 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae import keras_private
-from tfp_vae.data import Feed, Split
+from tfp_vae.arguments import check_number, hint
+from tfp_vae.data import Feed, Split, kinds
 from tfp_vae.data.feeds import MOST_BYTES
 from tfp_vae.data.streams import Stream
 from tfp_vae.layers.convolution import Convolution
+from tfp_vae.models.intake import check_options
 from tfp_vae.models.loop import Skipping
 from tfp_vae.networks import CONVOLUTIONS
 
@@ -43,7 +46,12 @@ class Fit:
         return skip
 
     def stream(
-        self, model: keras.Model, split: Split, batch_size: int, options: dict
+        self,
+        model: keras.Model,
+        split: Split,
+        feed: Feed,
+        initial_epoch: "int | None" = None,
+        steps_per_epoch: "int | None" = None,
     ) -> "tuple[tf.data.Dataset, keras.callbacks.Callback]":
         """Returns a dataset for Keras, and a callback that says where an epoch begins.
 
@@ -52,45 +60,44 @@ class Fit:
         Args:
             model: the compiled `VariationalModel` that is trained.
             split: the training data.
-            batch_size: examples at a time.
-            options: further arguments of `fit`.
+            feed: their batches.
+            initial_epoch: as in `fit`; None to go on where the training so far ended.
+            steps_per_epoch: as in `fit`.
 
         Raises:
             ValueError: if workers would have to share batches that Keras reads itself.
         """
         at_epoch = keras.callbacks.LambdaCallback
-        initial = options.get("initial_epoch", 0)
-        if "initial_epoch" in options:
-            before = 0
-        else:
+        initial, before = initial_epoch or 0, 0
+        if initial_epoch is None:
             step = int(tf.convert_to_tensor(model.training_step))
-            before = step // model.batches_per_epoch(split, batch_size)
-        feed, endless = model.feed(split, batch_size), options.get("steps_per_epoch")
+            before = step // feed.num_batches
         first = (before + initial) * feed.num_batches
-        per_epoch = endless or feed.num_batches  # epochs of Keras need be no passes over the data
+        per_epoch = steps_per_epoch or feed.num_batches  # Keras' epochs need be no passes
         self.replayable = True
-        if model.stays_in_memory(split) and not options.get("class_weight"):
+        if model.stays_in_memory(split):
 
             def set_epoch(number, logs):
                 position = first + (number - initial) * per_epoch
                 model.train_function.begin(feed, position, per_epoch, self.take_skip())
 
             self.feed = feed
-            return placeholder(None if endless else feed), at_epoch(on_epoch_begin=set_epoch)
+            return placeholder(None if steps_per_epoch else feed), at_epoch(
+                on_epoch_begin=set_epoch
+            )
         if isinstance(model.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
             raise ValueError(
-                "Workers cannot share these batches. Expected data that stay in memory and no "
-                "class weights. Received batches through tf.data "
-                f"({why_not_in_memory(model, split)})."
+                "Workers cannot share these batches. Expected data that stay in memory. Received "
+                f"batches through tf.data ({why_not_in_memory(model, split)})."
             )
         epoch = tf.Variable(before + initial, trainable=False, dtype=tf.int64)
-        if endless:
+        if steps_per_epoch:
             passes = tf.data.Dataset.counter(before + initial)
             batches = passes.flat_map(feed.dataset)
             self.replayable = False  # one iterator goes through all epochs
         else:
             batches = feed.dataset(epoch)
-        batches, _ = model.to_keras(batches, None)
+        batches, _ = model.to_keras(with_targets(feed, batches), None)
 
         def set_pass(number, logs):
             epoch.assign(before + number)
@@ -101,15 +108,123 @@ class Fit:
         return batches, at_epoch(on_epoch_begin=set_pass)
 
 
-def one_pass(model: keras.Model, x: Any, y: Any, batch_size: "int | None", name: str) -> tuple:
+class LastEpoch(keras.callbacks.Callback):
+    """Keeps what the variables of a training were after its last whole epoch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept: list[tf.Tensor] | None = None
+        self._epoch = 0
+
+    def on_epoch_end(self, epoch: int, logs: "dict | None" = None) -> None:
+        """Copies them."""
+        self._kept = [tf.identity(tf.convert_to_tensor(each.value)) for each in self._variables()]
+        self._epoch = epoch + 1
+
+    def _variables(self):
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def restore(self) -> None:
+        """Puts them back, and says so; before the end of the first epoch there is nothing."""
+        if self._kept is None:
+            print("Interrupted in the first epoch: the model is as far as it came.", flush=True)
+            return
+        for variable, value in zip(self._variables(), self._kept, strict=True):
+            variable.assign(value)
+        print(
+            f"Interrupted: the model is as it was after epoch {self._epoch}, the last whole one.",
+            flush=True,
+        )
+
+
+def listed(callbacks: Any) -> list:
+    """Returns the callbacks of a `fit`, given as one, as several or as a `CallbackList`."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return list(callbacks.callbacks)
+    return keras.tree.flatten(callbacks or [])
+
+
+def choose_modes(model: keras.Model, callbacks: Any) -> None:
+    """Tells callbacks that compare a metric whether more is better, which the models know.
+
+    Raises:
+        ValueError: for a metric that is none of the model and of which nobody said so.
+    """
+    best = model.directions()
+    for callback in listed(callbacks):
+        monitor = getattr(callback, "monitor", None)
+        compares = getattr(callback, "save_best_only", True)
+        if not isinstance(monitor, str) or getattr(callback, "mode", None) != "auto":
+            continue
+        name = monitor.removeprefix("val_")
+        if name in best:
+            callback.mode = best[name]
+        elif compares:
+            raise ValueError(
+                f"{type(callback).__name__} cannot tell whether more or less of {monitor!r} is "
+                f"better. Expected one of {', '.join(best)}, with or without 'val_', or "
+                f"mode='min' or 'max'. Received {monitor!r} and mode='auto'."
+                f"{hint(name, list(best))}"
+            )
+
+
+def weights_of(model: keras.Model, split: Split, options: dict) -> "np.ndarray | None":
+    """Returns weights [N] of examples, float32, from `sample_weight` or `class_weight`, or None.
+
+    Raises:
+        ValueError: for class weights where there are no classes.
+    """
+    weights = options.get("sample_weight")
+    if weights is not None:
+        weights = np.asarray(weights)
+        kinds.check_numbers(weights, "The sample_weight")
+        kinds.check_finite(weights, "The sample_weight")
+        low = bool(weights.size) and bool((weights < 0).any())
+        if weights.shape == (len(split), 1):
+            weights = weights[:, 0]
+        if weights.shape != (len(split),) or low:
+            raise ValueError(
+                f"The sample weights do not fit the examples. Expected numbers >= 0 of shape "
+                f"({len(split)},). Received shape {weights.shape}"
+                f"{' with numbers below 0' if low else ''}."
+            )
+        return weights.astype(np.float32)
+    by_class = options.get("class_weight")
+    if by_class is None:
+        return None
+    if not model.supervised or split.labels is None or not isinstance(by_class, Mapping):
+        received = "no classes" if split.labels is None else type(by_class).__name__
+        raise ValueError(
+            "class_weight weights the examples of a class. Expected {class number: weight} and a "
+            f"{type(model).__name__} of examples with labels. Received {received}."
+        )
+    weights = np.ones(len(split), np.float32)  # as in Keras for classes that are not named
+    for label, weight in by_class.items():
+        weights[split.labels == label] = check_number(f"weight of class {label}", weight, 0)
+    return weights
+
+
+def with_targets(feed: Feed, batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Returns batches of which Keras tells weights from targets: it drops weights without them."""
+    if feed.weighted and not feed.with_y:
+        return batches.map(lambda x, weights: (x, x, weights))
+    return batches
+
+
+def one_pass(
+    model: keras.Model, x: Any, y: Any, weights: Any, batch_size: "int | None", name: str
+) -> tuple:
     """Returns inputs and targets for Keras, and the feed if the data stay in memory."""
-    if not isinstance(x, Split | np.ndarray | tf.Tensor):
+    check_options(x, y, batch_size, None, {"sample_weight": weights})
+    if not model.intake.is_whole(x):
         return *model.to_keras(*model.intake.batches(x, y, name)), None
     split = model.as_split(x, name, y)
-    feed = Feed(split, batch_size or DEFAULT_BATCH_SIZE, None, model.supervised)
+    weights = weights_of(model, split, {"sample_weight": weights})
+    size = batch_size or DEFAULT_BATCH_SIZE
+    feed = Feed(split, size, None, model.supervised, weights=weights)
     if model.stays_in_memory(split):
         return placeholder(feed), None, feed
-    return *model.to_keras(feed.dataset(), None), None
+    return *model.to_keras(with_targets(feed, feed.dataset()), None), None
 
 
 def validation(
@@ -118,16 +233,18 @@ def validation(
     """Returns the validation data for Keras, and their feed if they stay in memory."""
     if data is None:
         return None, None
-    name = "validation"
+    if isinstance(data, list):
+        data = tuple(data)
     if not isinstance(data, tuple):
-        x, _, feed = one_pass(model, data, None, batch_size, name)
-        return x, feed
-    if len(data) == 2 and model.supervised:
-        x, y, feed = one_pass(model, *data, batch_size, name)
-        return (x if y is None else (x, y)), feed
-    x, y = model.intake.batches(data[0], data[1] if len(data) > 1 else None, name)
-    y = x if y is None else y  # Keras drops weights without targets
-    return (*model.to_keras(x, y), *data[2:]), None
+        data = (data,)
+    if not 1 <= len(data) <= 3:
+        raise ValueError(
+            "validation_data cannot be told apart. Expected a Split, x, (x, y) or (x, y, weights). "
+            f"Received {len(data)} parts."
+        )
+    x, y, weights = (*data, None, None)[:3]
+    x, y, feed = one_pass(model, x, y, weights, batch_size, "validation")
+    return (x if y is None else (x, y)), feed
 
 
 def why_not_in_memory(model: keras.Model, split: Split) -> "str | None":

@@ -1,7 +1,12 @@
-"""How data come into a model: splits, arrays, datasets, each looked at before work starts."""
+"""How data come into a model: splits, arrays, tables, datasets, each looked at before it is used.
+
+One look and one scale for every way in: what `fit` made of integers, and the order that it found
+the columns of a table in, is what every other method does.
+"""
 
 import dataclasses
 import types
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import check_count, check_number
-from tfp_vae.data import Kind, Split, kinds
+from tfp_vae.data import Data, Kind, Split, frames, kinds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,124 +25,312 @@ class Intake:
     Attributes:
         candidates: the kinds that an array may be taken for, in order of preference.
         check: raises `ValueError` if the data of a `Split` do not fit the model.
+        check_inputs: the same for data to predict from, whose targets may be missing.
         beside: what a `Split` is told of the `y` that was given with an array.
         supervised: whether an example has a target beside it.
         infers: whether an array says by itself what it is, whatever the candidates.
+        columns: names of the columns of a table, in the order of training, where they are known.
+        class_names: names of the classes, where they are known.
+        predicts: whether targets are what is asked for, so that inputs come without.
     """
 
     candidates: "tuple[Kind, ...]"
     check: Callable[[Split], None]
+    check_inputs: Callable[[Split], None]
     beside: Callable[[object], dict]
     supervised: bool = False
     infers: bool = False
+    columns: "tuple[str, ...] | None" = None
+    class_names: "tuple[str, ...] | None" = None
+    predicts: bool = False
+
+    @staticmethod
+    def is_whole(x: Any) -> bool:
+        """Returns whether `x` are all examples at once: a `Split`, an array or a table."""
+        return isinstance(x, Split | Data) or is_array(x)
 
     def split(self, x: Any, name: str = "given", y: Any = None) -> Split:
         """Returns `x`, a `Split` or an array [N, ...] with `y` beside it, as a checked `Split`.
 
         Raises:
-            ValueError: if values, shapes or targets do not fit the model.
+            ValueError: if values, columns, shapes or targets do not fit the model.
         """
+        if y is not None and not self.supervised and not (y is x or np.array_equal(y, x)):
+            raise ValueError(
+                f"The {name} data have targets that the model has no use for. Expected x alone, or "
+                "a ConditionalVAE of x given y. Received y beside x."
+            )
         split = x if isinstance(x, Split) else self.array(x, name, y)
+        self._check_columns(split)
         self.check(split)
         return split
 
-    def array(self, x: Any, name: str = "given", y: Any = None) -> Split:
-        """Returns an array [N, ...] as a `Split` of the kind that fits it, not checked further.
+    def inputs_of(self, x: Any, name: str = "given") -> Split:
+        """Returns `x`, a `Split` or an array [N, ...], as a `Split` to predict from."""
+        split = x if isinstance(x, Split) else self.array(x, name)
+        self._check_columns(split)
+        self.check_inputs(split)
+        return split
 
-        `kinds.from_integers` says what integers are, as in `data.load`.
+    def _check_columns(self, split):
+        if self.columns is None or split.columns is None or split.columns == self.columns:
+            return
+        frames.check_columns(split.columns, self.columns, split.name)
+        raise ValueError(
+            f"The {split.name} columns are in another order than in training. Expected "
+            f"{', '.join(self.columns)}. Received {', '.join(split.columns)}."
+        )
+
+    def array(self, x: Any, name: str = "given", y: Any = None) -> Split:
+        """Returns an array or table [N, ...] as a `Split` of the kind that fits, unchecked.
+
+        `kinds.from_integers` says what integers are, as in `data.load`. The columns of a table are
+        put in the order of those that the model was trained on.
         """
-        if not isinstance(x, np.ndarray | tf.Tensor):
+        if isinstance(x, Data):
+            raise ValueError(
+                f"The {name} data are three splits. Expected one of them: data.train, "
+                "data.validation or data.test. Received a Data."
+            )
+        if not is_array(x):
             raise ValueError(
                 f"The {name} data cannot be used. Expected a Split or an array (N, ...). Received "
                 f"{type(x).__name__}."
             )
+        columns = self.columns
+        if frames.is_frame(x):
+            x, columns = frames.table(x, name, columns)
         x = np.asarray(x)
+        if columns is not None and x.shape[1:] != (len(columns),):
+            columns = None  # whose error is that of the shape
         kinds.check_numbers(x, f"The {name}")
         if not self.infers:
             kinds.check_finite(x, f"The {name} array")
-        (x,) = kinds.from_integers(x, candidates=self.candidates)
+        x = self._scaled(x)
+        more: dict[str, Any] = {"name": name, "columns": columns}
+        beside = {key: value for key, value in self.beside(y).items() if value is not None}
+        if "labels" in beside:
+            beside["class_names"] = self.class_names
         if self.infers:
             kind = Kind.EIGHT_BIT if x.dtype == np.uint8 else kinds.infer(kinds.intensities(x))
-            return Split(x, kind, name=name, **self.beside(y))
+            return Split(x, kind, **more, **beside)
         x = kinds.intensities(x)
         kinds.check_finite(x, f"The {name} array, as float32,")
         if not x.size:
-            return Split(x, self.candidates[0], name=name)  # which says that it is empty
+            return Split(x, self.candidates[0], **more)  # which says that it is empty
         fitting = [kind for kind in self.candidates if not kinds.violation(x, kind)]
         if not fitting:
             # Raises if the likelihood is for no such values; else the range is wrong, says `Split`.
-            self.check(Split(x, kinds.infer(x), name=name, **self.beside(y)))
-        return Split(x, (fitting or self.candidates)[0], name=name, **self.beside(y))
+            self.check(Split(x, kinds.infer(x), **more, **beside))
+        return Split(x, (fitting or self.candidates)[0], **more, **beside)
 
-    def batches(self, x: Any, y: Any, name: str) -> tuple:
-        """Returns `x` and `y` for Keras to read itself, after a look at the first batch.
+    def _scaled(self, x: np.ndarray) -> np.ndarray:
+        """Returns an array as a `Split` keeps it."""
+        if self.candidates == (Kind.EIGHT_BIT,) and x.dtype.kind == "f" and x.size:
+            # A model of bytes that is given them as floats.
+            if x.max() > 1 and x.min() >= 0 and x.max() <= 255 and (x == np.floor(x)).all():
+                x = x.astype(np.uint8)
+        return kinds.from_integers(x, candidates=self.candidates)[0]
+
+    def scaled(self, x: Any) -> Any:
+        """Returns what the model is called with, with the scale of training, on float32.
+
+        Only integers and tables are others then; tensors of a graph have to be floats.
+
+        Raises:
+            ValueError: for integers in a graph, of which it is not known what they are.
+        """
+        if isinstance(x, tuple) and x and not hasattr(x, "_fields"):
+            return (self.scaled(x[0]), *x[1:])
+        if frames.is_frame(x):
+            return kinds.intensities(self._scaled(frames.table(x, "given", self.columns)[0]))
+        dtype = getattr(x, "dtype", None)
+        if dtype is None or not hasattr(x, "shape") or isinstance(x, keras.KerasTensor):
+            return x
+        if not tf.as_dtype(dtype).is_integer or self.candidates == (Kind.REAL,):
+            return x
+        if isinstance(x, tf.Tensor) and not hasattr(x, "numpy"):
+            raise ValueError(
+                "A graph cannot tell what integers are. Expected floats, as the model sees them "
+                f"(bytes divided by 255). Received {tf.as_dtype(dtype).name}."
+            )
+        return kinds.intensities(self._scaled(np.asarray(x)))
+
+    # What Keras reads itself.
+
+    def batches(
+        self, x: Any, y: Any, name: str, remember: "Callable[[Split], None] | None" = None
+    ) -> tuple:
+        """Returns `x` and `y` for Keras to read itself, every batch looked at as it comes.
+
+        The first one is looked at now, unless `x` is a generator.
+
+        Args:
+            x: a dataset, a `PyDataset`, a generator or a loader of another package.
+            y: None: targets come with `x`.
+            name: of the data, for errors.
+            remember: called with each batch of a training.
 
         Raises:
             ValueError: if what is seen of them does not fit the model.
         """
-        if isinstance(x, np.ndarray | tf.Tensor):
-            split = self.split(x, name, y)
-            return split.values(), split.y if self.supervised else y
-        is_generator = isinstance(x, types.GeneratorType)
-        others = str | bytes | list | tuple | dict | Iterator
-        if x is None or (isinstance(x, others) and not is_generator):
+        if y is not None and not isinstance(x, list | tuple | dict):
+            raise ValueError(
+                f"The {name} data bring their targets. Expected y=None and batches (x, y). "
+                f"Received y beside a {type(x).__name__}."
+            )
+        return self._watched(x, name, remember, self.supervised), None
+
+    def inputs(self, x: Any, name: str) -> Any:
+        """Returns what Keras predicts from, every batch looked at as it comes; see `batches`."""
+        return self._watched(x, name, None, self.supervised and not self.predicts)
+
+    def _watched(self, x, name, remember, with_y):
+        def look(parts: tuple) -> tuple:
+            return self._looked_at(parts, name, remember, with_y)
+
+        if isinstance(x, tf.data.Dataset):
+            return self._dataset(x, name, look)
+        if isinstance(x, keras.utils.PyDataset):
+            look(_parts(x[0]))
+            return _Watched(x, look)
+        if isinstance(x, types.GeneratorType):
+            return (look(_parts(batch)) for batch in x)
+        if x is None or isinstance(x, str | bytes | list | tuple | dict | Iterator):
+            several = ""
+            if isinstance(x, list | tuple | dict) and x:
+                several = " A network of several inputs gets them as one array that it cuts."
             raise ValueError(
                 f"The {name} data cannot be used. Expected a Split, an array (N, ...), a "
-                f"tf.data.Dataset, a PyDataset or a generator. Received {type(x).__name__}."
+                "tf.data.Dataset, a PyDataset or a generator. Received "
+                f"{type(x).__name__}.{several}"
             )
-        batches = []
-        if isinstance(x, tf.data.Dataset):
-            batches = list(x.take(1))
-            if not batches:
-                raise ValueError(
-                    f"The {name} dataset is empty. Expected at least one batch. Received none."
-                )
-        elif isinstance(x, keras.utils.PyDataset):
-            batches = [x[0]]
-        for batch in batches:
-            parts = batch if isinstance(batch, tuple | list) else (batch,)
-            dtype = getattr(parts[0], "dtype", None)
-            if dtype is None or not tf.as_dtype(dtype).is_floating:
-                received = type(parts[0]).__name__ if dtype is None else tf.as_dtype(dtype).name
-                raise ValueError(
-                    f"The {name} dataset has batches of a wrong type. Expected floats, as the "
-                    f"model sees them (bytes divided by 255). Received {received}."
-                )
-            if self.supervised and len(parts) < 2:
-                raise ValueError(
-                    f"The {name} dataset has no targets. Expected batches (x, y). Received x alone."
-                )
-            targets = np.asarray(parts[1]) if self.supervised else None
-            self.split(np.asarray(parts[0]), f"first {name} batch of the dataset:", targets)
-        return x, y
-
-
-def check_options(x: Any, batch_size: "int | None", options: dict) -> None:
-    """Raises `ValueError` for arguments of `fit` that do not fit each other or the data `x`."""
-    if batch_size is not None:
-        check_count("batch_size", batch_size)
-    share, weight = options.get("validation_split"), options.get("sample_weight")
-    if share is not None:
-        check_number("validation_split", share, low=0, below=1)
-    is_array = isinstance(x, np.ndarray | tf.Tensor)
-    if not is_array and (share or weight is not None):
-        raise ValueError(
-            "sample_weight and validation_split go with arrays. Expected neither, or an array "
-            f"(N, ...). Received one of them with {type(x).__name__}."
+        warnings.warn(
+            f"The {name} batches of a {type(x).__name__} are not looked at. Expected floats as the "
+            "model sees them (bytes divided by 255), with columns in the order of training.",
+            UserWarning,
+            stacklevel=5,
         )
-    count = len(x) if is_array and x.ndim else 0
-    if is_array and share and not 0 < int(count * (1 - share)) < count:
+        return x
+
+    def _dataset(self, x, name, look):
+        batches = list(x.take(1))
+        if not batches:
+            raise ValueError(
+                f"The {name} dataset is empty. Expected at least one batch. Received none."
+            )
+        first = look(_parts(batches[0]))
+        shapes = [[None, *np.shape(part)[1:]] for part in first]
+        types_ = [tf.as_dtype(part.dtype) for part in first]
+
+        def watched(*parts):
+            # Whether and how many parts there are is the same for all batches.
+            found = tf.numpy_function(lambda *each: look(each), parts, types_)
+            for part, shape in zip(found, shapes, strict=True):
+                part.set_shape(shape)
+            return tuple(found) if len(found) > 1 else found[0]
+
+        return x.map(watched).prefetch(2)
+
+    def _looked_at(self, parts: tuple, name: str, remember: Any, with_y: bool) -> tuple:
+        """Returns a batch (x, [y, [weights]]) as arrays that the model takes."""
+        x, y, *rest = (*parts, None)[: max(2, len(parts))]
+        if is_array(x) and not frames.is_frame(x):
+            x = np.asarray(x)
+        integers = isinstance(x, np.ndarray) and x.dtype.kind in "iu"
+        if not is_array(x) or (self._may_be_anything and integers):
+            received = x.dtype.name if integers else type(x).__name__
+            raise ValueError(
+                f"The {name} dataset has batches of a wrong type. Expected floats, as the "
+                f"model sees them (bytes divided by 255). Received {received}."
+            )
+        if with_y and y is None:
+            raise ValueError(
+                f"The {name} dataset has no targets. Expected batches (x, y). Received x alone."
+            )
+        label = f"batch of the {name}"
+        asked = self.predicts and not with_y  # for what is beside an example
+        given = y if with_y else None
+        split = self.inputs_of(x, label) if asked else self.split(x, label, given)
+        if remember is not None:
+            remember(split)
+        beside = [split.y] if with_y else [np.asarray(y)] * (y is not None)
+        return (split.values(), *beside, *(np.asarray(each, np.float32) for each in rest))
+
+    @property
+    def _may_be_anything(self):
+        return self.infers and not self.candidates
+
+
+def is_array(x: Any) -> bool:
+    """Returns whether `x` is an array, a tensor, or a table or column of one of pandas' kind."""
+    if isinstance(x, np.ndarray | tf.Tensor) or frames.is_frame(x) or frames.is_series(x):
+        return True
+    others = str | bytes | list | tuple | dict | tf.data.Dataset | keras.utils.PyDataset
+    return hasattr(x, "__array__") and hasattr(x, "shape") and not isinstance(x, others)
+
+
+def _parts(batch: Any) -> tuple:
+    """Returns a batch as a tuple (x, [y, [weights]])."""
+    return tuple(batch) if isinstance(batch, tuple | list) else (batch,)
+
+
+class _Watched(keras.utils.PyDataset):
+    """A `PyDataset` whose batches are looked at as they come."""
+
+    def __init__(self, dataset: keras.utils.PyDataset, look: Callable[[tuple], tuple]) -> None:
+        super().__init__(dataset.workers, dataset.use_multiprocessing, dataset.max_queue_size)
+        self._dataset, self._look = dataset, look
+
+    @property
+    def num_batches(self) -> "int | None":
+        """The number of batches, None for no end."""
+        return self._dataset.num_batches
+
+    def __getitem__(self, index: int) -> tuple:
+        return self._look(_parts(self._dataset[index]))
+
+    def on_epoch_begin(self) -> None:
+        """Tells the dataset."""
+        self._dataset.on_epoch_begin()
+
+    def on_epoch_end(self) -> None:
+        """Tells the dataset."""
+        self._dataset.on_epoch_end()
+
+
+def check_options(
+    x: Any, y: Any, batch_size: Any, validation_batch_size: Any, options: dict
+) -> None:
+    """Raises `ValueError` for arguments of `fit` that do not fit each other or the data `x`."""
+    for name, value in (
+        ("batch_size", batch_size),
+        ("validation_batch_size", validation_batch_size),
+    ):
+        if value is not None:
+            check_count(name, value)
+    share, weight = options.get("validation_split"), options.get("sample_weight")
+    if share:
+        check_number("validation_split", share, low=0, below=1)
+    if isinstance(x, Split) and y is not None:
+        raise ValueError(
+            "A Split brings its targets. Expected y=None; relabelled() and retargeted() give it "
+            "others. Received y beside a Split."
+        )
+    is_whole = isinstance(x, Split) or is_array(x)
+    if not is_whole and (share or weight is not None):
+        raise ValueError(
+            "sample_weight and validation_split go with arrays. Expected neither, or a Split or an "
+            f"array (N, ...). Received one of them with {type(x).__name__}."
+        )
+    if weight is not None and options.get("class_weight") is not None:
+        raise ValueError(
+            "sample_weight and class_weight cannot be given at the same time, as in Keras. "
+            "Expected one of them. Received both."
+        )
+    count = len(x) if isinstance(x, Split) or (is_whole and hasattr(x, "__len__")) else 0
+    if share and not 0 < int(count * (1 - share)) < count:
         raise ValueError(
             f"validation_split leaves nothing. Expected examples on both sides of the cut. "
             f"Received {share} with {count} examples."
         )
-    if weight is not None:
-        weight = np.asarray(weight)
-        kinds.check_numbers(weight, "The sample_weight")
-        kinds.check_finite(weight, "The sample_weight")
-        if weight.shape != (count,) or (weight < 0).any():
-            raise ValueError(
-                f"The sample weights do not fit the examples. Expected numbers >= 0 of shape "
-                f"({count},). Received shape {weight.shape}"
-                f"{' with numbers below 0' if (weight < 0).any() else ''}."
-            )

@@ -129,6 +129,8 @@ class Loop:
 
         def run(batch):
             x, *rest = batch
+            if feed.weighted and not feed.with_y:
+                rest = [None, *rest]
             x, y = self._model.to_keras(x, *rest[:1] or [None])
             self._step((x, y, *rest[1:]) if rest else x)
 

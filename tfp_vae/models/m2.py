@@ -53,6 +53,7 @@ class MixedFeed(Feed):
 
     def __init__(self, others: Feed, labelled: Feed):
         self.others, self.labelled = others, labelled
+        self.with_y = self.weighted = True
         self.num_batches, self.replicas = others.num_batches, others.replicas
         self.ahead = min(others.ahead, labelled.ahead)
         self.arrays = (*others.arrays, *labelled.arrays)
@@ -204,6 +205,10 @@ class M2(ConditionalVAE):
             sample_weight,
         )
 
+    def _given_of_pass(self, y: Any, outputs: Any) -> tf.Tensor:
+        rows = tf.shape(outputs.latents[0].value)[1] // self.num_classes
+        return tf.repeat(tf.range(self.num_classes), rows)
+
     def under_every_class(self, x: tf.Tensor) -> "tuple[tf.Tensor, tf.Tensor]":
         """Returns `x` [B, ...] once per class, [K * B, ...], and the classes [K * B]."""
         x = tf.cast(x, tf.float32)
@@ -269,8 +274,8 @@ class M2(ConditionalVAE):
             )
         return super().given_of(split)
 
-    def adapt(self, split: Split) -> None:
-        """Takes N; p(y) are the frequencies of the known classes, with one example more of each.
+    def take_units(self, split: Split, anew: bool = True) -> None:
+        """Takes units; p(y) are the frequencies of the known classes, one example more of each.
 
         Raises:
             ValueError: if no class is known.
@@ -280,7 +285,7 @@ class M2(ConditionalVAE):
                 f"No {split.name} example has a class. Expected labels for some of them. Received "
                 f"{UNLABELLED} for all {len(split)}."
             )
-        super().adapt(split)
+        super().take_units(split, anew)
 
     def batches_per_epoch(self, split: Split, batch_size: int) -> int:
         """Returns the number of batches of one pass over the examples without a class."""
@@ -289,11 +294,23 @@ class M2(ConditionalVAE):
             return super().batches_per_epoch(split, batch_size)
         return sorts[0].num_batches(sorts[1])
 
-    def feed(self, split: Split, batch_size: int) -> Feed:
-        """Returns the batches for training, each with some examples that have a class."""
+    def feed(
+        self, split: Split, batch_size: int, *, shuffle: bool = True, weights: Any = None
+    ) -> Feed:
+        """Returns the batches for training, each with some examples that have a class.
+
+        Raises:
+            ValueError: with both sorts of examples, for weights or an order that is kept.
+        """
         sorts = self._sorts(split, batch_size)
         if sorts is None:
-            return super().feed(split, batch_size)
+            return super().feed(split, batch_size, shuffle=shuffle, weights=weights)
+        if weights is not None or not shuffle:
+            raise ValueError(
+                f"{type(self).__name__} makes batches of examples with a class and without, which "
+                "have weights and an order of their own. Expected shuffle=True and no weights. "
+                f"Received {'weights' if weights is not None else 'shuffle=False'}."
+            )
         others, many, labelled, few = sorts
         seed = (self.seed + 1) % 2**31  # an order and a binarisation of their own
         return MixedFeed(

@@ -10,12 +10,13 @@ from tfp_vae.arguments import is_count
 from tfp_vae.data import Kind, Split
 from tfp_vae.distributions.base import registered, tfd
 from tfp_vae.distributions.heads import Head
-from tfp_vae.layers import Standardize, priors
+from tfp_vae.layers import priors
 from tfp_vae.layers.noise import MEAN, SHARED
 from tfp_vae.layers.priors import WeightPrior
+from tfp_vae.models import units
 from tfp_vae.models.draw import own_random_layers
 from tfp_vae.models.supervised import SupervisedModel
-from tfp_vae.networks import output_shape
+from tfp_vae.networks import check_ends_free, output_shape
 from tfp_vae.randomness import fold_in
 
 
@@ -117,7 +118,8 @@ class BayesianNetwork(SupervisedModel):
                 f"(B, {self.likelihood.num_features}), as {type(self.likelihood).__name__} needs. "
                 f"Received {tuple(features)}."
             )
-        self._check_standardizers()
+        check_ends_free(self.network, type(self).__name__)
+        units.check_first(self.network)
         if not self.likelihood.built:
             self.likelihood.build(features)
         self.event_shape = input_shape[1:]
@@ -139,11 +141,33 @@ class BayesianNetwork(SupervisedModel):
                 passes.append(self.likelihood(self.network(x, training=training)))
         return self.distribution(tf.stack(passes))
 
+    @property
+    def num_certain_layers(self) -> int:
+        """How many layers of a `keras.Sequential` lie before the first that is random."""
+        layers = self.network.layers if isinstance(self.network, keras.Sequential) else []
+        random = {id(layer) for layer in self.random_layers()}
+        for before, layer in enumerate(layers):
+            if random & {id(layer), *map(id, keras_private.all_sublayers(layer))}:
+                return before
+        return len(layers)
+
+    def features(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns what the layers before the first random one make of examples [B, ...].
+
+        They are the same under every draw of the weights, so that S draws of a network with a
+        Bayesian last layer cost little more than one pass.
+        """
+        for layer in self.network.layers[: self.num_certain_layers]:
+            x = layer(x, training=False)
+        return x
+
     def draw_parameters(self, x: tf.Tensor, num_samples: int, key: tf.Tensor) -> tf.Tensor:
         """Returns parameters of the likelihood under draws of the weights, [S, B, Q]."""
+        behind = self.num_certain_layers if self.is_random else 0
+        x = self.features(x) if behind else x
 
         def draw(index):
-            return self.at(fold_in(key, index), SHARED).parameters(x)
+            return self.at(fold_in(key, index), SHARED).parameters(x, behind)
 
         if not self.is_random:
             return draw(0)[tf.newaxis]
@@ -158,10 +182,12 @@ class BayesianNetwork(SupervisedModel):
     def frozen_parameters(self, x: tf.Tensor, num_samples: int, key: tf.Tensor) -> tf.Tensor:
         """Returns `draw_parameters` with the draws as constants, [S, B, Q]."""
         passes = []
+        behind = self.num_certain_layers if self.is_random else 0
+        x = self.features(x) if behind else x
         for index in range(num_samples if self.is_random else 1):
             with tf.init_scope():
                 draw = self.at(fold_in(key, index), SHARED, frozen=True)
-            passes.append(draw.parameters(x))
+            passes.append(draw.parameters(x, behind))
         return tf.stack(passes)
 
     def mean_parameters(self, x: tf.Tensor) -> tf.Tensor:
@@ -186,36 +212,21 @@ class BayesianNetwork(SupervisedModel):
         ids = {id(w) for w in owned}
         return [w for w in self.network.trainable_variables if id(w) not in ids]
 
-    def adapt(self, split: Split) -> None:
-        """Takes N, the units of the targets and the means and scales of the inputs."""
-        super().adapt(split)
-        self.likelihood.adapt(split)
-        for layer in self._standardizers():
-            layer.adapt(split.values())
+    def take_units(self, split: Split, anew: bool = True) -> None:
+        """Takes the units of the targets and the means and scales of the inputs."""
+        if anew or not units.are_taken(self.likelihood.non_trainable_variables):
+            self.likelihood.adapt(split)
+        if found := units.standardizers(self.network):
+            units.adapt(found, split.values(), anew)
 
-    def _standardizers(self):
-        layers = keras_private.all_sublayers(self)
-        return [layer for layer in layers if isinstance(layer, Standardize)]
-
-    def _check_standardizers(self):
-        # The statistics are those of the data, which no layer behind another one sees.
-        layers = self.network.layers if isinstance(self.network, keras.Sequential) else []
-        for before, layer in enumerate(layers):
-            if isinstance(layer, Standardize) and any(other.weights for other in layers[:before]):
-                raise ValueError(
-                    f"{layer.name} would standardize with the statistics of other values. Expected "
-                    f"Standardize in front of all layers with weights. Received it as number "
-                    f"{before + 1}."
-                )
-
-    def units(self) -> list[str]:
-        """Returns the names of what takes units or moments from the data in `adapt`."""
+    def holders(self) -> list[keras.Layer]:
+        """Returns the layers that standardize, and the likelihood if it has units."""
         likelihood = [self.likelihood] if self.likelihood.has_units else []
-        return [layer.name for layer in (*self._standardizers(), *likelihood)]
+        return [*units.standardizers(self.network), *likelihood]
 
     def check_split(self, split: Split) -> None:
         """Raises `ValueError` if shapes or targets do not fit; builds a model that is not built."""
-        self._check_inputs(split)
+        self.check_inputs(split)
         self.likelihood.check(split)
 
     def get_config(self) -> dict:

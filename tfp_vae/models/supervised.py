@@ -21,7 +21,7 @@ class SupervisedModel(Predictor, VariationalModel):
     `event_shape`, the shape of one example.
     """
 
-    supervised = infers_kind = True
+    supervised = infers_kind = predicts = True
     own_axes = 1  # axes of draws or members that targets do not have
 
     @property
@@ -73,11 +73,13 @@ class SupervisedModel(Predictor, VariationalModel):
             return tf.reduce_mean(each.probs_parameter(), axis=0)
         return tf.reduce_mean(each.mean(), axis=0)
 
-    def _check_inputs(self, split):
+    def check_inputs(self, split: Split) -> None:
+        """Raises `ValueError` if values or shapes do not fit; builds a model that is not built."""
         if not self.built:
             self.build((None, *split.shape))
         # A table has numbers of any size; a model of images has never seen what is beyond [0, 1].
-        if split.kind is Kind.REAL and self.data_kind not in (None, Kind.REAL):
+        narrow = not self._kind_of_batches and self.data_kind not in (None, Kind.REAL)
+        if split.kind is Kind.REAL and narrow:
             x = split.intensities()
             raise ValueError(
                 f"The {split.name} values are out of range. Expected values in [0, 1], as in "
@@ -91,14 +93,15 @@ class SupervisedModel(Predictor, VariationalModel):
 
     def as_inputs(self, x: Any, name: str = "given") -> Split:
         """Returns `x`, a `Split` or an array [N, ...], as a `Split` to predict from."""
-        split = x if isinstance(x, Split) else self.intake.array(x, name)
-        self._check_inputs(split)
-        return split.frozen()
+        return super().as_inputs(x, name).frozen()
 
     def candidate_kinds(self) -> list[Kind]:
         """Returns none: before training, an array says by itself what it is."""
         return []
 
     def _beside(self, y):
-        key = "labels" if self.task == "classification" else "targets"
-        return {} if y is None else {key: np.asarray(y)}
+        if self.task == "classification":
+            return {"labels": y}
+        if self.own_axes and np.ndim(y) == 2 and np.shape(y)[1] == 1:
+            y = np.asarray(y)[:, 0]  # a column, as other packages have targets
+        return {"targets": y}

@@ -2,13 +2,15 @@
 
 A model says how its `Terms` are made. The adapter turns them into a loss and metrics, hands out
 seeds, and feeds `Split`s and arrays to stock Keras. It overrides `compute_loss` (one scalar, scaled
-for replicas) and leaves `compile` and `train_step` alone, so callbacks, reload and `jit_compile`
-are those of Keras.
+for replicas), looks at the arguments of `compile` and says whose noise a step has: all else,
+callbacks, reload and `jit_compile`, is Keras' own.
 """
 
 import contextlib
+import math
 import pathlib
 import warnings
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -17,7 +19,7 @@ import tensorflow as tf
 
 from tfp_vae import keras_private, objectives
 from tfp_vae.arguments import check_count, check_seed
-from tfp_vae.data import Feed, Kind, Split, kinds
+from tfp_vae.data import Data, Feed, Kind, Split, kinds
 from tfp_vae.data.feeds import num_batches
 from tfp_vae.data.streams import own_errors
 from tfp_vae.files import replacing
@@ -25,6 +27,7 @@ from tfp_vae.layers import BayesianLayer
 from tfp_vae.layers import noise as noises
 from tfp_vae.layers.noise import ESTIMATOR, MEAN
 from tfp_vae.models import fit as fits
+from tfp_vae.models import units
 from tfp_vae.models.draw import Draw
 from tfp_vae.models.fit import DEFAULT_BATCH_SIZE, Fit
 from tfp_vae.models.intake import Intake, check_options
@@ -33,7 +36,10 @@ from tfp_vae.models.metrics import Bound
 from tfp_vae.objectives import Terms, WeightTerms
 from tfp_vae.randomness import current_part, fold_in
 
-_TRAINING, _EVALUATION, _CALLER = 0, 1, 2
+# Kinds, each of whose values the next one has too.
+_WIDTH = (Kind.STATIC, Kind.THRESHOLD, Kind.DYNAMIC, Kind.EIGHT_BIT, Kind.UNIT_INTERVAL, Kind.REAL)
+_ASKED = ("given", "evaluation")  # names of data that a model is asked about
+_TRAINING, _EVALUATION, _CALLER, _CALLS = 0, 1, 2, 3
 
 
 class VariationalModel(keras.Model):
@@ -45,20 +51,27 @@ class VariationalModel(keras.Model):
         data_kind: the kind of values the model was trained on; `fit` sets it.
         num_data: N, the size of the training set, that the KL of Bayesian layers is divided by.
             `fit` reads it from a `Split` or an array; a dataset or a generator has none to read.
+        columns: names of the columns of a table that the model was trained on, in their order;
+            `fit` sets it. Tables whose columns have names are put in this order.
+        class_names: what the classes are called, in the order of their numbers; `fit` sets it.
 
     Every draw of noise is keyed by (seed, purpose, step): by the training step in training, by the
     batch of the pass in evaluation. Two evaluations of the same data see the same noise, and a run
-    that continues from a saved model sees the noise that it would have seen.
+    that continues from a saved model sees the noise that it would have seen. A call of the model by
+    hand, as in a training loop of one's own, has noise of its own: the key is the number of the
+    call, which the model counts; `model(x, seed=...)` says it instead.
 
     Attributes:
         parts: names of the constructor's arguments that are Keras objects themselves.
         supervised: whether an example has a target beside it.
         infers_kind: whether an array says by itself what kind of values it has.
+        predicts: whether targets are what is asked for, so that inputs come without.
         current: what the `fit` that is running knows, or None.
     """
 
     parts: "tuple[str, ...]" = ("objective",)
-    supervised = infers_kind = False
+    supervised = infers_kind = predicts = False
+    _kind_of_batches = False  # whether data_kind was seen in batches, not in whole data
     current: "Fit | None" = None
     train_function: Any
     test_function: Any
@@ -71,6 +84,9 @@ class VariationalModel(keras.Model):
         seed: int = 0,
         data_kind: "Kind | str | None" = None,
         num_data: int | None = None,
+        *,
+        columns: "Sequence[str] | None" = None,
+        class_names: "Sequence[str] | None" = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -80,6 +96,13 @@ class VariationalModel(keras.Model):
         self.num_data = None
         if num_data is not None:
             self.num_data = check_count("num_data", num_data, most=2**63)
+        self.columns = None if columns is None else tuple(map(str, columns))
+        self.class_names = None if class_names is None else tuple(map(str, class_names))
+        # Seed generators, since Keras neither trains them nor counts them as weights: how often the
+        # model and its loss were called by hand.
+        self.calls = keras.random.SeedGenerator(0)
+        self.own_steps = keras.random.SeedGenerator(0)
+        self._inside = 0  # steps of Keras that are under way, one in each thread of replicas
         self.elbo_tracker = Bound("elbo")
         self.expected_tracker = keras.metrics.Mean(self.expected_name)
         self.kl_tracker = keras.metrics.Mean("kl")
@@ -127,6 +150,13 @@ class VariationalModel(keras.Model):
         if self.bound_tracker is not None:
             self.bound_tracker.update_state(self.objective(terms), weight)
 
+    def directions(self) -> "dict[str, str]":
+        """Returns whether more ("max") or less ("min") is better, by the name of the metric."""
+        down = ("kl", "bits_per_dim")
+        names = [metric.name for metric in self.metrics if metric.name != "loss"]
+        found = {name: "min" if name.startswith(down) else "max" for name in names}
+        return {"loss": "min", **found}
+
     def check_split(self, split: Split) -> None:
         """Raises `ValueError` if the data of `split` do not fit the model."""
         raise NotImplementedError
@@ -142,10 +172,30 @@ class VariationalModel(keras.Model):
         """
         self.take_size(split)
         self.data_kind = split.kind
+        self.take_units(split)
+
+    def take_units(self, split: Split, anew: bool = True) -> None:
+        """Lets the parts of the model take their units from the training data.
+
+        Args:
+            split: the training data.
+            anew: whether parts that have units, such as those of loaded weights, take others.
+        """
+
+    def holders(self) -> "list[keras.Layer]":
+        """Returns the parts that take units or moments from the data, kept as their variables."""
+        return []
 
     def units(self) -> list[str]:
         """Returns the names of what takes units or moments from the data in `adapt`."""
-        return []
+        return [holder.name for holder in self.holders()]
+
+    def waiting(self, kind: "Kind | None" = None) -> list[str]:
+        """Returns the names of what has no units yet though data of this kind give it some."""
+        del kind
+        if self.data_kind is not None and not self._kind_of_batches:
+            return []
+        return [x.name for x in self.holders() if not units.are_taken(x.non_trainable_variables)]
 
     def take_size(self, split: Split) -> None:
         """Takes N, the number of examples of the training data."""
@@ -159,11 +209,37 @@ class VariationalModel(keras.Model):
     def intake(self) -> Intake:
         """What turns arrays and datasets into what the model takes."""
         known = self.data_kind
-        if known is None:
+        candidates: tuple[Kind, ...]
+        if self.takes_numbers():
+            candidates = (Kind.REAL,)
+        elif known is None:
             candidates = tuple(self.candidate_kinds())
+        elif self._kind_of_batches and not self.infers_kind:
+            # Other batches may have values that those so far had not.
+            least = _WIDTH.index(known)
+            candidates = tuple(k for k in self.candidate_kinds() if _WIDTH.index(k) >= least)
         else:
             candidates = (Kind.STATIC if known.is_binary else known,)
-        return Intake(candidates, self.check_split, self._beside, self.supervised, self.infers_kind)
+        return Intake(
+            candidates,
+            self.check_split,
+            self.check_inputs,
+            self._beside,
+            self.supervised,
+            self.infers_kind,
+            self.columns,
+            self.class_names,
+            self.predicts,
+        )
+
+    def takes_numbers(self) -> bool:
+        """Returns whether integers are numbers whatever their range, such as those of words."""
+        layers = keras_private.all_sublayers(self)
+        return any(isinstance(layer, keras.layers.Embedding) for layer in layers)
+
+    def check_inputs(self, split: Split) -> None:
+        """Raises `ValueError` if the data of `split` are none to predict from."""
+        self.check_split(split)
 
     def _beside(self, y: Any) -> dict:
         """Returns what a `Split` is told of `y`; a model without targets has no use for it."""
@@ -174,12 +250,31 @@ class VariationalModel(keras.Model):
 
         Raises:
             ValueError: if values, shapes or targets do not fit the model.
+
+        Warns:
+            UserWarning: if the model is asked for something and was never fitted.
         """
-        return self.intake.split(x, name, y)
+        split = self.intake.split(x, name, y)
+        if name in _ASKED:
+            self._warn_of_no_fit(split)
+        return split
+
+    def _warn_of_no_fit(self, split):
+        waiting = self.waiting(split.kind)
+        if waiting and int(tf.convert_to_tensor(self.training_step)) == 0:
+            warnings.warn(
+                f"This {type(self).__name__} was never fitted: {', '.join(waiting)} has no units, "
+                "and what it says is of no use. Expected fit, adapt(Split) or load_weights before.",
+                UserWarning,
+                stacklevel=4,
+            )
 
     def as_inputs(self, x: Any, name: str = "given") -> Split:
         """Returns `x`, a `Split` or an array [N, ...], as a `Split` to predict from."""
-        return self.as_split(x, name)
+        split = self.intake.inputs_of(x, name)
+        if name in _ASKED:
+            self._warn_of_no_fit(split)
+        return split
 
     @property
     def num_replicas(self) -> int:
@@ -190,9 +285,26 @@ class VariationalModel(keras.Model):
         """Returns the number of batches that `feed` has."""
         return num_batches(len(split), batch_size, self.num_replicas)
 
-    def feed(self, split: Split, batch_size: int) -> Feed:
-        """Returns the shuffled batches for training."""
-        return Feed(split, batch_size, self.seed, self.supervised, self.num_replicas)
+    def feed(
+        self, split: Split, batch_size: int, *, shuffle: bool = True, weights: Any = None
+    ) -> Feed:
+        """Returns the batches for training, shuffled unless told otherwise.
+
+        Args:
+            split: the examples.
+            batch_size: examples at a time.
+            shuffle: False for the order of the split in every pass.
+            weights: of the log-likelihoods of the examples, [N], or None.
+        """
+        return Feed(
+            split,
+            batch_size,
+            self.seed,
+            self.supervised,
+            self.num_replicas,
+            shuffle=shuffle,
+            weights=weights,
+        )
 
     def stays_in_memory(self, split: Split) -> bool:
         """Returns whether `split` is trained on from memory and not through tf.data.
@@ -232,10 +344,9 @@ class VariationalModel(keras.Model):
     def random_layers(self) -> "list[keras.Layer]":
         """Returns the layers of this package that draw noise, each once, first layer first."""
 
-        def inside(layer):
-            for part in keras_private.sublayers(layer):
-                yield part
-                yield from inside(part)
+        def inside(layer):  # no generator, which autograph of a loop of one's own would not take
+            parts = keras_private.sublayers(layer)
+            return [each for part in parts for each in (part, *inside(part))]
 
         return list({id(x): x for x in inside(self) if getattr(x, "draws_noise", False)}.values())
 
@@ -333,25 +444,55 @@ class VariationalModel(keras.Model):
         with self.at(self.noise_key(training)):  # for a KL without closed form
             terms = self.terms(x, y, y_pred, sample_weight)
         self.update_metrics(terms, y_pred, y)
-        step = self.optimizer.iterations if self.optimizer is not None else 0
-        loss = self.objective.loss(terms, step)
+        loss = self.objective.loss(terms, self._schedule_step(training))
         for extra in self.losses:  # regularisers of a user's network
             loss += tf.cast(extra, loss.dtype)
         # Keras sums the gradients of the replicas; a custom loss has to divide by their number.
         return loss / tf.distribute.get_strategy().num_replicas_in_sync
 
+    def _schedule_step(self, training):
+        optimizer = getattr(self, "optimizer", None)
+        step = 0 if optimizer is None else optimizer.iterations
+        if self._inside or not training:
+            return step
+        # The optimizer of a loop of one's own may be another one, whose steps nobody sees.
+        own = tf.convert_to_tensor(self.own_steps.next())[1]
+        return tf.maximum(tf.cast(step, own.dtype), own)
+
     @property
     def training_step(self) -> "tf.Variable | int":
         """The number of batches trained on."""
         # `iterations` stands still while an optimizer accumulates gradients; noise must not.
-        return 0 if self.optimizer is None else keras_private.raw_step(self.optimizer)
+        optimizer = getattr(self, "optimizer", None)  # which only `compile` sets
+        return 0 if optimizer is None else keras_private.raw_step(optimizer)
+
+    @contextlib.contextmanager
+    def stepping(self) -> "Iterator[None]":
+        """A context in which calls have the noise of the step of `fit`, or batch of `evaluate`."""
+        self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
+
+    def train_step(self, data: Any) -> dict:
+        """Trains on a batch as Keras does, with the noise of the training step."""
+        with self.stepping():
+            return super().train_step(data)
+
+    def test_step(self, data: Any) -> dict:
+        """Evaluates a batch as Keras does, with the noise of the batch of the pass."""
+        with self.stepping():
+            return super().test_step(data)
 
     def noise_key(self, training: bool | None) -> tf.Tensor:
         """Returns the stateless seed, int32 [2], of the batch that is being worked on."""
-        if training is None:  # called by hand, not by fit or evaluate
-            return self.caller_key(None)
-        step = self.training_step if training else self.elbo_tracker.batches
-        key = fold_in(self.seed, _TRAINING if training else _EVALUATION, step)
+        if self._inside:
+            step = self.training_step if training else self.elbo_tracker.batches
+            key = fold_in(self.seed, _TRAINING if training else _EVALUATION, step)
+        else:  # called by hand
+            call = tf.convert_to_tensor(self.calls.next())[1]
+            key = fold_in(self.seed, _CALLS, tf.cast(call % 2**31, tf.int32))
         replica = tf.distribute.get_replica_context()
         # Replicas that share a batch know their part of it; those that Keras deals batches do not.
         if training and replica is not None and current_part()[1] < replica.num_replicas_in_sync:
@@ -371,14 +512,62 @@ class VariationalModel(keras.Model):
         x = tf.constant(few.values())
         y = tf.constant(few.y) if self.supervised else None
         x, y = self.to_keras(x, y)
-        self.compute_loss(x=x, y=y, y_pred=self(x, training=False), training=False)
+        with self.stepping():
+            self.compute_loss(x=x, y=y, y_pred=self(x, training=False), training=False)
         self.reset_metrics()
 
     def _adapt_once(self, split: Split) -> None:
+        self.take_size(split)
+        # Trained before, its units stay; and so do those of weights that came from elsewhere.
         if self.data_kind is None and int(tf.convert_to_tensor(self.training_step)) == 0:
-            self.adapt(split)
-        else:  # trained before: its units stay, N is that of the data at hand
-            self.take_size(split)
+            self.data_kind = split.kind
+            self.take_units(split, anew=False)
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: None = None,
+        loss_weights: None = None,
+        metrics: None = None,
+        weighted_metrics: None = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: "bool | str" = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Compiles as `keras.Model.compile` does, for the objective of the model.
+
+        Raises:
+            ValueError: for a loss, its weights or metrics, which would not be used: the objective
+                is the loss, and calling the model gives distributions; for a `steps_per_execution`
+                that is no number.
+        """
+        given = {
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+        }
+        for name, value in given.items():
+            if value is not None:
+                raise ValueError(
+                    f"compile got {name} that would not be used. Expected compile(optimizer=...) "
+                    "alone: the objective of the model is the loss, and calling it gives "
+                    f"distributions. Received {name}={value!r}."
+                )
+        super().compile(
+            optimizer,
+            run_eagerly=run_eagerly,
+            steps_per_execution=check_count("steps_per_execution", steps_per_execution),
+            jit_compile=jit_compile,
+            auto_scale_loss=auto_scale_loss,
+        )
+
+    def compile_from_config(self, config: dict) -> None:
+        """Compiles a loaded model as the one that was saved."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
 
     @own_errors()
     def fit(
@@ -389,30 +578,75 @@ class VariationalModel(keras.Model):
         epochs: int = 1,
         verbose: "int | str" = "auto",
         callbacks: Any = None,
-        *,
+        validation_split: float = 0.0,
         validation_data: Any = None,
-        **kwargs: Any,
+        shuffle: bool = True,
+        class_weight: "dict | None" = None,
+        sample_weight: Any = None,
+        initial_epoch: "int | None" = None,
+        steps_per_epoch: "int | None" = None,
+        validation_steps: "int | None" = None,
+        validation_batch_size: "int | None" = None,
+        validation_freq: "int | Sequence[int]" = 1,
     ) -> keras.callbacks.History:
         """Trains as `keras.Model.fit` does; `x` may also be a `Split` such as `data.train`.
 
-        A `Split` or an array is shuffled and binarised by `Split.epoch`, and N is its length.
-        Datasets and generators go to Keras as they are, after a look at the first batch of a
-        dataset. Without `initial_epoch` the order and the binarisation go on where the training so
-        far ended.
+        A `Data` is trained on its `train` and validated on its `validation`. A `Split`, an array or
+        a table is shuffled and binarised by `Split.epoch`, and N is its length. Batches of
+        datasets, of a `PyDataset` and of generators are looked at as they come. Without
+        `initial_epoch` the order and the binarisation go on where the training so far ended.
+
+        Ctrl-C leaves the model as it was after the last whole epoch, and says so.
 
         Raises:
-            ValueError: before training, if the data do not fit the model.
+            ValueError: before training, if the data or arguments do not fit the model.
         """
-        self._check_compiled()
+        self.check_compiled("fit")
         self.objective.check(self)
-        check_options(x, batch_size, kwargs if not isinstance(x, Split) else {})
+        if isinstance(x, Data):
+            validation_data = x.validation if validation_data is None else validation_data
+            x = x.train
+        options = {
+            "validation_split": validation_split or 0.0,
+            "sample_weight": sample_weight,
+            "class_weight": class_weight,
+        }
+        check_options(x, y, batch_size, validation_batch_size, options)
+        fits.choose_modes(self, callbacks)
+        more: dict[str, Any] = {
+            "epochs": epochs,
+            "verbose": verbose,
+            "validation_freq": validation_freq,
+        }
+        more |= {"steps_per_epoch": steps_per_epoch, "validation_steps": validation_steps}
+        more |= {"initial_epoch": initial_epoch or 0, "validation_batch_size": None}
+        current = Fit()
         with self.distribute_strategy.scope():  # variables are made where they are shared
-            current, arguments = self._prepared(
-                x, y, batch_size, epochs, verbose, callbacks, validation_data, kwargs
+            if self.intake.is_whole(x):
+                split, weights, cut = self._whole(x, y, options)
+                validation_data = cut if validation_data is None else validation_data
+                batch_size = batch_size or min(DEFAULT_BATCH_SIZE, len(split))
+                feed = self.feed(split, batch_size, shuffle=bool(shuffle), weights=weights)
+                x, set_epoch = current.stream(self, split, feed, initial_epoch, steps_per_epoch)
+                callbacks = [set_epoch, *fits.listed(callbacks)]
+                more |= {"x": x, "shuffle": False}
+            else:
+                x, y = self._batches(x, y)
+                more |= {"x": x, "y": y, "class_weight": class_weight}
+                # Datasets and generators bring their order.
+                more["shuffle"] = bool(shuffle) and isinstance(x, keras.utils.PyDataset)
+                callbacks = fits.listed(callbacks)
+            more["validation_data"], current.validation = fits.validation(
+                self, validation_data, validation_batch_size or batch_size
             )
+        current.callbacks = tuple(callbacks)
+        kept = fits.LastEpoch()
         self.current = current
         try:
-            return super().fit(*arguments, **kwargs)
+            return super().fit(callbacks=[*callbacks, kept], **more)
+        except KeyboardInterrupt:
+            kept.restore()
+            raise
         finally:
             self.current = None
             for function in (self.train_function, self.test_function):
@@ -420,66 +654,65 @@ class VariationalModel(keras.Model):
                     function.release()
             keras_private.start_at_epoch(self, None)  # where a checkpoint began
 
-    def _prepared(self, x, y, batch_size, epochs, verbose, callbacks, validation_data, kwargs):
-        """Returns a `Fit` and the arguments of Keras' `fit`, and changes `kwargs`."""
-        current = Fit()
-        weighted = kwargs.get("sample_weight") is not None
-        cut = bool(kwargs.get("validation_split"))
-        is_array = isinstance(x, np.ndarray | tf.Tensor)
-        if isinstance(x, Split) and (y is not None or weighted or cut):
-            raise ValueError(
-                "A Split trains alone. Expected neither targets, sample weights nor a validation "
-                "split with it. Received at least one; give its values() instead."
-            )
-        if isinstance(x, Split) or (is_array and (y is None or self.supervised)):
-            split = self.as_split(x, "training", y)
-            if cut and self.has_weight_kl:
-                raise ValueError(
-                    "validation_split leaves N unclear. Expected validation_data with a KL of "
-                    f"weights. Received validation_split={kwargs['validation_split']}."
-                )
-            self._adapt_once(split)
-            self.data_kind = split.kind
-        validation_data, current.validation = fits.validation(self, validation_data, batch_size)
-        if isinstance(x, Split) or (
-            is_array and (y is None or self.supervised) and not (weighted or cut)
-        ):
-            batch_size = batch_size or min(DEFAULT_BATCH_SIZE, len(split))
-            x, set_epoch = current.stream(self, split, batch_size, kwargs)
-            callbacks = [set_epoch, *keras.tree.flatten(callbacks or [])]
-            y = batch_size = None
-        else:
-            x, y = self.intake.batches(x, y, "training")
-            y = x if y is None and weighted else y  # Keras drops weights without targets
-            self.check_size()
-            if self.units() and self.data_kind is None:
-                warnings.warn(
-                    f"Units are not known to {', '.join(self.units())}: a dataset or a generator "
-                    "is not read for them. Call adapt(Split) before, or keep values and targets "
-                    "near mean 0 and standard deviation 1.",
-                    UserWarning,
-                    stacklevel=2,
-                )
-            x, y = self.to_keras(x, y)
-        if isinstance(x, tf.data.Dataset):
-            kwargs["shuffle"] = False  # a dataset brings its order
-        kwargs["validation_data"] = validation_data
-        current.callbacks = tuple(keras.tree.flatten(callbacks or []))
-        return current, (x, y, batch_size, epochs, verbose, callbacks)
+    def _whole(self, x, y, options):
+        """Returns the training split, its weights, and the validation data that are cut off."""
+        split = self.as_split(x, "training", y)
+        weights = fits.weights_of(self, split, options)
+        cut, share = None, options["validation_split"]
+        if share:
+            first = math.floor(len(split) * (1 - share))  # as in Keras: the last ones, in order
+            rest = split.select(slice(first, None), "validation")
+            split = split.select(slice(first), split.name)
+            kept = options["sample_weight"]
+            cut = rest if kept is None else (rest, None, np.asarray(kept, np.float32)[first:])
+            weights = None if weights is None else weights[:first]
+        self._adapt_once(split)
+        self.data_kind, self._kind_of_batches = split.kind, False
+        self.columns = split.columns or self.columns
+        self.class_names = split.class_names or self.class_names
+        return split, weights, cut
 
-    def _check_compiled(self):
-        if self.compiled and self.jit_compile and keras_private.strategy_of(self) is not None:
+    def _batches(self, x, y):
+        """Returns what Keras reads itself, each batch looked at as it comes."""
+        is_new = self.data_kind is None
+        x, y = self.intake.batches(x, y, "training", self.remember)
+        self.check_size()
+        self._warn_of_units(is_new)
+        return self.to_keras(x, y)
+
+    def remember(self, split: Split) -> None:
+        """Takes from a batch of a training what whole data would have told: the kind of values."""
+        if self.data_kind is None:
+            self._kind_of_batches = True
+        if self._kind_of_batches:
+            so_far = [kind for kind in (self.data_kind, split.kind) if kind is not None]
+            # What fits both: a batch of zeros and ones may be one of grey values.
+            self.data_kind = max(so_far, key=_WIDTH.index)
+
+    def _warn_of_units(self, is_new):
+        waiting = self.waiting(self.data_kind)
+        if waiting and is_new:
+            warnings.warn(
+                f"Units are not known to {', '.join(waiting)}: a dataset, a generator or a "
+                "batch is not read for them. Call adapt(Split) before, or keep values and targets "
+                "near mean 0 and standard deviation 1.",
+                UserWarning,
+                stacklevel=4,
+            )
+
+    def check_compiled(self, method: str) -> None:
+        """Raises `ValueError` unless the model is compiled, in a way in which it can be trained."""
+        if not self.compiled:
+            raise ValueError(
+                f"You must call compile() before calling {method}(). Expected "
+                "model.compile(optimizer='adam') or another optimizer. Received a model that is "
+                "not compiled."
+            )
+        if self.jit_compile and keras_private.strategy_of(self) is not None:
             raise ValueError(
                 "XLA compiles no step of tf.distribute on this platform. Expected "
                 "compile(jit_compile=False) under a strategy. Received jit_compile=True."
             )
-        for name in keras_private.compiled_with(self):
-            if self.compiled:
-                raise ValueError(
-                    f"compile got {name} that would not be used. Expected compile(optimizer=...) "
-                    "alone: the objective of the model is the loss, and calling it gives "
-                    f"distributions. Received {name}."
-                )
 
     @own_errors()
     def evaluate(
@@ -487,38 +720,103 @@ class VariationalModel(keras.Model):
         x: Any = None,
         y: Any = None,
         batch_size: "int | None" = None,
-        *args: Any,
+        verbose: "int | str" = "auto",
+        sample_weight: Any = None,
+        steps: "int | None" = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
         **kwargs: Any,
     ) -> Any:
         """Evaluates as `keras.Model.evaluate` does; `x` may also be a `Split`."""
-        weighted = kwargs.get("sample_weight") is not None
-        feed = None
+        self.check_compiled("evaluate")
+        options = {"verbose": verbose, "steps": steps, "callbacks": callbacks}
         if keras_private.is_nested_evaluation(kwargs):  # fit has looked at it before
             feed = self.current.validation
-        elif not weighted and (y is None or self.supervised):
-            x, y, feed = fits.one_pass(self, x, y, batch_size, "evaluation")
-            batch_size = None if isinstance(x, tf.data.Dataset) else batch_size
         else:
-            x, y = self.intake.batches(x, y, "evaluation")
-            y = x if y is None else y  # Keras drops weights without targets
-            x, y = self.to_keras(x, y)
+            x, y, feed = fits.one_pass(self, x, y, sample_weight, batch_size, "evaluation")
+            sample_weight = batch_size = None
         self._test_feed = feed
         try:
-            return super().evaluate(x, y, batch_size, *args, **kwargs)
+            return super().evaluate(
+                x,
+                y,
+                batch_size,
+                sample_weight=sample_weight,
+                return_dict=return_dict,
+                **options,
+                **kwargs,
+            )
         finally:
             self._test_feed = None
 
     @own_errors()
     def predict(
-        self, x: Any, batch_size: "int | None" = None, *args: Any, **kwargs: Any
+        self,
+        x: Any,
+        batch_size: "int | None" = None,
+        verbose: "int | str" = "auto",
+        steps: "int | None" = None,
+        callbacks: Any = None,
     ) -> np.ndarray:
         """Predicts as `keras.Model.predict` does; `x` may also be a `Split`."""
-        if isinstance(x, Split | np.ndarray | tf.Tensor):
+        if batch_size is not None:
+            check_count("batch_size", batch_size)
+        if self.intake.is_whole(x):
             x = self.prediction_dataset(self.as_inputs(x), batch_size or DEFAULT_BATCH_SIZE)
             batch_size = None
-        elif not self.supervised:  # else targets may be missing, as they should be here
-            x, _ = self.intake.batches(x, None, "prediction")
-        return super().predict(x, batch_size, *args, **kwargs)
+        else:
+            x = self.intake.inputs(x, "prediction")
+            if self.supervised and not self.predicts:
+                x, _ = self.to_keras(x, None)
+        return super().predict(x, batch_size, verbose, steps, callbacks)
+
+    @own_errors()
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: "dict | None" = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Trains on one batch as `keras.Model.train_on_batch` does, looked at as in `fit`."""
+        self.check_compiled("train_on_batch")
+        self.objective.check(self)
+        options = {"sample_weight": sample_weight, "class_weight": class_weight}
+        check_options(x, y, None, None, options)
+        split = self.as_split(x, "training batch", y)
+        weights = fits.weights_of(self, split, options)
+        self.check_size()
+        is_new = self.data_kind is None
+        self.remember(split)
+        self._warn_of_units(is_new)
+        x, y = self.to_keras(split.values(), split.y if self.supervised else None)
+        return super().train_on_batch(x, y, sample_weight=weights, return_dict=return_dict)
+
+    @own_errors()
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """Evaluates one batch as `keras.Model.test_on_batch` does, looked at as in `evaluate`."""
+        self.check_compiled("test_on_batch")
+        check_options(x, y, None, None, {"sample_weight": sample_weight})
+        split = self.as_split(x, "batch", y)
+        weights = fits.weights_of(self, split, {"sample_weight": sample_weight})
+        x, y = self.to_keras(split.values(), split.y if self.supervised else None)
+        return super().test_on_batch(x, y, sample_weight=weights, return_dict=return_dict)
+
+    @own_errors()
+    def predict_on_batch(self, x: Any) -> np.ndarray:
+        """Predicts one batch as `keras.Model.predict_on_batch` does, looked at as in `predict`."""
+        split = self.as_inputs(x, "batch")
+        batch = next(iter(self.prediction_dataset(split, len(split))))
+        return super().predict_on_batch(batch[0] if isinstance(batch, tuple) else batch)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Calls the model; arrays and tables get the scale and the order that `fit` gave them."""
+        if args:
+            args = (self.intake.scaled(args[0]), *args[1:])
+        return super().__call__(*args, **kwargs)
 
     def make_train_function(self, force: bool = False) -> Any:
         """Makes what Keras calls for every execution: a `Loop` where there is a feed."""
@@ -545,19 +843,38 @@ class VariationalModel(keras.Model):
         if isinstance(getattr(self, name), Loop | Skipping):
             setattr(self, name, None)
 
-    def save(self, filepath: "str | pathlib.Path", *args: Any, **kwargs: Any) -> None:
+    def save(
+        self,
+        filepath: "str | pathlib.Path",
+        overwrite: bool = True,
+        zipped: "bool | None" = None,
+    ) -> None:
         """Saves model, optimizer and seed as `.keras`, whole or not at all.
 
+        Args:
+            filepath: ends in `.keras`.
+            overwrite: whether a file that is there is replaced.
+            zipped: None or True: a `.keras` file is one.
+
         Raises:
-            ValueError: if `filepath` does not end in `.keras`.
+            ValueError: if `filepath` does not end in `.keras`, or is there and may not be replaced.
         """
         path = pathlib.Path(filepath)
+        if zipped is False:
+            raise ValueError(
+                "A model is saved as one file. Expected zipped=True or None. Received zipped=False."
+            )
+        if not overwrite and path.exists():
+            raise ValueError(
+                f"{path} is there already. Expected another path, or overwrite=True. Received "
+                "overwrite=False."
+            )
         if path.suffix != ".keras":
             raise ValueError(f"Unknown format. Expected a path ending in .keras. Received {path}.")
         if self.compiled and self.optimizer is not None and not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)  # or reloading would warn and skip it
         with replacing(path) as written:
-            super().save(written, *args, **kwargs)
+            super().save(written)
 
     def export(
         self, filepath: "str | pathlib.Path", format: str = "tf_saved_model", **kwargs: Any
@@ -584,6 +901,8 @@ class VariationalModel(keras.Model):
             "seed": self.seed,
             "data_kind": None if self.data_kind is None else str(self.data_kind),
             "num_data": self.num_data,
+            "columns": None if self.columns is None else list(self.columns),
+            "class_names": None if self.class_names is None else list(self.class_names),
         }
 
     @classmethod

@@ -139,7 +139,7 @@ def _first_broken(model, feed, position: int) -> str:
         return "NaN or infinity in the batch itself; look at the data"
     x, y = model.to_keras(x, *rest[:1] or [None])
     broken = []
-    with _watching(model, broken), tf.GradientTape() as tape:
+    with _watching(model, broken), model.stepping(), tf.GradientTape() as tape:
         outputs = model(x, training=True)
         loss = model.compute_loss(x, y, outputs, *rest[1:], training=True)
     largest = max(

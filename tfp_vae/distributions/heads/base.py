@@ -5,7 +5,7 @@
 The same head is the end of a decoder, where the value is one of an example's (a pixel, a column of
 a table), and the likelihood of a network, where it is the target. A head of yours is one file:
 
-    @heads.HEADS.register("student_t", "a real number with heavy tails")
+    @heads.HEADS.register("student_t", "a real number with heavy tails")   # , "targets" of y alone
     @keras.saving.register_keras_serializable(package="mine")
     class StudentT(heads.Head):
         num_features = 2
@@ -23,6 +23,7 @@ approximations, `steps` for the page of a decoder, `tables` for a codec.
 """
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfp_vae.data import Kind, Split, kinds
@@ -32,6 +33,7 @@ from tfp_vae.registry import Registry
 registered = keras.saving.register_keras_serializable(package="tfp_vae.heads")
 
 
+# Those of targets alone are the group "targets"; a decoder takes all others.
 HEADS = Registry(
     "tfp_vae.distributions.heads",
     "head",
@@ -138,6 +140,9 @@ class Head(keras.Layer):
 
     def adapt(self, split: Split) -> None:
         """Takes what has to be known of the training targets, such as their units; here nothing."""
+
+    def adapt_to(self, values: np.ndarray) -> None:
+        """Takes what has to be known of training examples [N, *event]; here nothing."""
 
     @property
     def has_units(self) -> bool:

@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import check_number, is_number
-from tfp_vae.data import Kind
+from tfp_vae.data import Kind, Split
 from tfp_vae.data.kinds import GREY_LEVELS
-from tfp_vae.distributions.base import inverse_positive, positive, tfd
+from tfp_vae.distributions.base import inverse_positive, positive, spread, tfd
 from tfp_vae.distributions.heads.base import HEADS, Head, registered
 from tfp_vae.distributions.portable import HALF_LOG_2_PI
 
@@ -85,11 +85,16 @@ class LocationScale(Head):
 class Normal(LocationScale):
     """N(loc, scale^2) for every value; for real and unit-interval data.
 
+    Of real examples the network works in standard deviations around the mean, per column of a table
+    or channel of an image: a model's `adapt` finds both and they are saved. log p(x) is that of the
+    values as they are. Values in [0, 1] need no units and have none.
+
     Args:
-        scale: a number for a fixed scale; "shared" to learn one scale for all values (Rybkin et
-            al., "Simple and effective VAE training with calibrated decoders", 2021); "per_pixel"
-            for a scale of every value from the network.
-        scale_floor: least learned scale, half a grey level of 8-bit images by default.
+        scale: a number for a fixed scale, in the units of the data; "shared" to learn one scale for
+            all values (Rybkin et al., "Simple and effective VAE training with calibrated decoders",
+            2021); "per_pixel" for a scale of every value from the network.
+        scale_floor: least learned scale, half a grey level of 8-bit images by default; of real
+            examples in standard deviations.
     """
 
     kinds = frozenset({Kind.UNIT_INTERVAL, Kind.REAL})
@@ -103,16 +108,33 @@ class Normal(LocationScale):
         self.scale_floor = check_number("scale_floor", scale_floor, above=0)
 
     def build(self, input_shape: Any = None) -> None:
-        """Makes the shared scale."""
+        """Makes the units of the last axis of an example and, if shared, the scale."""
+        shape = tuple(input_shape or ())[1:-1][-1:]
+        options = {"shape": shape, "dtype": "float32", "autocast": False, "trainable": False}
+        self.unit_mean = self.add_weight(name="unit_mean", initializer="zeros", **options)
+        self.unit_scale = self.add_weight(name="unit_scale", initializer="ones", **options)
         self.add_raw_scale(inverse_positive(self.scale_floor + 0.5, self.scale_floor))
         self.built = True
 
     def _loc_and_scale(self, features):
+        unit = tf.convert_to_tensor(self.unit_scale)
+        loc = self.unit_mean + unit * features[..., 0]
         if self.scale == "shared":
-            return features[..., 0], positive(self.raw_scale, self.scale_floor)
+            return loc, unit * positive(self.raw_scale, self.scale_floor)
         if self.scale == self.per_value:
-            return features[..., 0], positive(features[..., 1], self.scale_floor)
-        return features[..., 0], tf.constant(self.scale, tf.float32)
+            return loc, unit * positive(features[..., 1], self.scale_floor)
+        return loc, tf.constant(self.scale, tf.float32)
+
+    def adapt(self, split: Split) -> None:
+        """Takes the units of the training targets."""
+        self.adapt_to(split.targets)
+
+    def adapt_to(self, values: np.ndarray) -> None:
+        """Takes mean and standard deviation of the last axis of values [N, *event]."""
+        values = np.asarray(values, np.float64)
+        axes = tuple(range(max(1, values.ndim - len(self.unit_mean.shape))))
+        self.unit_mean.assign(values.mean(axes))
+        self.unit_scale.assign(spread(values, axes))
 
     def parameters(self, features: tf.Tensor) -> tf.Tensor:
         """Returns (loc, scale), [..., 1 or 2] -> [..., 2]."""
@@ -124,8 +146,11 @@ class Normal(LocationScale):
         return tfd.Independent(tfd.Normal(*self._loc_and_scale(features)), axes)
 
     def steps(self) -> dict:
-        """Returns the first feature as it is."""
-        return {"mean": "linear"}
+        """Returns the first feature as it is, in the units of the data."""
+        mean, scale = (np.asarray(x) for x in (self.unit_mean, self.unit_scale))
+        if not np.any(mean) and np.all(scale == 1):
+            return {"mean": "linear"}
+        return {"mean": "linear", "units": [scale.ravel().tolist(), mean.ravel().tolist()]}
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""

@@ -80,9 +80,16 @@ def decoder_steps(decoder: ConditionalDistribution) -> Steps:
             "There is no mean to draw of this likelihood. Expected a Decoder with a head of "
             f"tfp_vae.heads. Received {type(decoder).__name__}."
         )
-    steps = Steps(head=decoder.head.steps() | {"shape": list(decoder.event_shape)})
+    head = decoder.head.steps() | {"shape": list(decoder.event_shape)}
+    units = head.pop("units", None)
+    steps = Steps(head=head)
     _add(decoder.network, steps)
     _add(decoder.projection, steps)
+    if units is not None:  # of the first feature of every value
+        features = decoder.head.num_features
+        scale, shift = (np.repeat(each, features) for each in units)
+        others = np.arange(len(scale)) % features > 0
+        _scaled(decoder, steps, np.where(others, 1.0, scale), np.where(others, 0.0, shift))
     return steps
 
 

@@ -1,0 +1,245 @@
+"""Every argument of Keras' methods does what Keras documents, or is refused by name."""
+
+import inspect
+
+import keras
+import numpy as np
+import pytest
+
+import tfp_vae as tv
+
+N = 30
+X = np.random.default_rng(0).normal(size=(N, 3)).astype(np.float32)
+Y = np.arange(N) % 2
+
+
+def classifier(**options):
+    keras.utils.set_random_seed(0)
+    network = keras.Sequential([keras.layers.Dense(2)])
+    model = tv.BayesianNetwork(network, tv.likelihoods.Categorical(2), weight_prior=1.0)
+    model.build((None, 3))
+    model.compile("sgd", **options)
+    return model
+
+
+def table_vae():
+    model = tv.VAE(
+        prior=tv.priors.StandardNormal(2),
+        encoder=tv.encoders.Gaussian(tv.networks.mlp([4]), 2),
+        decoder=tv.decoders.Normal(tv.networks.mlp([4]), (3,)),
+    )
+    model.compile("sgd")
+    return model
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Returns a function that fits a model and returns what Keras was asked to do, undone."""
+    seen = {}
+
+    def record(self, **arguments):
+        seen.update(arguments, current=self.current)
+
+    monkeypatch.setattr(keras.Model, "fit", record)
+
+    def ask(model, *data, **options):
+        seen.clear()
+        model.fit(*data, **options)
+        return dict(seen)
+
+    return ask
+
+
+def test_every_argument_of_keras_is_one_of_ours_in_the_same_place():
+    for name in ("compile", "fit", "evaluate", "predict", "train_on_batch", "test_on_batch"):
+        ours = inspect.signature(getattr(tv.BayesianNetwork, name)).parameters
+        theirs = inspect.signature(getattr(keras.Model, name)).parameters
+        assert list(ours) == list(theirs), name
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"epochs": 3},
+        {"verbose": 2},
+        {"steps_per_epoch": 4},
+        {"validation_steps": 1},
+        {"validation_freq": 2},
+        {"validation_freq": [1, 3]},
+        {"initial_epoch": 1},
+    ],
+    ids=str,
+)
+def test_keras_gets_what_it_was_told(asked, options):
+    seen = asked(classifier(), X, Y, validation_data=(X, Y), **options)
+    for name, value in options.items():
+        assert seen[name] == value
+
+
+def test_weights_and_cuts_leave_the_batch_size_and_the_order(asked):
+    plain = asked(classifier(), X, Y)["current"].feed
+    weighted = asked(classifier(), X, Y, sample_weight=np.ones(N))["current"].feed
+    assert weighted.batch_size == plain.batch_size
+    np.testing.assert_array_equal(weighted.order(3)[0], plain.order(3)[0])
+    cut = asked(classifier(), X, Y, validation_split=0.1)["current"]
+    known = asked(classifier(), X[:27], Y[:27])["current"]
+    assert cut.feed.batch_size == known.feed.batch_size
+    np.testing.assert_array_equal(cut.feed.order(1)[0], known.feed.order(1)[0])
+    np.testing.assert_array_equal(cut.feed.arrays[0], X[:27])
+    np.testing.assert_array_equal(cut.validation.arrays[0], X[27:])
+
+
+def test_a_cut_knows_n_and_keeps_the_weights_of_each_side(asked):
+    model, weights = classifier(), np.arange(N, dtype=np.float32)
+    seen = asked(model, X, Y, validation_split=0.2, sample_weight=weights)["current"]
+    assert model.num_data == 24
+    np.testing.assert_array_equal(seen.feed.arrays[-1], weights[:24])
+    np.testing.assert_array_equal(seen.validation.arrays[-1], weights[24:])
+
+
+def test_shuffle_false_keeps_the_order(asked):
+    feed = asked(classifier(), X, Y, shuffle=False)["current"].feed
+    np.testing.assert_array_equal(feed.order(5)[0], np.arange(N))
+
+
+def test_class_weights_are_weights_of_the_examples_of_a_class(asked):
+    feed = asked(classifier(), X, Y, class_weight={1: 3.0})["current"].feed
+    np.testing.assert_array_equal(feed.arrays[-1], np.where(Y == 1, 3.0, 1.0))
+
+
+def test_validation_has_its_own_batch_size(asked):
+    seen = asked(classifier(), X, Y, 10, validation_data=(X, Y), validation_batch_size=7)
+    assert seen["current"].validation.batch_size == 7
+    assert (
+        asked(classifier(), X, Y, 10, validation_data=(X, Y))["current"].validation.batch_size == 10
+    )
+
+
+def test_a_data_is_trained_on_its_train_and_validated_on_its_validation(asked):
+    data = tv.data.load(X, labels=Y, kind="real")
+    seen = asked(classifier(), data)["current"]
+    np.testing.assert_array_equal(seen.feed.arrays[0], data.train.values())
+    np.testing.assert_array_equal(seen.validation.arrays[0], data.validation.values())
+    with pytest.raises(ValueError, match=r"three splits\. Expected one of them: data\.train"):
+        classifier().evaluate(data)
+
+
+def test_callbacks_come_as_one_as_several_or_as_a_list_of_keras(asked):
+    one = keras.callbacks.TerminateOnNaN()
+    for given in (one, [one], (one,), keras.callbacks.CallbackList([one], model=classifier())):
+        assert one in asked(classifier(), X, Y, callbacks=given)["callbacks"]
+
+
+@pytest.mark.parametrize(
+    ("monitor", "mode"),
+    [
+        ("val_accuracy", "max"),
+        ("accuracy", "max"),
+        ("val_elbo", "max"),
+        ("val_expected_log_likelihood", "max"),
+        ("kl", "min"),
+        ("val_loss", "min"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["EarlyStopping", "ReduceLROnPlateau", "ModelCheckpoint"])
+def test_callbacks_are_told_whether_more_is_better(asked, kind, monitor, mode, tmp_path):
+    options = {"filepath": tmp_path / "a.keras", "save_best_only": True}
+    options = options if kind == "ModelCheckpoint" else {}
+    callback = getattr(keras.callbacks, kind)(monitor=monitor, **options)
+    asked(classifier(), X, Y, callbacks=[callback])
+    assert callback.mode == mode
+
+
+def refusals():
+    ones, none = np.ones(N), "Received"
+    return {
+        "loss": (lambda: classifier(loss="mse"), r"compile got loss"),
+        "metrics": (lambda: classifier(metrics=["mae"]), r"compile got metrics"),
+        "weighted_metrics": (lambda: classifier(weighted_metrics=["mae"]), r"weighted_metrics"),
+        "loss_weights": (lambda: classifier(loss_weights=[2.0]), r"compile got loss_weights"),
+        "steps_per_execution": (
+            lambda: classifier(steps_per_execution="auto"),
+            r"steps_per_execution\. Expected an integer",
+        ),
+        "monitor": (
+            lambda: classifier().fit(X, Y, callbacks=keras.callbacks.EarlyStopping("val_acurracy")),
+            r"'val_acurracy' is better.*Did you mean accuracy",
+        ),
+        "both weights": (
+            lambda: classifier().fit(X, Y, sample_weight=ones, class_weight={0: 1.0}),
+            "at the same time",
+        ),
+        "class_weight without classes": (
+            lambda: table_vae().fit(X, class_weight={0: 2.0}),
+            "class_weight weights the examples of a class",
+        ),
+        "y without use": (lambda: table_vae().fit(X, Y), "targets that the model has no use for"),
+        "y beside a dataset": (
+            lambda: classifier().fit(keras.utils.PyDataset(), Y),
+            "bring their targets",
+        ),
+        "several inputs": (lambda: classifier().fit([X, X], Y), "one array that it cuts"),
+        "validation_batch_size": (
+            lambda: classifier().fit(X, Y, validation_batch_size=0),
+            "validation_batch_size",
+        ),
+        "overwrite": (lambda: classifier().save(__file__[:-3] + ".keras", zipped=False), "zipped"),
+        "not compiled": (lambda: uncompiled().fit(X), r"must call compile\(\) before calling fit"),
+        "not compiled, batch": (lambda: uncompiled().train_on_batch(X), r"must call compile\(\)"),
+        "not compiled, evaluate": (lambda: uncompiled().evaluate(X), r"must call compile\(\)"),
+        "objective": (lambda: uncompiled(objective="elbo"), r"Unusable objective"),
+        "ensemble": (lambda: tv.Ensemble(uncompiled(), 2), f"needs a pattern.*{none}"),
+    }
+
+
+def uncompiled(**options):
+    return tv.VAE(
+        prior=tv.priors.StandardNormal(2),
+        encoder=tv.encoders.Gaussian(tv.networks.mlp([4]), 2),
+        decoder=tv.decoders.Bernoulli(tv.networks.mlp([4]), (3,)),
+        **options,
+    )
+
+
+@pytest.mark.parametrize("case", list(refusals()))
+def test_what_does_nothing_is_refused_before_work(case):
+    run, message = refusals()[case]
+    with pytest.raises(ValueError, match=message) as caught:
+        run()
+    assert "Expected" in str(caught.value)
+    assert "Received" in str(caught.value)
+
+
+def test_save_replaces_no_file_that_it_may_not(tmp_path):
+    model, path = classifier(), tmp_path / "a.keras"
+    path.write_text("mine")
+    with pytest.raises(ValueError, match="is there already"):
+        model.save(path, overwrite=False)
+    assert path.read_text() == "mine"
+
+
+def test_compile_is_that_of_the_saved_model_after_a_reload(tmp_path):
+    classifier(run_eagerly=True, steps_per_execution=3).save(tmp_path / "a.keras")
+    again = keras.models.load_model(tmp_path / "a.keras")
+    assert again.compiled
+    assert again.run_eagerly
+    assert again.steps_per_execution == 3
+
+
+def test_ctrl_c_leaves_the_last_whole_epoch_and_says_so(capsys):
+    kept = []
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            kept[:] = [np.array(w) for w in self.model.weights]
+
+        def on_train_batch_end(self, batch, logs=None):
+            if self.model.optimizer.iterations == 5:  # in the second epoch of three batches
+                raise KeyboardInterrupt
+
+    model = classifier()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, Y, 10, epochs=3, verbose=0, callbacks=Stop())
+    for weight, value in zip(model.weights, kept, strict=True):
+        np.testing.assert_array_equal(weight, value)
+    assert "as it was after epoch 1" in capsys.readouterr().out

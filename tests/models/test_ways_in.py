@@ -1,0 +1,221 @@
+"""One look, one scale and one order of columns on every way into a model."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfp_vae as tv
+
+RNG = np.random.default_rng(0)
+GREY = RNG.random((40, 6)).astype(np.float32)
+BLACK = (GREY > 0.5).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def vae():
+    """A Bernoulli VAE that runs eagerly: no way in needs a graph of its own."""
+    model = tv.VAE(
+        prior=tv.priors.StandardNormal(2),
+        encoder=tv.encoders.Gaussian(tv.networks.mlp([4]), 2),
+        decoder=tv.decoders.Bernoulli(tv.networks.mlp([4]), (6,)),
+    )
+    model.compile("sgd", run_eagerly=True)
+    return model
+
+
+def dense(head, width, *before, **options):
+    network = keras.Sequential([*before, keras.layers.Dense(width)])
+    model = tv.BayesianNetwork(network, head, **options)
+    model.compile("sgd", run_eagerly=True)
+    return model
+
+
+class Batches(keras.utils.PyDataset):
+    """Black images first, then grey ones."""
+
+    def __init__(self, first, rest):
+        super().__init__()
+        self.parts = [first, rest]
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return (self.parts[index],)
+
+
+def late(first=BLACK, rest=GREY):
+    return tf.data.Dataset.from_tensor_slices(np.concatenate([first, rest])).batch(40)
+
+
+def generator(values):
+    yield (values,)
+
+
+class Frame:
+    """What a DataFrame is to a model: columns and `to_numpy`."""
+
+    def __init__(self, values, columns):
+        self.values, self.columns = values, list(columns)
+
+    def __len__(self):
+        return len(self.values)
+
+    def __getitem__(self, name):
+        return Series(self.values[:, self.columns.index(name)])
+
+    def to_numpy(self):
+        return self.values
+
+
+class Series:
+    """What a Series is to a model."""
+
+    def __init__(self, values):
+        self.values, self.dtype = values, values.dtype
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.values, dtype)
+
+    def to_numpy(self):
+        return self.values
+
+
+GREY_IN = {
+    "fit(generator)": lambda m: m.fit(generator(GREY), steps_per_epoch=1, verbose=0),
+    "fit(PyDataset), second batch": lambda m: m.fit(Batches(BLACK, GREY), shuffle=False, verbose=0),
+    "fit(tf.data), second batch": lambda m: m.fit(late(), verbose=0),
+    "fit(frame)": lambda m: m.fit(Frame(GREY, "abcdef"), verbose=0),
+    "train_on_batch": lambda m: m.train_on_batch(GREY),
+    "test_on_batch": lambda m: m.test_on_batch(GREY),
+    "predict_on_batch": lambda m: m.predict_on_batch(GREY),
+    "predict(tf.data), second batch": lambda m: m.predict(late(), verbose=0),
+    "evaluate(generator)": lambda m: m.evaluate(generator(GREY), verbose=0),
+    "validation": lambda m: m.fit(BLACK, validation_data=late(GREY), verbose=0),
+}
+
+
+@pytest.mark.parametrize("way", list(GREY_IN))
+def test_a_bernoulli_refuses_grey_on_every_way_in(vae, way):
+    with pytest.raises(ValueError, match=r"Expected.*Received"):
+        GREY_IN[way](vae)
+
+
+def test_bytes_have_one_scale_on_every_way_in(vae):
+    image = (BLACK * 255).astype(np.uint8)
+    expected = vae.predict(BLACK, verbose=0)
+    data = tf.data.Dataset.from_tensors(image)
+    for found in (
+        vae.predict(image, verbose=0),
+        vae.predict(image.astype(np.int64), verbose=0),
+        vae.predict_on_batch(image),
+        vae.predict(data, verbose=0),
+        vae.predict(generator(image), steps=1, verbose=0),
+    ):
+        np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(
+        vae(image, seed=1).posterior.mean(), vae(BLACK, seed=1).posterior.mean()
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64, np.uint16])
+def test_a_model_of_numbers_takes_integers_of_any_type_as_they_are(dtype):
+    x = np.arange(24).reshape(12, 2)
+    model = dense(tv.likelihoods.Normal(), 1)
+    model.fit(x.astype(np.float32), x.sum(1).astype(np.float32), verbose=0)
+    expected = model.predict(x.astype(np.float32), verbose=0)
+    np.testing.assert_array_equal(model.predict(x.astype(dtype), verbose=0), expected)
+    np.testing.assert_array_equal(model.predict_on_batch(x.astype(dtype)), expected)
+    np.testing.assert_array_equal(
+        model(x.astype(dtype)).mean()[0], model(x.astype(np.float32)).mean()[0]
+    )
+
+
+def test_numbers_of_words_are_numbers():
+    words = RNG.integers(0, 20, (12, 5))
+    layers = [keras.layers.Embedding(20, 3), keras.layers.GlobalAveragePooling1D()]
+    model = dense(tv.likelihoods.Categorical(2), 2, *layers)
+    split = model.as_split(words, "training", np.arange(12) % 2)
+    np.testing.assert_array_equal(split.values(), words)
+
+
+def test_batches_of_floats_up_to_255_make_a_model_of_numbers():
+    x = RNG.integers(0, 256, (12, 3))
+    model = dense(tv.likelihoods.Categorical(2), 2)
+    data = tf.data.Dataset.from_tensor_slices((x.astype(np.float32), np.arange(12) % 2)).batch(6)
+    model.fit(data, verbose=0)
+    assert model.data_kind == "real"
+    np.testing.assert_array_equal(
+        model.predict(x.astype(np.uint8), verbose=0), model.predict(x.astype(np.float32), verbose=0)
+    )
+
+
+def test_columns_are_put_in_the_order_of_training_and_others_refused(tmp_path):
+    model = dense(tv.likelihoods.Categorical(2), 2)
+    model.fit(Frame(GREY, "abcdef"), np.arange(40) % 2, verbose=0)
+    model.save(tmp_path / "a.keras")
+    other = Frame(GREY[:, ::-1], "fedcba")
+    for each in (model, keras.models.load_model(tmp_path / "a.keras")):
+        expected = each.predict(GREY, verbose=0)
+        np.testing.assert_array_equal(each.predict(other, verbose=0), expected)
+        np.testing.assert_array_equal(each.predict_on_batch(other), expected)
+        with pytest.raises(ValueError, match=r"other columns.*'g'"):
+            each.predict(Frame(GREY, "abcdeg"), verbose=0)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        (np.arange(12) % 2)[:, None],
+        (np.arange(12) % 2).astype(np.float32),
+        np.eye(2)[np.arange(12) % 2],
+        np.array(["no", "yes"])[np.arange(12) % 2],
+        Series(np.arange(12) % 2),
+    ],
+    ids=["column", "floats", "one-hot", "text", "series"],
+)
+def test_labels_of_every_usual_form_are_class_numbers(labels):
+    model = dense(tv.likelihoods.Categorical(2), 2)
+    split = model.as_split(GREY[:12], "training", labels)
+    np.testing.assert_array_equal(split.labels, np.arange(12) % 2)
+
+
+def test_names_of_classes_are_kept_and_stay_those_of_training():
+    model = dense(tv.likelihoods.Categorical(2), 2)
+    model.fit(GREY[:4], np.array(["a", "b", "a", "b"]), verbose=0)
+    assert model.class_names == ("a", "b")
+    assert model.get_config()["class_names"] == ["a", "b"]
+    np.testing.assert_array_equal(model.as_split(GREY[:2], y=np.array(["b", "b"])).labels, [1, 1])
+
+
+def test_targets_may_be_a_column():
+    model = dense(tv.likelihoods.Normal(), 1)
+    assert model.as_split(GREY, "training", GREY[:, :1]).targets.shape == (40,)
+
+
+def test_what_cannot_be_looked_at_says_so(vae):
+    class Loader:
+        def __iter__(self):
+            return iter([(BLACK,)])
+
+    with pytest.warns(UserWarning, match="Loader are not looked at"):
+        assert isinstance(vae.intake.inputs(Loader(), "prediction"), Loader)
+
+
+def test_train_on_batch_takes_the_condition_as_y():
+    model = tv.ConditionalVAE(
+        prior=tv.priors.StandardNormal(2),
+        encoder=tv.encoders.Gaussian(tv.networks.mlp([4]), 2),
+        decoder=tv.decoders.Bernoulli(tv.networks.mlp([4]), (6,)),
+        num_classes=2,
+    )
+    model.compile("sgd", run_eagerly=True)
+    assert np.isfinite(model.train_on_batch(BLACK, np.arange(40) % 2, return_dict=True)["elbo"])
+
+
+def test_a_line_between_two_examples_starts_and_ends_at_their_reconstructions(vae):
+    line = vae.interpolate(BLACK[:3], BLACK[3:6], count=4)
+    assert line.shape == (4, 3, 6)
+    np.testing.assert_allclose(line[0], vae.predict(BLACK[:3], verbose=0), rtol=1e-5)
+    np.testing.assert_allclose(line[-1], vae.predict(BLACK[3:6], verbose=0), rtol=1e-5)

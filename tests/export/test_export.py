@@ -246,19 +246,33 @@ def test_the_card_says_what_there_is(exported):
             assert len(re.findall(r"(?<!\\)\|", line)) == 6
 
 
-def test_text_of_a_run_is_shown_by_the_card_and_is_no_markup(exported):
-    card = dict(report.read_json(exported[2] / "card.json"))
-    card["data"] = {**card["data"], "dataset": "<img src=x>\n# heading"}
-    card["training"] = {"method": "a | b\n\n# heading\n\n<script>"}
-    card["versions"] = {**card["versions"], "training": {"python": "[click](javascript:a)"}}
-    card["metrics"] = {"```\n<b>out": 1.0}
-    card["licence"] = {**card["licence"], "weights": "http://a.b"}
-    card["refused"] = {"encode": "# heading\n- more"}
-    card["limits"] = ["one\n# heading"]
+def test_text_of_a_run_is_shown_by_the_card_and_is_no_markup():
+    bad = "a | b\n\n# heading\n- [click](javascript:a) <img src=x> http://a.b"
+    value = {"name": "x`|", "shape": ["B", 2], "dtype": "float32", "meaning": bad}
+    signature = {"name": bad, "meaning": bad, "seeded_inputs": [value], "inputs": [], "outputs": []}
+    layer = {"part": bad, "layer": bad, "parameters": 1, "activation": bad}
+    artefact = {"path": bad, "format": bad, "size": 1, "sha256": "0" * 64}
+    metrics = {"```\n<b>out": 1.0}
+    card = {
+        **dict.fromkeys(("name", "model", "intended_use"), bad),
+        **{
+            "created": "now",
+            "seed": 0,
+            "parameters": 1,
+            "num_samples": 2,
+            "limits": [bad],
+            "metrics": metrics,
+        },
+        **{"data": {"dataset": bad}, "training": {bad: bad}, "objective": {"class": bad}},
+        **{"architecture": [layer], "signatures": [signature], "artefacts": [artefact]},
+        **{"refused": {bad: bad}, "refused_by_format": {bad: {bad: bad}}, "commands": {}},
+        "versions": {"export": {"tfp_vae": "1"}, "training": {"python": bad}},
+        "licence": {"tfp_vae": "Apache-2.0", "weights": bad},
+    }
     text = render(card)
-    inside = text.replace(f"````\n{report.summary(card['metrics'])}\n````", "")
+    inside = text.replace(f"````\n{report.summary({'``` <b>out': 1.0})}\n````", "")
     assert inside != text, "metrics are in a fence of their own"
-    for markup in ("<img", "<script", "<b>", "\n# heading", "[click]", "://a.b"):
+    for markup in ("<img", "<b>", "\n# heading", "\n- [", "[click]", "p://a.b", "a | b"):
         assert markup not in inside
     assert r"a \| b \# heading" in inside and "&lt;img src=x&gt;" in inside
 

@@ -281,7 +281,8 @@ def _value(way: str, value: Mapping) -> "tuple[str, ...]":
 
 
 def _metrics(metrics: Mapping) -> "list[str]":
-    return [code_block(report.summary(metrics))] if metrics else []
+    one_line = {" ".join(str(name).split()): value for name, value in metrics.items()}
+    return [code_block(report.summary(one_line))] if metrics else []
 
 
 def _table(heads, rows, names: "int | None" = None) -> "list[str]":

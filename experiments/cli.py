@@ -38,13 +38,15 @@ def run(main: Callable[[], None]) -> None:
         )
         try:
             main()
-        except (ValueError, OSError, ImportError, ArithmeticError, MemoryError) as error:
-            _fail(error)
         except KeyboardInterrupt:
             _fail("interrupted.", status=130)
         except tv.training.Stopped as stopped:
             print(stopped)  # nothing is wrong: everything is saved
             sys.exit(0)
+        except Exception as error:
+            if not _is_expected(error):
+                raise
+            _fail(error)
 
     app.run(guarded, flags_parser=parse)
 
@@ -145,7 +147,23 @@ def command(path: pathlib.Path) -> str:
     return f"{program} --flagfile={shlex.quote(str(path / 'flags.txt'))} --run_dir=NEW"
 
 
+def _is_expected(error: Exception) -> bool:
+    """Whether an error is of what a program was given or runs on, and not one of the program."""
+    kinds = (ValueError, OSError, ImportError, ArithmeticError, MemoryError)
+    # Those derived from RuntimeError are of programs: what is not written, or calls itself.
+    return isinstance(error, kinds) or type(error) is RuntimeError or _of_tensorflow(error)
+
+
+def _of_tensorflow(error: "BaseException | str") -> bool:
+    tensorflow = sys.modules.get("tensorflow")
+    return tensorflow is not None and isinstance(error, tensorflow.errors.OpError)
+
+
 def _fail(error: "BaseException | str", status: int = 2):
+    if _of_tensorflow(error):  # above it where the graph was made, below it where it stands there
+        lines = [line.strip() for line in str(error.message).splitlines()]
+        error = next((line for line in reversed(lines) if line and line[:2] != "[["), "")
+        error = error or type(error).__name__
     if getattr(error, "strerror", None):  # of the system itself, such as a name that is too long
         error = (
             f"{error.filename or 'a file'} cannot be used. Expected a file or folder that can be "

@@ -52,7 +52,12 @@ _tfp_vae() {
 @CASES@
   esac
 }
-compdef _tfp_vae tfp-vae
+# Sourced, it is registered; as a file of $fpath it runs at the first tab, and has to answer it.
+if [[ ${funcstack[1]-} == _tfp_vae ]]; then
+  _tfp_vae "$@"
+else
+  compdef _tfp_vae tfp-vae
+fi
 """
 
 
@@ -120,8 +125,11 @@ def _zsh(programs, found) -> str:
             takes_file = flag.name in ("run_dir", "data_dir")
             some = f"({' '.join(_values(flag))})" if _values(flag) else "_files" * takes_file
             what = helping.meaning(flag).replace("[", "(").replace("]", ")").replace(":", r"\:")
-            spec = f"--{flag.name}=[{what}]:{flag.name}:{some}"
-            cases.append(f"        {_quoted(' '.join(spec.split()))} \\")
+            specs = [f"--{flag.name}=[{what}]:{flag.name}:{some}"]
+            if flag.boolean:  # a switch has no value, and one that turns it off
+                on, off = f"--{flag.name}", f"--no{flag.name}"
+                specs = [f"({off}){on}[{what}]", f"({on}){off}[Not: {what}]"]
+            cases += [f"        {_quoted(' '.join(spec.split()))} \\" for spec in specs]
         cases[-1] = cases[-1].removesuffix(" \\")
         cases.append("      ;;")
     return _ZSH.replace("@PROGRAMS@", "\n".join(lines)).replace("@CASES@", "\n".join(cases))

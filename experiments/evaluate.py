@@ -28,6 +28,7 @@ _CLASS_SAMPLES = flags.DEFINE_integer(
 def main():
     """Loads model and data, evaluates and writes."""
     run = trained_runs.folder()
+    run.lock()
     model, data, source, _ = trained_runs.opened(run)
     split = getattr(data, _SPLIT.value)
     prefix = f"{_SPLIT.value}_"

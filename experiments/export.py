@@ -26,12 +26,16 @@ _NUM_SAMPLES = flags.DEFINE_integer(
     lower_bound=1,
 )
 _NAME = flags.DEFINE_string("name", "tfp_vae", "By which servers know the model.")
+_LANGUAGE = flags.DEFINE_enum(
+    "language", "en", peek.names("report.LANGUAGES"), "Of the page that --formats=web writes."
+)
 _LICENCE = flags.DEFINE_string("licence", None, "Of the weights, for the card.")
 
 
 def main():
     """Loads, exports, verifies."""
     formats = cli.chosen(_FORMATS, _KNOWN)
+    cli.refuse_unused("web" in formats, "--formats=web", _LANGUAGE)
     run = trained_runs.folder()
     model, data, source, trained = trained_runs.opened(run)
     folder = tv.export.export(
@@ -43,6 +47,7 @@ def main():
         name=_NAME.value,
         facts=trained | {key: value for key, value in source.items() if key != "data_dir"},
         licence=_LICENCE.value,
+        language=_LANGUAGE.value,
     )
     print(f"exported: {folder.resolve()}", flush=True)
     if _VERIFY.value:

@@ -22,6 +22,7 @@ def main():
     """Loads the model, draws and writes."""
     extras.need("report", "Pictures")
     run = trained_runs.folder()
+    run.lock()
     vae = tv.load(run / "model.keras")
     if vae.condition and vae.condition.default(1) is None:
         raise ValueError(

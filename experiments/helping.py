@@ -1,6 +1,5 @@
 """Help: what a program is, its flags in groups, and what somebody may have meant."""
 
-import difflib
 import re
 import shutil
 import sys
@@ -8,6 +7,8 @@ import textwrap
 from collections.abc import Callable, Iterable, Sequence
 
 from absl import flags
+
+from tfp_vae import arguments
 
 COMMAND = "tfp-vae"
 _BASICS = (
@@ -53,8 +54,7 @@ def hint(value: str, known: Sequence[str]) -> str:
     """Returns " Did you mean ...?" or "", by spelling and by what others call things."""
     plain = value.lower().replace("-", "_")
     others = [name for name in _OTHER_WORDS.get(plain, ()) if name in known]
-    near = others or difflib.get_close_matches(plain, known, 1)
-    return f" Did you mean {near[0]}?" if near else ""
+    return f" Did you mean {others[0]}?" if others else arguments.hint(plain, known)
 
 
 def checked(what: str, value: str, known: Sequence[str]) -> str:

@@ -52,7 +52,7 @@ def main():
         return
     with files.replacing(out) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    print(f"{len(found)} runs: {out.resolve()}")
+    print(f"{len(found)} run{'s' * (len(found) != 1)}: {out.resolve()}")
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def main():
     run, results = tv.report.resume_table(folder_flags.RUN_DIR.value, plan)
     for name in names:
         tv.data.uci(name, data_flags.DATA_DIR.value)  # all there before any of them is trained on
-    run.path.mkdir(parents=True, exist_ok=True)
+    run.lock()
     progress = tv.training.Progress("set", seconds=0)
     for done, name in enumerate(names, 1):
         missing = [m for m in methods if m not in results.get(name, {})]

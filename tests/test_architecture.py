@@ -12,6 +12,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 ROOMS = [
     "version",
     "files",
+    "reading",
     "arguments",
     "registry",
     "peek",

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tfp_vae import keras_private
@@ -108,3 +109,20 @@ def test_frozen_functions_have_constants_for_variables():
     variable.assign(5.0)
     assert not frozen.graph.variables
     assert float(frozen(tf.constant(3.0))[0]) == 6.0
+
+
+def test_every_variable_is_told_before_it_is_made_in_this_context_alone():
+    shapes = []
+
+    def look(shape):
+        shapes.append(shape)
+        if len(shapes) > 2:
+            raise MemoryError
+
+    with keras_private.before_variables(look):
+        keras.layers.Dense(3).build((None, 2))
+        with pytest.raises(MemoryError):
+            keras.layers.Dense(10**9).build((None, 10**6))
+    assert shapes == [(2, 3), (3,), (10**6, 10**9)]
+    keras.layers.Dense(3).build((None, 2))
+    assert len(shapes) == 3

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         plots,
         report,
         studies,
+        testing,
         training,
     )
     from tfp_vae.distributions import decoders, encoders, heads, likelihoods, priors
@@ -67,6 +68,7 @@ __all__ = [
     "priors",
     "report",
     "studies",
+    "testing",
     "training",
 ]
 

@@ -1,10 +1,20 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, in folders that one process writes at a time."""
 
 import contextlib
 import os
 import pathlib
+import socket
 import tempfile
+import weakref
 from collections.abc import Iterator
+from typing import ClassVar
+
+try:
+    import fcntl
+except ImportError:  # where there is none, nothing is locked
+    fcntl = None
+
+LOCK = ".lock"
 
 
 @contextlib.contextmanager
@@ -38,6 +48,72 @@ def is_writable(folder: pathlib.Path) -> bool:
             return True
     except OSError:
         return False
+
+
+class Locked(Exception):
+    """Another process writes into a folder; the text says which."""
+
+
+class Lock:
+    """The right to write into a folder, which one process has at a time.
+
+    It is a lock of the operating system on a file `.lock` in the folder, so it goes with its
+    process however that ends; the file, which says whose it is, may stay behind and locks nothing.
+    Within a process it is shared.
+
+    Args:
+        folder: an existing folder.
+
+    Raises:
+        Locked: if another process has it.
+    """
+
+    _of_folders: ClassVar["weakref.WeakValueDictionary[str, Lock]"] = weakref.WeakValueDictionary()
+
+    def __new__(cls, folder: pathlib.Path) -> "Lock":
+        """Returns the lock that this process has on the folder, or takes it."""
+        key = os.path.realpath(folder)
+        found = cls._of_folders.get(key)
+        if found is None:
+            found = super().__new__(cls)
+            path = folder / LOCK
+            found.release = weakref.finalize(found, _release, _taken(path), path, os.getpid())
+            cls._of_folders[key] = found
+        return found
+
+
+def check_unlocked(folder: pathlib.Path) -> None:
+    """Raises `Locked` if another process writes into a folder; leaves nothing there."""
+    path = folder / LOCK
+    if os.path.realpath(folder) not in Lock._of_folders and path.is_file():
+        os.close(_taken(path))
+
+
+def _taken(path: pathlib.Path) -> int:
+    """Returns the handle of a locked file that says which process has it."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        try:
+            if fcntl is not None:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            owner = os.read(handle, 200).decode(errors="replace").strip()
+            os.close(handle)
+            raise Locked(owner or "another process") from error
+        except OSError:  # a file system without locks
+            pass
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(path), os.fstat(handle)):
+                os.truncate(handle, 0)
+                os.write(handle, f"process {os.getpid()} on {socket.gethostname()}".encode())
+                return handle
+        os.close(handle)  # whoever had it before has removed it meanwhile
+
+
+def _release(handle: int, path: pathlib.Path, owner: int) -> None:
+    if os.getpid() == owner:  # and no copy of it that was forked
+        path.unlink(missing_ok=True)
+        os.close(handle)
 
 
 def _flush(path: pathlib.Path) -> None:

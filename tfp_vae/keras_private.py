@@ -4,7 +4,10 @@ A new version of either may rename them without a word: `tests/test_keras_privat
 each function, and `tests/test_architecture.py` says that no other file uses such names.
 """
 
-from collections.abc import Callable, Mapping
+import contextlib
+import contextvars
+import functools
+from collections.abc import Callable, Iterator, Mapping
 
 import keras
 import tensorflow as tf
@@ -89,3 +92,35 @@ def freeze_variables(function: Callable) -> Callable:
     from tensorflow.python.framework import convert_to_constants
 
     return convert_to_constants.convert_variables_to_constants_v2(function)
+
+
+_LOOK: "contextvars.ContextVar[Callable | None]" = contextvars.ContextVar("look", default=None)
+
+
+@contextlib.contextmanager
+def before_variables(look: "Callable[[tuple[int, ...]], None]") -> "Iterator[None]":
+    """A context in which `look` gets the shape of every variable of Keras before it takes memory.
+
+    TensorFlow's public `variable_creator_scope` gets a function without a shape.
+    """
+    _watch_variables()
+    token = _LOOK.set(look)
+    try:
+        yield
+    finally:
+        _LOOK.reset(token)
+
+
+def _watch_variables() -> None:
+    # Once and for good: a context of another thread may end while this one is open.
+    make = keras.Variable._initialize_with_initializer
+    if not hasattr(make, "__wrapped__"):
+
+        @functools.wraps(make)
+        def watched(variable, initializer):
+            look = _LOOK.get()
+            if look is not None:
+                look(tuple(variable.shape))
+            return make(variable, initializer)
+
+        keras.Variable._initialize_with_initializer = watched

@@ -29,6 +29,22 @@ def names(path: str) -> "tuple[str, ...]":
     return tuple(_read(f"tfp_vae.{module}", name))
 
 
+def registry(path: str) -> Registry:
+    """Returns a `Registry` of this package, of which names, meanings and groups are known.
+
+    Args:
+        path: where it is, such as "distributions.heads.HEADS".
+
+    Raises:
+        LookupError: if there is none.
+    """
+    module, _, name = path.rpartition(".")
+    module, node = _value(f"tfp_vae.{module}", name)
+    if not _is_registry(node):
+        raise LookupError(f"{path} is no registry. Expected one. Received {ast.unparse(node)}.")
+    return _registry(module, node)
+
+
 def number(path: str) -> int:
     """Returns the number that a constant of this package is, such as "export.DEFAULT_SAMPLES"."""
     (found,) = names(path)
@@ -48,22 +64,38 @@ def _body(module: str) -> "list[ast.stmt]":
     return found
 
 
-def _read(module: str, name: str) -> "list[str]":
+def _value(module: str, name: str) -> "tuple[str, ast.AST]":
+    """Returns the module that defines a name and what it is there: a value or a class."""
     for node in _body(module):
         targets = getattr(node, "targets", [getattr(node, "target", None)])
         if any(getattr(target, "id", None) == name for target in targets):
-            return _texts(module, node.value)
+            return module, node.value
         if isinstance(node, ast.ClassDef) and node.name == name:
-            assigned = (part.value for part in node.body if isinstance(part, ast.Assign))
-            return [value.value for value in assigned if isinstance(value, ast.Constant)]
+            return module, node
         if isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 if (alias.asname or alias.name) == name:
-                    return _read(node.module, alias.name)
+                    return _value(node.module, alias.name)
     raise LookupError(f"{module} has no {name}. Expected a constant. Received its name.")
 
 
+def _read(module: str, name: str) -> "list[str]":
+    return _texts(*_value(module, name))
+
+
+def _is_registry(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Registry"
+
+
+def _registry(module: str, node: ast.Call) -> Registry:
+    options = {each.arg: _argument(module, each.value) for each in node.keywords}
+    return Registry(*(_argument(module, each) for each in node.args), **options)
+
+
 def _texts(module: str, node: ast.AST) -> "list[str]":
+    if isinstance(node, ast.ClassDef):
+        assigned = (part.value for part in node.body if isinstance(part, ast.Assign))
+        return [value.value for value in assigned if isinstance(value, ast.Constant)]
     if isinstance(node, ast.Constant):
         return [node.value]
     if isinstance(node, ast.Starred):
@@ -78,9 +110,8 @@ def _texts(module: str, node: ast.AST) -> "list[str]":
         return _read(_imported(module, node.value.id), node.attr)
     if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("tuple", "list"):
         return _texts(module, node.args[0])
-    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Registry":
-        options = {each.arg: _argument(module, each.value) for each in node.keywords}
-        return list(Registry(*(_argument(module, each) for each in node.args), **options))
+    if _is_registry(node):
+        return list(_registry(module, node))
     raise LookupError(
         f"A constant of {module} cannot be read from its text. Expected texts, or what is made of "
         f"them. Received {ast.unparse(node)}."

@@ -11,6 +11,7 @@ registers itself by the same decorator and is found by the same name.
 """
 
 import ast
+import contextlib
 import functools
 import importlib
 import pathlib
@@ -36,9 +37,15 @@ class Registry(Mapping):
         self.room, self.what, self._first = room, what, first
         self._members: dict[str, Any] = {}
         self._meanings: dict[str, str] = {}
+        self._groups: dict[str, str] = {}
 
-    def register(self, name: str, meaning: str = "") -> Callable:
+    def register(self, name: str, meaning: str = "", group: str = "") -> Callable:
         """Returns a decorator that registers a class (or a function) under `name`.
+
+        Args:
+            name: of the member, by which flags and recipes find it.
+            meaning: what it is, in words.
+            group: of members that not everybody can use, see `group`.
 
         Raises:
             ValueError: if another member has the name.
@@ -52,15 +59,33 @@ class Registry(Mapping):
                     f"There are two of the name {name!r}. Expected a new name for a {self.what}. "
                     f"Received {member!r} beside {known!r}."
                 )
-            self._members[name], self._meanings[name] = member, meaning
+            self._members[name] = member
+            self._meanings[name], self._groups[name] = meaning, group
             return member
 
         return decorate
 
+    @contextlib.contextmanager
+    def temporary(self) -> "Iterator[Registry]":
+        """A context that takes back what is registered in it, as for a test or in a notebook."""
+        before = set(self._members)
+        try:
+            yield self
+        finally:
+            # A member of the room that was imported meanwhile stays: it is not imported again.
+            for name in self._members.keys() - before - _scan(self.room).keys():
+                del self._members[name], self._meanings[name], self._groups[name]
+
     @property
     def meanings(self) -> "dict[str, str]":
         """What each member is, in words, by name."""
-        return {name: (_scan(self.room) | self._meanings)[name] for name in self}
+        known = {name: meaning for name, (meaning, _) in _scan(self.room).items()} | self._meanings
+        return {name: known[name] for name in self}
+
+    def group(self, name: str = "") -> "tuple[str, ...]":
+        """Returns the names of the members of a group in order; of those in none by default."""
+        known = {each: group for each, (_, group) in _scan(self.room).items()} | self._groups
+        return tuple(each for each in self if known[each] == name)
 
     def check(self, name: str) -> str:
         """Returns `name`; raises `ValueError` if no member has it, with the nearest one."""
@@ -114,9 +139,9 @@ def _files(room: str) -> "list[pathlib.Path]":
 
 
 @functools.cache
-def _scan(room: str) -> "dict[str, str]":
-    """Returns {name: meaning} of what the files of a room register, from their text alone."""
-    found: dict[str, str] = {}
+def _scan(room: str) -> "dict[str, tuple[str, str]]":
+    """Returns {name: (meaning, group)} of what a room registers, from the text of its files."""
+    found: dict[str, tuple[str, str]] = {}
     for path in _files(room):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             for call in getattr(node, "decorator_list", []):
@@ -124,5 +149,6 @@ def _scan(room: str) -> "dict[str, str]":
                     values = [a.value for a in call.args if isinstance(a, ast.Constant)]
                     texts = [value for value in values if isinstance(value, str)]
                     if texts and len(texts) == len(values):
-                        found[texts[0]] = texts[1] if len(texts) > 1 else ""
+                        name, meaning, group = (*texts, "", "")[:3]
+                        found[name] = meaning, group
     return found

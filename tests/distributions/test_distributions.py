@@ -172,47 +172,6 @@ def test_draws_are_reparameterised():
     np.testing.assert_allclose(tape.gradient(z, loc), [[7.0, 7.0]])
 
 
-def test_continuous_bernoulli_integrates_to_one():
-    decoder = tv.decoders.ContinuousBernoulli(tv.networks.mlp([]), (1,))
-    decoder.build((None, 1))
-    grid = np.linspace(0, 1, 2001)[:, None].astype(np.float32)
-    for logit in (-8.0, -1e-3, 0.0, 0.3, 5.0):
-        decoder.projection.set_weights([np.zeros((1, 1)), np.array([logit])])
-        density = np.exp(decoder(tf.zeros((1, 1))).log_prob(grid))
-        assert np.trapezoid(density, grid[:, 0]) == pytest.approx(1, abs=1e-4)
-
-
-@pytest.mark.parametrize("name", ["discretized_logistic", "categorical"])
-def test_eight_bit_likelihoods_sum_to_one_over_the_grid(name):
-    decoder = DECODERS[name](tv.networks.mlp([]), (1,))
-    likelihood = decoder(tf.ones((1, 2)))
-    grid = (np.arange(256) / 255).astype(np.float32)[:, None]
-    mass = np.exp(likelihood.log_prob(grid).numpy().astype(np.float64))
-    assert mass.sum() == pytest.approx(1, abs=1e-5)
-    assert float(likelihood.mean()[0, 0]) == pytest.approx((mass * grid[:, 0]).sum(), abs=1e-4)
-
-
-@pytest.mark.parametrize("name", ["discretized_logistic", "categorical"])
-def test_eight_bit_samples_follow_the_mass_function(name, base_seed):
-    decoder = DECODERS[name](tv.networks.mlp([]), (1,))
-    decoder.build((None, 2))
-    kernel, bias = decoder.projection.get_weights()
-    decoder.projection.set_weights([0.1 * kernel, bias])
-    likelihood = decoder(tf.ones((1, 2)))
-    drawn = likelihood.sample(20_000, seed=[base_seed, 3]).numpy()[:, 0, 0]
-    levels = drawn * 255
-    np.testing.assert_allclose(levels, np.round(levels), atol=1e-3)
-    grid = (np.arange(256) / 255).astype(np.float32)[:, None]
-    mass = np.exp(likelihood.log_prob(grid).numpy().astype(np.float64))
-    # Cells of 16 levels, so that the chi-squared approximation holds.
-    counts = np.bincount(np.round(levels).astype(int), minlength=256).reshape(16, 16).sum(1)
-    expected = mass.reshape(16, 16).sum(1)
-    enough = expected * len(drawn) > 5
-    expected = expected[enough] / expected[enough].sum() * counts[enough].sum()
-    assert enough.sum() > 5
-    assert stats.chisquare(counts[enough], expected).pvalue > 1e-4
-
-
 def _discretized_and_quantized(loc, raw_scale):
     ours = DiscretizedLogistic(loc, positive(raw_scale))
     theirs = tfd.QuantizedDistribution(

@@ -11,6 +11,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from absl.testing import flagsaver
 from PIL import Image
 
@@ -221,12 +222,34 @@ def test_a_good_model_is_not_refused(program, model_folder):
 # What all programs share.
 
 
-@pytest.mark.parametrize("error", [ValueError, OSError, FileExistsError, ImportError])
+@pytest.mark.parametrize(
+    "error", [ValueError, OSError, FileExistsError, ImportError, RuntimeError, MemoryError]
+)
 def test_an_expected_error_is_one_line_whatever_its_message(in_process, error):
     def main():
         raise error("two\n  lines")
 
     assert in_process(lambda: cli.run(main)) == (2, "", "error: two lines\n")
+
+
+def test_an_error_of_tensorflow_is_the_line_that_says_what_is_wrong(in_process):
+    @tf.function
+    def fails(x):
+        return tf.reshape(x, [-1, tf.shape(x)[0] + 1])
+
+    status, out, err = in_process(lambda: cli.run(lambda: fails(tf.zeros([3]))))
+    assert (status, out) == (2, "") and re.fullmatch(r"error: [^\n]*reshape[^\n]*\n", err), err
+
+
+@pytest.mark.parametrize("error", [NotImplementedError, KeyError, RecursionError])
+def test_an_error_of_the_program_itself_keeps_its_traceback(monkeypatch, error):
+    monkeypatch.setattr(sys, "argv", ["program"])
+
+    def main():
+        raise error("a fault")
+
+    with flagsaver.flagsaver(), pytest.raises(error):
+        cli.run(main)
 
 
 def test_an_interrupt_is_one_line_and_status_130(in_process):
@@ -255,12 +278,12 @@ def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch):
 
 @pytest.mark.parametrize(
     ("argument", "words"),
-    [("--likelihood=foo", "--likelihood"), ("--kind=eight_bit", "(3)")],
+    [("--likelihood=foo", "--likelihood"), ("--kind=eight_bit --likelihood=bernoulli", "(3)")],
     ids=["a flag", "the data"],
 )
 def test_a_process_of_its_own_says_the_same(tmp_path, argument, words):
     done = subprocess.run(
-        [sys.executable, "-m", "experiments.train_vae", argument],
+        [sys.executable, "-m", "experiments.train_vae", *argument.split()],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[2])},
         capture_output=True,

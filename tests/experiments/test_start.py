@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import resource
+import shutil
 import subprocess
 import sys
 
@@ -51,6 +52,14 @@ def test_help_of_a_program_comes_before_tensorflow_is_imported(name, tmp_path):
     print(f"{name} --helpshort: {seconds:.2f} s of processor time")
     assert (status, err) == (0, "")
     assert out.startswith(f"python -m experiments.{name} ") and "\nBasics:\n" in out
+
+
+def test_a_table_of_runs_needs_no_tensorflow(tmp_path):
+    (tmp_path / "runs" / "one").mkdir(parents=True)
+    (tmp_path / "runs" / "one" / "metrics.json").write_text('{"test_elbo": -3.5}')
+    status, out, err, _ = watched(tmp_path, "experiments.runs", "--out=runs.csv", "--format=csv")
+    assert (status, err) == (0, "") and out == f"1 run: {tmp_path / 'runs.csv'}\n"
+    assert "runs/one,finished,-3.5," in (tmp_path / "runs.csv").read_text()
 
 
 @pytest.mark.parametrize(
@@ -149,9 +158,9 @@ def test_every_flag_of_a_program_is_shown_and_read(name, program):
 @pytest.mark.parametrize(
     ("name", "unread"),
     [
-        ("toys", {"dataset", "data_dir", "target", "task", "uci_split"}),
+        ("toys", {"dataset", "data_dir", "target", "image_size", "encoding"}),
         ("uci", {"dataset", "target", "task", "uci_split"}),
-        ("generate", {"dataset", "data_dir", "target", "task", "uci_split"}),
+        ("generate", {"dataset", "data_dir", "target", "color_mode", "delimiter"}),
         ("latent_sizes", {"patience", "tensorboard", "checkpoint_every"}),
     ],
 )
@@ -260,6 +269,35 @@ def test_the_script_of_a_shell_is_one_that_it_can_read(shell):
     except FileNotFoundError:
         pytest.skip(f"skipped: needs {shell}")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def zsh(words, tmp_path, how):
+    """Returns what the script hands to zsh's own functions, from which these take it."""
+    if not shutil.which("zsh"):
+        pytest.skip("skipped: needs zsh")
+    (tmp_path / "_tfp_vae").write_text(completion.script("zsh", command.programs()))
+    code = (
+        "compdef() { :; }; _describe() { print -l -- $programs }\n"
+        '_arguments() { print -l -- "$@" }\n'
+        f"{how}\nwords=(tfp-vae {words}); CURRENT=${{#words}}\n_tfp_vae"
+    )
+    command_line = ["zsh", "-f", "-c", code]
+    done = subprocess.run(command_line, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    "how", ["source ./_tfp_vae", "fpath=($PWD); autoload -Uz _tfp_vae"], ids=["source", "fpath"]
+)
+def test_zsh_completes_programs_flags_and_values_from_the_first_tab(how, tmp_path):
+    offered = zsh("tr", tmp_path, how)
+    assert [line.partition(":")[0] for line in offered] == list(command.programs())
+    specs = zsh("train-bnn --estimator=", tmp_path, how)
+    (estimator,) = [spec for spec in specs if spec.startswith("--estimator=")]
+    assert estimator.endswith(":estimator:(reparameterization local flipout)")
+    switches = [spec.partition("[")[0] for spec in specs if "jit" in spec.partition("[")[0]]
+    assert switches == ["(--nojit)--jit", "(--jit)--nojit"]
 
 
 # What an installation lacks.

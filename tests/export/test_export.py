@@ -6,7 +6,6 @@ program.
 
 import dataclasses
 import functools
-import importlib
 import importlib.util
 import json
 import pathlib
@@ -28,6 +27,7 @@ import tfp_vae as tv
 from tfp_vae import export, report
 from tfp_vae.data import Kind, Split
 from tfp_vae.export import exporting
+from tfp_vae.export.card import render
 from tfp_vae.export.formats import base, litert, portable, savedmodel
 from tfp_vae.export.formats import onnx as onnx_format
 from tfp_vae.export.package import SEEDED, Package, digest, record_examples
@@ -244,6 +244,23 @@ def test_the_card_says_what_there_is(exported):
     for line in text.splitlines():  # tables keep their columns
         if line.startswith("| in |") or line.startswith("| out |"):
             assert len(re.findall(r"(?<!\\)\|", line)) == 6
+
+
+def test_text_of_a_run_is_shown_by_the_card_and_is_no_markup(exported):
+    card = dict(report.read_json(exported[2] / "card.json"))
+    card["data"] = {**card["data"], "dataset": "<img src=x>\n# heading"}
+    card["training"] = {"method": "a | b\n\n# heading\n\n<script>"}
+    card["versions"] = {**card["versions"], "training": {"python": "[click](javascript:a)"}}
+    card["metrics"] = {"```\n<b>out": 1.0}
+    card["licence"] = {**card["licence"], "weights": "http://a.b"}
+    card["refused"] = {"encode": "# heading\n- more"}
+    card["limits"] = ["one\n# heading"]
+    text = render(card)
+    inside = text.replace(f"````\n{report.summary(card['metrics'])}\n````", "")
+    assert inside != text, "metrics are in a fence of their own"
+    for markup in ("<img", "<script", "<b>", "\n# heading", "[click]", "://a.b"):
+        assert markup not in inside
+    assert r"a \| b \# heading" in inside and "&lt;img src=x&gt;" in inside
 
 
 # What servers want.
@@ -658,59 +675,3 @@ def test_formats_are_found_by_name_and_each_once():
     assert list(export.FORMATS) == ["keras", "savedmodel", "onnx", "litert", "web"]
     assert all(kind.name == name for name, kind in export.FORMATS.items())
     assert base.of("litert_quantised") is export.FORMATS["litert"]
-
-
-# A format of somebody else: one file.
-
-LOOKUP = """
-import pathlib
-
-from tfp_vae.export import Format
-from tfp_vae.export.formats import FORMATS, Written
-from tfp_vae.export.package import PORTABLE, Artefact
-
-STAND_ALONE = ("NAME", "load")
-NAME = "answers.npz"
-
-
-def load(path: pathlib.Path, names):
-    import numpy as np
-
-    known = np.load(path / NAME)
-
-    def run(inputs):
-        start = f"portable/{names[0]}/{len(inputs['x'])}/out/"
-        return {n.removeprefix(start): known[n] for n in known.files if n.startswith(start)}
-
-    return {names[0]: run}, {"LOOK"}, []
-
-
-@FORMATS.register("lookup", "a table of answers")
-class Lookup(Format):
-    name, form, load = "lookup", PORTABLE, staticmethod(load)
-
-    def write(self, package, folder):
-        import numpy as np
-
-        (folder / "lookup").mkdir()
-        np.savez(folder / "lookup" / NAME, **package.examples)
-        return Written([Artefact("lookup", "lookup", ("predict",))], {})
-"""
-
-
-def test_a_new_format_is_one_file(exports, tmp_path, monkeypatch):
-    model, split, _ = exports("bayesian")
-    source = tmp_path / "lookup.py"
-    source.write_text(LOOKUP)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(export.FORMATS, "_members", dict(export.FORMATS._members))
-    monkeypatch.setattr(export.FORMATS, "_meanings", dict(export.FORMATS._meanings))
-    importlib.import_module("lookup")
-    folder = export.export(model, split, tmp_path / "export", ["lookup"], num_samples=3)
-    cells = export.verify(folder, seconds=0.0).cells
-    assert [(cell["format"], cell["signature"]) for cell in cells] == [("lookup", "predict")]
-    assert cells[0]["passed"] and cells[0]["operators"] == ["LOOK"]
-    assert "a table of answers" in (folder / "card.md").read_text()
-    source.write_text(LOOKUP.replace("STAND_ALONE", "ALONE"))
-    reason = export.verify(folder, seconds=0.0).failures[0]["reason"]
-    assert "Expected STAND_ALONE with 'load'" in reason

@@ -11,12 +11,13 @@ import sys
 import zipfile
 
 import h5py
+import keras
 import numpy as np
 import pytest
 from hostile_cases import make_vae, pack, refused
 
 import tfp_vae as tv
-from tfp_vae.export.saved import allowed, archive
+from tfp_vae.export.saved import allowed, archive, sizes
 
 CONFIG, METADATA, WEIGHTS = archive.CONFIG, archive.METADATA, archive.WEIGHTS
 
@@ -187,6 +188,122 @@ def test_an_optimizer_that_does_not_fit_is_an_error_and_no_fresh_start(tmp_path)
 
     path = pack(tmp_path / "bad.keras", _rewritten(members, drop))
     refused(path, "could not be loaded")
+
+
+# Sizes.
+
+
+def _latent(config):
+    return config["config"]["latents"][0]["config"]
+
+
+def _last_layer(config):
+    return _latent(config)["encoder"]["config"]["network"]["config"]["layers"][-1]
+
+
+def _append(name, **options):
+    def change(config):
+        layers = _latent(config)["encoder"]["config"]["network"]["config"]["layers"]
+        module = options.pop("module", "keras.layers")
+        layers.append(
+            {"module": module, "class_name": name, "config": options, "registered_name": None}
+        )
+
+    return change
+
+
+def _set(place, key, value):
+    return lambda config: place(config)["config"].__setitem__(key, value)
+
+
+def _decoder(config):
+    return config["config"]["decoder"]
+
+
+SIZE_CHANGES = {
+    "units": _set(_last_layer, "units", 2_000_000_000),
+    "units_below_every_limit_of_a_number": _set(_last_layer, "units", 1_000_000),
+    "embedding": _append("Embedding", input_dim=10**9, output_dim=4),
+    "event_shape": _set(_decoder, "event_shape", [10**9, 1]),
+    "event_shape_of_many_axes": _set(_decoder, "event_shape", [10**4] * 4),
+    "latent_dim": _set(lambda config: _latent(config)["prior"], "latent_dim", 1e9),
+    "repeats": _append("RepeatVector", n=10**9),
+    "pixels": _append("UpSampling2D", size=[10**9, 2]),
+    "build_config": lambda config: config.__setitem__(
+        "build_config", {"input_shape": [None, 10**5, 10**5]}
+    ),
+    "thresholds": lambda config: config.__setitem__(
+        "compile_config",
+        {
+            "module": "keras.metrics",
+            "class_name": "AUC",
+            "registered_name": None,
+            "config": {"num_thresholds": 10**9},
+        },
+    ),
+    "layers": lambda config: [
+        _append("Activation", activation="relu")(config) for _ in range(3000)
+    ],
+    "an_operation_on_constants": _append(
+        "Functional",
+        module="keras.src.models.functional",
+        layers=[
+            {
+                "module": "keras.src.ops.numpy",
+                "class_name": "Tile",
+                "config": {"repeats": 10**6},
+                "registered_name": None,
+                "inbound_nodes": [{"args": [[1.0]], "kwargs": {}}],
+            }
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SIZE_CHANGES)
+def test_a_config_that_asks_for_more_than_the_weights_hold_is_refused(good, tmp_path, name):
+    config = json.loads(good[CONFIG])
+    SIZE_CHANGES[name](config)
+    path = pack(tmp_path / "bad.keras", {**good, CONFIG: json.dumps(config).encode()})
+    refused(path, "larger than its weights|more parts than weights|without an input")
+
+
+def test_a_model_makes_no_more_variables_than_its_weights_account_for():
+    # Which is what ends an ensemble of a million members, each of a few weights.
+    held = archive.Held(arrays=3, values=10**6, largest=10**5, rows=20)
+    budget = sizes.Budget(held)
+    budget.take((100, 1000))
+    for _ in range(250):
+        budget.take(())
+    for taken in (lambda: budget.take((10**5, 2)), lambda: [budget.take(()) for _ in range(100)]):
+        with pytest.raises(archive.Refused, match="larger than its weights"):
+            taken()
+
+
+def test_an_ensemble_without_weights_has_no_members_to_build():
+    network = keras.Sequential([keras.layers.Flatten()])
+    pattern = tv.BayesianNetwork(network, tv.likelihoods.Categorical(2))
+    with pytest.raises(ValueError, match=r"no weights.*Expected.*Received"):
+        tv.Ensemble(pattern, 10**9, input_shape=(2,))
+
+
+def test_arrays_that_share_their_bytes_are_refused(good):
+    content = io.BytesIO(good[WEIGHTS])
+    with h5py.File(content, "r+") as file:
+        for name in "abc":
+            file[name] = np.zeros(4 * len(good[WEIGHTS]), "u1")
+        places = [file[name].id.get_offset() for name in "abc"]
+    held = archive.check_weights(content.getvalue())
+    assert (held.largest, held.rows > 3 * held.largest) == (4 * len(good[WEIGHTS]), True)
+    one, *others = (place.to_bytes(8, "little") for place in places)
+    shared = content.getvalue()
+    for other in others:
+        assert shared.count(other) == 1
+        shared = shared.replace(other, one)
+    end = len(shared).to_bytes(8, "little")
+    shared = shared[: places[1]].replace(end, places[1].to_bytes(8, "little"))
+    with pytest.raises(archive.Refused, match="arrays of more than"):
+        archive.check_weights(shared)
 
 
 # Damage.

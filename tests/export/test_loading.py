@@ -146,6 +146,21 @@ def test_saving_that_fails_keeps_the_old_file_and_leaves_nothing_behind(tmp_path
     assert os.listdir(tmp_path) == ["model.keras"]
 
 
+@pytest.mark.parametrize("form", ["tf_saved_model", "onnx"])
+def test_the_export_of_keras_is_refused_by_name(tmp_path, form):
+    latent = tv.LatentVariable("z", tv.priors.StandardNormal(1), _encoder())
+    model = tv.VAE(latents=[latent], decoder=tv.decoders.Bernoulli(tv.networks.mlp([2]), (2, 1)))
+    with pytest.raises(ValueError, match=r"tfp_vae\.export\.export.*Received VAE.export"):
+        model.export(tmp_path / "x", format=form)
+    assert not [*tmp_path.iterdir()]
+    with pytest.raises(ValueError, match=r"name of a latent.*Expected.*Received"):
+        tv.LatentVariable('z" }', tv.priors.StandardNormal(1), _encoder())
+
+
+def _encoder():
+    return tv.encoders.Gaussian(tv.networks.mlp([2]), 1)
+
+
 @pytest.mark.parametrize("name", ["model.h5", "model.tf", "model"])
 def test_saving_in_another_format_is_refused(tmp_path, name):
     with pytest.raises(ValueError, match=r"Expected.*\.keras.*Received"):

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import types
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ import web_cases as cases
 
 import tfp_vae as tv
 from tfp_vae.data import Split
+from tfp_vae.export.formats import FORMATS
 from tfp_vae.export.page import browser, steps, web
 from tfp_vae.report import sealed
 
@@ -188,6 +190,27 @@ def test_the_points_are_the_posterior_means_of_at_most_some_examples():
     np.testing.assert_allclose(places[[0, -1]], means[[0, -1]], atol=1e-5)
     assert points["labels"][-1] == 1999 % 7
     assert np.abs(places).max() <= 1.1 * values["latent"]["extent"]
+
+
+def test_the_page_opens_at_an_example_and_not_in_the_grey_middle():
+    model = cases.make(cases.conditional)
+    values = np.random.default_rng(0).integers(0, 2, (30, 3, 2, 1)).astype(np.float32)
+    split = Split(values, "static", labels=np.arange(30) % 3)
+    found = web.describe(model, split)
+    start = found["start"]
+    distances = np.linalg.norm(model.encode(values, split.labels) - start["z"], axis=1)
+    assert distances.min() < 1e-6 and split.labels[distances.argmin()] == start["label"]
+    assert np.linalg.norm(np.subtract(start["z"], found["latent"]["centre"])) > 1e-3
+
+
+@pytest.mark.parametrize("language", web.LANGUAGES)
+def test_an_exported_page_is_in_the_language_that_was_asked_for(tmp_path, language):
+    package = types.SimpleNamespace(
+        model=cases.make(cases.bernoulli), split=None, language=language
+    )
+    FORMATS["web"]().write(package, tmp_path)
+    html = (tmp_path / "web" / "index.html").read_text(encoding="utf-8")
+    assert f'<html lang="{sealed.html_name(language)}">' in html
 
 
 def test_one_dimension_has_a_slider_and_no_plane():

@@ -379,7 +379,7 @@ def vaes(draw, eager: bool = True):
     """Draws a `VAECase`."""
     shape = draw(st.sampled_from(_SHAPES))
     count = draw(one_of(1, 2, 5, 6))
-    decoder = draw(st.sampled_from([*tv.decoders.NAMES]))
+    decoder = draw(st.sampled_from(tv.heads.HEADS.group()))
     sort = draw(one_of("vae", "vae", "conditional", "m2"))
     contents = {"conditional": ("labels",), "m2": ("labels", "some_unlabelled"), "vae": ("labels",)}
     vector = sort == "conditional" and draw(st.booleans())
@@ -428,7 +428,7 @@ def vaes(draw, eager: bool = True):
             "event_shape": one_of((), (0,), (-1, 2), (3, 3), [3], 3, None, (NAN,), ("a",), (2.5,)),
             "latent_dim": odd_count,
             "prior": one_of("standard", "class", "conditional"),
-            "decoder": st.sampled_from([*tv.decoders.NAMES]),
+            "decoder": st.sampled_from(tv.heads.HEADS.group()),
             "scale": odd_number,
             "scale_floor": odd_number,
             "network": one_of("conv", "none", "reshape", "bayesian"),

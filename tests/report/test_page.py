@@ -12,7 +12,7 @@ import report_cases as cases
 
 from tfp_vae import report
 from tfp_vae.report import texts
-from tfp_vae.report.markdown import escape
+from tfp_vae.report.escaping import code, code_block, escape
 
 HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>|`*_\n# [a](b) & \"'{{ 7 * 7 }}"
 
@@ -174,12 +174,23 @@ def test_every_result_is_on_the_page_and_in_the_markdown(language):
         assert digits[0] in markdown and digits[1] in markdown
 
 
-@pytest.mark.parametrize("text", ["a|b", "*a*", "_a_", "`a`", "[a](b)", "# a", "<b>", "a\nb", "\\"])
+SHOWN = ["a|b", "*a*", "_a_", "`a`", "[a](b)", "# a", "<b>", "a\nb", "\\", "http://a.b", "www.a.b"]
+
+
+@pytest.mark.parametrize("text", SHOWN)
 def test_markdown_shows_text_as_it_is(text):
     shown = escape(text)
     assert "\n" not in shown and "<" not in shown
     plain = re.sub(r"\\(.)", r"\1", shown).replace("&lt;", "<").replace("&gt;", ">")
     assert plain == text.replace("\n", " ")
+    assert not re.search(r"(?<!\\)[*`|\[#]|(?<!\\)://|www\.|(?<!\w)(?<!\\)_", shown)
+    assert escape("test_elbo_se") == "test_elbo_se"
+
+
+def test_text_ends_neither_a_block_nor_a_span_of_code():
+    text = "```\n<b>out</b>"
+    assert code_block(text) == f"````\n{text}\n````"
+    assert code("a`|\nb") == "`a b`"
 
 
 def test_a_report_is_written_whole(tmp_path):
@@ -279,3 +290,18 @@ def test_nan_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(ValueError, match=r"\['seconds'\] is wrong.*finite number.*nan"):
         report.write_report(tmp_path, values, cases.pictures(values))
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_report_says_how_far_each_bound_was_optimised(language):
+    values = cases.comparison()
+    end = {"elbo_at_end": -0.9, "elbo_gain": 0.03, "converged": False, "kl_weight_at_end": 1.0}
+    values["models"]["ml"]["learning_rate"] = 0.003
+    values["models"]["bnn"]["training"] = end | {"weight_kl": 0.2, "collapsed": True}
+    words = texts.Texts(language).words["training"]
+    told = report.render_markdown(values, language)
+    assert words["collapsed"] in told
+    assert "-0.900" in told and "+0.030" in told and "0.003" in told
+    assert words["not_converged"].split("{")[0].split("(")[0].strip("（ ") in told
+    page = report.render_html(values, cases.pictures(values), language)
+    assert words["collapsed"] in page

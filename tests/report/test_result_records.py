@@ -256,7 +256,7 @@ def test_a_document_is_filled_and_filled_again(plan):
     [
         ("<!-- results: trial begin -->\n", "marks of results"),
         ("<!-- results: trial begin -->\n<!-- results: other end -->\n", "marks of results"),
-        ("<!-- results: no begin -->\n<!-- results: no end -->\n", "no results of this name"),
+        ("<!-- results: no begin -->\n<!-- results: no end -->\n", "Unknown name of results"),
         ("<!-- results: trial.x begin -->\n<!-- results: trial.x end -->\n", "no such table"),
     ],
 )

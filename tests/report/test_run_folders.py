@@ -5,6 +5,8 @@ import json
 import math
 import os
 import platform
+import subprocess
+import sys
 
 import matplotlib.figure
 import numpy as np
@@ -17,8 +19,9 @@ OLD = b"the old file"
 
 
 def contents(folder):
-    """Returns {name: bytes} of every file below `folder`, hidden ones included."""
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    """Returns {name: bytes} of every file below `folder`, hidden ones included but no lock."""
+    found = {p.relative_to(folder): p for p in folder.rglob("*") if p.is_file()}
+    return {str(name): p.read_bytes() for name, p in found.items() if name.name != files.LOCK}
 
 
 def test_a_run_folder_is_made_by_create_and_not_before(tmp_path):
@@ -147,6 +150,7 @@ def test_json_refuses_numbers_that_it_does_not_have(tmp_path, bad):
         pytest.param(b'{"elbo": -1', ValueError, id="truncated"),
         pytest.param(b"", ValueError, id="empty"),
         pytest.param(b"[1, 2]", ValueError, id="a list"),
+        pytest.param(b"[" * 10**5, ValueError, id="too deep"),
         pytest.param(b"\xff\xfe", ValueError, id="no text"),
     ],
 )
@@ -203,3 +207,51 @@ def test_summary_has_the_digits_that_the_errors_leave_and_the_intervals():
         "  zero      0.00",
         "  a_low     2.50",
     ]
+
+
+# Two programs in one folder.
+
+_HOLDER = (
+    "import sys, time, pathlib, runpy\n"
+    "files = runpy.run_path(sys.argv[1])\n"  # alone, without TensorFlow
+    "lock = files['Lock'](pathlib.Path(sys.argv[2]))\n"
+    "print('held', flush=True)\n"
+    "time.sleep(60)\n"
+)
+
+
+def test_a_folder_that_another_process_writes_is_refused_until_that_one_is_killed(tmp_path):
+    early = report.RunFolder(tmp_path)  # looked at before the other one began
+    command = [sys.executable, "-c", _HOLDER, files.__file__, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        text = rf"in use.*Expected.*Received.*process {holder.pid} on"
+        for refusing in (
+            early.create,
+            early.lock,
+            lambda: report.RunFolder(tmp_path),
+            lambda: report.RunFolder(tmp_path, overwrite=True),
+        ):
+            with pytest.raises(FileExistsError, match=text):
+                refusing()
+        holder.kill()
+    assert [*tmp_path.iterdir()], "the file stays, and locks nothing"
+    early.create()
+    assert f"process {os.getpid()} on" in (tmp_path / files.LOCK).read_text()
+
+
+def test_a_folder_that_was_filled_since_the_look_is_refused(tmp_path):
+    run = report.RunFolder(tmp_path)
+    (tmp_path / "history.csv").write_bytes(OLD)
+    with pytest.raises(FileExistsError, match=r"not empty.*Expected.*Received"):
+        run.create()
+
+
+def test_a_lock_is_shared_in_a_process_and_gone_with_the_last_who_has_it(tmp_path):
+    first, second = report.RunFolder(tmp_path), report.RunFolder(tmp_path)
+    first.create()
+    second.create()
+    del first
+    assert [entry.name for entry in tmp_path.iterdir()] == [files.LOCK]
+    del second
+    assert not [*tmp_path.iterdir()]

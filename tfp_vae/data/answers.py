@@ -10,7 +10,9 @@ from tfp_vae.arguments import check_choice
 from tfp_vae.data import frames, kinds
 
 UNLABELLED = -1  # the label of an example whose class is not known, as in scikit-learn
-_MOST_LABEL = np.iinfo(np.int32).max  # batches of labels are int32
+# Classes that few examples may have: models, plots and tables have a place for each number up to
+# the highest, so a stray one would cost gigabytes.
+_ALWAYS_CLASSES = 2**16
 
 
 # Text that stands for "there is none" in tables, in lower case.
@@ -127,12 +129,14 @@ def _whole_numbers(values, gone, name):
             f"{values.dtype}."
         )
     values = np.where(gone, UNLABELLED, values.astype(np.int64) if values.dtype == bool else values)
-    wrong = (values < UNLABELLED) | (values > _MOST_LABEL) | (values != np.floor(values))
+    most = max(_ALWAYS_CLASSES, values.size) - 1
+    wrong = (values < UNLABELLED) | (values > most) | (values != np.floor(values))
     if wrong.any():
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(
-            f"The {name} labels are no class numbers. Expected integers from 0 to {_MOST_LABEL}, "
-            f"or {UNLABELLED} for none; numbers to predict are targets. "
+            f"The {name} labels are no class numbers. Expected integers from 0 to {most}, "
+            f"or {UNLABELLED} for none; np.unique(labels, return_inverse=True) numbers any others, "
+            "and numbers to predict are targets. "
             f"Received {values[index]} at index {index}."
         )
     return values.astype(np.int64)

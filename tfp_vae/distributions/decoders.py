@@ -18,9 +18,6 @@ from tfp_vae.distributions import heads
 from tfp_vae.distributions.base import ConditionalDistribution, registered, tfd
 from tfp_vae.distributions.heads.normal import HALF_GREY_LEVEL
 
-# Of `heads.HEADS`, those of examples that can be made without arguments: `HEADS[name]()`.
-NAMES = ("bernoulli", "continuous_bernoulli", "normal", "discretized_logistic", "categorical")
-
 
 @registered
 class Decoder(ConditionalDistribution):

@@ -93,6 +93,19 @@ class DiscretizedLogistic(tfd.Distribution):
             initializer=tf.zeros_like(self._loc + self._scale),
         )
 
+    def _variance(self):
+        # As the mean, by parts from the level nearest to it: all terms are positive, so that
+        # nothing cancels where one level has nearly all of the mass.
+        step, mean = 1.0 / (self._num_values - 1), self._mean()
+        borders = (tf.range(self._num_values - 1, dtype=self.dtype) + 0.5) * step
+
+        def add(total, border):
+            beyond = tf.sigmoid((self._loc - border) * tf.sign(border - mean) / self._scale)
+            return total + tf.abs(border - mean) * beyond
+
+        spread = tf.foldl(add, borders, initializer=tf.zeros_like(mean))
+        return tf.square(self._to_grid(mean) - mean) + 2 * step * spread
+
     def _mode(self):
         return self._to_grid(self._loc)
 

@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from tfp_vae import randomness
 from tfp_vae.distributions.base import tfd
+from tfp_vae.distributions.portable import logsumexp
 
 NORMAL, UNIFORM = "normal", "uniform"
 _SAMPLERS = {NORMAL: randomness.normal, UNIFORM: randomness.uniform}
@@ -84,6 +85,10 @@ class Family:
                 "with a mean, or an encoder that overrides `centre`. Received neither."
             ) from error
 
+    def members(self, distribution: tfd.Distribution) -> "tfd.Distribution | None":
+        """Returns the distribution of every dimension, [*batch, D], if they are independent."""
+        return None
+
 
 _DEFAULT = Family()
 
@@ -137,6 +142,14 @@ def centre(distribution: tfd.Distribution) -> tf.Tensor:
     return family_of(distribution).centre(distribution)
 
 
+def members(distribution: tfd.Distribution) -> "tfd.Distribution | None":
+    """Returns the distribution of every dimension, batch shape [*batch, D], event shape [].
+
+    None where the dimensions depend on each other, or nobody said that they do not.
+    """
+    return family_of(distribution).members(distribution)
+
+
 def sample_and_log_prob(
     distribution: tfd.Distribution, sample_shape: Any, key: tf.Tensor
 ) -> "tuple[tf.Tensor, Callable[[], tf.Tensor]]":
@@ -184,11 +197,13 @@ class DiagonalNormal(Family):
 
     def loc(self, distribution: tfd.Distribution) -> tf.Tensor:
         """Returns the mean, [*batch, D]."""
-        return tf.convert_to_tensor(distribution.parameters["loc"])
+        loc = distribution.parameters["loc"]
+        return tf.zeros(distribution.event_shape) if loc is None else tf.convert_to_tensor(loc)
 
     def scale(self, distribution: tfd.Distribution) -> tf.Tensor:
         """Returns the standard deviations [*batch, D], or the factor L [*batch, D, D]."""
-        return tf.convert_to_tensor(distribution.parameters["scale_diag"])
+        scale = distribution.parameters["scale_diag"]
+        return tf.ones(distribution.event_shape) if scale is None else tf.convert_to_tensor(scale)
 
     def diagonal(self, distribution: tfd.Distribution) -> tf.Tensor:
         """Returns the diagonal of L, [*batch, D]."""
@@ -214,6 +229,10 @@ class DiagonalNormal(Family):
         """Returns the mean."""
         return self.loc(distribution)
 
+    def members(self, distribution: tfd.Distribution) -> "tfd.Distribution | None":
+        """Returns the normals of the dimensions."""
+        return tfd.Normal(self.loc(distribution), self.scale(distribution))
+
 
 @family(tfd.MultivariateNormalTriL)
 class TriangularNormal(DiagonalNormal):
@@ -238,6 +257,10 @@ class TriangularNormal(DiagonalNormal):
     def log_prob(self, distribution: tfd.Distribution, value: tf.Tensor) -> tf.Tensor:
         """Returns TFP's log-density, which solves a triangular system."""
         return distribution.log_prob(value)
+
+    def members(self, distribution: tfd.Distribution) -> "tfd.Distribution | None":
+        """Returns None: the dimensions depend on each other."""
+        return None
 
 
 @family(tfd.Normal)
@@ -351,6 +374,12 @@ class IndependentNumbers(Family):
         """Returns the centres of the members."""
         return centre(distribution.distribution)
 
+    def members(self, distribution: tfd.Distribution) -> "tfd.Distribution | None":
+        """Returns the members of a vector of numbers."""
+        inner = distribution.distribution
+        is_vector = len(distribution.event_shape) == 1 and not inner.event_shape.rank
+        return inner if is_vector else None
+
 
 @family(tfd.Sample)
 class IdenticalNumbers(IndependentNumbers):
@@ -362,6 +391,10 @@ class IdenticalNumbers(IndependentNumbers):
         if inner.batch_shape.rank:
             return super(IndependentNumbers, self).noise(distribution)
         return super().noise(distribution)
+
+    def members(self, distribution: tfd.Distribution) -> "tfd.Distribution | None":
+        """Returns None: there is one distribution for all dimensions."""
+        return None
 
     def centre(self, distribution: tfd.Distribution) -> tf.Tensor:
         """Returns the one centre, for each draw."""
@@ -378,7 +411,7 @@ class Mixture(Family):
 
     def _log_weights(self, distribution):
         logits = distribution.mixture_distribution.logits_parameter()
-        return logits - _logsumexp(logits, -1, keepdims=True)
+        return logits - logsumexp(logits, -1, keepdims=True)
 
     def transform(
         self, distribution: tfd.Distribution, uniform: tf.Tensor, *noise: tf.Tensor
@@ -406,7 +439,7 @@ class Mixture(Family):
         components = distribution.components_distribution
         value = tf.expand_dims(value, -1 - len(components.event_shape))
         each = log_prob(components, value)
-        return _logsumexp(each + self._log_weights(distribution), -1)
+        return logsumexp(each + self._log_weights(distribution), -1)
 
 
 @family(tfd.TransformedDistribution)
@@ -431,17 +464,16 @@ class Transformed(Family):
 
         return value, density
 
+    def log_prob(self, distribution: tfd.Distribution, value: tf.Tensor) -> tf.Tensor:
+        """Returns the log-density of the base at f^-1(value), less log |det f'| there."""
+        bijector, base = distribution.bijector, distribution.distribution
+        inner = bijector.inverse(value)
+        volume = bijector.forward_log_det_jacobian(inner, event_ndims=len(base.event_shape))
+        return log_prob(base, inner) - volume
+
     def centre(self, distribution: tfd.Distribution) -> tf.Tensor:
         """Returns where the flow carries the centre of its base."""
         return distribution.bijector.forward(centre(distribution.distribution))
-
-
-def _logsumexp(values: tf.Tensor, axis: int, keepdims: bool = False) -> tf.Tensor:
-    """Returns log sum exp of finite values, without the guards that portable formats lack."""
-    top = tf.reduce_max(values, axis=axis, keepdims=True)
-    total = tf.reduce_sum(tf.exp(values - top), axis=axis, keepdims=True)
-    result = tf.math.log(total) + top
-    return result if keepdims else tf.squeeze(result, axis=axis)
 
 
 def normal_of(distribution: tfd.Distribution) -> "DiagonalNormal | None":

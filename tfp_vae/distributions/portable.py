@@ -13,11 +13,11 @@ HALF_LOG_2_PI = 0.5 * math.log(2 * math.pi)
 SMALL = 0.5
 
 
-def logsumexp(values: tf.Tensor, axis: int) -> tf.Tensor:
+def logsumexp(values: tf.Tensor, axis: int, keepdims: bool = False) -> tf.Tensor:
     """Returns log sum exp of finite values; without the guards that portable formats lack."""
     top = tf.reduce_max(values, axis=axis, keepdims=True)
-    total = tf.reduce_sum(tf.exp(values - top), axis=axis)
-    return tf.math.log(total) + tf.squeeze(top, axis=axis)
+    total = tf.math.log(tf.reduce_sum(tf.exp(values - top), axis=axis, keepdims=keepdims))
+    return total + (top if keepdims else tf.squeeze(top, axis=axis))
 
 
 def log_share(a: tf.Tensor) -> tf.Tensor:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfp_vae.arguments import is_number
+from tfp_vae.arguments import check_number
 from tfp_vae.evaluation import checks
 
 _EDGE_TOLERANCE = 1e-6  # float32 rounding does not move a probability over the edge of a bin
@@ -258,10 +258,7 @@ def apply_temperature(log_probs, temperature: float) -> np.ndarray:
     Raises:
         ValueError: if the temperature is not positive and finite.
     """
-    if not is_number(temperature, above=0):
-        raise ValueError(
-            f"The temperature is out of range. Expected a positive number. Received {temperature}."
-        )
+    check_number("temperature", temperature, above=0)
     scaled = np.asarray(log_probs, np.float64) / temperature
     scaled = scaled - scaled.max(axis=-1, keepdims=True)
     return scaled - np.log(np.exp(scaled).sum(axis=-1, keepdims=True))

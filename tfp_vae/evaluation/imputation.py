@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from tfp_vae.arguments import check_choice
 from tfp_vae.data import Kind, Split
 from tfp_vae.evaluation.missing import check_mask
 
@@ -45,10 +46,7 @@ def imputed(
     """
     from sklearn.impute import KNNImputer
 
-    if name not in IMPUTERS:
-        raise ValueError(
-            f"Unknown imputer. Expected one of {', '.join(IMPUTERS)}. Received {name!r}."
-        )
+    check_choice("imputer", name, IMPUTERS)
     if train.shape != split.shape:
         raise ValueError(
             f"The {split.name} examples have a wrong shape. Expected {train.shape}, as in "

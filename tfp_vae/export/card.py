@@ -17,6 +17,8 @@ from tfp_vae.export.formats import base
 from tfp_vae.export.package import Package
 from tfp_vae.layers import BayesianLayer
 from tfp_vae.models import VAE
+from tfp_vae.report.escaping import code, code_block, escape
+from tfp_vae.report.escaping import table as markdown_table
 
 _SOURCE = ("dataset", "kind", "digests", "target", "task", "quadrants", "num_train", "num_labels")
 _TRAINING = ("method", "model", "epochs", "train_seconds", "num_parameters")
@@ -48,6 +50,8 @@ def contents(package: Package, manifest: Mapping, facts: Mapping, licence: str |
     data["example_shape"] = list(split.shape)
     data["test_examples"] = len(split)
     data["test_digest"] = split.digest
+    if split.class_names is not None:
+        data["class_names"] = list(split.class_names)
     objective = keras.saving.serialize_keras_object(model.objective)
     written = {artefact["format"] for artefact in manifest["artefacts"]}
     kinds = [kind for name, kind in base.FORMATS.items() if name in written]
@@ -167,22 +171,23 @@ def render(card: Mapping) -> str:
     """Returns the card as Markdown."""
     data, training = card["data"], card["training"]
     lines = [
-        f"# {card['name']}: {card['model']} on {data.get('dataset', 'data that are not stated')}",
+        f"# {escape(card['name'])}: {escape(card['model'])} on "
+        f"{escape(data.get('dataset', 'data that are not stated'))}",
         "",
         f"Exported {card['created']} by tfp_vae {card['versions']['export']['tfp_vae']}, seed "
         f"{card['seed']}, {card['parameters']:,} parameters.",
         "",
         "## Intended use and limits",
         "",
-        card["intended_use"],
+        escape(card["intended_use"]),
         "",
-        *[f"- {limit}" for limit in card["limits"]],
+        *[f"- {escape(limit)}" for limit in card["limits"]],
         "",
         "## Data and training",
         "",
-        *_table(("", ""), [(k, _words(v)) for k, v in {**data, **training}.items()]),
+        *_table(("", ""), list({**data, **training}.items())),
         "",
-        f"Objective: {_words(card['objective'])}.",
+        f"Objective: {escape(_words(card['objective']))}.",
         "",
         "## Metrics",
         "",
@@ -215,12 +220,12 @@ def render(card: Mapping) -> str:
         "",
     ]
     for signature in card["signatures"]:
-        lines += [f"### {signature['name']}", "", f"{signature['meaning']}.", ""]
+        lines += [f"### {escape(signature['name'])}", "", f"{escape(signature['meaning'])}.", ""]
         both = {value["name"]: value for value in signature["seeded_inputs"]}
         both |= {value["name"]: value for value in signature["inputs"]}
         rows = [_value("in", value) for value in both.values()]
         rows += [_value("out", value) for value in signature["outputs"]]
-        lines += [*_table(("", "name", "shape", "type", "meaning"), rows), ""]
+        lines += [*_table(("", "name", "shape", "type", "meaning"), rows, names=1), ""]
     lines += _refusals(card)
     lines += ["## Files", ""]
     meanings = base.meanings()
@@ -248,9 +253,9 @@ def render(card: Mapping) -> str:
     lines += [
         "## Versions and licence",
         "",
-        f"- exported with {_words(versions['export'])}",
-        f"- trained with {_words(versions['training'])}",
-        f"- code: {card['licence']['tfp_vae']}; weights: {card['licence']['weights']}",
+        f"- exported with {escape(_words(versions['export']))}",
+        f"- trained with {escape(_words(versions['training']))}",
+        f"- code: {card['licence']['tfp_vae']}; weights: {escape(card['licence']['weights'])}",
         "",
     ]
     return "\n".join(lines)
@@ -258,9 +263,12 @@ def render(card: Mapping) -> str:
 
 def _refusals(card: Mapping) -> "list[str]":
     """Returns the lines on what is not here and why."""
-    lines = [f"- {name}: {reason}" for name, reason in card["refused"].items()]
+    lines = [f"- {escape(name)}: {escape(reason)}" for name, reason in card["refused"].items()]
     for form, reasons in card["refused_by_format"].items():
-        lines += [f"- {name} in {form}: {reason}" for name, reason in reasons.items()]
+        lines += [
+            f"- {escape(name)} in {escape(form)}: {escape(reason)}"
+            for name, reason in reasons.items()
+        ]
     return ["### Not here", "", *lines, ""] if lines else []
 
 
@@ -269,17 +277,20 @@ _ROW = ("part", "layer", "parameters")
 
 def _value(way: str, value: Mapping) -> "tuple[str, ...]":
     shape = f"[{', '.join(map(str, value['shape']))}]"
-    return way, f"`{value['name']}`", shape, value["dtype"], value["meaning"]
+    return way, value["name"], shape, value["dtype"], value["meaning"]
 
 
 def _metrics(metrics: Mapping) -> "list[str]":
-    return ["```", report.summary(metrics), "```"] if metrics else []
+    return [code_block(report.summary(metrics))] if metrics else []
 
 
-def _table(heads, rows) -> "list[str]":
-    lines = [heads, ["---"] * len(heads), *rows]
-    cells = [["" if c is None else str(c).replace("|", "\\|") for c in row] for row in lines]
-    return [f"| {' | '.join(row)} |" for row in cells]
+def _table(heads, rows, names: "int | None" = None) -> "list[str]":
+    """Returns the lines of a table with all text escaped, and column `names` as code."""
+    cells = [["" if c is None else escape(_words(c)) for c in row] for row in [heads, *rows]]
+    if names is not None:
+        for line, row in zip(cells[1:], rows, strict=True):
+            line[names] = code(row[names])
+    return markdown_table(cells).split("\n")
 
 
 def _words(value) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tfp_vae import keras_private
+from tfp_vae.arguments import check_choice
 from tfp_vae.data import Data, Split
 from tfp_vae.export import card
 from tfp_vae.export.formats import base
@@ -21,6 +22,7 @@ from tfp_vae.export.signatures.answers import answers_of, subject_of
 from tfp_vae.export.signatures.base import DEFAULT_SAMPLES
 from tfp_vae.models import Predictor
 from tfp_vae.models.variational import VariationalModel
+from tfp_vae.report import LANGUAGES
 from tfp_vae.version import __version__
 
 
@@ -34,6 +36,7 @@ def export(
     name: str = "tfp_vae",
     facts: Mapping | None = None,
     licence: str | None = None,
+    language: str = "en",
 ) -> pathlib.Path:
     """Writes a trained model in the formats that people run, with a card and what servers want.
 
@@ -50,6 +53,7 @@ def export(
         name: by which servers know the model: letters, digits and underscores.
         facts: what is known of the run, as in its metrics.json, for the card.
         licence: of the weights, for the card.
+        language: one of `report.LANGUAGES`, of the page of the format web.
 
     Returns:
         The folder.
@@ -65,6 +69,7 @@ def export(
         >>> print(tv.export.verify("runs/vae/export").table())
     """
     chosen = base.get(formats)
+    check_choice("language", language, LANGUAGES)
     folder = pathlib.Path(folder)
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise ValueError(
@@ -84,7 +89,7 @@ def export(
     examples, unanswered = record_examples(subject, signatures, test, model.seed)
     signatures = tuple(each for each in signatures if each.name not in unanswered)
     refused |= unanswered
-    package = Package(model, predictor, signatures, examples, test, name)
+    package = Package(model, predictor, signatures, examples, test, name, language)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".exporting-") as temporary:
         written = pathlib.Path(temporary) / "export"

@@ -57,6 +57,7 @@ class Package:
         examples: {form/signature/batch/(in or out)/name: array}.
         split: the test data.
         name: by which servers know the model.
+        language: of pages.
     """
 
     model: VariationalModel
@@ -65,6 +66,7 @@ class Package:
     examples: "dict[str, np.ndarray]"
     split: Split
     name: str
+    language: str = "en"
 
 
 def record_examples(

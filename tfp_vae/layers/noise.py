@@ -16,6 +16,7 @@ import keras
 import tensorflow as tf
 
 from tfp_vae import randomness
+from tfp_vae.arguments import check_choice
 
 ESTIMATOR, SHARED, MEAN = "estimator", "shared", "mean"
 _active = threading.local()
@@ -43,11 +44,7 @@ class Noise:
         member: "tuple | None" = None,
         numbers: "dict[int, int] | None" = None,
     ):
-        if mode not in (ESTIMATOR, SHARED, MEAN):
-            raise ValueError(
-                f"Unknown mode of noise. Expected {ESTIMATOR}, {SHARED} or {MEAN}. Received "
-                f"{mode!r}."
-            )
+        check_choice("mode of noise", mode, (ESTIMATOR, SHARED, MEAN))
         self.key, self.mode, self.member = key, mode, member
         self._numbers: dict[int, int] = dict(numbers or {})
 

@@ -104,6 +104,11 @@ class Ensemble(SupervisedModel):
         self.input_shape_of_member = tuple(input_shape or pattern.event_shape)
         if not pattern.built:
             pattern.build((None, *self.input_shape_of_member))
+        if not pattern.weights:
+            raise ValueError(
+                "The pattern has no weights, so its members would all be the same. Expected a "
+                f"network with some. Received {pattern.name}."
+            )
         if any(w.regularizer is not None for w in pattern.trainable_variables):
             raise ValueError(
                 "Regularizers would be lost in an ensemble. Expected weight_prior in their place. "

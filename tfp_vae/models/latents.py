@@ -1,6 +1,7 @@
 """The latent variables of a model, top first: each a prior and a posterior."""
 
 import dataclasses
+import re
 
 import keras
 
@@ -16,7 +17,7 @@ class LatentVariable:
     The network of an encoder below others gets x, flattened, and beside it what lies above.
 
     Attributes:
-        name: such as "z1"; metrics have it.
+        name: such as "z1": letters, digits and underscores; metrics have it.
         prior: p(z), or p(z|above).
         encoder: q(z|x), or q(z|x, above).
     """
@@ -26,14 +27,31 @@ class LatentVariable:
     encoder: Encoder
 
     def __post_init__(self) -> None:
-        for what, value, kind in (
-            ("prior", self.prior, Prior),
-            ("encoder", self.encoder, Encoder),
+        # Metrics, inputs of an export and what servers are configured with have it.
+        if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z]\w*", self.name, re.ASCII):
+            raise ValueError(
+                "Unusable name of a latent. Expected a letter, then letters, digits and "
+                f"underscores. Received {self.name!r}."
+            )
+        for what, value, kind, way_out in (
+            (
+                "prior",
+                self.prior,
+                Prior,
+                "priors.StandardNormal(D); a subclass of priors.Prior whose `distribution` returns "
+                "it makes one of a distribution of TFP",
+            ),
+            (
+                "encoder",
+                self.encoder,
+                Encoder,
+                "encoders.Gaussian(network, D), which makes one of a Keras layer or model",
+            ),
         ):
             if not isinstance(value, kind):
                 raise ValueError(
                     f"Unusable {what} of the latent {self.name!r}. Expected an object of "
-                    f"tfp_vae.{what}s. Received {value!r}."
+                    f"tfp_vae.{what}s, such as {way_out}. Received {value!r}."
                 )
         if self.encoder.event_shape != (self.prior.latent_dim,):
             raise ValueError(

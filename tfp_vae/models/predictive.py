@@ -6,7 +6,7 @@ from typing import cast
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.arguments import is_count
+from tfp_vae.arguments import check_count
 from tfp_vae.data import Split
 from tfp_vae.distributions.base import tfd
 from tfp_vae.distributions.heads import Head
@@ -150,10 +150,7 @@ class Predictor:
         Raises:
             ValueError: if S < 1 or the model is no model of `x`.
         """
-        if not is_count(num_samples):
-            raise ValueError(
-                f"num_samples must be positive. Expected an integer >= 1. Received {num_samples}."
-            )
+        num_samples = check_count("num_samples", num_samples)
         model = self.trained_model()
         split = model.as_inputs(x)
         key = model.caller_key(seed)

@@ -209,6 +209,7 @@ class VariationalModel(keras.Model):
     def intake(self) -> Intake:
         """What turns arrays and datasets into what the model takes."""
         known = self.data_kind
+        candidates: tuple[Kind, ...]
         if self.takes_numbers():
             candidates = (Kind.REAL,)
         elif known is None:
@@ -612,7 +613,11 @@ class VariationalModel(keras.Model):
         }
         check_options(x, y, batch_size, validation_batch_size, options)
         fits.choose_modes(self, callbacks)
-        more = {"epochs": epochs, "verbose": verbose, "validation_freq": validation_freq}
+        more: dict[str, Any] = {
+            "epochs": epochs,
+            "verbose": verbose,
+            "validation_freq": validation_freq,
+        }
         more |= {"steps_per_epoch": steps_per_epoch, "validation_steps": validation_steps}
         more |= {"initial_epoch": initial_epoch or 0, "validation_batch_size": None}
         current = Fit()
@@ -870,6 +875,22 @@ class VariationalModel(keras.Model):
             self.optimizer.build(self.trainable_variables)  # or reloading would warn and skip it
         with replacing(path) as written:
             super().save(written)
+
+    def export(
+        self, filepath: "str | pathlib.Path", format: str = "tf_saved_model", **kwargs: Any
+    ) -> None:
+        """Refuses: what Keras would write needs this package's libraries, or runs nowhere.
+
+        Raises:
+            ValueError: always; `tfp_vae.export.export` writes what a runtime answers from.
+        """
+        del kwargs
+        raise ValueError(
+            "Keras' own export writes draws and distributions that no other program loads. "
+            "Expected tfp_vae.export.export(model, data, folder, formats), whose files hold "
+            "arrays in and arrays out. Received "
+            f"{type(self).__name__}.export({str(filepath)!r}, format={format!r})."
+        )
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments that all models share, and its `parts`, as JSON."""

@@ -33,7 +33,8 @@ class ELBO(Bound):
             Keras schedule of the training step (KL warm-up).
         free_bits: lambda >= 0 in nats per latent dimension. The KL of dimension d, averaged over
             the batch, counts as max(lambda, KL_d) (Kingma et al., 2016, eq. 15, with groups of
-            one). Needs a posterior and a prior that factorise.
+            one). Needs a posterior and a prior that factorise; without a closed form the KL of a
+            dimension is that of the draws.
         capacity: target C of the local KL in nats, a number or a schedule. The loss then has
             beta |KL - C| in the place of beta KL (Burgess et al., 2018, eq. 8).
     """
@@ -65,16 +66,21 @@ class ELBO(Bound):
         if self.capacity is not None:
             kl_local = tf.abs(kl_local - _at(self.capacity, step))
         kl = kl_local + terms.weights.per_example()
-        return _at(self.beta, step) * kl - log_likelihood
+        return self.kl_weight(step) * kl - log_likelihood
+
+    def kl_weight(self, step: "tf.Tensor | int") -> "tf.Tensor | float":
+        """Returns `beta` at training step `step`."""
+        return _at(self.beta, step)
 
     def _free(self, terms: Terms, latent: LatentTerms) -> tf.Tensor:
         """Returns the KL of a latent with each dimension at lambda or more, a scalar."""
         per_dimension = latent.kl_per_dimension()
         if per_dimension is None:
             raise ValueError(
-                "free_bits needs a KL of each latent dimension. Expected a diagonal normal "
-                f"posterior and prior of {latent.name}. Received a pair without (see "
-                "kl_per_dimension)."
+                "free_bits needs a KL of each latent dimension. Expected a posterior and a prior "
+                f"of {latent.name} whose dimensions are independent, such as diagonal normals; "
+                "capacity=... and a warm-up of beta hold the whole KL. Received "
+                f"{_pair(latent)}."
             )
         each = tf.reduce_mean(per_dimension, axis=0)
         return tf.reduce_sum(tf.maximum(batch_mean(each, terms.sample_weight), self.free_bits))
@@ -97,6 +103,14 @@ def _number_or_schedule(name: str, value: Any) -> Any:
             f"Impossible {name}. Expected a number >= 0 or a Keras schedule. Received {value!r}."
         )
     return float(value)
+
+
+def _pair(latent: LatentTerms) -> str:
+    """Returns the classes of q and p, of a latent that has them."""
+    found = [getattr(latent, name, None) for name in ("posterior", "prior")]
+    if None in found:
+        return "a latent of which only the KL is known"
+    return " and ".join(f"a {type(each).__name__}" for each in found)
 
 
 def _at(value, step):

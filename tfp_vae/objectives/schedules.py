@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from tfp_vae.arguments import check_number, is_count, is_number
+from tfp_vae.arguments import check_count, check_number, is_number
 from tfp_vae.distributions.base import registered
 
 
@@ -75,5 +75,4 @@ WARM_UPS = {"linear": linear, "cyclical": Cyclical, "sigmoid": Sigmoid}
 
 
 def _check_steps(steps, least=1):
-    if not is_count(steps, least):
-        raise ValueError(f"Too few steps. Expected an integer >= {least}. Received {steps!r}.")
+    check_count("steps", steps, least)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfp_vae.distributions import draws
 from tfp_vae.distributions.base import tfd
 
 
@@ -102,8 +103,8 @@ class Latent(LatentTerms):
         return self._once("kl", make)
 
     def kl_per_dimension(self) -> "tf.Tensor | None":
-        """Returns the KL of each dimension, [1 or S, B, D], if both are diagonal normals."""
-        found = kl_per_dimension(self.posterior, self.prior)
+        """Returns the KL of each dimension, [1 or S, B, D], if q and p factorise."""
+        found = kl_per_dimension(self.posterior, self.prior, self.value)
         return found if found is None or found.shape.rank == 3 else found[tf.newaxis]
 
     def stopped(self) -> "LatentTerms":
@@ -246,13 +247,27 @@ class Terms(NamedTuple):
         return self._replace(latents=tuple(latent.stopped() for latent in self.latents))
 
 
-def kl_per_dimension(posterior: tfd.Distribution, prior: tfd.Distribution) -> "tf.Tensor | None":
-    """Returns KL of each latent dimension, [B, D], if both are diagonal normals, else None."""
-    if not all(isinstance(d, tfd.MultivariateNormalDiag) for d in (posterior, prior)):
+def kl_per_dimension(
+    posterior: tfd.Distribution, prior: tfd.Distribution, value: "tf.Tensor | None" = None
+) -> "tf.Tensor | None":
+    """Returns KL of each latent dimension, nats, if both distributions factorise, else None.
+
+    Args:
+        posterior: q(z|x), batch shape [B] or [S, B].
+        prior: p(z).
+        value: draws of q, [S, B, D], for pairs whose KL has no closed form.
+
+    Returns:
+        [B, D] (or [S, B, D]) in closed form, else log q - log p of each dimension at the draws, [S,
+        B, D]; None without either.
+    """
+    q, p = draws.members(posterior), draws.members(prior)
+    if q is None or p is None:
         return None
-    return tfd.kl_divergence(
-        tfd.Normal(posterior.loc, posterior.stddev()), tfd.Normal(prior.loc, prior.stddev())
-    )
+    try:
+        return tfd.kl_divergence(q, p)
+    except NotImplementedError:
+        return None if value is None else q.log_prob(value) - p.log_prob(value)
 
 
 def batch_mean(values: tf.Tensor, sample_weight: "tf.Tensor | None" = None) -> tf.Tensor:

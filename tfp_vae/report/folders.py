@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tfp_vae.files import is_writable, replacing
+from tfp_vae.files import LOCK, Lock, Locked, check_unlocked, is_writable, replacing
+from tfp_vae.reading import json_of, read_text
 from tfp_vae.version import __version__
 
 _ARTEFACTS = frozenset(
@@ -41,7 +42,8 @@ class RunFolder:
             that is to be continued, which `create` leaves alone (unless `overwrite`).
 
     Raises:
-        FileExistsError: if the folder is not empty and `overwrite` is False, or is a file.
+        FileExistsError: if the folder is not empty and `overwrite` is False, is a file, or is one
+            that another process writes into.
         PermissionError: if the folder (or the one to make it in) is not writable.
     """
 
@@ -55,19 +57,51 @@ class RunFolder:
                 f"The run folder {path} cannot be written. Expected a writable folder. Received "
                 f"{existing}, which is not."
             )
+        self._lock: Lock | None = None
+        self._own_errors(check_unlocked)
+        self._check_empty()
+
+    def _own_errors(self, take):
+        try:
+            return take(self.path)
+        except Locked as error:
+            raise FileExistsError(
+                f"The run folder {self.path} is in use. Expected a folder that no other program "
+                f"writes into: another one, or this one later. Received one that {error} writes."
+            ) from error
+
+    def _check_empty(self) -> None:
         saved = (self.path / CHECKPOINTS).is_dir()
-        if self.path.is_dir() and any(self.path.iterdir()) and not overwrite:
-            if not (saved and resumes):
-                more = ", or --checkpoint_every to continue its training" if saved else ""
-                raise FileExistsError(
-                    f"The run folder {path} is not empty. Expected a new or empty folder, or "
-                    f"--overwrite{more}. Received a folder with "
-                    f"{len(list(self.path.iterdir()))} entries."
-                )
+        if self.overwrite or (saved and self.resumes) or not self.path.is_dir():
+            return
+        entries = [entry for entry in self.path.iterdir() if entry.name != LOCK]
+        if entries:
+            more = ", or --checkpoint_every to continue its training" if saved else ""
+            raise FileExistsError(
+                f"The run folder {self.path} is not empty. Expected a new or empty folder, or "
+                f"--overwrite{more}. Received a folder with {len(entries)} entries."
+            )
+
+    def lock(self) -> None:
+        """Makes the folder, and keeps other processes from writing into it.
+
+        The lock goes with the object, and with the process.
+
+        Raises:
+            FileExistsError: if another process has the folder.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = self._own_errors(Lock)
 
     def create(self) -> None:
-        """Makes the folder, and clears it of what an earlier run wrote, so that no two runs mix."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        """Makes the folder, and clears it of what an earlier run wrote, so that no two runs mix.
+
+        Raises:
+            FileExistsError: if another process has written into the folder since it was looked at,
+                or writes into it now.
+        """
+        self.lock()
+        self._check_empty()
         if self.resumes:
             (self.path / CHECKPOINTS).mkdir(exist_ok=True)  # an interruption may come at once
         if not self.overwrite:
@@ -122,10 +156,7 @@ def read_json(path: "str | pathlib.Path") -> dict:
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing. Expected a file of a run. Received no file.")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged. Expected JSON. Received: {error}") from error
+    values = json_of(read_text(path), str(path))
     if not isinstance(values, dict):
         raise ValueError(f"{path} is damaged. Expected a JSON object. Received {type(values)}.")
     return values

@@ -1,10 +1,11 @@
 """The report of a comparison as Markdown: the same words and numbers as the page."""
 
-import re
 from collections.abc import Collection, Mapping
 
 from tfp_vae.report import grids
 from tfp_vae.report.comparison import validate
+from tfp_vae.report.escaping import code_block, escape
+from tfp_vae.report.escaping import table as rows
 from tfp_vae.report.grids import Cell, Grid
 from tfp_vae.report.page import (
     STAR,
@@ -16,6 +17,7 @@ from tfp_vae.report.page import (
     plain_heading,
     reproduce,
     sentences,
+    trainings,
 )
 from tfp_vae.report.texts import Texts
 from tfp_vae.report.verdict import state_verdict
@@ -64,10 +66,15 @@ def render_markdown(report: Mapping, language: str = "en", pictures: "Collection
         parts = ("model", "seed", "stage", "error")
         head = [words[part] for part in parts]
         body = [[escape(str(f[part])) for part in parts] for f in failures(report, texts)]
-        lines.append(_rows([head, *body]))
+        lines.append(rows([head, *body]))
     lines += [f"## {words['costs']}", _table(grids.costs(report, texts))]
-    lines += [escape(said["costs_note"]), f"## {words['reproduce']}"]
-    lines += [escape(words["reproduce_note"]), _code(report["command"])]
+    lines += [escape(said["costs_note"])]
+    ends = trainings(report, texts)
+    if ends:
+        lines += [f"## {words['training']}", escape(words["training_note"])]
+        lines += ["\n".join(f"- {escape(end)}" for end in ends)]
+    lines += [f"## {words['reproduce']}"]
+    lines += [escape(words["reproduce_note"]), code_block(report["command"])]
     for title, entries in reproduce(report, texts):
         pairs = texts.words["lists"]["semicolon"].join(
             f"{escape(name)} {escape(value)}".strip() for name, value in entries
@@ -75,19 +82,6 @@ def render_markdown(report: Mapping, language: str = "en", pictures: "Collection
         lines.append(f"**{title}:** {pairs}")
     lines += [f"## {words['rule']}", escape(words["rule_note"])]
     return "\n\n".join(line for line in lines if line) + "\n"
-
-
-def escape(text: str) -> str:
-    """Returns text that Markdown shows as it is: no markup, no HTML, one line."""
-    text = re.sub(r"\s+", " ", text).strip()
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_\[\]|~#])", r"\\\1", text)
-
-
-def _code(text: str) -> str:
-    # Longer than any fence inside, so that the text cannot end it.
-    fence = "`" * max(3, *(len(run) + 1 for run in re.findall(r"`+", text)), 3)
-    return f"{fence}\n{text}\n{fence}"
 
 
 def _table(grid: Grid) -> str:
@@ -99,7 +93,7 @@ def _table(grid: Grid) -> str:
     for row in grid.rows:
         heads = [f"{h.text} ({h.sub})" if h.sub else h.text for h in row.heads]
         body.append([escape(text) for text in heads] + [_cell(cell) for cell in row.cells])
-    return _rows([head, *body])
+    return rows([head, *body])
 
 
 def _cell(cell: Cell) -> str:
@@ -109,9 +103,3 @@ def _cell(cell: Cell) -> str:
     if cell.interval:
         text += f" ({cell.interval})"
     return text + (f" {escape(cell.note)}" if cell.note else "")
-
-
-def _rows(rows: "list[list[str]]") -> str:
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    lines.insert(1, "|" + " --- |" * len(rows[0]))
-    return "\n".join(lines)

@@ -25,6 +25,7 @@ import pathlib
 import re
 from collections.abc import Mapping, Sequence
 
+from tfp_vae.arguments import check_choice
 from tfp_vae.report.folders import read_json
 from tfp_vae.report.plans import Plan
 from tfp_vae.report.texts import duration
@@ -243,11 +244,7 @@ def block(
 
 def _table_of(name: str, plans: Mapping[str, Plan]) -> "tuple[Plan, Mapping]":
     plan, _, table = name.partition(".")
-    if plan not in plans:
-        raise ValueError(
-            f"There are no results of this name. Expected one of {', '.join(sorted(plans))}. "
-            f"Received {name!r}."
-        )
+    check_choice("name of results", plan, sorted(plans))
     return plans[plan], plans[plan].table(table)
 
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 
 from tfp_vae import extras
+from tfp_vae.arguments import check_choice
 
 LANGUAGES = ("en", "zh")
 
@@ -28,10 +29,7 @@ def words_of(package: str, language: str) -> dict:
     Raises:
         ValueError: if there are no texts in the language.
     """
-    if language not in LANGUAGES:
-        raise ValueError(
-            f"No texts in this language. Expected one of {LANGUAGES}. Received {language!r}."
-        )
+    check_choice("language", language, LANGUAGES)
     return json.loads(_file(package, f"texts/{language}.json"))
 
 

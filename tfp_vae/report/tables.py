@@ -3,6 +3,9 @@
 import math
 from collections.abc import Mapping
 
+from tfp_vae.report.escaping import escape
+from tfp_vae.report.escaping import table as markdown_table
+
 
 def summary(metrics: Mapping) -> str:
     """Returns the results among `metrics` as a table with standard errors or intervals."""
@@ -38,12 +41,12 @@ def method_table(table: Mapping, keys: "tuple[str, ...]") -> str:
     methods = list(dict.fromkeys(m for row in table.values() for m in row))
     parts = []
     for key in keys:
-        lines = [f"| {key} | " + " | ".join(methods) + " |", "| --- |" + " --- |" * len(methods)]
+        lines = [[key, *methods]]
         for name, row in table.items():
             cells = [
                 f"{row[m][key]:.4g} +- {row[m][f'{key}_se']:.2g}" if m in row else ""
                 for m in methods
             ]
-            lines.append(f"| {name} | " + " | ".join(cells) + " |")
-        parts.append("\n".join(lines) + "\n")
+            lines.append([name, *cells])
+        parts.append(markdown_table([[escape(cell) for cell in line] for line in lines]) + "\n")
     return "\n".join(parts)

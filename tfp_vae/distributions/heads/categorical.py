@@ -46,7 +46,7 @@ class Categorical(Head):
 
     def portable_mean(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns the mean of the levels."""
-        probs = tf.exp(parameters - tf.expand_dims(logsumexp(parameters, -1), -1))
+        probs = tf.exp(parameters - logsumexp(parameters, -1, keepdims=True))
         return tf.reduce_sum(probs * self._grid(), axis=-1)
 
     def fisher_root(self, parameters: tf.Tensor) -> tf.Tensor:
@@ -68,8 +68,15 @@ class Categorical(Head):
 
 
 class _OnGrid(tfd.FiniteDiscrete):
-    def _mean(self):
-        # TFP's takes tf.nn.softmax, which on some processors refuses more than five axes.
+    # TFP's moments take tf.nn.softmax, which on some processors refuses more than five axes.
+
+    def _probs(self):
         logits = self.logits_parameter()
-        probs = tf.exp(logits - tf.reduce_logsumexp(logits, axis=-1, keepdims=True))
-        return tf.reduce_sum(probs * self.outcomes, axis=-1)
+        return tf.exp(logits - tf.reduce_logsumexp(logits, axis=-1, keepdims=True))
+
+    def _mean(self):
+        return tf.reduce_sum(self._probs() * self.outcomes, axis=-1)
+
+    def _variance(self):
+        offset = self.outcomes - self._mean()[..., tf.newaxis]
+        return tf.reduce_sum(self._probs() * tf.square(offset), axis=-1)

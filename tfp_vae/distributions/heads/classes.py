@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.arguments import is_count
+from tfp_vae.arguments import check_count
 from tfp_vae.data import Split
 from tfp_vae.distributions.base import tfd
 from tfp_vae.distributions.heads.base import HEADS, Head, registered
 from tfp_vae.distributions.portable import logsumexp
 
 
-@HEADS.register("classes", "one of K classes as a target")
+@HEADS.register("classes", "one of K classes as a target", "targets")
 @registered
 class Classes(Head):
     """One of the classes 0, ..., K - 1, with a logit each.
@@ -27,10 +27,7 @@ class Classes(Head):
 
     def __init__(self, num_classes: int, **kwargs: Any):
         super().__init__(**kwargs)
-        if not is_count(num_classes, 2):
-            raise ValueError(
-                f"Too few classes. Expected num_classes >= 2. Received {num_classes!r}."
-            )
+        num_classes = check_count("num_classes", num_classes, 2)
         self.num_classes = self.num_features = int(num_classes)
         self.built = True
 

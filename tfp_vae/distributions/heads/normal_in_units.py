@@ -14,7 +14,9 @@ from tfp_vae.distributions.heads.normal import LocationScale
 TARGET_SCALE_FLOOR = 1e-3
 
 
-@HEADS.register("normal_in_units", "a real target, whose units are learned from the data")
+@HEADS.register(
+    "normal_in_units", "a real target, whose units are learned from the data", "targets"
+)
 @registered
 class NormalInUnits(LocationScale):
     """N(loc, scale^2) for a real target, in the units of the target.

@@ -10,8 +10,12 @@ from tfp_vae.data import Split
 from tfp_vae.distributions.base import tfd
 from tfp_vae.distributions.heads.base import HEADS, Head, registered
 
+# Where rates end: counts beyond 2e17 are none that float32 tells apart, and the squares of their
+# gradients, which optimizers take, still have a number.
+MAX_LOG_RATE = 40.0
 
-@HEADS.register("poisson", "a count as a target")
+
+@HEADS.register("poisson", "a count as a target", "targets")
 @registered
 class Poisson(Head):
     """Counts 0, 1, 2, ... with the log of their rate from the network."""
@@ -47,8 +51,12 @@ class Poisson(Head):
         self.log_mean.assign(math.log(mean))
 
     def parameters(self, features: tf.Tensor) -> tf.Tensor:
-        """Returns the log rate, [..., 1] -> [..., 1]."""
-        return features + self.log_mean
+        """Returns the log rate, at most `MAX_LOG_RATE`, [..., 1] -> [..., 1].
+
+        Beyond it the gradient goes on as if there were no end, so that training comes back.
+        """
+        rate = features + self.log_mean
+        return rate - tf.stop_gradient(tf.nn.relu(rate - MAX_LOG_RATE))
 
     def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         """Returns a `Poisson`."""

@@ -17,7 +17,9 @@ class Web(Format):
         from tfp_vae.export.page import web  # with its templates, which no other format needs
 
         try:
-            path = web.write(package.model, folder / "web", examples=package.split)
+            path = web.write(
+                package.model, folder / "web", examples=package.split, language=package.language
+            )
         except ValueError as error:
             return Written([], {"decode": reason_of(error)})
         artefact = Artefact("web", path.relative_to(folder).as_posix(), ("decode",))

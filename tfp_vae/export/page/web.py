@@ -84,7 +84,7 @@ def render(model: VAE, *, examples=None, language: str = "en") -> str:
         **_sentences(values, words["page"]),
         has_plane=latent["dim"] > 1,
         is_image=values["picture"]["is_image"],
-        classes=values["classes"],
+        classes=values["class_names"],
         sliders=len(latent["directions"]),
         # No text of the data can end the element that holds it.
         values=Markup(json.dumps(values, allow_nan=False).replace("<", "\\u003c")),
@@ -131,19 +131,27 @@ def describe(model: VAE, examples=None) -> dict:
     steps = decoder_steps(model.decoder)
     split = None if examples is None else model.as_split(_thinned(examples), "examples")
     prior = _prior(model, classes)
-    cloud, is_encoded = _cloud(model, split)
+    cloud, labels, is_encoded = _cloud(model, split)
     latent = _view(cloud, np.mean(prior["loc"], axis=0))
     return {
         "decoder": {"steps": steps.steps, "head": steps.head},
         "weights": _base64(steps.weights),
         "num_weights": int(steps.weights.size),
         "classes": classes,
+        "class_names": None if classes is None else _class_names(split, classes),
         "decoder_sees_class": bool(classes) and model.decoder_sees_condition,
         "prior": prior,
         "latent": latent,
+        "start": _start(cloud, labels, latent),
         "picture": {"is_image": _is_image(model), "range": _range(model)},
         "points": None if split is None or not is_encoded else _points(split, cloud, latent),
     }
+
+
+def _class_names(split: "Split | None", classes: int) -> "list[str]":
+    """Returns what the classes are called, their numbers if nobody says."""
+    known = () if split is None else split.class_names or ()
+    return [*known[:classes], *map(str, range(len(known), classes))]
 
 
 def _thinned(examples):
@@ -155,8 +163,8 @@ def _thinned(examples):
     return examples[index]
 
 
-def _cloud(model: VAE, split: "Split | None") -> "tuple[np.ndarray, bool]":
-    """Returns latents [N, D] that the view has to hold, and whether they are of the examples.
+def _cloud(model: VAE, split: "Split | None") -> "tuple[np.ndarray, np.ndarray | None, bool]":
+    """Returns latents [N, D] that the view has to hold, their classes, and if they are of examples.
 
     They are the centres of the posteriors of the examples, or of examples drawn from the model; of
     an encoder without centres, draws of the prior.
@@ -173,8 +181,22 @@ def _cloud(model: VAE, split: "Split | None") -> "tuple[np.ndarray, bool]":
             x = tf.constant(values[here])
             centres.append(model.encode(x, None if given is None else given[here]).numpy())
     except ValueError:
-        return _drawn(model, _DRAWS, model.condition.default(_DRAWS)).astype(np.float64), False
-    return np.concatenate(centres).astype(np.float64), True
+        given = model.condition.default(_DRAWS)
+        return _drawn(model, _DRAWS, given).astype(np.float64), given, False
+    return np.concatenate(centres).astype(np.float64), given, True
+
+
+def _start(cloud: np.ndarray, labels: "np.ndarray | None", latent: Mapping) -> dict:
+    """Returns where the page opens: at an example as far from the middle as most are.
+
+    The middle itself is the mean of everything, grey as a rule.
+    """
+    distance = np.linalg.norm(cloud - latent["centre"], axis=1)
+    index = int(np.argmin(np.abs(distance - np.median(distance))))
+    return {
+        "z": cloud[index].tolist(),
+        "label": 0 if labels is None else max(int(labels[index]), 0),
+    }
 
 
 def _drawn(model: VAE, count: int, given=None) -> np.ndarray:

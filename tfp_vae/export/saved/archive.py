@@ -11,6 +11,7 @@ import pathlib
 import stat
 import zipfile
 import zlib
+from typing import NamedTuple
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 # Bytes of each member once unpacked. A config of the largest networks has a few megabytes.
@@ -104,8 +105,27 @@ def _check_members(members: "list[zipfile.ZipInfo]") -> None:
         )
 
 
-def check_weights(content: bytes) -> None:
+class Held(NamedTuple):
+    """What weights hold.
+
+    Attributes:
+        arrays: how many.
+        values: in all of them.
+        largest: values of the largest.
+        rows: of all of them, along the first axis of each.
+    """
+
+    arrays: int
+    values: int
+    largest: int
+    rows: int
+
+
+def check_weights(content: bytes) -> Held:
     """Looks at every object of an HDF5 file and reads none.
+
+    Returns:
+        What the arrays in it hold.
 
     Raises:
         Refused: for a link out of the file or to another place in it, an array whose values are
@@ -115,15 +135,19 @@ def check_weights(content: bytes) -> None:
 
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
-            _check_group(file, h5py)
+            shapes = _check_group(file, h5py, len(content))
     except Refused:
         raise
     except Exception as error:  # h5py raises what the C library says
         raise Refused("has damaged weights", one_line(error)) from error
+    sizes = [math.prod(shape) for shape in shapes]
+    rows = sum(shape[0] if shape else 1 for shape in shapes)
+    return Held(len(sizes), sum(sizes), max(sizes, default=0), rows)
 
 
-def _check_group(file, h5py) -> None:
-    seen, pending = set(), [(file, 0)]
+def _check_group(file, h5py, size) -> "list[tuple[int, ...]]":
+    """Returns the shapes of the arrays in a file of `size` bytes."""
+    seen, pending, shapes, left = set(), [(file, 0)], [], size
     while pending:
         group, depth = pending.pop()
         if depth > MOST_DEPTH:
@@ -145,8 +169,16 @@ def _check_group(file, h5py) -> None:
                 pending.append((entry, depth + 1))
             elif isinstance(entry, h5py.Dataset):
                 _check_array(entry)
+                shapes.append(entry.shape)
+                left -= entry.id.get_storage_size()
+                if left < 0:  # the same bytes would be those of several arrays
+                    raise Refused(
+                        "has weights that say another size than they have",
+                        f"arrays of more than the {size} bytes of the file",
+                    )
             else:
                 raise Refused("has weights that are no arrays", f"{type(entry).__name__} {name!r}")
+    return shapes
 
 
 def _check_array(array) -> None:

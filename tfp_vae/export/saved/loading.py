@@ -12,9 +12,11 @@ from collections.abc import Iterable
 
 import keras
 
+from tfp_vae import keras_private
 from tfp_vae.export.saved import archive
 from tfp_vae.export.saved.allowed import check_config
 from tfp_vae.export.saved.archive import Refused
+from tfp_vae.export.saved.sizes import Budget, check_sizes
 from tfp_vae.models.variational import VariationalModel
 
 _EXPECTED = "Expected a .keras file saved by tfp_vae."
@@ -72,18 +74,23 @@ def _load(path: pathlib.Path, trusted: "tuple[str, ...]") -> VariationalModel:
         raise Refused("has a damaged config", archive.one_line(error)) from error
     _check_is_ours(config)
     check_config(config, trusted)
-    archive.check_weights(members[archive.WEIGHTS])
+    held = archive.check_weights(members[archive.WEIGHTS])
+    check_sizes(config, held)
     with tempfile.TemporaryDirectory(prefix="tfp_vae-") as folder:
         checked = pathlib.Path(folder) / "model.keras"
         archive.write(checked, members)
         del members
         try:
-            with warnings.catch_warnings():
+            budget = Budget(held)
+            with warnings.catch_warnings(), keras_private.before_variables(budget.take):
                 # Keras says so and goes on, with an optimizer that starts anew.
                 warnings.filterwarnings("error", message=".*Skipping variable loading")
                 return keras.saving.load_model(checked, safe_mode=True)
         except Exception as error:  # Keras raises a different type for each part of the file
-            raise Refused("could not be loaded", archive.one_line(error)) from error
+            inner = error
+            while inner is not None and not isinstance(inner, Refused):
+                inner = inner.__cause__ or inner.__context__
+            raise inner or Refused("could not be loaded", archive.one_line(error)) from error
 
 
 def _check_is_ours(config) -> None:

@@ -16,6 +16,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tfp_vae.distributions.portable import logsumexp
+
 FREE = ("B", "S")
 DATA, NOISE = "data", "noise"
 DEFAULT_SAMPLES = 32
@@ -198,13 +200,6 @@ def noise_values(noise, sizes: "tuple[str, ...]", of: str = "") -> "tuple[Value,
 
 
 _NOISE = {"normal": "standard normal numbers", "uniform": "uniform numbers in [0, 1)"}
-
-
-def logsumexp(values: tf.Tensor, axis: int) -> tf.Tensor:
-    """Returns log sum exp of finite values; without the guards that portable formats lack."""
-    top = tf.reduce_max(values, axis=axis, keepdims=True)
-    total = tf.reduce_sum(tf.exp(values - top), axis=axis)
-    return tf.math.log(total) + tf.squeeze(top, axis=axis)
 
 
 def log_mean_exp(values: tf.Tensor) -> tf.Tensor:

@@ -122,7 +122,9 @@ def _figures(comparison: Comparison, values: dict, language: str):
 def _add_curves(album: _Album, values: dict, task: str, panels: list, share: bool = False) -> None:
     """Adds the curves of a task: panels are pairs of a condition and a metric."""
     found = {panel: _levels(values, task, *panel) for panel in panels}
-    if any(found.values()):
+    measured = {metric for (_, metric), lines in found.items() if lines}
+    found = {panel: lines for panel, lines in found.items() if panel[1] in measured}
+    if found:
         word = "missing" if share else "severity"
         album.add(
             task,

@@ -1,6 +1,6 @@
 // The page: a point in the latent space, moved by pointer, keys or sliders, and its picture.
 const values = JSON.parse(document.getElementById("values").textContent);
-const { latent, prior, picture, points, words, classes } = values;
+const { latent, start, prior, picture, points, words, classes } = values;
 const decoder = makeDecoder(values.decoder, unpack(values.weights));
 const find = (id) => document.getElementById(id);
 const dot = (a, b) => a.reduce((sum, x, i) => sum + x * b[i], 0);
@@ -9,7 +9,7 @@ const colorOf = (label) =>
   label < COLORS.length ? COLORS[label] : `hsl(${(label * 137.5) % 360} 55% 55%)`;
 
 // z is the whole latent; sliders and plane show its part along their directions.
-const state = { z: [...latent.centre], label: 0 };
+const state = { z: [...start.z], label: start.label };
 const along = (k) => dot(state.z, latent.directions[k]) - dot(latent.centre, latent.directions[k]);
 const move = (k, to) => {
   const by = Math.min(Math.max(to, -latent.extent), latent.extent) - along(k);
@@ -194,7 +194,7 @@ if (plane) {
   plane.addEventListener("keydown", (event) => {
     const step = event.shiftKey ? 0.5 : 0.1;
     const by = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] };
-    if (event.key === "Home") reset();
+    if (event.key === "Home") home();
     else if (by[event.key]) by[event.key].forEach((b, k) => move(k, along(k) + b));
     else return;
     event.preventDefault();
@@ -207,7 +207,14 @@ sliders.forEach((slider, k) => {
   slider.addEventListener("input", () => { move(k, Number(slider.value)); show(); });
 });
 const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
-const reset = () => { state.z = [...(classes ? priorOf("loc") : latent.centre)]; show(); };
+const home = () => { state.z = [...(classes ? priorOf("loc") : latent.centre)]; show(); };
+const chips = [...document.querySelectorAll("input[name=class]")];
+// Back to the example that the page opened with: in the middle is the mean of everything, grey.
+const reset = () => {
+  Object.assign(state, { z: [...start.z], label: start.label });
+  chips.forEach((chip) => { chip.checked = Number(chip.value) === state.label; });
+  show();
+};
 find("reset").addEventListener("click", reset);
 find("random").addEventListener("click", () => {
   // A prior that is no normal has drawn before: the page picks.
@@ -217,7 +224,7 @@ find("random").addEventListener("click", () => {
     : priorOf("loc").map((loc, i) => loc + priorOf("scale")[i] * normal());
   show();
 });
-for (const input of document.querySelectorAll("input[name=class]")) {
+for (const input of chips) {
   input.addEventListener("change", () => {
     // Where each class has a prior of its own, a place is kept relative to it.
     const before = [priorOf("loc"), priorOf("scale")];

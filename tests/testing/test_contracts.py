@@ -1,0 +1,183 @@
+"""The contracts of `tfp_vae.testing`: all our own parts keep them, and faults are named.
+
+Every member of a registry is tried as it is made without arguments of its own; those that need some
+stand in a table here.
+"""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+import tfp_vae as tv
+from tfp_vae import testing
+
+tfd = tfp.distributions
+mine = keras.saving.register_keras_serializable(package="mine")
+
+
+def _members(room, kind, base):
+    """Returns the classes of a room that are members of a family, registered by name or not."""
+    found = [getattr(room, name) for name in room.__all__]
+    return [c for c in found if isinstance(c, type) and issubclass(c, base) and c is not kind]
+
+
+# The claims of one latent are those of two in one dimension less.
+DIMS = [pytest.param(1, marks=pytest.mark.all_only), 2]
+# What a prior depends on.
+PRIORS = {
+    "ClassNormal": lambda dims: (tv.priors.ClassNormal(dims, 3), {"given": np.eye(3)}),
+    "ConditionalNormal": lambda dims: (
+        tv.priors.ConditionalNormal(tv.networks.mlp([4]), dims),
+        {"given": np.array([[0.5, -1.0], [2.0, 0.0]])} if dims == 1 else {"above": 2},
+    ),
+}
+
+
+@pytest.mark.parametrize("dims", DIMS)
+@pytest.mark.parametrize("kind", _members(tv.priors, tv.priors.Prior, tv.priors.Prior))
+def test_a_prior_keeps_its_contract(kind, dims, base_seed):
+    make = PRIORS.get(kind.__name__, lambda dims: (kind(dims), {}))
+    prior, options = make(dims)
+    testing.check_prior(prior, **options, seed=base_seed, xla=dims == 2)
+
+
+@pytest.mark.parametrize("dims", DIMS)
+@pytest.mark.parametrize("kind", _members(tv.encoders, tv.encoders.Encoder, tv.encoders.Encoder))
+def test_an_encoder_keeps_its_contract(kind, dims, base_seed):
+    encoder = kind(tv.networks.mlp([4]), dims)
+    testing.check_encoder(encoder, seed=base_seed, xla=dims == 2)
+
+
+@pytest.mark.parametrize("name", tv.objectives.BOUNDS)
+def test_a_bound_keeps_its_contract(name, base_seed):
+    testing.check_bound(tv.objectives.BOUNDS[name](), seed=base_seed)
+
+
+LAYERS = [
+    # Convolutions of one axis are those of two with another rank.
+    pytest.param(kind, marks=[pytest.mark.all_only] if kind.__name__.startswith("Conv1D") else [])
+    for kind in (
+        *_members(tv.layers, tv.layers.BayesianLayer, tv.layers.BayesianLayer),
+        tv.layers.MonteCarloDropout,
+    )
+]
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_a_layer_keeps_its_contract(kind, base_seed):
+    rng = np.random.default_rng(base_seed)
+    options, shape = {"units": 2, "bayesian_bias": True}, (4, 3)
+    if kind is tv.layers.MonteCarloDropout:
+        options = {"rate": 0.4}
+    elif kind.__name__.startswith("Conv"):
+        shape = (4, *[4] * int(kind.__name__[4]), 2)
+        options = {"filters": 2, "kernel_size": 2, "bayesian_bias": True}
+    is_dense = len(shape) == 2
+    testing.check_layer(kind(**options), rng.standard_normal(shape), seed=base_seed, xla=is_dense)
+
+
+# Parts that break a claim: it is named.
+
+
+class Unregistered(tv.priors.StandardNormal):
+    pass
+
+
+@mine
+class TooDense(tv.priors.StandardNormal):
+    def distribution(self, context):
+        class Denser(tfd.Laplace):
+            def _log_prob(self, x):
+                return super()._log_prob(x) + np.log(1.1)
+
+        zeros = tf.zeros(self.latent_dim)
+        return tfd.Independent(Denser(zeros, zeros + 1), 1)
+
+
+@mine
+class Forgetful(tv.priors.Prior):
+    def __init__(self, latent_dim, scale=1.0, **kwargs):
+        super().__init__(latent_dim, **kwargs)
+        self.scale = scale
+
+    def distribution(self, context):
+        zeros = tf.zeros(self.latent_dim)
+        return tfd.MultivariateNormalDiag(zeros, zeros + self.scale)
+
+
+@mine
+class Cut(tv.encoders.Gaussian):
+    def distribution(self, loc, raw_scale):
+        return super().distribution(tf.stop_gradient(loc), raw_scale)
+
+
+@mine
+class NoKL(tv.objectives.Bound):
+    def __call__(self, terms):
+        return terms.reconstruction()
+
+
+@mine
+class NoMass(tv.objectives.Bound):
+    def __call__(self, terms):
+        return tf.reduce_mean(terms.log_weights(), axis=0) - terms.weights.per_example()
+
+
+@mine
+class Uphill(tv.objectives.ELBO):
+    def loss(self, terms, step):
+        return -super().loss(terms, step)
+
+
+@mine
+class Secret(tv.layers.DenseReparameterization):
+    def estimate(self, inputs, noise):
+        return super().estimate(inputs, noise) + tf.random.normal([])
+
+
+@mine
+class HalfKL(tv.layers.DenseReparameterization):
+    def kl_divergence(self, num_samples=1):
+        return 0.5 * super().kl_divergence(num_samples)
+
+
+def _encoder(kind):
+    return kind(tv.networks.mlp([4]), 1)
+
+
+@pytest.mark.parametrize(
+    ("check", "make", "message"),
+    [
+        (testing.check_prior, lambda: Unregistered(1), r"registered with Keras. Expected regis"),
+        (
+            testing.check_prior,
+            lambda: TooDense(1),
+            "TooDense: draws.log_prob, which is exported, is log",
+        ),
+        (testing.check_prior, lambda: Forgetful(1, 2.0), "numbers survive a .keras file"),
+        (testing.check_encoder, lambda: _encoder(Cut), "gradients|has a gradient by"),
+        (testing.check_bound, NoKL, r"its mean is at most log p\(x\). Expected.*Received"),
+        (testing.check_bound, NoMass, "rows of no mass count for nothing"),
+        (testing.check_bound, Uphill, r"points downhill where q\(z\|x\) is left"),
+        (testing.check_layer, lambda: Secret(2), r"same key gives the same outputs \(estimator\)"),
+        (testing.check_layer, lambda: HalfKL(2), "kl_divergence is the mean of log q - log p"),
+        (testing.check_layer, lambda: keras.layers.Dense(2), "it says that it draws noise"),
+    ],
+    ids=[
+        *("unregistered", "density", "config", "gradient"),
+        *("no_kl", "no_mass", "uphill", "secret_noise", "half_kl", "no_noise"),
+    ],
+)
+def test_a_contract_names_the_claim_that_does_not_hold(check, make, message):
+    with pytest.raises(AssertionError, match=message):
+        check(make(), xla=False)
+
+
+def test_parts_of_another_sort_and_priors_of_nothing_are_refused():
+    for check in ("prior", "encoder", "bound", "layer", "head"):
+        with pytest.raises(ValueError, match=rf"check_{check} needs a {check}.*Received 3"):
+            getattr(testing, f"check_{check}")(3)
+    with pytest.raises(ValueError, match=r"ClassNormal depends.*Expected given=.*Received none"):
+        testing.check_prior(tv.priors.ClassNormal(1, 3))

@@ -248,7 +248,7 @@ class Intake:
             raise ValueError(
                 f"The {name} dataset has no targets. Expected batches (x, y). Received x alone."
             )
-        label = f"batch of the {name}"
+        label = f"{name} batch"
         asked = self.predicts and not with_y  # for what is beside an example
         given = y if with_y else None
         split = self.inputs_of(x, label) if asked else self.split(x, label, given)

@@ -158,7 +158,7 @@ def write_predictive(
     else:
         cdf = probability_transform(predictive, split.targets)
         run.write_figure("interval_coverage.png", interval_coverage({"test": cdf}))
-    if isinstance(predictor, BayesianNetwork) and predictor.bayesian_layers():
+    if isinstance(predictor, BayesianNetwork) and evaluation.has_mean_field(predictor):
         ratios = evaluation.signal_to_noise(predictor)
         run.write_figure("signal_to_noise.png", signal_to_noise(ratios))
     if pruned is not None:

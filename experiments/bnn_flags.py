@@ -26,12 +26,24 @@ _LEARNED_PRIOR = flags.DEFINE_bool("learned_prior", True, "Learn a factor on the
 _INITIAL_SCALE = flags.DEFINE_float(
     "initial_scale", 0.1, "Posterior scale at step 0, times the root of the fan-in (vi).", 0
 )
+_BAYESIAN_LAYERS = flags.DEFINE_string(
+    "bayesian_layers", "all", "Layers with a posterior (vi): all, last, or how many of the last."
+)
+_COVARIANCE = flags.DEFINE_string(
+    "covariance", "diagonal", "Of the last layer's posterior (vi): diagonal, full, or a rank."
+)
 _DROPOUT = flags.DEFINE_float("dropout", 0.05, "Rate of --method=mc_dropout.", 0, 0.99)
 _MEMBERS = flags.DEFINE_integer("members", 5, "Networks of --method=ensemble.", lower_bound=1)
 _POSTERIOR_STEPS = flags.DEFINE_integer(
     "posterior_steps", 200, "Epochs of swag; samples per chain of nuts.", lower_bound=2
 )
 _POSTERIOR_RATE = flags.DEFINE_float("posterior_rate", 1e-3, "Learning rate of swag.", 0)
+_POSTERIOR_PRECISION = flags.DEFINE_string(
+    "posterior_precision", "validation", "Of the prior in laplace: validation, prior, or a number."
+)
+_POSTERIOR_PREDICTIVE = flags.DEFINE_enum(
+    "posterior_predictive", "sampled", ["sampled", "probit"], "Of laplace."
+)
 _IMAGES = ("digits", "mnist", "fashion_mnist")
 
 
@@ -72,12 +84,28 @@ def recipe() -> "tv.methods.Recipe":
         prior_scale=cli.number_or_name(_PRIOR_SCALE),
         learned_prior=_LEARNED_PRIOR.value,
         initial_scale=_INITIAL_SCALE.value,
+        bayesian_layers=_integer_or_name(_BAYESIAN_LAYERS),
+        covariance=_integer_or_name(_COVARIANCE),
         dropout=_DROPOUT.value,
         members=_MEMBERS.value,
         samples=training_flags.NUM_SAMPLES.value,
         posterior_steps=_POSTERIOR_STEPS.value,
         posterior_rate=_POSTERIOR_RATE.value,
+        posterior_precision=cli.number_or_name(_POSTERIOR_PRECISION),
+        posterior_predictive=_POSTERIOR_PREDICTIVE.value,
     )
+
+
+def convergence(model, history: dict) -> dict:
+    """Returns whether the bound of a trained model had converged; see `training.convergence`."""
+    step = int(model.optimizer.iterations)
+    kl = float(model.kl_divergence(num_samples=30)) if model.bayesian_layers() else None
+    return tv.training.convergence(history, kl, float(model.objective.kl_weight(step)))
+
+
+def _integer_or_name(flag) -> "int | str":
+    """Returns the value of a flag, which the recipe checks."""
+    return int(flag.value) if flag.value.isascii() and flag.value.isdigit() else flag.value
 
 
 def build(chosen: "tv.methods.Recipe", data: "tv.data.Data"):

@@ -65,6 +65,7 @@ def build(data: "tv.data.Data", latent_dim: int) -> "tv.VAE":
     if data.task == "regression":
         cli.refuse_unused(False, "a class as condition", _CLASS_PRIOR, _CLASS_SAMPLES)
     chosen = vae_flags.recipe(
+        data,
         latent_dim,
         model=_MODEL.value,
         class_prior=_CLASS_PRIOR.value,

@@ -8,7 +8,7 @@ from absl import flags
 import tfp_vae as tv
 from tfp_vae import peek
 
-from . import helping
+from . import cli, helping
 
 GROUP = "Data"
 _NAMES = peek.names("data.NAMES")
@@ -27,7 +27,41 @@ TASK = flags.DEFINE_enum(
     "task", None, ["classification", "regression"], "What the target of an .npz or .csv is."
 )
 UCI_SPLIT = flags.DEFINE_integer("uci_split", None, "Which standard split of a UCI set.", 0)
-ALL = (DATASET, DATA_DIR, TARGET, TASK, UCI_SPLIT)
+DELIMITER = flags.DEFINE_string(
+    "delimiter", None, "Of the cells of a .csv: a character, or tab; without it, the rows say."
+)
+ENCODING = flags.DEFINE_string(
+    "encoding", None, "Of a .csv, such as gbk; without it, its bytes say."
+)
+IMAGE_SIZE = flags.DEFINE_list(
+    "image_size", None, "HEIGHT,WIDTH that the images of a folder are resized to."
+)
+COLOR_MODE = flags.DEFINE_enum(
+    "color_mode",
+    None,
+    peek.names("data.pixels.COLOR_MODES"),
+    "What the images of a folder are converted to.",
+)
+FRAMES = flags.DEFINE_enum(
+    "frames",
+    None,
+    peek.names("data.pixels.FRAMES"),
+    "What is read of GIF, TIFF and WebP with many.",
+)
+ALL = (
+    DATASET,
+    DATA_DIR,
+    TARGET,
+    TASK,
+    UCI_SPLIT,
+    DELIMITER,
+    ENCODING,
+    IMAGE_SIZE,
+    COLOR_MODE,
+    FRAMES,
+)
+# How a run remembers what goes on to `tv.data.load` as it is.
+_OPTIONS = ("target", "task", "delimiter", "encoding", "image_size", "color_mode", "frames")
 
 
 def check_folder() -> None:
@@ -51,7 +85,7 @@ def check() -> None:
     check_folder()
 
 
-def source() -> "dict[str, str | int | None]":
+def source() -> "dict[str, str | int | list[int] | None]":
     """Returns the flags that say which data, as a run remembers them: paths absolute."""
     path = pathlib.Path(DATASET.value)
     named = DATASET.value in _NAMES
@@ -62,6 +96,11 @@ def source() -> "dict[str, str | int | None]":
         "target": TARGET.value,
         "task": TASK.value,
         "uci_split": UCI_SPLIT.value,
+        "delimiter": DELIMITER.value,
+        "encoding": ENCODING.value,
+        "image_size": IMAGE_SIZE.value and cli.integers(IMAGE_SIZE),
+        "color_mode": COLOR_MODE.value,
+        "frames": FRAMES.value,
     }
 
 
@@ -71,7 +110,6 @@ def load(source: dict, kind=None) -> "tv.data.Data":
         source["dataset"],
         data_dir=source["data_dir"],
         kind=kind,
-        target=source.get("target"),
-        task=source.get("task"),
         split=source.get("uci_split"),
+        **{option: source.get(option) for option in _OPTIONS},
     )

@@ -19,7 +19,7 @@ def main():
     sizes = cli.integers(_LATENT_DIMS)
     run, data = vae_flags.prepare()
     for size in sizes:  # a size that cannot be is found before the first is trained
-        vae_flags.recipe(size)
+        vae_flags.recipe(data, size)
     run.create()
     run.write_text("flags.txt", cli.flag_lines())
     from tfp_vae.studies import latent_sizes

@@ -33,6 +33,7 @@ def main():
         seed=training_flags.SEED.value,
         batch_size=training_flags.BATCH_SIZE.value,
         callbacks=[tv.training.ShowProgress()],
+        validation=data.validation,
     )
     metrics |= {"method": chosen.method, "kl": None}
     test = tv.evaluation.predict(predictor, data.test, num_samples, verbose=True)
@@ -44,14 +45,16 @@ def main():
     if has_distributions:
         metrics |= tv.evaluation.weight_metrics(model)
     metrics |= chosen.weights.summary(predictor)
+    metrics |= bnn_flags.convergence(model, history)
     run.write_json("metrics.json", metrics)
-    if has_distributions:
+    if has_distributions and tv.evaluation.has_mean_field(model):
         pruned = tv.evaluation.pruning_curve(
             model, data.test, num_samples=num_samples, verbose=True
         )
         run.write_json("pruning.json", pruned)
     tv.plots.write_predictive(run, predictor, data.test, test, history, pruned)
     print(tv.report.summary(metrics))
+    print(tv.training.conclusion(metrics))
     print(f"again:   {cli.command(run.path)}")
     print(f"results: {run.path.resolve()}")
 

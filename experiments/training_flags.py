@@ -125,6 +125,7 @@ def fit(model, data: "tv.data.Data", run: "tv.report.RunFolder") -> tuple[dict, 
     metrics = {
         **data_flags.source(),
         "kind": data.kind,
+        "class_names": data.class_names,
         "digests": data.digests,
         "seed": SEED.value,
         "num_parameters": model.count_params(),

@@ -9,7 +9,10 @@ from . import bound_flags, cli, training_flags
 
 GROUP = "Model"
 _LIKELIHOOD = flags.DEFINE_enum(
-    "likelihood", "bernoulli", peek.registry("distributions.heads.HEADS").group(), "p(x|z)."
+    "likelihood",
+    None,
+    peek.registry("distributions.heads.HEADS").group(),
+    "p(x|z); without it, one of the kind that the data have.",
 )
 _SCALE = flags.DEFINE_string(
     "scale", "shared", "Scale of the normal likelihood: shared, per_pixel, or a number > 0."
@@ -30,17 +33,20 @@ _CAPACITY = flags.DEFINE_float("capacity", None, "Target of the KL, nats.", lowe
 
 def prepare() -> "tuple[tv.report.RunFolder, tv.data.Data]":
     """Returns the run folder, checked but not made, and the data that the flags describe."""
-    return training_flags.prepare(lambda: tv.heads.HEADS[_LIKELIHOOD.value].preferred_kind)
+    chosen = _LIKELIHOOD.value
+    return training_flags.prepare(lambda: chosen and tv.heads.HEADS[chosen].preferred_kind)
 
 
-def recipe(latent_dim: int, **others) -> "tv.methods.VAERecipe":
+def recipe(data: "tv.data.Data", latent_dim: int, **others) -> "tv.methods.VAERecipe":
     """Returns the recipe that the flags describe.
 
     Args:
+        data: what it is for.
         latent_dim: D.
         **others: fields of a conditional model.
     """
-    normal = _LIKELIHOOD.value == "normal"
+    likelihood = _LIKELIHOOD.value or tv.methods.likelihood_of(data.kind)
+    normal = likelihood == "normal"
     conv = "conv" in (_NETWORK.value, others.get("classifier"))
     cli.refuse_unused(conv, "--network=conv", _FILTERS)
     cli.refuse_unused(normal, "--likelihood=normal", _SCALE)
@@ -49,7 +55,7 @@ def recipe(latent_dim: int, **others) -> "tv.methods.VAERecipe":
         latent_dim=latent_dim,
         prior=_LATENT_PRIOR.value,
         posterior=_POSTERIOR.value,
-        likelihood=_LIKELIHOOD.value,
+        likelihood=likelihood,
         scale=cli.number_or_name(_SCALE),
         network=_NETWORK.value,
         hidden=tuple(cli.integers(training_flags.HIDDEN)),
@@ -66,9 +72,12 @@ def compiled(chosen: "tv.methods.VAERecipe", data: "tv.data.Data") -> "tv.VAE":
     steps = vae.batches_per_epoch(data.train, training_flags.BATCH_SIZE.value)
     vae.objective = bound_flags.bound(steps, _FREE_BITS, _CAPACITY)
     vae.objective.check(vae)
-    return training_flags.compiled(vae, data)
+    vae = training_flags.compiled(vae, data)
+    how = ", each drawn 0 or 1 with its intensity as the probability" * data.train.is_dynamic
+    print(f"p(x|z): {chosen.likelihood}, of values of kind {data.kind}{how}")
+    return vae
 
 
 def build(data: "tv.data.Data", latent_dim: int) -> "tv.VAE":
     """Returns the compiled VAE that the flags describe, for data that it can be a model of."""
-    return compiled(recipe(latent_dim), data)
+    return compiled(recipe(data, latent_dim), data)

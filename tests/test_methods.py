@@ -7,11 +7,13 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfp_vae as tv
 from tfp_vae import methods
 from tfp_vae.data import Data, Kind, Split
 from tfp_vae.methods import Recipe
+from tfp_vae.randomness import fold_in
 from tfp_vae.studies import comparison
 
 COUNT, DRAWS, STEPS = 40, 7, 4
@@ -42,7 +44,7 @@ def _predictor(recipe, data):
     history = model.fit(data.train, batch_size=COUNT, epochs=2, verbose=0).history
     assert np.all(np.isfinite(history["loss"]))
     assert model.seed == 3
-    return methods.finish(recipe, model, data.train)
+    return methods.finish(recipe, model, data.train, validation=data.validation)
 
 
 @pytest.mark.parametrize("task", ["regression", "classification"])
@@ -190,3 +192,52 @@ def test_a_bayesian_decoder_is_for_dense_networks_alone():
     assert len(vae.bayesian_layers()) == 1
     with pytest.raises(ValueError, match="no Bayesian layers for this decoder"):
         dataclasses.replace(recipe, network="conv")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "mlp", "lenet"),
+    [("last", 1, 1), (1, 1, 1), (2, 2, 2), (4, None, 4), ("all", 3, 5)],
+)
+def test_the_last_layers_are_bayesian_as_many_as_asked_for(chosen, mlp, lenet):
+    for network, count, depth in (("mlp", mlp, 3), ("lenet", lenet, 5)):
+        recipe = Recipe("vi", network=network, hidden=(6, 5), bayesian_layers=chosen)
+        if count is None:
+            with pytest.raises(ValueError, match="bayesian_layers of at most 3"):
+                methods.make_network(recipe, 2, False)
+            continue
+        weighted = [
+            isinstance(layer, tv.layers.BayesianLayer)
+            for layer in methods.make_network(recipe, 2, False).layers
+            if isinstance(layer, tv.layers.BayesianLayer | keras.layers.Dense | keras.layers.Conv2D)
+        ]
+        assert weighted == [False] * (depth - count) + [True] * count
+
+
+@pytest.mark.parametrize("wrong", ["first", 0, 1.5, None])
+def test_other_layers_than_the_last_ones_are_refused(wrong):
+    with pytest.raises(ValueError, match="Expected 'last', 'all' or an integer >= 1"):
+        Recipe("vi", bayesian_layers=wrong)
+
+
+def test_only_the_last_layer_has_the_covariance(base_seed):
+    recipe = Recipe(
+        "vi", hidden=(6, 5), estimator="reparameterization", bayesian_layers=2, covariance="full"
+    )
+    layers = [x for x in methods.make_network(recipe, 2, False).layers if hasattr(x, "covariance")]
+    assert [layer.covariance for layer in layers] == ["diagonal", "full"]
+
+
+def test_features_before_the_first_random_layer_are_computed_once_and_change_no_draw(base_seed):
+    recipe = Recipe("vi", hidden=(6, 5), bayesian_layers="last")
+    model = methods.make_member(recipe, (4,), 3, seed=base_seed)
+    assert model.num_certain_layers == 4  # Standardize, Flatten, two layers
+    x = tf.constant(np.random.default_rng(base_seed).normal(size=(7, 4)), tf.float32)
+    key = model.caller_key(base_seed)
+    whole = [model.at(fold_in(key, index), "shared").parameters(x) for index in range(3)]
+    for found in (model.draw_parameters(x, 3, key), model.frozen_parameters(x, 3, key)):
+        np.testing.assert_allclose(found, whole, rtol=1e-6, atol=1e-6)
+    calls = []
+    first = model.network.layers[2]
+    once, first.call = first.call, lambda *args, **kwargs: (calls.append(1), once(*args))[1]
+    model.draw_parameters(x, 3, key)
+    assert len(calls) == 1

@@ -260,6 +260,29 @@ def output_shape(network: keras.Layer, input_shape: Any, owner: str) -> tuple:
     return outputs.shape
 
 
+def last_layer(network: keras.Layer, owner: str) -> keras.Layer:
+    """Returns the layer whose outputs are the network's, and which has weights of its own.
+
+    Args:
+        network: a `keras.Sequential` or a functional model, built.
+        owner: who asks, for the error.
+
+    Raises:
+        ValueError: if there is none: several outputs, an activation behind the last weights, or a
+            model that does not say what its layers are.
+    """
+    layers = network.layers if isinstance(network, keras.Model) else []
+    one = len(getattr(network, "outputs", None) or []) == 1
+    if not one or not layers or not layers[-1].trainable_variables:
+        found = layers[-1].name if one and layers else f"{type(network).__name__} {network.name}"
+        raise ValueError(
+            f"{owner} needs a last layer with weights of its own. Expected a keras.Sequential or a "
+            f"functional model that ends in a layer such as Dense(K), without an activation layer "
+            f"behind it. Received {found!r} at the end."
+        )
+    return layers[-1]
+
+
 def _listed(sizes: Any) -> tuple:
     """Returns the sizes, or nothing of what is no sequence of them."""
     return tuple(sizes) if isinstance(sizes, Iterable) else ()

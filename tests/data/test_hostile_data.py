@@ -17,9 +17,10 @@ from stream_cases import encoded, example, noise, save_image_records, save_image
 
 from tfp_vae import data
 from tfp_vae.data import pictures
+from tfp_vae.data.pixels import Reading
 from tfp_vae.data.sources.npz import open_npz
 from tfp_vae.data.sources.records import Records, _masked_crc
-from tfp_vae.data.streams import ImageFiles, decoded
+from tfp_vae.data.streams import ImageFiles
 
 POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\n%%EOF\n"
 
@@ -54,7 +55,7 @@ def test_an_image_that_does_harm_is_refused_by_name(tmp_path, monkeypatch, conte
     files = save_images(tmp_path, noise(3))
     files[1].write_bytes(content)
     with refused(files[1], "whole 8-bit image"):
-        decoded(str(files[1]), str(files[1]))
+        Reading().decoded(str(files[1]), str(files[1]))
     with refused(files[1]):  # or as one of another size
         data.load(tmp_path)
     save_records(tmp_path / "a.tfrecord", [example(image=content)])
@@ -73,7 +74,7 @@ def test_every_format_is_read_under_any_name_also_where_it_packs_well(tmp_path, 
     image = np.zeros((600, 600, 3), np.uint8)
     file = tmp_path / "a.png"
     file.write_bytes(encoded(image, form))
-    np.testing.assert_array_equal(decoded(str(file), "a"), image)
+    np.testing.assert_array_equal(Reading().decoded(str(file), "a"), image)
 
 
 def _pipe(path):

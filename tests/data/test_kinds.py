@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from data_cases import refused
 
-from tfp_vae.data import Kind, kinds
+from tfp_vae.data import Kind, Split, kinds
 
 GREY = np.array([0, 7, 255], np.uint8)
 
@@ -65,3 +66,30 @@ def test_first_value_that_is_not_finite_is_named_with_its_index(bad):
 @pytest.mark.parametrize("dtype", [np.uint8, bool, np.int64, np.float64])
 def test_finite_values_of_any_dtype_pass(dtype):
     kinds.check_finite(np.ones((2, 2), dtype), "The array")
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([[2**24 + 1, 3], [0, 5]], ["up to 16,777,216", "16777217"]),
+        ([[1, 2**63 - 1], [0, 5]], ["up to 16,777,216", "column 1"]),
+        (1.7e9 + np.arange(8.0).reshape(4, 2), ["subtract an offset", "column 0"]),
+        ([[1e-60, 0.0], [3e-60, 1.0]], ["subtract an offset", "column 0"]),
+    ],
+    ids=["int64", "beyond float64", "times in seconds", "tiny"],
+)
+def test_values_that_float32_would_change_are_refused(values, words):
+    with refused(*words):
+        Split(np.asarray(values), "real", name="train")
+    targets = np.asarray(values)[:, int("column 1" in words)]
+    with refused(*words[:1]):
+        Split(np.zeros((len(targets), 1)), "real", targets=targets)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [np.full((4, 1), 1.7e9 + 1), np.array([[0.1], [0.7]]), np.array([[2**24], [-(2**24)]])],
+    ids=["constant", "decimals", "largest integers"],
+)
+def test_values_that_float32_keeps_are_taken(values):
+    np.testing.assert_allclose(Split(values, "real").values(), values, rtol=1e-7)

@@ -56,6 +56,21 @@ def test_labels_are_read(file, key):
     np.testing.assert_array_equal(Records([file]).labels, [2, 0, -1, 7])
 
 
+def test_features_that_are_not_read_are_named(tmp_path):
+    records = [example(image=encoded(x), image__height=3, bbox=[1, 2]) for x in noise(4)]
+    save_records(tmp_path / "a.tfrecord", records)
+    with pytest.warns(UserWarning, match=r"train split have features that are not read: 'bbox' .4"):
+        data.load(tmp_path)
+
+
+def test_images_of_records_are_made_alike(tmp_path):
+    images = [noise(1, (3, 2, 3))[0], noise(1, (4, 4, 1))[0]] * 3
+    save_records(tmp_path / "a.tfrecord", [example(image=encoded(x)) for x in images])
+    with refused("image_size=(H, W)"):
+        data.load(tmp_path)
+    assert data.load(tmp_path, image_size=(5, 6), color_mode="rgb").shape == (5, 6, 3)
+
+
 def test_folders_are_the_splits(tmp_path):
     for count, split in ((9, "train"), (3, "test")):
         save_image_records(tmp_path / split / "a.tfrecords", noise(count), range(count))
@@ -64,7 +79,7 @@ def test_folders_are_the_splits(tmp_path):
 
 
 def test_names_of_files_are_the_splits_so_that_no_test_image_is_trained_on(tmp_path):
-    counts = {"train": 9, "validation": 2, "test": 3}
+    counts = {"train": 9, "val": 2, "Test": 3}
     for split, count in counts.items():
         save_image_records(tmp_path / f"set-{split}.tfrecord-00000-of-00001", noise(count))
     assert sizes(data.load(tmp_path)) == (9, 2, 3)

@@ -276,9 +276,13 @@ def test_unusable_values_are_refused(values, kind, words):
     [
         pytest.param([0, 1], "Received shape (2,)", id="too few"),
         pytest.param([0, 1, 2, 3], "Received shape (4,)", id="too many"),
-        pytest.param(np.eye(3, dtype=int), "Received shape (3, 3)", id="one-hot"),
-        pytest.param([0.0, 0.5, 1.0], "Received dtype float64", id="fractions"),
-        pytest.param(["cat", "dog", "cow"], "Received dtype <U3", id="words"),
+        pytest.param(np.ones((3, 3), int), "argmax(axis=1)", id="several of one-hot"),
+        pytest.param(np.zeros((3, 4, 4), int), "classes of pixels", id="of each pixel"),
+        pytest.param([0.0, 0.5, 1.0], "Received 0.5 at index (1,)", id="fractions"),
+        pytest.param(["cat", "NA", "cow"], "Received 'NA' at index 1", id="mark of a missing one"),
+        pytest.param(["cat", "", "cow"], "Received '' at index 1", id="no text"),
+        pytest.param(np.array([0, "a", 1], object), "Received 'a' of type str", id="mixed"),
+        pytest.param([1j, 0, 1], "Received dtype complex128", id="complex"),
         pytest.param([0, 2, -2], "Received -2 at index (2,)", id="negative"),
         pytest.param([0, 2**31, 1], "Received 2147483648 at index (1,)", id="beyond int32"),
     ],
@@ -390,7 +394,7 @@ def test_y_of_a_split_without_any_is_refused():
         pytest.param(1.5, "Received shape ()", id="a number"),
         pytest.param(["1", "2", "3"], "Received dtype <U1", id="text"),
         pytest.param([1j, 2, 3], "Received dtype complex128", id="complex"),
-        pytest.param([None, 1, 2], "Received dtype object", id="objects"),
+        pytest.param([None, 1, 2], "Received None at index (0,)", id="objects"),
     ],
 )
 def test_targets_that_are_not_finite_numbers_one_row_per_example_are_refused(targets, words):

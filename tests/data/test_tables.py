@@ -4,6 +4,7 @@ import functools
 import http.server
 import pathlib
 import threading
+import tracemalloc
 
 import keras
 import numpy as np
@@ -360,7 +361,14 @@ def test_numbers_of_a_csv_stay_in_their_units(csv_file):
         pytest.param("a,b\n", ["has no rows"], id="no rows"),
         pytest.param("1.5,2,cat\n2,3,dog\n", ["has no header", "1.5"], id="no header"),
         pytest.param("a\n1\n2\n", ["one column only", "'a'"], id="one column"),
-        pytest.param("a;b\n1;2\n", ["one column only", "commas", "'a;b'"], id="semicolons"),
+        pytest.param("a/b\n1/2\n", ["one column only", "delimiter", "'a/b'"], id="slashes"),
+        pytest.param("a;y\n1,5;2\n", ["decimal point", "'1,5' in line 2"], id="decimal comma"),
+        pytest.param('a,y\n"1,250",2\n', ["thousands", "'1,250' in line 2"], id="thousands"),
+        pytest.param("a,y\n1,x\n-,x\n", ["missing", "'-' in line 3"], id="a dash"),
+        *(
+            pytest.param(f"a,y\n1,x\n1,{mark}\n", ["missing", f"'{mark}' in line 3"], id=mark)
+            for mark in ("None", "<NA>", "NaT", "#N/A", "--", ".")
+        ),
         pytest.param(",a,y\n0,1,2\n", ["without a name", "column 1 of 3"], id="unnamed column"),
         pytest.param("a,b,a\n0,1,2\n", ["the same name", "'a' 2 times"], id="repeated name"),
         pytest.param("a,y\n1,2\n1,2,3\n", ["Received 3 in line 3"], id="a cell too many"),
@@ -383,6 +391,48 @@ def test_a_csv_that_is_no_table_is_refused_with_the_place_of_the_fault(csv_file,
     path = csv_file(text)
     with refused(path.name, *words):
         data.load(path)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_rows_of_a_csv_say_what_separates_its_cells(csv_file, delimiter):
+    rows = "".join(f"{i}.5,{i},c {i % 2}\n" for i in range(9))
+    path = csv_file("a b,b,y\n".replace(",", delimiter) + rows.replace(",", delimiter))
+    loaded = data.load(path)
+    assert (loaded.columns, loaded.class_names) == (("a b", "b"), ("c 0", "c 1"))
+    named = "tab" if delimiter == "\t" else delimiter
+    assert data.load(path, delimiter=named).digests == loaded.digests
+    with refused("Impossible delimiter", "'--'"):
+        data.load(path, delimiter="--")
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "utf-16", "utf-8-sig", "latin-1"])
+def test_a_csv_is_read_in_its_encoding(csv_file, recwarn, encoding):
+    words = ("größe", "groß", "klein") if encoding == "latin-1" else ("身高", "大", "小")
+    text = f"{words[0]},y\n" + f"1.5,{words[1]}\n2.5,{words[2]}\n" * 5
+    path = csv_file(text, encoding=encoding)
+    given = encoding if encoding == "latin-1" else None
+    loaded = data.load(path, encoding=given)
+    assert (loaded.columns, set(loaded.class_names)) == ((words[0],), set(words[1:]))
+    assert [str(each.message)[-29:] for each in recwarn] == (
+        ["GBK; encoding says another one"[-29:]] if encoding == "gbk" else []
+    )
+    with refused("Unknown encoding", "'utf-99'"):
+        data.load(path, encoding="utf-99")
+
+
+@pytest.mark.parametrize(("columns", "count"), [(1, 40_000), (20, 4000)])
+def test_a_csv_takes_less_than_six_times_its_size(csv_file, columns, count):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(count, columns + 1)).round(4).tolist()
+    rows = [",".join(map(str, row)) for row in values]
+    names = [*(f"c{i}" for i in range(columns)), "y"]
+    path = csv_file("\n".join([",".join(names), *rows]))
+    data.load(csv_file(column([0.5] * 9), "small.csv"))  # what is imported is no memory of the file
+    tracemalloc.start()
+    data.load(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 * path.stat().st_size
 
 
 def test_a_csv_that_is_not_utf_8_is_refused_by_name(csv_file):
@@ -453,7 +503,9 @@ def test_wide_targets_of_an_npz_keep_their_splits(tmp_path):
     ("arrays", "task", "words"),
     [
         pytest.param({}, "regression", ["nothing to learn"], id="no y"),
-        pytest.param({"y_train": np.array(["a"] * 9)}, None, ["train labels", "<U1"], id="text"),
+        pytest.param(
+            {"y_train": np.array(["a", ""] * 4 + ["b"])}, None, ["train labels", "''"], id="text"
+        ),
         pytest.param(
             {"y_train": np.array(["a"] * 9)},
             "regression",
@@ -461,7 +513,7 @@ def test_wide_targets_of_an_npz_keep_their_splits(tmp_path):
             id="words",
         ),
         pytest.param(
-            {"y_train": np.zeros(9)}, "classification", ["train labels", "float64"], id="fractions"
+            {"y_train": np.full(9, 0.5)}, "classification", ["train labels", "0.5"], id="fractions"
         ),
         pytest.param(
             {"y_train": np.arange(9) - 2}, None, ["train labels", "-2 at index (0,)"], id="negative"
@@ -473,7 +525,7 @@ def test_wide_targets_of_an_npz_keep_their_splits(tmp_path):
             {"y_train": np.zeros(9), "y_test": np.zeros(9, int)}, None, ["differ in type"], id="two"
         ),
         pytest.param(
-            {"y_train": np.zeros(9), "y_test": np.zeros((9, 1))},
+            {"y_train": np.zeros(9), "y_test": np.zeros((9, 2))},
             None,
             ["differ in shape"],
             id="another shape in the test split",

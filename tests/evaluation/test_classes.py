@@ -7,6 +7,7 @@ import pytest
 import tfp_vae as tv
 from tfp_vae import evaluation
 from tfp_vae.data import Kind, Split
+from tfp_vae.models.metrics import ActiveUnits
 
 SHAPE, CLASSES = (4, 4, 1), 3
 LABELS = np.arange(30) % CLASSES
@@ -61,3 +62,43 @@ def test_active_units_of_a_conditional_model_are_those_given_the_condition(split
     expected = model.at_mean().posterior(split.values(), LABELS).mean()
     found = evaluation.posterior_means(model, split, batch_size=7)
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_active_units_of_a_conditional_model_move_within_the_condition(split):
+    model = tv.ConditionalVAE(num_classes=CLASSES, **_parts())
+    shape = model.encoder.output_size
+    data = split.relabelled(LABELS)
+    for network_sees_x in (False, True):
+        # What the encoder's network sees is x, flat, and the class beside it.
+        for variable in model.encoder.trainable_variables:
+            variable.assign(np.random.default_rng(1).normal(0, 1, variable.shape))
+        kernel = model.encoder.network.trainable_variables[0]
+        if not network_sees_x:
+            kernel.assign(
+                np.where(np.arange(kernel.shape[0])[:, None] < kernel.shape[0] - CLASSES, 0, kernel)
+            )
+        model.compile()
+        logs = model.evaluate(data, verbose=0, return_dict=True)
+        found = evaluation.active_units(model, data)
+        means = evaluation.posterior_means(model, data).astype(np.float64)
+        assert means.var(0).min() > 0.01  # of all examples every dimension moves
+        within = sum(
+            np.sum((means[k == LABELS] - means[k == LABELS].mean(0)) ** 2, 0)
+            for k in range(CLASSES)
+        )
+        assert found == logs["active_units"] == np.sum(within / len(means) > 0.01)
+        assert found == (shape // 2 if network_sees_x else 0)
+
+
+def test_what_a_vector_explains_is_no_activity():
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(5, [1, 100], size=(200, 2))
+    noise = rng.normal(size=(200, 1))
+    means = np.concatenate([vectors @ [[3.0], [0.01]], vectors[:, :1] + noise], axis=1)
+    tracker = ActiveUnits(2, condition_size=2, classes=False)
+    for part in (slice(0, 120), slice(120, 200)):
+        tracker.update_state(means[part], vectors[part])
+    design = np.c_[np.ones(200), vectors]
+    residual = means - design @ np.linalg.lstsq(design, means, rcond=None)[0]
+    np.testing.assert_allclose(tracker.variance(), residual.var(0), rtol=1e-4, atol=1e-5)
+    assert float(tracker.result()) == 1

@@ -146,7 +146,7 @@ def _network(likelihood=None, seed=0):
     rng = np.random.default_rng([seed, 82])
     for layer in layers:
         layer.loc.assign(rng.normal(size=layer.loc.shape))
-        layer.raw_scale.assign(rng.normal(-2, 1, layer.raw_scale.shape))
+        layer.raw_scale.assign(rng.normal(-0.2, 0.1, layer.raw_scale.shape))
     return model
 
 

@@ -278,12 +278,12 @@ def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch):
 
 @pytest.mark.parametrize(
     ("argument", "words"),
-    [("--likelihood=foo", "--likelihood"), ("--kind=eight_bit", "(3)")],
+    [("--likelihood=foo", "--likelihood"), ("--kind=eight_bit --likelihood=bernoulli", "(3)")],
     ids=["a flag", "the data"],
 )
 def test_a_process_of_its_own_says_the_same(tmp_path, argument, words):
     done = subprocess.run(
-        [sys.executable, "-m", "experiments.train_vae", argument],
+        [sys.executable, "-m", "experiments.train_vae", *argument.split()],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[2])},
         capture_output=True,

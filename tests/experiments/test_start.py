@@ -158,9 +158,9 @@ def test_every_flag_of_a_program_is_shown_and_read(name, program):
 @pytest.mark.parametrize(
     ("name", "unread"),
     [
-        ("toys", {"dataset", "data_dir", "target", "task", "uci_split"}),
+        ("toys", {"dataset", "data_dir", "target", "image_size", "encoding"}),
         ("uci", {"dataset", "target", "task", "uci_split"}),
-        ("generate", {"dataset", "data_dir", "target", "task", "uci_split"}),
+        ("generate", {"dataset", "data_dir", "target", "color_mode", "delimiter"}),
         ("latent_sizes", {"patience", "tensorboard", "checkpoint_every"}),
     ],
 )

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfp_vae as tv
-from tfp_vae.layers.base import WEIGHT_SCALE_FLOOR
+from tfp_vae.layers.base import SCALE_SPEED, WEIGHT_SCALE_FLOOR
 from tfp_vae.layers.noise import ESTIMATOR, Noise, use
 
 MAPS = ("Dense", "Conv2D", "Conv1D")
@@ -47,7 +47,8 @@ def made(name: str, number: int = 0, units: int = 3, **options):
 def randomize(layer, seed: int) -> None:
     rng = np.random.default_rng([seed, 23])
     for variable in layer.trainable_variables:
-        variable.assign(rng.normal(0.0, 0.7, variable.shape))
+        fast = SCALE_SPEED if variable is layer.raw_scale else 1
+        variable.assign(rng.normal(0.0, 0.7, variable.shape) / fast)
 
 
 def softplus(raw) -> np.ndarray:
@@ -56,12 +57,13 @@ def softplus(raw) -> np.ndarray:
 
 def loc_and_scale(layer) -> "tuple[np.ndarray, np.ndarray]":
     """Returns mean and standard deviation of the weights, float64 [F, U], from the variables."""
-    return np.float64(layer.loc.numpy()), softplus(layer.raw_scale.numpy()) + WEIGHT_SCALE_FLOOR
+    raw = SCALE_SPEED * np.float64(layer.raw_scale.numpy())
+    return np.float64(layer.loc.numpy()), softplus(raw) + WEIGHT_SCALE_FLOOR
 
 
 def gradient_of_scale(raw) -> np.ndarray:
     """Returns d scale / d raw."""
-    return 1 / (1 + np.exp(-np.asarray(raw, np.float64)))
+    return SCALE_SPEED / (1 + np.exp(-SCALE_SPEED * np.asarray(raw, np.float64)))
 
 
 def stock_map(layer, x, weights, bias):

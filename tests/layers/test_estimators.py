@@ -211,7 +211,7 @@ def test_draws_have_the_covariance_of_the_posterior(covariance, bayesian_bias, b
     raw = layer.raw_scale.numpy()
     if covariance == "full":
         factor = np.float64(tfp.math.fill_triangular(raw).numpy())
-        factor[np.diag_indices(size)] = cases.softplus(np.diag(factor)) + 1e-6
+        factor[np.diag_indices(size)] = cases.softplus(10 * np.diag(factor)) + 1e-6
         expected = factor @ factor.T
     else:
         factor = np.float64(layer.factor.numpy())

@@ -180,13 +180,70 @@ def test_only_the_last_layer_moves_if_that_is_asked(linear, base_seed):
 
 
 def test_the_scale_that_a_prior_has_learned_is_the_one_that_counts():
-    prior = tv.layers.priors.Normal(PRIOR_SCALE, learned=True)
-    linear = Linear(weight_prior=prior)
-    prior.trainable_variables[0].assign(-3.0)
+    linear = Linear(weight_prior=tv.layers.priors.Normal(PRIOR_SCALE, learned=True))
     posterior = tv.Laplace(linear.model, "last_layer").fit(linear.split)
-    learned = PRIOR_SCALE * np.log1p(np.exp(-3.0))
-    expected = linear.precision + np.eye(3) * (learned**-2 - PRIOR_SCALE**-2)
+    weights = np.float64(posterior.loc.numpy()[posterior.index])
+    variance = (np.sum(weights**2) + 20 * PRIOR_SCALE**2) / (len(weights) + 4)
+    expected = linear.precision + np.eye(3) * (1 / variance - PRIOR_SCALE**-2)
     np.testing.assert_allclose(_curvature(posterior), expected, rtol=1e-2)
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        [keras.layers.Dense(3), keras.layers.Softmax()],
+        [keras.layers.Dense(3), keras.layers.Rescaling(2.0)],
+    ],
+    ids=["softmax", "rescaling"],
+)
+def test_a_network_without_a_last_layer_of_its_own_is_refused(ending):
+    network = keras.Sequential(ending)
+    model = tv.BayesianNetwork(network, tv.likelihoods.Categorical(3), 1.0, num_data=5)
+    model.build((None, 2))
+    with pytest.raises(ValueError, match="needs a last layer with weights of its own"):
+        tv.Laplace(model, "last_layer")
+    tv.Laplace(model)
+
+
+def test_a_tuned_precision_is_the_best_of_the_grid_for_the_predictive_in_use(linear):
+    rng = np.random.default_rng(2)
+    x = _inputs(30, seed=5)
+    y = x @ [1.0, -2.0, 0.5] + NOISE * rng.normal(size=30)
+    validation, grid = Split(x, Kind.REAL, targets=y, name="validation"), (1e-2, 1.0, 1e4)
+    tuned = tv.Laplace(linear.model).fit(linear.split).tune(validation, grid)
+    for precision in grid:
+        alone = tv.Laplace(linear.model).fit(linear.split, precision)
+        nll = -np.mean(alone.predictive(validation).log_prob(y))
+        assert tuned.tried[precision] == pytest.approx(nll, rel=1e-5)
+    assert tuned.precision == min(grid, key=tuned.tried.get)
+    expected = np.diag(linear.precision) + tuned.precision - PRIOR_SCALE**-2
+    np.testing.assert_allclose(np.diag(_curvature(tuned)), expected, rtol=1e-4)
+    assert tuned.summary()["posterior_validation_nll"] == min(tuned.tried.values())
+
+
+@pytest.mark.parametrize("structure", laplace.STRUCTURES)
+def test_probit_logits_are_those_of_the_variances_of_the_linear_ones(structure, base_seed):
+    dense = keras.layers.Dense(3, bias_initializer="random_normal")
+    model = _model([dense], tv.likelihoods.Categorical(3), num_data=COUNT)
+    x, labels = _inputs(COUNT, base_seed), np.arange(COUNT) % 3
+    split = Split(x, Kind.REAL, labels=labels, name="train")
+    posterior = tv.Laplace(model, structure, predictive="probit").fit(split)
+    scale = np.float64(posterior.scale.numpy())
+    covariance = np.diag(scale**2) if structure == "diagonal" else scale @ scale.T
+    inputs = np.concatenate([x, np.ones((COUNT, 1))], axis=1)  # weights: kernel row by row, bias
+    jacobian = np.einsum("ni,kl->nkil", inputs, np.eye(3)).reshape(COUNT, 3, 12)
+    variance = np.einsum("nkp,pq,nkq->nk", jacobian, covariance, jacobian)
+    logits = np.float64(dense(x)) / np.sqrt(1 + np.pi / 8 * variance)
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(posterior.predictive(split).probs, expected, rtol=1e-4)
+    one = Split(x, Kind.REAL, labels=np.zeros(COUNT, int), name="validation")
+    with pytest.raises(ValueError, match="validation data of several classes"):
+        posterior.tune(one)
+
+
+def test_probit_of_real_targets_is_refused(linear):
+    with pytest.raises(ValueError, match="The probit predictive is one of classes"):
+        tv.Laplace(linear.model, predictive="probit")
 
 
 def test_a_posterior_that_is_fitted_again_predicts_with_what_it_learned_last(linear):

@@ -290,3 +290,18 @@ def test_nan_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(ValueError, match=r"\['seconds'\] is wrong.*finite number.*nan"):
         report.write_report(tmp_path, values, cases.pictures(values))
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_report_says_how_far_each_bound_was_optimised(language):
+    values = cases.comparison()
+    end = {"elbo_at_end": -0.9, "elbo_gain": 0.03, "converged": False, "kl_weight_at_end": 1.0}
+    values["models"]["ml"]["learning_rate"] = 0.003
+    values["models"]["bnn"]["training"] = end | {"weight_kl": 0.2, "collapsed": True}
+    words = texts.Texts(language).words["training"]
+    told = report.render_markdown(values, language)
+    assert words["collapsed"] in told
+    assert "-0.900" in told and "+0.030" in told and "0.003" in told
+    assert words["not_converged"].split("{")[0].split("(")[0].strip("（ ") in told
+    page = report.render_html(values, cases.pictures(values), language)
+    assert words["collapsed"] in page

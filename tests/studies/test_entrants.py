@@ -1,5 +1,7 @@
 """Every model of a comparison answers the same questions, with as many parameters as the others."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def settings(data):
-    return comparison.Settings.of("quick", data, epochs=2, num_samples=4, latent_dim=4)
+    return comparison.Settings.of("quick", data, epochs=2, rates=(), num_samples=4, latent_dim=4)
 
 
 @pytest.mark.parametrize("name", [name for name in entrants.ENTRANTS if name != "ml"])
@@ -37,6 +39,18 @@ def test_seconds_are_matched_by_epochs(data):
     assert fitting.width_of("ensemble", data, settings) == settings.hidden
     _, known = fitting.train("ml", data, settings, 0)
     assert known["epochs"] == 1
+
+
+def test_the_rate_is_the_best_on_validation_data_and_tries_leave_no_trace(data, settings):
+    rates = (1e-9, 1e-2)
+    chosen, known = fitting.train("ml", data, dataclasses.replace(settings, rates=rates), 0)
+    assert known["learning_rate"] == 1e-2
+    assert known["rates_tried"]["0.01"] > known["rates_tried"]["1e-09"]
+    alone, given = fitting.train("ml", data, settings, 0, rate=1e-2)
+    assert given["rates_tried"] == {}
+    assert given["training"] == known["training"]
+    for found, expected in zip(chosen.get_weights(), alone.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_the_probe_averages_over_latents_and_knows_more_than_frequencies(data, settings):

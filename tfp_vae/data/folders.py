@@ -4,14 +4,30 @@ import os
 import pathlib
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from tfp_vae.data.feeds import MOST_BYTES
-from tfp_vae.data.source import SPLIT_NAMES, Parts
+from tfp_vae.data.source import SPLIT_NAMES, Parts, split_of
 from tfp_vae.reading import check_regular
 
-IMAGE_FILE = re.compile(r"\.(png|jpg|jpeg|bmp|gif|webp|tif|tiff)$", re.IGNORECASE)
+_SUFFIXES = "png jpg jpeg jpe jfif bmp dib gif webp tif tiff pgm ppm pbm pnm".split()
+IMAGE_FILE = re.compile(rf"\.({'|'.join(_SUFFIXES)})$", re.IGNORECASE)
 RECORD_FILE = re.compile(r"\.tfrecords?(-\d+-of-\d+)?$", re.IGNORECASE)
+# What systems and tools put into every folder, which nobody means as data.
+_LITTER = re.compile(r"^(\._.*|\.DS_Store|Thumbs\.db|desktop\.ini|\.gitkeep|\.gitignore)$", re.I)
+_LITTER_FOLDERS = frozenset({"__MACOSX", ".git", ".ipynb_checkpoints", "@eaDir"})
+
+
+class Found(NamedTuple):
+    """The files of a folder.
+
+    Attributes:
+        splits: {split: (its folder, the sorted paths in it)}.
+        notes: which files are not read, a sentence each.
+    """
+
+    splits: "dict[str, tuple[pathlib.Path, list[pathlib.Path]]]"
+    notes: "tuple[str, ...]"
 
 
 def is_folder_of_records(source: Any) -> "bool | None":
@@ -19,29 +35,28 @@ def is_folder_of_records(source: Any) -> "bool | None":
     # os.path, since pathlib raises where a name is longer than any file's or has a NUL in it.
     if not isinstance(source, str | pathlib.Path) or not os.path.isdir(source):
         return None
-    folders = _folders(pathlib.Path(source)).values()
-    return any(_is_wanted(path, folder, RECORD_FILE) for folder in folders for path in _all(folder))
+    path = pathlib.Path(source)
+    return any(_is_wanted(file, path, RECORD_FILE) for file in path.rglob("*"))
 
 
-def files_of(
-    path: pathlib.Path, pattern: "re.Pattern[str]"
-) -> "dict[str, tuple[pathlib.Path, list[pathlib.Path]]]":
-    """Returns {split: (its folder, the sorted paths in it of files that are called so)}.
+def files_of(path: pathlib.Path, pattern: "re.Pattern[str]") -> Found:
+    """Returns the files of a folder that are called so, by split.
 
     Args:
-        path: a folder with files at any depth; or with folders `train`, and maybe `validation` and
-            `test`, that have them. What begins with a dot is left out.
+        path: a folder with files at any depth; or with folders of splits (`split_of`: `train`,
+            `val`, `Test`, ...) that have them. What begins with a dot is left out.
         pattern: `IMAGE_FILE` or `RECORD_FILE`.
 
     Raises:
-        ValueError: if there are no training data, if a split has no such files, or if there are
-            both images and TFRecords.
+        ValueError: if there are no training data, if a split has no such files, if there are both
+            images and TFRecords, or if there are files beside the folders of splits or such folders
+            deeper inside.
     """
     folders = _folders(path)
     if "train" not in folders:
         raise ValueError(
-            f"{path} has no training images. Expected a folder train beside {', '.join(folders)}. "
-            f"Received none."
+            f"{path} has no training images. Expected a folder train beside "
+            f"{', '.join(folder.name for folder in folders.values())}. Received none."
         )
     found = {each: _names(folders, each) for each in (IMAGE_FILE, RECORD_FILE)}
     counts = [sum(map(len, names.values())) for names in found.values()]
@@ -53,10 +68,71 @@ def files_of(
     for split, names in found[pattern].items():
         if not names:
             raise ValueError(
-                f"{folders[split]} holds no images. Expected files ending in .png, .jpg, .jpeg, "
-                ".bmp, .gif, .webp, .tif or .tiff, or .tfrecord files. Received a folder with none."
+                f"{folders[split]} holds no images. Expected files ending in "
+                f"{', '.join('.' + each for each in _SUFFIXES)}, or .tfrecord files. Received a "
+                "folder with none."
             )
-    return {split: (folders[split], names) for split, names in found[pattern].items()}
+    if folders["train"] != path:
+        _check_alone(path, folders, pattern)
+    _check_depth(folders, found[pattern])
+    splits = {split: (folders[split], names) for split, names in found[pattern].items()}
+    return Found(splits, tuple(_unread(path, splits)))
+
+
+def _check_alone(path, folders, pattern):
+    """Raises `ValueError` for files that lie beside the folders of splits."""
+    read = set(folders.values())
+    for file in sorted(path.rglob("*")):
+        if _is_wanted(file, path, pattern) and read.isdisjoint(file.parents):
+            raise ValueError(
+                f"{path} has files beside the folders of its splits, which would not be read. "
+                f"Expected files in {', '.join(sorted(each.name for each in read))} alone; move "
+                "the others, or rename the folders if they are classes. Received "
+                f"{file.relative_to(path)}."
+            )
+
+
+def _check_depth(folders, found):
+    """Raises `ValueError` where folders of splits lie so deep that they would be classes."""
+    for split, names in found.items():
+        inside: dict[tuple[int, pathlib.Path], dict[str, str]] = {}
+        for name in names:
+            for depth, part in enumerate(name.parts[:-1]):
+                said = _split_or_unsure(part)
+                if said:
+                    parent = pathlib.Path(*name.parts[:depth])
+                    inside.setdefault((depth, parent), {})[said] = part
+        for (_, parent), said in inside.items():
+            if len(said) > 1:
+                raise ValueError(
+                    f"{folders[split] / parent} has folders that are called like splits, which "
+                    "would be read as one. Expected them at the top: load the folder that has "
+                    f"them, or put classes into splits. Received {', '.join(said.values())}."
+                )
+
+
+def _split_or_unsure(word):
+    try:
+        return split_of(word)
+    except ValueError:
+        return "unsure"
+
+
+def _unread(path, splits):
+    """Yields a sentence for each sort of files that nobody reads."""
+    read = {folder / name for folder, names in splits.values() for name in names}
+    hidden, others = [], []
+    for file in sorted(path.rglob("*")):
+        parts = file.relative_to(path).parts
+        if file in read or file.is_dir() or _LITTER.search(file.name):
+            continue
+        if _LITTER_FOLDERS.isdisjoint(parts):
+            is_hidden = any(part.startswith(".") for part in parts)
+            (hidden if is_hidden else others).append(pathlib.Path(*parts))
+    for files, why in ((others, "are no such files by their names"), (hidden, "are hidden")):
+        if files:
+            some = ", ".join(map(str, files[:3])) + ", ..." * (len(files) > 3)
+            yield f"{path}: {len(files)} files {why} and are not read: {some}"
 
 
 def in_memory_or_not(parts: "Mapping[str, tuple]", in_memory: "bool | None") -> Parts:
@@ -67,12 +143,25 @@ def in_memory_or_not(parts: "Mapping[str, tuple]", in_memory: "bool | None") -> 
 
 
 def _folders(path):
-    folders = {split: path / split for split in SPLIT_NAMES if (path / split).is_dir()}
-    return folders or {"train": path}
-
-
-def _all(folder):
-    return folder.rglob("*")
+    """Returns the folders of the splits by split; the folder itself for "train" without any."""
+    found: dict[str, pathlib.Path] = {}
+    unsure = []
+    for folder in sorted(each for each in path.iterdir() if each.is_dir()):
+        try:
+            split = split_of(folder.name)
+        except ValueError as error:
+            unsure.append(error)
+            continue
+        if split in found:
+            raise ValueError(
+                f"{path} has two folders for the {split} split. Expected one. Received "
+                f"{found[split].name} and {folder.name}."
+            )
+        if split is not None:
+            found[split] = folder
+    if found and unsure:  # beside the folder of another split it is no class
+        raise unsure[0]
+    return {split: found[split] for split in SPLIT_NAMES if split in found} or {"train": path}
 
 
 def _is_wanted(file, folder, pattern):
@@ -88,7 +177,9 @@ def _is_wanted(file, folder, pattern):
 def _names(folders, pattern):
     return {
         split: sorted(
-            file.relative_to(folder) for file in _all(folder) if _is_wanted(file, folder, pattern)
+            file.relative_to(folder)
+            for file in folder.rglob("*")
+            if _is_wanted(file, folder, pattern)
         )
         for split, folder in folders.items()
     }

@@ -78,7 +78,7 @@ def _some(names: "Sequence[str]", most: int = 5) -> str:
     return some if len(names) <= most else f"{some} and {len(names) - most} more"
 
 
-def _column(frame, key, label: str, name: str) -> np.ndarray:
+def _column(frame: Any, key: Any, label: str, name: str) -> np.ndarray:
     series = frame[key]
     values = np.asarray(series.to_numpy())
     if values.dtype == object:  # such as integers of pandas with a mark for what is missing

@@ -66,7 +66,7 @@ def infer(values: np.ndarray) -> Kind:
         return Kind.STATIC
     if values.dtype == np.uint8:
         return Kind.EIGHT_BIT
-    if values.size and values.min() >= 0 and values.max() <= 1:
+    if values.size and all(x.min() >= 0 and x.max() <= 1 for x in blocks(values)):
         return Kind.UNIT_INTERVAL
     return Kind.REAL
 
@@ -136,13 +136,14 @@ def check_float32(values: np.ndarray, small: np.ndarray, what: str) -> None:
     if not values.size:
         return
     axis = 0 if values.ndim <= 2 else None
-    moved = np.abs(values - small.astype(np.float64)).max(axis=axis)
     if values.dtype.kind == "f":
+        moved = np.abs(values - small.astype(np.float64)).max(axis=axis)
         spans = np.ptp(values, axis=axis)
         wrong = (spans > 0) & (moved > _ROUNDING * spans)
         how = "spread apart by more than float32 rounds off; subtract an offset or scale them"
     else:
-        wrong = moved > 0
+        with np.errstate(invalid="ignore"):  # the largest one of all, one too large for its type
+            wrong = (small.astype(np.float64).astype(values.dtype) != values).any(axis=axis)
         how = "integers up to 16,777,216, which float32 can hold, or floats; scale them"
     if np.any(wrong):
         column = int(np.argmax(np.atleast_1d(wrong)))

@@ -139,6 +139,7 @@ def hold_out(data: Data, classes: Sequence[int]) -> tuple[Data, Split]:
         )
     chosen = sorted({int(each) for each in classes})
     known = np.unique(np.concatenate([s.labels for s in (data.train, data.validation, data.test)]))
+    known = known[known >= 0]
     kept = np.setdiff1d(known, chosen)
     if not chosen or not set(chosen) <= set(known.tolist()) or not kept.size:
         raise ValueError(
@@ -147,14 +148,14 @@ def hold_out(data: Data, classes: Sequence[int]) -> tuple[Data, Split]:
         )
     title = " and ".join(map(str, chosen))
     splits, names = {}, data.class_names
-    names = None if names is None else [names[label] for label in kept]
+    names = None if names is None else tuple(names[label] for label in kept)
     for name in ("train", "validation", "test"):
         split = getattr(data, name)
         index = np.flatnonzero(~np.isin(split.labels, chosen))
         _check_some(index, f"{name} split without {title}")
-        splits[name] = split.select(index, split.name).relabelled(
-            np.searchsorted(kept, split.labels[index]), names
-        )
+        labels = split.labels[index]
+        found = np.where(labels < 0, labels, np.searchsorted(kept, labels))
+        splits[name] = split.select(index, split.name).relabelled(found, names)
     index = np.flatnonzero(np.isin(data.test.labels, chosen))
     _check_some(index, f"test split of {title} alone")
     outside = data.test.select(index, f"{data.test.name}, classes {title}")

@@ -55,7 +55,8 @@ def opened(file: "str | bytes", name: str) -> "Iterator[Image.Image]":
         # Where the bytes lie in memory is of no use to anyone.
         reason = re.sub(r" <_io\.BytesIO object at \w+>", "", " ".join(str(error).split()))
         raise ValueError(
-            f"{name} could not be read. Expected a whole 8-bit image file ({', '.join(FORMATS)}). "
+            f"{name} could not be read. Expected a whole 8-bit image file, or one of 16 bits "
+            f"of grey ({', '.join(FORMATS)}). "
             f"Received: {reason or type(error).__name__}"
         ) from error
 

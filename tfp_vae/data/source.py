@@ -2,6 +2,7 @@
 
 import abc
 import pathlib
+import re
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -11,10 +12,49 @@ from tfp_vae.data.kinds import Kind
 from tfp_vae.data.streams import Stream
 
 CLASSIFICATION, REGRESSION = TASKS = ("classification", "regression")
+# A column of integers with more different values than this is a quantity, not a class.
+MOST_CLASSES = 20
 SPLIT_NAMES = ("train", "validation", "test")
+# What others call them, in any case.
+_SPLIT_WORDS = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+_UNSURE = ("eval", "evaluation")  # validation for some, test for others
 
 # {split name: (values [N, ...], y [N] or [N, T] or None)}
 Parts = dict[str, tuple["np.ndarray | Stream", "np.ndarray | None"]]
+
+
+def split_of(word: str) -> "str | None":
+    """Returns which split a usual word for one means, such as "Val"; None for any other word.
+
+    Raises:
+        ValueError: for a word that means validation to some and test to others.
+    """
+    if word.lower() in _UNSURE:
+        raise ValueError(
+            f"{word!r} may be the validation or the test split. Expected one of "
+            f"{', '.join(_SPLIT_WORDS)}. Received {word!r}; rename it."
+        )
+    return _SPLIT_WORDS.get(word.lower())
+
+
+def split_in(name: str) -> "str | None":
+    """Returns which split a name has as one of its words, such as "set-val.tfrecord", or None."""
+    found = {split_of(word) for word in re.split(r"[-_. ]+", name)} - {None}
+    if len(found) > 1:
+        raise ValueError(
+            f"{name!r} names more than one split. Expected one. Received "
+            f"{', '.join(sorted(found))}."
+        )
+    return found.pop() if found else None
 
 
 class Raw(NamedTuple):
@@ -25,11 +65,20 @@ class Raw(NamedTuple):
             Integers in 0..255 among the values are bytes.
         task: what y is: class numbers for "classification", numbers for "regression".
         kind: what the values are where they do not say it themselves, such as `REAL` for a table.
+        class_names: what the classes 0 to K - 1 are called, or None.
+        columns: what the columns of a table are called, or None.
+        images: whether examples of two axes are images [H, W] (True) or not (False).
+        notes: what of the source is not read, or is changed on the way, a sentence each. `load`
+            warns of it.
     """
 
     splits: Parts
     task: str = CLASSIFICATION
     kind: "Kind | None" = None
+    class_names: "tuple[str, ...] | None" = None
+    columns: "tuple[str, ...] | None" = None
+    images: "bool | None" = None
+    notes: "tuple[str, ...]" = ()
 
 
 class Source(abc.ABC):

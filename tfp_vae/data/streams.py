@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.data.pictures import opened
+from tfp_vae.data import pixels
 
 _BLOCK_BYTES = 2**24  # of a block: enough to keep files busy, nothing beside the model
 
@@ -208,76 +208,77 @@ class Binarised(Stream):
 
 
 class ImageFiles(Stream):
-    """The images of a folder, a file each.
+    """The images of a folder, a file each, or several from one file.
 
     Making one reads the head of every file: the sizes are known, the pixels are not.
 
     Args:
         folder: where they are.
         names: their paths in it, one or more.
+        reading: how they are read; None for as they are.
+
+    Attributes:
+        files: int64 [N], which of the names each example is of.
+        notes: what is changed on the way: {in words: (how many files, the first one)}.
 
     Raises:
-        ValueError: if a file is no image of 8 bits, or of another shape than the first one.
+        ValueError: if a file is no image that can be read, or of another shape than the first one.
     """
 
-    def __init__(self, folder: pathlib.Path, names: "list[pathlib.Path]"):
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        names: "list[pathlib.Path]",
+        reading: "pixels.Reading | None" = None,
+    ):
         self._folder = os.fspath(folder)
         self._names = [os.fspath(name) for name in names]
-        super().__init__((len(names), *image_shape(self._file(0), self._file(0))), len(names))
-        for number in range(1, len(names)):
-            self._check(number, image_shape(self._file(number), self._file(number)))
+        self._reading = reading or pixels.Reading()
+        self.notes: dict[str, tuple[int, str]] = {}
+        first, frames = None, []
+        for number in range(len(names)):
+            found = self._reading.look(self._file(number), self._file(number))
+            first = first or found
+            self._check(number, found.shape, found.dtype, first)
+            frames.append(found.frames)
+            for note in found.notes:
+                count, name = self.notes.get(note, (0, self._file(number)))
+                self.notes[note] = count + 1, name
+        self.dtype = first.dtype
+        self.files = np.repeat(np.arange(len(names)), frames)
+        self._frames = np.arange(len(self.files)) - np.repeat(np.cumsum(frames) - frames, frames)
+        super().__init__((len(self.files), *first.shape), len(names))
 
     def _file(self, number):
         return os.path.join(self._folder, self._names[number])
 
-    def _check(self, number, shape):
-        if shape != self.shape[1:]:
+    def _check(self, number, shape, dtype, first):
+        if shape != first.shape:
             raise ValueError(
                 f"{self._file(number)} differs from the other images. Expected shape "
-                f"{self.shape[1:]} (height, width, channels), as {self._names[0]} has. Received "
-                f"shape {shape}."
+                f"{first.shape} (height, width, channels), as {self._names[0]} has; "
+                "image_size=(H, W) and color_mode='rgb' or 'grayscale' make them alike. "
+                f"Received shape {shape}."
+            )
+        if dtype != first.dtype:
+            bits = {1: "8 bits", 4: "16 bits"}
+            raise ValueError(
+                f"{self._file(number)} differs from the other images. Expected "
+                f"{bits[first.dtype.itemsize]} per value, as {self._names[0]} has; convert the "
+                f"files. Received {bits[dtype.itemsize]}."
             )
 
     def read(self, numbers: np.ndarray) -> np.ndarray:
         """Returns images [n, H, W, C]."""
-        images = np.empty((len(numbers), *self.shape[1:]), np.uint8)
+        images = np.empty((len(numbers), *self.shape[1:]), self.dtype)
+        whole = pixels.Look(self.shape[1:], self.dtype)
         for place, number in enumerate(numbers):
-            image = decoded(self._file(number), self._file(number))
-            self._check(number, image.shape)  # the file may be another one by now
+            file = self._file(self.files[number])
+            image = self._reading.decoded(file, file, int(self._frames[number]))
+            # The file may be another one by now, and its later pictures of another size.
+            self._check(self.files[number], image.shape, image.dtype, whole)
             images[place] = image
         return images
-
-
-def image_shape(file: "str | bytes", name: str) -> "tuple[int, int, int]":
-    """Returns the shape (H, W, C) of an image, a path or the bytes, from its head alone.
-
-    Raises:
-        ValueError: if it is no image of 8 bits, with `name` in the message.
-    """
-    with opened(file, name) as image:
-        return image.height, image.width, len(_mode(image))
-
-
-def decoded(file: "str | bytes", name: str) -> np.ndarray:
-    """Returns an image, a path or the bytes, as uint8 [H, W, C]: grey, RGB or RGBA.
-
-    Raises:
-        ValueError: if it is no whole image of 8 bits, with `name` in the message.
-    """
-    with opened(file, name) as image:
-        image.load()
-        mode = _mode(image)
-        pixels = np.asarray(image if image.mode == mode else image.convert(mode))
-        return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
-
-
-def _mode(image: Any) -> str:
-    """Returns which mode an image is read in, a letter per channel."""
-    if image.mode.startswith(("I", "F")):
-        raise ValueError(f"16 or more bits per value (mode {image.mode})")
-    if image.mode in ("RGB", "RGBA"):
-        return image.mode
-    return "RGB" if image.mode in ("P", "CMYK", "YCbCr", "LA", "PA") else "L"
 
 
 @contextlib.contextmanager

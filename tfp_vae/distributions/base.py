@@ -36,7 +36,7 @@ def inverse_positive(scale: float, floor: float = SCALE_FLOOR) -> float:
     return math.log(math.expm1(scale - floor))
 
 
-def spread(x: np.ndarray, axes) -> np.ndarray:
+def spread(x: np.ndarray, axes: "tuple[int, ...]") -> np.ndarray:
     """Returns the standard deviation over `axes`, and 1 where the values do not vary."""
     scale = np.asarray(x.std(axes))
     # Rounding leaves a constant of 0.1 with a deviation of 1e-17.

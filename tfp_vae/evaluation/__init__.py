@@ -12,6 +12,7 @@ from tfp_vae.evaluation.ood.regret import likelihood_regret
 from tfp_vae.evaluation.ood.scores import predictive_scores, reference_log_evidence, vae_scores
 from tfp_vae.evaluation.predictive import (
     distribution_metrics,
+    has_mean_field,
     predict,
     predictive_metrics,
     prune,
@@ -32,6 +33,7 @@ __all__ = [
     "detection_metrics",
     "distribution_metrics",
     "elbo",
+    "has_mean_field",
     "imputation",
     "impute",
     "imputed",

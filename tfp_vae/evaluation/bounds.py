@@ -1,4 +1,4 @@
-"""How well a model explains test data: bounds on log p(x) with their errors."""
+"""How well a model explains test data: lower bounds on log p(x) with their errors."""
 
 import math
 
@@ -36,8 +36,16 @@ def elbo(model: VAE, split: Split, num_samples: int = 64, verbose: bool = False)
     }
 
 
-def log_evidence(model: VAE, split: Split, num_samples: int = 5000, verbose: bool = False) -> dict:
+def log_evidence(
+    model: VAE,
+    split: Split,
+    num_samples: int = 5000,
+    verbose: bool = False,
+    proposal: str = "auto",
+) -> dict:
     """Returns the mean importance-sampled log p(x) of `split`, nats per example, with its errors.
+
+    A lower bound: in expectation at most log p(x).
 
     `log_evidence_se` is the standard error over examples, Monte Carlo noise included;
     `log_evidence_mc_se` is the part of the Monte Carlo noise alone, by the delta method:
@@ -46,13 +54,16 @@ def log_evidence(model: VAE, split: Split, num_samples: int = 5000, verbose: boo
     Args:
         model: a VAE.
         split: the examples; a dynamic one is frozen.
-        num_samples: S draws of q(z|x) per example.
+        num_samples: S draws of the latents per example.
         verbose: show progress and the time left.
+        proposal: what is drawn from; see `VAE.bounds`.
 
     Warns:
-        UserWarning: if the effective sample size is too low to trust the figure.
+        UserWarning: if effective sample size, tail of the weights or the comparison of two
+            proposals say that the figure is too low.
     """
-    bounds = model.bounds(split, num_samples, progress=_progress("log p(x), example", verbose))
+    progress = _progress("log p(x), example", verbose)
+    bounds = model.bounds(split, num_samples, proposal=proposal, progress=progress)
     size = bounds.effective_sample_size
     bounds.warn_of_bias(num_samples)
     variance = np.maximum(1 / size - 1 / num_samples, 0)
@@ -63,7 +74,13 @@ def log_evidence(model: VAE, split: Split, num_samples: int = 5000, verbose: boo
         "num_importance_samples": num_samples,
         "effective_sample_size_median": float(np.median(size)),
         "effective_sample_size_min": float(size.min()),
+        "importance_proposal": bounds.proposal,
     }
+    known = bounds.tail_index[np.isfinite(bounds.tail_index)]
+    if known.size:
+        result["importance_tail_index_median"] = float(np.median(known))
+    if bounds.gap is not None:  # of the refined proposal over the encoder's
+        result["importance_gap"] = bounds.gap
     if model.has_bits:
         dims = math.prod(model.decoder.event_shape)
         result["bits_per_dim"] = -result["log_evidence"] / (dims * math.log(2))

@@ -25,7 +25,22 @@ def posterior_means(model: VAE, split: Split, batch_size: int = 1000) -> np.ndar
 def active_units(model: VAE, split: Split) -> int:
     """Returns the number of latent dimensions with Var_x(E_q(z|x)[z_d]) > 0.01.
 
-    Burda, Grosse & Salakhutdinov, 2016, section 5.2.
+    Burda, Grosse & Salakhutdinov, 2016, section 5.2. Of a conditional model q(z|x, c) what moves
+    with c alone says nothing of x: the variance is that within a class, or around the best linear
+    function of a vector.
     """
-    variance = posterior_means(model, split).var(axis=0)
-    return int((variance > ACTIVE_UNIT_THRESHOLD).sum())
+    means = posterior_means(model, split).astype(np.float64)
+    given = model.given_of(split.frozen())
+    condition = None if given is None else model.condition.encode(given).numpy()
+    design = condition_columns(condition, len(means), model.num_classes)
+    explained = design @ np.linalg.lstsq(design, means, rcond=None)[0]
+    return int((np.mean((means - explained) ** 2, axis=0) > ACTIVE_UNIT_THRESHOLD).sum())
+
+
+def condition_columns(condition, count: int, num_classes: "int | None") -> np.ndarray:
+    """Returns what may explain a latent without x: a constant, and a condition, float64 [N, C]."""
+    ones = np.ones((count, 1))
+    if condition is None:
+        return ones
+    condition = np.asarray(condition, np.float64)
+    return condition if num_classes is not None else np.concatenate([ones, condition], axis=1)

@@ -24,11 +24,11 @@ from tfp_vae.evaluation import checks
 from tfp_vae.layers.noise import MEAN, SHARED
 from tfp_vae.models import VAE, ConditionalVAE, Predictive
 from tfp_vae.models.graphs import compiled
+from tfp_vae.models.proposals import Part, Proposal, StudentT, Weights, sample_each
 from tfp_vae.models.vae import warn_of_bias
-from tfp_vae.randomness import fold_in, uniform
+from tfp_vae.randomness import fold_in
 
 _START, _CHAIN, _DRAW = range(3)
-_DEGREES = 5.0  # of freedom: the tails of Student's t bound the weights where an encoder is off
 _JITTER = 1e-4  # of the variances, so that float32 can factor their matrix
 
 
@@ -36,13 +36,15 @@ class Marginal(NamedTuple):
     """What a VAE knows of partly observed examples.
 
     Attributes:
-        log_evidence: importance-sampled log p(x_obs), nats, [N].
+        log_evidence: importance-sampled log p(x_obs), a lower bound in expectation, nats, [N].
         effective_sample_size: (sum w)^2 / sum w^2 of the S importance weights, in [1, S], [N].
+        tail_index: k of the tail of the weights, [N]; see `models.vae.Bounds`.
         imputed: x where it is observed and E[x|x_obs] where not, [N, ...]; None if not asked for.
     """
 
     log_evidence: np.ndarray
     effective_sample_size: np.ndarray
+    tail_index: np.ndarray
     imputed: np.ndarray | None
 
 
@@ -54,10 +56,10 @@ def observed_log_evidence(
     Arguments are those of `marginal`.
 
     Warns:
-        UserWarning: if the effective sample size is too low to trust the figure.
+        UserWarning: if effective sample size or tail of the weights say that it is too low.
     """
     found = marginal(vae, x, observed, num_samples, impute=False, **kwargs)
-    warn_of_bias(found.effective_sample_size, num_samples)
+    warn_of_bias(found.effective_sample_size, num_samples, found.tail_index)
     return found.log_evidence
 
 
@@ -122,6 +124,11 @@ def marginal(
             raise ValueError(
                 f"Impossible {name}. Expected an integer >= {least}. Received {value}."
             )
+    if len(vae.latents) > 1:
+        raise ValueError(
+            "The proposal for missing pixels is made for one latent variable. Expected a VAE of "
+            f"one. Received {len(vae.latents)}: {[latent.name for latent in vae.latents]}."
+        )
     values = x.values() if isinstance(x, Split) else np.asarray(x)
     mask = check_mask(observed, values.shape)
     filled = np.where(mask, values, values.dtype.type(0))
@@ -131,9 +138,8 @@ def marginal(
     else:
         checks.unconditional(vae, "The marginal of an array")
         filled, given = vae.as_split(filled).values(), None
-    rows = vae.rows_at_once
-    batch_size = min(batch_size or 100, len(filled), max(1, rows // num_chains))
-    chunk = min(num_samples, max(1, rows // batch_size))
+    batch_size = min(batch_size or 100, max(1, vae.rows_at_once // num_chains))
+    batch_size, chunk = vae.batch_and_chunk(batch_size, len(filled), num_samples)
     options = (num_samples, chunk, impute, num_chains, num_sweeps)
     function = _compiled(vae, (batch_size, *filled.shape[1:]), given, options)
     key, parts = vae.caller_key(seed), []
@@ -141,15 +147,15 @@ def marginal(
         here = np.arange(start, start + batch_size)
         size = min(batch_size, len(filled) - start)
         here[size:] = start  # one shape, one compilation
-        inputs = [tf.constant(filled[here]), tf.constant(mask[here]), fold_in(key, start)]
+        inputs = [tf.constant(filled[here]), tf.constant(mask[here]), fold_in(key, start, 1), key]
         if given is not None:
             inputs.append(tf.constant(given[here]))
         part = function(*inputs)
         parts.append([each.numpy()[:size] for each in part])
         if progress is not None:
             progress(start + size, len(filled))
-    log_likelihood, size, *mean = (np.concatenate(each) for each in zip(*parts, strict=True))
-    return Marginal(log_likelihood, size, np.where(mask, filled, mean[0]) if impute else None)
+    evidence, size, tail, *mean = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return Marginal(evidence, size, tail, np.where(mask, filled, mean[0]) if impute else None)
 
 
 def class_predictive(
@@ -196,95 +202,54 @@ def _compiled(vae: VAE, shape: tuple[int, ...], given: np.ndarray | None, option
     """Returns `_marginal_of_batch` for batches of a shape, traced once per model."""
 
     def make():
-        return lambda x, seen, key, given=None: _marginal_of_batch(
-            vae, given, x, seen, key, *options
+        return lambda x, seen, key, weights_key, given=None: _marginal_of_batch(
+            vae, given, x, seen, key, weights_key, *options
         )
 
     return compiled(vae, "marginal", (shape, options), make, jit=False)
 
 
-def _marginal_of_batch(vae, given, x, seen, key, num_samples, chunk, impute, *chains):
-    """Returns log p(x_obs) [B], ESS [B] and, if asked, E[x|x_obs] [B, ...], for x [B, ...]."""
-    proposal = _proposal(vae.at(key, MEAN), given, x, seen, key, *chains)
+def _marginal_of_batch(vae, given, x, seen, key, weights_key, num_samples, chunk, impute, *chains):
+    """Returns log p(x_obs), ESS and tail [B] and, if asked, E[x|x_obs] [B, ...], for x [B, ...]."""
+    proposal, prior = _proposal(vae.at(weights_key, MEAN), given, x, seen, key, *chains)
     event_axes = list(range(1, x.shape.rank))
 
-    def add_chunk(i, top, weights, squares, mean):
-        chunk_key = fold_in(key, i)
-        z = proposal.sample(chunk, fold_in(chunk_key, _DRAW))
-        log_prior = proposal.prior.log_prob(z)
-        log_proposal = proposal.log_prob(z, log_prior)
-        likelihood = vae.at(chunk_key, SHARED).likelihood(z, given)
+    def per_example(values):
+        return tf.reshape(values, [-1] + [1] * len(event_axes))
+
+    def add_chunk(i, weights, mean):
+        z = proposal.sample(chunk, fold_in(key, i, _DRAW))
+        likelihood = vae.at(fold_in(weights_key, i), SHARED).likelihood(z, given)
         each = tf.where(seen, _per_value(likelihood).log_prob(x), 0.0)  # [chunk, B, ...]
         log_likelihood = tf.reduce_sum(each, axis=[axis + 1 for axis in event_axes])
-        # The last chunk may be more than is asked for.
-        counts = (i * chunk + tf.range(chunk) < num_samples)[:, tf.newaxis]
-        log_w = tf.where(counts, log_likelihood + log_prior - log_proposal, -np.inf)
-        new_top = tf.maximum(top, tf.reduce_max(log_w, axis=0))
-        w, rescale = tf.exp(log_w - new_top), tf.exp(top - new_top)
+        log_w = log_likelihood + prior.log_prob(z) - proposal.log_prob(z)
+        weights, w, rescale = weights.add(log_w, i * chunk, num_samples)
         if impute:
-            old = mean * tf.reshape(rescale, [-1] + [1] * len(event_axes))
-            mean = old + tf.einsum("sb,sb...->b...", w, likelihood.mean())
-        return (
-            i + 1,
-            new_top,
-            weights * rescale + tf.reduce_sum(w, axis=0),
-            squares * rescale**2 + tf.reduce_sum(w**2, axis=0),
-            mean,
-        )
+            more = tf.einsum("sb,sb...->b...", w, likelihood.mean())
+            mean = mean * per_example(rescale) + more
+        return i + 1, weights, mean
 
-    zeros = tf.zeros(x.shape[:1])
-    state = (tf.constant(0), zeros + tf.float32.min, zeros, zeros, tf.zeros_like(x))
+    state = (tf.constant(0), Weights.none(x.shape[0]), tf.zeros_like(x))
     num_chunks = -(-num_samples // chunk)
-    _, top, weights, squares, mean = tf.while_loop(lambda i, *_: i < num_chunks, add_chunk, state)
-    log_likelihood = top + tf.math.log(weights) - np.log(np.float32(num_samples))
-    size = weights**2 / squares
-    if not impute:
-        return log_likelihood, size
-    return log_likelihood, size, mean / tf.reshape(weights, [-1] + [1] * len(event_axes))
+    _, weights, mean = tf.while_loop(lambda i, *_: i < num_chunks, add_chunk, state)
+    found = (
+        weights.log_mean(num_samples),
+        weights.effective_sample_size(),
+        weights.tail_index(num_samples),
+    )
+    return (*found, mean / per_example(weights.sums)) if impute else found
 
 
-class _Proposal(NamedTuple):
-    """r(z) of a batch: a share of the prior, and of the rest a share of the matched t."""
-
-    components: tfd.Distribution  # the mean of q(z|x) over the last imputations
-    matched: tfd.Distribution  # Student's t around the moments of q(z|x) over chains and sweeps
-    prior: tfd.Distribution
-    share: tf.Tensor  # of the prior, [B]
-    share_matched: tf.Tensor  # of what is not from the prior, [B]
-
-    def sample(self, count: int, key) -> tf.Tensor:
-        """Returns draws [count, B, D]."""
-        shape = [count, self.share.shape[0]]
-        chance = uniform(shape, fold_in(key, 0))[..., tf.newaxis]
-        share = self.share[:, tf.newaxis]
-        z = tf.where(
-            chance < share + (1 - share) * self.share_matched[:, tf.newaxis],
-            self.matched.sample(count, seed=fold_in(key, 1)),
-            self.components.sample(count, seed=fold_in(key, 2)),
-        )
-        return tf.where(chance < share, _draw(self.prior, shape, fold_in(key, 3)), z)
-
-    def log_prob(self, z, log_prior) -> tf.Tensor:
-        """Returns log r(z) [count, B]."""
-        rest = tf.math.log1p(-self.share)
-        parts = [
-            rest + tf.math.log1p(-self.share_matched) + self.components.log_prob(z),
-            rest + tf.math.log(self.share_matched) + self.matched.log_prob(z),
-            tf.math.log(self.share) + log_prior,
-        ]
-        return tf.reduce_logsumexp(parts, axis=0)
-
-
-def _draw(prior: tfd.Distribution, shape, key) -> tf.Tensor:
-    """Returns draws [S, B, D] of a prior that is one for all examples or one for each."""
-    return draws.sample(prior, shape[:1] if prior.batch_shape.rank else shape, key)
-
-
-def _proposal(model, given, x, seen, key, num_chains, num_sweeps) -> _Proposal:
-    """Runs the chains of a batch x [B, ...]."""
+def _proposal(
+    model, given, x, seen, key, num_chains, num_sweeps
+) -> "tuple[Proposal, tfd.Distribution]":
+    """Runs the chains of a batch x [B, ...], and returns r(z) and p(z)."""
     prior = model.prior(given)
     to_front = [1, 0, *range(2, x.shape.rank + 1)]
     burn_in = num_sweeps // 2
+
+    def from_prior(count, key):
+        return sample_each(prior, count, x.shape[0], key)
 
     def completed(z, key):
         drawn = model.likelihood(z, given).sample(seed=key)
@@ -311,7 +276,7 @@ def _proposal(model, given, x, seen, key, num_chains, num_sweeps) -> _Proposal:
         return number, images, first + more_first, second + more_second
 
     start_key = fold_in(key, _START)
-    z = _draw(prior, [num_chains, x.shape[0]], fold_in(start_key, 0))
+    z = from_prior(num_chains, fold_in(start_key, 0))
     state = (tf.constant(0), completed(z, fold_in(start_key, 1)))
     number, images = tf.while_loop(lambda number, _: number < burn_in, sweep, state)
     # Moments around a centre, because posteriors are narrow and float32 would lose them.
@@ -324,18 +289,24 @@ def _proposal(model, given, x, seen, key, num_chains, num_sweeps) -> _Proposal:
     first, second = first / count, second / count
     covariance = second - first[:, :, tf.newaxis] * first[:, tf.newaxis, :]
     diagonal = tf.linalg.diag_part(covariance)
-    factor = tf.linalg.cholesky(covariance + tf.linalg.diag(_JITTER * diagonal))
-    uniform = tfd.Categorical(logits=tf.zeros([num_chains]))
-    missing = tf.reduce_mean(tf.cast(~seen, tf.float32), axis=list(range(1, x.shape.rank)))
-    return _Proposal(
-        tfd.MixtureSameFamily(uniform, posterior_of(images)),
-        tfd.MultivariateStudentTLinearOperator(
-            _DEGREES, centre[:, 0] + first, tf.linalg.LinearOperatorLowerTriangular(factor)
-        ),
-        prior,
-        missing**2,
-        tf.where(missing > 0, 0.5, 0.0),
+    matched = StudentT.of_moments(
+        centre[:, 0] + first, covariance + tf.linalg.diag(_JITTER * diagonal)
     )
+    components = tfd.MixtureSameFamily(
+        tfd.Categorical(logits=tf.zeros([num_chains])), posterior_of(images)
+    )
+    missing = tf.reduce_mean(tf.cast(~seen, tf.float32), axis=list(range(1, x.shape.rank)))
+    share, share_matched = missing**2, tf.where(missing > 0, 0.5, 0.0)
+    parts = [
+        Part((1 - share) * share_matched, matched.sample, matched.log_prob),
+        Part(
+            (1 - share) * (1 - share_matched),
+            lambda count, key: components.sample(count, seed=key),
+            components.log_prob,
+        ),
+        Part(share, from_prior, prior.log_prob),
+    ]
+    return Proposal(parts), prior
 
 
 def _per_value(likelihood: tfd.Distribution) -> tfd.Distribution:

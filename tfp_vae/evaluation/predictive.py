@@ -125,11 +125,21 @@ def signal_to_noise(model: BayesianNetwork) -> "dict[str, np.ndarray]":
     return ratios
 
 
+def has_mean_field(model: BayesianNetwork) -> bool:
+    """Returns whether a layer has a posterior of independent weights."""
+    return any(layer.covariance == "diagonal" for layer in model.bayesian_layers())
+
+
 def weight_metrics(model: BayesianNetwork) -> dict:
-    """Returns the KL of the weights in nats and quantiles of |loc| / scale and of the scales."""
+    """Returns the KL of the weights in nats and quantiles of |loc| / scale and of the scales.
+
+    The quantiles are those of layers with a mean-field posterior.
+    """
     kl = float(model.kl_divergence(num_samples=30))
     found = {"kl": kl, "signal_to_noise": {}, "posterior_scale": {}}
     layers = {layer.name: layer for layer in model.bayesian_layers()}
+    if not has_mean_field(model):
+        return found
     for name, ratio in signal_to_noise(model).items():
         scale = np.ravel(layers[name].posterior.distribution.scale)
         for key, values in (("signal_to_noise", ratio), ("posterior_scale", scale)):

@@ -50,6 +50,8 @@ def contents(package: Package, manifest: Mapping, facts: Mapping, licence: str |
     data["example_shape"] = list(split.shape)
     data["test_examples"] = len(split)
     data["test_digest"] = split.digest
+    if split.class_names is not None:
+        data["class_names"] = list(split.class_names)
     objective = keras.saving.serialize_keras_object(model.objective)
     written = {artefact["format"] for artefact in manifest["artefacts"]}
     kinds = [kind for name, kind in base.FORMATS.items() if name in written]

@@ -29,8 +29,22 @@ registered = keras.saving.register_keras_serializable(package="tfp_vae.layers")
 
 # Far below any scale that training finds, and the KL already keeps scales away from zero.
 WEIGHT_SCALE_FLOOR = 1e-6
+# Scales are functions of this times a variable: under Adam, whose steps have the size of the rate
+# whatever the gradient is, they then move so many times faster than the means, which start near
+# where they end, while scales have to travel from 0.1 / sqrt(F).
+SCALE_SPEED = 10.0
 MAX_JOINT = 4096  # weights with a covariance matrix, whose factors cost their cube
 _WEIGHTS, _SIGNS_IN, _SIGNS_OUT, _KL = range(4)
+
+
+def scale_of(raw: tf.Tensor) -> tf.Tensor:
+    """Returns the standard deviations that `raw_scale` stands for."""
+    return positive(SCALE_SPEED * raw, WEIGHT_SCALE_FLOOR)
+
+
+def raw_scale_of(scale: float) -> float:
+    """Returns the inverse of `scale_of`, of a number."""
+    return inverse_positive(scale, WEIGHT_SCALE_FLOOR) / SCALE_SPEED
 
 
 class BayesianLayer(keras.Layer):
@@ -42,7 +56,8 @@ class BayesianLayer(keras.Layer):
         use_bias: whether there is a bias.
         bayesian_bias: whether the bias has a posterior; otherwise it is a point, without prior, as
             in TFP's Keras 2 layers.
-        prior: p(w): the scale of a normal, or an object of `tfp_vae.layers.priors`.
+        prior: p(w): the scale of a normal, a zero-mean `tfd.Normal` or `tfd.StudentT` of one
+            weight, or an object of `tfp_vae.layers.priors`.
         covariance: of the posterior: "diagonal" (mean field); "full" or an integer rank r
             (diagonal plus rank r), both for small layers and for the reparameterization estimator.
         initial_scale: standard deviations of the posterior start at initial_scale / sqrt(fan-in).
@@ -52,9 +67,13 @@ class BayesianLayer(keras.Layer):
             enough that its gradient is not lost. A scale that ignores the fan-in drowns the signal
             of wide layers or is a point estimate in narrow ones.
         kernel_initializer: of the posterior means; He's for rectifiers, Glorot's otherwise.
+        bias_initializer: of the bias, or of its posterior means; zeros by default.
+        bias_regularizer: of a bias that is a point; a Bayesian one has its prior.
+        bias_constraint: of a bias that is a point.
         kl_weight: only for training with a stock Keras loss: the layer then adds `kl_weight *
-            kl_divergence()` to the loss (1 / N for a loss that is a mean over examples). None: the
-            model that holds the layer counts the KL, as the models of this package do.
+            kl_divergence()` to the loss (1 / N for a loss that is a mean over examples). A variable
+            may change while training; a saved layer has the value of it. None: the model that holds
+            the layer counts the KL, as the models of this package do.
         seed: of the layer's own noise, where no model of this package hands it out.
     """
 
@@ -64,17 +83,21 @@ class BayesianLayer(keras.Layer):
         activation: Any = None,
         use_bias: bool = True,
         bayesian_bias: bool = False,
-        prior: "priors.WeightPrior | float | str | dict" = 1.0,
+        prior: "priors.WeightPrior | tfd.Distribution | float | str | dict" = 1.0,
         covariance: "str | int" = "diagonal",
         initial_scale: float = 0.1,
         kernel_initializer: Any = None,
-        kl_weight: float | None = None,
+        kl_weight: "float | keras.Variable | tf.Variable | None" = None,
         seed: int | None = None,
+        bias_initializer: Any = "zeros",
+        bias_regularizer: Any = None,
+        bias_constraint: Any = None,
         **kwargs: Any,
     ):
+        _refuse(type(self).__name__, kwargs)
         try:
             super().__init__(**kwargs)
-        except ValueError as error:  # of Keras
+        except (ValueError, TypeError) as error:  # of Keras
             raise ValueError(
                 f"{type(self).__name__} got arguments that it does not have. Expected its own and "
                 f"those of keras.Layer. Received {kwargs}."
@@ -91,9 +114,16 @@ class BayesianLayer(keras.Layer):
                 f"{type(self).__name__} needs independent weights. Expected "
                 f"covariance='diagonal', or a ...Reparameterization layer. Received {covariance!r}."
             )
-        for name, value in (("initial_scale", initial_scale), ("kl_weight", kl_weight)):
+        is_variable = isinstance(kl_weight, keras.Variable | tf.Variable)
+        numbers = {"initial_scale": initial_scale, "kl_weight": 1 if is_variable else kl_weight}
+        for name, value in numbers.items():
             if value is not None and not is_number(value, above=0):
                 raise ValueError(f"Impossible {name}. Expected a number > 0. Received {value!r}.")
+        if bayesian_bias and (bias_regularizer is not None or bias_constraint is not None):
+            raise ValueError(
+                "A bias with a prior has no regularizer and no constraint. Expected them with "
+                f"bayesian_bias=False. Received {bias_regularizer or bias_constraint!r}."
+            )
         if bayesian_bias and not use_bias:
             raise ValueError(
                 "A bias that is not there cannot be Bayesian. Expected use_bias=True with "
@@ -110,11 +140,22 @@ class BayesianLayer(keras.Layer):
         self.kernel_initializer = _named(
             "kernel_initializer", keras.initializers.get, kernel_initializer or default
         )
+        self.bias_initializer = _named(
+            "bias_initializer", keras.initializers.get, bias_initializer or "zeros"
+        )
+        self.bias_regularizer = _named("bias_regularizer", keras.regularizers.get, bias_regularizer)
+        self.bias_constraint = _named("bias_constraint", keras.constraints.get, bias_constraint)
         if seed is not None and not is_count(seed, 0):
             raise ValueError(f"Unusable seed. Expected an integer in [0, 2^31). Received {seed!r}.")
-        self.kl_weight = kl_weight
+        # In a function: Keras would take a variable for a weight of the layer, and train it.
+        self._kl_weight = lambda: kl_weight
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
+
+    @property
+    def kl_weight(self) -> "float | keras.Variable | tf.Variable | None":
+        """What the KL is multiplied by that the layer adds to the loss; None: it adds none."""
+        return self._kl_weight()
 
     takes_any_covariance = False
     draws_noise = True  # see `layers.noise`
@@ -153,8 +194,10 @@ class BayesianLayer(keras.Layer):
         def initial_loc(shape, dtype=None):
             kernel = self.kernel_initializer(self._kernel_shape, dtype=dtype)
             kernel = keras.ops.reshape(kernel, (self.fan_in, self.units))
-            bias = keras.ops.zeros((rows - self.fan_in, self.units), dtype=dtype)
-            return keras.ops.concatenate([kernel, bias], axis=0)
+            if rows == self.fan_in:
+                return kernel
+            bias = self.bias_initializer((self.units,), dtype=dtype)
+            return keras.ops.concatenate([kernel, bias[None]], axis=0)
 
         initial = self.initial_scale / math.sqrt(self.fan_in)
         if isinstance(self.covariance, int):
@@ -165,7 +208,7 @@ class BayesianLayer(keras.Layer):
                 f"unit. Expected more than {WEIGHT_SCALE_FLOOR * self.initial_scale / initial:g}. "
                 f"Received {self.initial_scale:g}."
             )
-        raw = inverse_positive(initial, WEIGHT_SCALE_FLOOR)
+        raw = raw_scale_of(initial)
         self.loc = self._parameter("loc", (rows, self.units), initial_loc)
         self.factor = None
         if self.covariance == "full":
@@ -183,21 +226,27 @@ class BayesianLayer(keras.Layer):
             self.factor = self._parameter("factor", (count, self.covariance), small)
         self.bias = None
         if self.use_bias and not self.bayesian_bias:
-            self.bias = self._parameter("bias", (self.units,), "zeros")
+            self.bias = self._parameter(
+                "bias",
+                (self.units,),
+                self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
         self.built = True
 
-    def _parameter(self, name, shape, initializer):
+    def _parameter(self, name, shape, initializer, **options):
         # float32 and no autocast: scales, KL and draws are made before anything is cast.
-        return self.add_weight(
-            name=name, shape=shape, initializer=initializer, dtype="float32", autocast=False
-        )
+        options |= {"initializer": initializer, "dtype": "float32", "autocast": False}
+        return self.add_weight(name=name, shape=shape, **options)
 
     # The distributions.
 
     @property
     def _triangular(self):
         return tfb.FillScaleTriL(
-            diag_bijector=tfb.Softplus(low=WEIGHT_SCALE_FLOOR), diag_shift=None
+            diag_bijector=tfb.Chain([tfb.Softplus(low=WEIGHT_SCALE_FLOOR), tfb.Scale(SCALE_SPEED)]),
+            diag_shift=None,
         )
 
     @property
@@ -206,11 +255,11 @@ class BayesianLayer(keras.Layer):
         loc = tf.convert_to_tensor(self.loc)
         raw = tf.convert_to_tensor(self.raw_scale)
         if self.covariance == "diagonal":
-            return tfd.Independent(tfd.Normal(loc, positive(raw, WEIGHT_SCALE_FLOOR)), 2)
+            return tfd.Independent(tfd.Normal(loc, scale_of(raw)), 2)
         loc = tf.reshape(loc, [-1])
         if self.covariance == "full":
             return tfd.MultivariateNormalTriL(loc, self._triangular.forward(raw))
-        scale = tf.reshape(positive(raw, WEIGHT_SCALE_FLOOR), [-1])
+        scale = tf.reshape(scale_of(raw), [-1])
         factor = tf.convert_to_tensor(self.factor)
         covariance = tf.linalg.diag(scale**2) + tf.matmul(factor, factor, transpose_b=True)
         return tfd.MultivariateNormalTriL(loc, tf.linalg.cholesky(covariance))
@@ -218,7 +267,9 @@ class BayesianLayer(keras.Layer):
     @property
     def prior(self) -> tfd.Distribution:
         """p(w), with the event shape of `posterior`."""
-        prior = self.weight_prior.distribution(tuple(self.loc.shape), self.fan_in)
+        posterior = self.posterior
+        squares = tf.reshape(posterior.mean() ** 2 + posterior.variance(), self.loc.shape)
+        prior = self.weight_prior.distribution(tuple(self.loc.shape), self.fan_in, squares)
         if self.covariance == "diagonal":
             return prior
         elementwise = prior.distribution
@@ -272,7 +323,8 @@ class BayesianLayer(keras.Layer):
         else:
             outputs = self.estimate(inputs, noise)
         if self.kl_weight is not None:
-            self.add_loss(self.kl_weight * self.kl_divergence())
+            weight = tf.cast(tf.convert_to_tensor(self.kl_weight), tf.float32)
+            self.add_loss(weight * self.kl_divergence())
         return self.activation(outputs)
 
     def kernel_of(self, weights: tf.Tensor) -> tf.Tensor:
@@ -304,8 +356,11 @@ class BayesianLayer(keras.Layer):
             "covariance": self.covariance,
             "initial_scale": self.initial_scale,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "kl_weight": self.kl_weight,
+            "kl_weight": None if self.kl_weight is None else _value_of(self.kl_weight),
             "seed": self.seed,
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
+            "bias_constraint": keras.constraints.serialize(self.bias_constraint),
         }
 
 
@@ -359,6 +414,48 @@ class Flipout(BayesianLayer):
             perturbed += self.bias_of(deviation)
         perturbed *= signs(_SIGNS_OUT, self.units)
         return self.affine(inputs, normal.loc) + perturbed
+
+
+# What Keras' layers of these names, or TFP's, take and these do not: what to say in its place.
+_REFUSED = {
+    "kernel_regularizer": "prior=, which is what holds a kernel with a distribution",
+    "kernel_constraint": "prior=, which is what holds a kernel with a distribution",
+    "kernel_quantizer": "float32 weights",
+    "bias_quantizer": "float32 weights",
+    "quantization_config": "float32 weights",
+    "lora_rank": "a layer of Keras for adapters of low rank",
+    "lora_alpha": "a layer of Keras for adapters of low rank",
+    **dict.fromkeys(
+        ("posterior", "kernel_posterior_fn", "make_posterior_fn", "kernel_posterior_tensor_fn"),
+        "covariance='diagonal', 'full' or a rank, and initial_scale=, for a normal posterior",
+    ),
+    **dict.fromkeys(
+        ("kernel_prior_fn", "make_prior_fn", "bias_prior_fn"),
+        "prior=, an object of tfp_vae.layers.priors or a subclass of WeightPrior",
+    ),
+    **dict.fromkeys(
+        ("bias_posterior_fn", "bias_posterior_tensor_fn"), "bayesian_bias=True or False"
+    ),
+    **dict.fromkeys(
+        ("kernel_divergence_fn", "bias_divergence_fn", "kl_use_exact"),
+        "kl_weight=, or a model of this package, which weights the KL",
+    ),
+}
+
+
+def _refuse(owner: str, arguments: dict) -> None:
+    """Drops refused arguments that are None, as Keras' defaults are; raises for the others."""
+    for name in [name for name in _REFUSED if name in arguments]:
+        value = arguments.pop(name)
+        if value is not None:
+            raise ValueError(
+                f"{owner} has no {name}. Expected {_REFUSED[name]}. Received {value!r}."
+            )
+
+
+def _value_of(weight: Any) -> float:
+    """Returns a number that may be a variable."""
+    return float(tf.convert_to_tensor(weight).numpy())
 
 
 def _named(name: str, get: Callable, value: Any) -> Any:

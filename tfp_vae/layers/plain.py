@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.arguments import is_number
+from tfp_vae.arguments import is_count, is_number
 from tfp_vae.distributions.base import spread
 from tfp_vae.layers import noise as noise_sources
 from tfp_vae.layers.base import registered
@@ -23,17 +23,31 @@ class MonteCarloDropout(keras.Layer):
     Args:
         rate: share of inputs set to zero, in [0, 1); the others are divided by 1 - rate.
         seed: of the layer's own noise, where no model of this package hands it out.
+        noise_shape: as of keras.layers.Dropout: 1 for an axis whose inputs share a fate, None for
+            one whose inputs do not; (None, 1, None) drops whole steps of a series.
     """
 
     draws_noise = True  # see `layers.noise`
 
-    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
+    def __init__(
+        self,
+        rate: float,
+        seed: int | None = None,
+        noise_shape: "tuple[int | None, ...] | None" = None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         if not (is_number(rate, 0) and rate < 1):
             raise ValueError(f"Impossible rate. Expected 0 <= rate < 1. Received {rate!r}.")
-        self.rate, self.seed = float(rate), seed
+        if noise_shape is not None:
+            noise_shape = tuple(noise_shape)
+            if not all(size is None or is_count(size) for size in noise_shape):
+                raise ValueError(
+                    "Impossible noise_shape. Expected 1 or None for each axis. Received "
+                    f"{noise_shape}."
+                )
+        self.rate, self.seed, self.noise_shape = float(rate), seed, noise_shape
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self.built = True
 
     def call(self, inputs: tf.Tensor, training: "bool | None" = None) -> tf.Tensor:
         """Returns `inputs` with some of them zero, [B, ...] -> [B, ...]."""
@@ -46,6 +60,18 @@ class MonteCarloDropout(keras.Layer):
             # By numbers where they are known: noise that is frozen into a graph needs them.
             known = inputs.shape[1:].is_fully_defined()
             shape = [1, *inputs.shape[1:]] if known else tf.concat([[1], shape[1:]], 0)
+        if self.noise_shape is not None:
+            if len(self.noise_shape) != inputs.shape.rank:
+                raise ValueError(
+                    f"The noise_shape of {self.name} does not fit. Expected {inputs.shape.rank} "
+                    f"axes, as the inputs have. Received {self.noise_shape}."
+                )
+            sizes = zip(
+                self.noise_shape,
+                shape if isinstance(shape, list) else tf.unstack(shape),
+                strict=True,
+            )
+            shape = tf.stack([size if own is None else own for own, size in sizes])
         axis = None if noise.mode == SHARED else 0
         kept = noise.uniform(self, 0, shape, axis) >= self.rate
         return inputs * tf.cast(kept, inputs.dtype) / (1 - self.rate)
@@ -56,7 +82,9 @@ class MonteCarloDropout(keras.Layer):
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed} | {
+            "noise_shape": self.noise_shape
+        }
 
 
 @registered

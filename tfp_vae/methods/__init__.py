@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         make_member,
         make_network,
     )
-    from tfp_vae.methods.vae import VAE_MODELS, VAE_NETWORKS, VAERecipe
+    from tfp_vae.methods.vae import VAE_MODELS, VAE_NETWORKS, VAERecipe, likelihood_of
 
 __all__ = [
     "ESTIMATORS",
@@ -33,6 +33,7 @@ __all__ = [
     "VAERecipe",
     "build",
     "finish",
+    "likelihood_of",
     "make_likelihood",
     "make_member",
     "make_network",
@@ -42,7 +43,7 @@ __all__ = [
 def __getattr__(name: str):
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    place = "vae" if "VAE" in name else "network"
+    place = "vae" if "VAE" in name or name == "likelihood_of" else "network"
     value = getattr(importlib.import_module(f"{__name__}.{place}"), name)
     globals()[name] = value
     return value

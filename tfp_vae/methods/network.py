@@ -12,11 +12,12 @@ NUTS), which is what `finish` is for.
 """
 
 import dataclasses
+from collections.abc import Iterable
 
 import keras
 
 from tfp_vae import layers, networks, objectives
-from tfp_vae.arguments import check_choice
+from tfp_vae.arguments import check_choice, check_number, is_count
 from tfp_vae.data import Data, Split
 from tfp_vae.distributions import heads, likelihoods
 from tfp_vae.methods.weights import METHODS, Method
@@ -28,6 +29,8 @@ ESTIMATORS = {
     "flipout": (layers.DenseFlipout, layers.Conv2DFlipout),
 }
 NETWORKS = ("mlp", "lenet")
+LAYER_CHOICES = ("last", "all")
+PRECISIONS = ("prior", "validation")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,11 +49,21 @@ class Recipe:
         prior_scale: see `layers.priors.WeightPrior`.
         learned_prior: whether the scale of the prior is learned, for "vi".
         initial_scale: see `layers.BayesianLayer`, for "vi".
+        bayesian_layers: how many layers with weights have a posterior, for "vi": "last", "all", or
+            an integer, counted from the last one. The weights v of the others are points without a
+            prior: the bound is then one of the evidence of the model given v, log p(y|x, v), which
+            training maximises over v too (type-II maximum likelihood), and no bound of log p(y|x).
+            Compare it with bounds of the same choice only.
+        covariance: of the last layer's posterior, for "vi": see `layers.BayesianLayer`; that of
+            the other layers is diagonal.
         dropout: rate, for "mc_dropout".
         members: networks of an "ensemble".
         samples: passes per training step.
         posterior_steps: epochs of "swag", samples per chain of "nuts".
         posterior_rate: learning rate of "swag".
+        posterior_precision: of the prior in a "laplace" posterior: "prior", that of the training;
+            "validation", the one with the lowest NLL on validation data; or a number > 0.
+        posterior_predictive: of "laplace": "sampled" or "probit", see `models.Laplace`.
     """
 
     method: str = "vi"
@@ -63,11 +76,15 @@ class Recipe:
     prior_scale: "float | str" = 1.0
     learned_prior: bool = True
     initial_scale: float = 0.1
+    bayesian_layers: "int | str" = "all"
+    covariance: "int | str" = "diagonal"
     dropout: float = 0.05
     members: int = 5
     samples: int = 1
     posterior_steps: int = 200
     posterior_rate: float = 1e-3
+    posterior_precision: "float | str" = "validation"
+    posterior_predictive: str = "sampled"
 
     def __post_init__(self):
         METHODS.check(self.method)
@@ -78,6 +95,13 @@ class Recipe:
             ("activation", networks.ACTIVATIONS),
         ):
             check_choice(name, getattr(self, name), known)
+        if self.posterior_precision not in PRECISIONS:
+            check_number("posterior_precision", self.posterior_precision, above=0)
+        if self.bayesian_layers not in LAYER_CHOICES and not is_count(self.bayesian_layers):
+            raise ValueError(
+                "Impossible bayesian_layers. Expected 'last', 'all' or an integer >= 1. Received "
+                f"{self.bayesian_layers!r}."
+            )
 
     @property
     def weights(self) -> Method:
@@ -86,19 +110,27 @@ class Recipe:
 
 
 def make_network(recipe: Recipe, num_features: int, standardize: bool) -> keras.Sequential:
-    """Returns the network of a recipe, [B, ...] -> [B, num_features]."""
+    """Returns the network of a recipe, [B, ...] -> [B, num_features].
+
+    Raises:
+        ValueError: if more layers are to be Bayesian than have weights.
+    """
     method = recipe.weights
+    behind = 4 if recipe.network == "lenet" else len(recipe.hidden)  # layers with weights
+    method.check_depth(behind + 1)
     parts = [layers.Standardize()] if standardize else []
     hidden = recipe.hidden
     if recipe.network == "lenet":
-        parts += [method.convolution(6, 5, "same"), keras.layers.MaxPooling2D()]
-        parts += [*method.before(), method.convolution(16, 5, "valid"), keras.layers.MaxPooling2D()]
+        parts += [method.convolution(6, 5, "same", 4), keras.layers.MaxPooling2D()]
+        parts += [*method.before(), method.convolution(16, 5, "valid", 3)]
+        parts.append(keras.layers.MaxPooling2D())
         hidden = (120, 84)
     parts.append(keras.layers.Flatten())
     for index, units in enumerate(hidden):
         # Inputs of a table are few, and each matters: dropout starts behind the first layer.
         first = index == 0 and recipe.network == "mlp"
-        parts += [*([] if first else method.before()), method.dense(units, recipe.activation)]
+        layer = method.dense(units, recipe.activation, len(hidden) - index)
+        parts += [*([] if first else method.before()), layer]
     parts += [*method.before(), method.dense(num_features)]
     return keras.Sequential(parts)
 
@@ -158,7 +190,13 @@ def build(
 
 
 def finish(
-    recipe: Recipe, model, train: Split, seed: int = 0, batch_size: int = 32, callbacks=()
+    recipe: Recipe,
+    model: "BayesianNetwork | Ensemble",
+    train: Split,
+    seed: int = 0,
+    batch_size: int = 32,
+    callbacks: "Iterable[keras.callbacks.Callback]" = (),
+    validation: "Split | None" = None,
 ) -> Predictor:
     """Returns what predicts: the trained model, or the posterior that starts from it.
 
@@ -169,5 +207,10 @@ def finish(
         seed: of the chains of "nuts".
         batch_size: of the walk of "swag".
         callbacks: of Keras, for the walk of "swag".
+        validation: what the precision of "laplace" is chosen by.
+
+    Raises:
+        ValueError: if something is to be chosen by validation data that were not given.
     """
-    return recipe.weights.finish(model, train, seed, batch_size, callbacks)
+    found = recipe.weights.finish(model, train, seed, batch_size, callbacks)
+    return recipe.weights.tuned(found, validation)

@@ -10,12 +10,27 @@ import keras
 
 from tfp_vae import layers, networks, objectives
 from tfp_vae.arguments import check_choice, check_count
-from tfp_vae.data import Data
+from tfp_vae.data import Data, Kind, kinds
 from tfp_vae.distributions import decoders, encoders, heads, priors
 from tfp_vae.models import M2, VAE, ConditionalVAE
 
 VAE_MODELS = ("vae", "conditional", "m2")
 VAE_NETWORKS = ("mlp", "conv")
+
+# The likelihood of each kind of values as they are: none has to be changed for it.
+_LIKELIHOODS = {
+    Kind.STATIC: "bernoulli",
+    Kind.DYNAMIC: "bernoulli",
+    Kind.THRESHOLD: "bernoulli",
+    Kind.UNIT_INTERVAL: "continuous_bernoulli",
+    Kind.EIGHT_BIT: "discretized_logistic",
+    Kind.REAL: "normal",
+}
+
+
+def likelihood_of(kind: "Kind | str") -> str:
+    """Returns the name in `heads.HEADS` of a likelihood of such values."""
+    return _LIKELIHOODS[kinds.of(kind)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +44,7 @@ class VAERecipe:
         class_prior: whether a class acts through a `ClassNormal` p(z|y) alone, and not on the
             decoder.
         posterior: q(z|x), a name in `encoders.ENCODERS`.
-        likelihood: p(x|z), a name in `heads.HEADS` of no group.
+        likelihood: p(x|z), a name in `heads.HEADS` of no group; None for `likelihood_of` the data.
         scale: of the normal likelihood, see `decoders.Normal`.
         network: "mlp" or "conv", of encoder and decoder.
         hidden: widths of the dense layers; one for "conv".
@@ -48,7 +63,7 @@ class VAERecipe:
     prior: str = "standard"
     class_prior: bool = False
     posterior: str = "diagonal"
-    likelihood: str = "bernoulli"
+    likelihood: "str | None" = None
     scale: "float | str" = "shared"
     network: str = "mlp"
     hidden: "tuple[int, ...]" = (400,)
@@ -65,7 +80,8 @@ class VAERecipe:
         check_count("latent_dim", self.latent_dim)
         priors.PRIORS.check(self.prior)
         encoders.ENCODERS.check(self.posterior)
-        check_choice("likelihood", self.likelihood, heads.HEADS.group())
+        if self.likelihood is not None:
+            check_choice("likelihood", self.likelihood, heads.HEADS.group())
         check_choice("network", self.network, VAE_NETWORKS)
         check_choice("classifier", self.classifier, VAE_NETWORKS)
         check_choice("activation", self.activation, networks.ACTIVATIONS)
@@ -86,9 +102,10 @@ class VAERecipe:
         # The order is that in which networks draw their initial weights.
         condition = {} if self.model == "vae" else self._condition(data)
         encoder = encoders.ENCODERS[self.posterior](self._encoding(data), self.latent_dim)
-        scale = {"scale": self.scale} if self.likelihood == "normal" else {}
+        likelihood = self.likelihood or likelihood_of(data.kind)
+        scale = {"scale": self.scale} if likelihood == "normal" else {}
         decoder = decoders.Decoder(
-            self._decoding(data), data.shape, heads.HEADS[self.likelihood](**scale)
+            self._decoding(data), data.shape, heads.HEADS[likelihood](**scale)
         )
         parts = {
             "prior": condition.pop("prior", None) or priors.PRIORS[self.prior](self.latent_dim),

@@ -122,6 +122,7 @@ class Draw:
         samples: "tf.Tensor | int",
         given: Any = None,
         top: "tfd.Distribution | None" = None,
+        key: "tf.Tensor | None" = None,
     ) -> Latents:
         """Returns draws [S, B, D] of all latents given examples [B, ...], top first.
 
@@ -130,14 +131,16 @@ class Draw:
             samples: S.
             given: see `prior`.
             top: q of the top latent, where it is known already.
+            key: of the draws, int32 [2]; that of the weights by default.
         """
+        key = self.key if key is None else key
         found: list[Latent] = []
         for level, latent in enumerate(self.model.latents):
             above = tuple(each.value for each in found)
             posterior = top if top is not None and not level else self.posterior(x, given, above)
-            key = fold_in(self.key, level) if level else self.key
+            here = fold_in(key, level) if level else key
             shape = [] if above else [samples]
-            value, log_q = draws.sample_and_log_prob(posterior, shape, key)
+            value, log_q = draws.sample_and_log_prob(posterior, shape, here)
             prior = self.prior(given, above)
             found.append(Latent(latent.name, value, posterior, prior, log_q))
         return tuple(found)
@@ -153,10 +156,20 @@ class Draw:
 
     # Of models of targets.
 
-    def parameters(self, x: tf.Tensor) -> tf.Tensor:
-        """Returns parameters of the likelihood of a network, [B, ...] -> [B, Q]."""
+    def parameters(self, x: tf.Tensor, behind: int = 0) -> tf.Tensor:
+        """Returns parameters of the likelihood of a network, [B, ...] -> [B, Q].
+
+        Args:
+            x: examples, or what the first `behind` layers of the network make of them.
+            behind: how many layers are passed already; see `BayesianNetwork.features`.
+        """
+        network = self.model.network
         with self.open():
-            return self.model.likelihood(self.model.network(x, training=self.training))
+            if not behind:
+                return self.model.likelihood(network(x, training=self.training))
+            for layer in network.layers[behind:]:
+                x = layer(x, training=self.training)
+            return self.model.likelihood(x)
 
 
 def own_random_layers(model: keras.Model) -> None:

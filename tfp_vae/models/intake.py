@@ -107,7 +107,7 @@ class Intake:
         if not self.infers:
             kinds.check_finite(x, f"The {name} array")
         x = self._scaled(x)
-        more = {"name": name, "columns": columns}
+        more: dict[str, Any] = {"name": name, "columns": columns}
         beside = {key: value for key, value in self.beside(y).items() if value is not None}
         if "labels" in beside:
             beside["class_names"] = self.class_names
@@ -232,7 +232,7 @@ class Intake:
 
         return x.map(watched).prefetch(2)
 
-    def _looked_at(self, parts, name, remember, with_y) -> tuple:
+    def _looked_at(self, parts: tuple, name: str, remember: Any, with_y: bool) -> tuple:
         """Returns a batch (x, [y, [weights]]) as arrays that the model takes."""
         x, y, *rest = (*parts, None)[: max(2, len(parts))]
         if is_array(x) and not frames.is_frame(x):
@@ -270,7 +270,7 @@ def is_array(x: Any) -> bool:
     return hasattr(x, "__array__") and hasattr(x, "shape") and not isinstance(x, others)
 
 
-def _parts(batch) -> tuple:
+def _parts(batch: Any) -> tuple:
     """Returns a batch as a tuple (x, [y, [weights]])."""
     return tuple(batch) if isinstance(batch, tuple | list) else (batch,)
 

@@ -33,14 +33,25 @@ class LatentVariable:
                 "Unusable name of a latent. Expected a letter, then letters, digits and "
                 f"underscores. Received {self.name!r}."
             )
-        for what, value, kind in (
-            ("prior", self.prior, Prior),
-            ("encoder", self.encoder, Encoder),
+        for what, value, kind, way_out in (
+            (
+                "prior",
+                self.prior,
+                Prior,
+                "priors.StandardNormal(D); a subclass of priors.Prior whose `distribution` returns "
+                "it makes one of a distribution of TFP",
+            ),
+            (
+                "encoder",
+                self.encoder,
+                Encoder,
+                "encoders.Gaussian(network, D), which makes one of a Keras layer or model",
+            ),
         ):
             if not isinstance(value, kind):
                 raise ValueError(
                     f"Unusable {what} of the latent {self.name!r}. Expected an object of "
-                    f"tfp_vae.{what}s. Received {value!r}."
+                    f"tfp_vae.{what}s, such as {way_out}. Received {value!r}."
                 )
         if self.encoder.event_shape != (self.prior.latent_dim,):
             raise ValueError(

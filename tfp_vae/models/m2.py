@@ -205,6 +205,10 @@ class M2(ConditionalVAE):
             sample_weight,
         )
 
+    def _given_of_pass(self, y: Any, outputs: Any) -> tf.Tensor:
+        rows = tf.shape(outputs.latents[0].value)[1] // self.num_classes
+        return tf.repeat(tf.range(self.num_classes), rows)
+
     def under_every_class(self, x: tf.Tensor) -> "tuple[tf.Tensor, tf.Tensor]":
         """Returns `x` [B, ...] once per class, [K * B, ...], and the classes [K * B]."""
         x = tf.cast(x, tf.float32)

@@ -29,33 +29,75 @@ class Bound(keras.metrics.Mean):
 class ActiveUnits(keras.metrics.Metric):
     """Number of latent dimensions whose posterior mean varies over the data by more than 0.01.
 
-    Cov_x(E_q(z|x)[z_d]) > 0.01 (Burda, Grosse & Salakhutdinov, 2016, sec. 5.2). Sums of values and
-    squares in float64, which has room for the cancellation between them: sums of replicas add up.
+    Cov_x(E_q(z|x)[z_d]) > 0.01 (Burda, Grosse & Salakhutdinov, 2016, sec. 5.2). Of a conditional
+    model it is the variance within a class, or around the best linear function of a vector: what
+    moves with the condition alone says nothing of x. Sums of values and products in float64, which
+    has room for the cancellation between them: sums of replicas add up.
 
     Args:
         latent_dim: D.
+        condition_size: C, 0 without a condition.
+        classes: whether the condition is one-hot.
     """
 
-    def __init__(self, latent_dim: int, name: str = "active_units", **kwargs: Any):
+    def __init__(
+        self,
+        latent_dim: int,
+        name: str = "active_units",
+        condition_size: int = 0,
+        classes: bool = True,
+        **kwargs: Any,
+    ):
         super().__init__(name=name, **kwargs)
-        self.count = self.add_variable((), "zeros", dtype="float64", name="count")
-        self.total = self.add_variable((latent_dim,), "zeros", dtype="float64", name="total")
-        self.squares = self.add_variable((latent_dim,), "zeros", dtype="float64", name="squares")
+        # Columns of ones and zeros, one of them 1, are orthogonal.
+        self.orthogonal = classes or not condition_size
+        columns = max(1, condition_size + (not self.orthogonal))
+
+        def add(name: str, *shape: int) -> Any:
+            return self.add_variable(shape, "zeros", dtype="float64", name=name)
+
+        self.gram = add("gram", columns, *([] if self.orthogonal else [columns]))
+        self.cross = add("cross", columns, latent_dim)
+        self.squares = add("squares", latent_dim)
+        self.count = add("count")
 
     def update_state(
-        self, posterior_mean: tf.Tensor, sample_weight: "tf.Tensor | None" = None
+        self,
+        posterior_mean: tf.Tensor,
+        condition: "tf.Tensor | None" = None,
+        sample_weight: "tf.Tensor | None" = None,
     ) -> None:
-        """Adds posterior means [B, D]."""
+        """Adds posterior means [B, D] and the encoded conditions of their examples, [B, C]."""
         del sample_weight  # the definition is over the data, not over a weighted sample
         means = tf.cast(posterior_mean, tf.float64)
-        self.count.assign_add(tf.cast(tf.shape(means)[0], tf.float64))
-        self.total.assign_add(tf.reduce_sum(means, axis=0))
+        columns = tf.ones_like(means[:, :1])
+        if condition is not None:
+            condition = tf.cast(condition, tf.float64)
+            columns = condition if self.orthogonal else tf.concat([columns, condition], axis=1)
+        if self.orthogonal:
+            self.gram.assign_add(tf.reduce_sum(columns, axis=0))
+        else:
+            self.gram.assign_add(tf.matmul(columns, columns, transpose_a=True))
+        self.cross.assign_add(tf.matmul(columns, means, transpose_a=True))
         self.squares.assign_add(tf.reduce_sum(means**2, axis=0))
+        self.count.assign_add(tf.cast(tf.shape(means)[0], tf.float64))
 
     def variance(self) -> tf.Tensor:
         """Returns the variance of each latent dimension's posterior mean, float64 [D]."""
-        count = tf.maximum(tf.convert_to_tensor(self.count), 1.0)
-        return self.squares / count - (self.total / count) ** 2
+        gram, cross = tf.convert_to_tensor(self.gram), tf.convert_to_tensor(self.cross)
+        if self.orthogonal:
+            explained = tf.math.divide_no_nan(cross**2, gram[:, tf.newaxis])
+        else:
+            # In units of the columns; the ridge is for columns that others explain.
+            size = tf.sqrt(tf.maximum(tf.linalg.diag_part(gram), 1e-30))
+            scaled = gram / (size[:, tf.newaxis] * size)
+            scaled += 1e-10 * tf.eye(gram.shape[0], dtype=tf.float64)
+            scaled = tf.where(tf.math.is_finite(scaled), scaled, 0.0)
+            root = tf.linalg.cholesky(scaled)
+            half = tf.linalg.triangular_solve(root, cross / size[:, tf.newaxis])
+            explained = half**2
+        left = self.squares - tf.reduce_sum(explained, axis=0)
+        return left / tf.maximum(tf.convert_to_tensor(self.count), 1.0)
 
     def result(self) -> tf.Tensor:
         """Returns the number of active units, a float32 scalar."""

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfp_vae import objectives
+from tfp_vae import keras_private, objectives
 from tfp_vae.arguments import is_count
 from tfp_vae.data import Kind, Split
 from tfp_vae.distributions.base import registered, tfd
@@ -141,11 +141,33 @@ class BayesianNetwork(SupervisedModel):
                 passes.append(self.likelihood(self.network(x, training=training)))
         return self.distribution(tf.stack(passes))
 
+    @property
+    def num_certain_layers(self) -> int:
+        """How many layers of a `keras.Sequential` lie before the first that is random."""
+        layers = self.network.layers if isinstance(self.network, keras.Sequential) else []
+        random = {id(layer) for layer in self.random_layers()}
+        for before, layer in enumerate(layers):
+            if random & {id(layer), *map(id, keras_private.all_sublayers(layer))}:
+                return before
+        return len(layers)
+
+    def features(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns what the layers before the first random one make of examples [B, ...].
+
+        They are the same under every draw of the weights, so that S draws of a network with a
+        Bayesian last layer cost little more than one pass.
+        """
+        for layer in self.network.layers[: self.num_certain_layers]:
+            x = layer(x, training=False)
+        return x
+
     def draw_parameters(self, x: tf.Tensor, num_samples: int, key: tf.Tensor) -> tf.Tensor:
         """Returns parameters of the likelihood under draws of the weights, [S, B, Q]."""
+        behind = self.num_certain_layers if self.is_random else 0
+        x = self.features(x) if behind else x
 
         def draw(index):
-            return self.at(fold_in(key, index), SHARED).parameters(x)
+            return self.at(fold_in(key, index), SHARED).parameters(x, behind)
 
         if not self.is_random:
             return draw(0)[tf.newaxis]
@@ -160,10 +182,12 @@ class BayesianNetwork(SupervisedModel):
     def frozen_parameters(self, x: tf.Tensor, num_samples: int, key: tf.Tensor) -> tf.Tensor:
         """Returns `draw_parameters` with the draws as constants, [S, B, Q]."""
         passes = []
+        behind = self.num_certain_layers if self.is_random else 0
+        x = self.features(x) if behind else x
         for index in range(num_samples if self.is_random else 1):
             with tf.init_scope():
                 draw = self.at(fold_in(key, index), SHARED, frozen=True)
-            passes.append(draw.parameters(x))
+            passes.append(draw.parameters(x, behind))
         return tf.stack(passes)
 
     def mean_parameters(self, x: tf.Tensor) -> tf.Tensor:

@@ -24,13 +24,28 @@ from tfp_vae.models.latents import LatentVariable
 from tfp_vae.models.memory import in_batches
 from tfp_vae.models.metrics import ActiveUnits
 from tfp_vae.models.predictive import Predictive
+from tfp_vae.models.proposals import (
+    Joint,
+    Modes,
+    Proposal,
+    Weights,
+    find_modes,
+    refined_proposal,
+    rows_of_search,
+)
 from tfp_vae.models.variational import VariationalModel
 from tfp_vae.randomness import fold_in
 
 # Rows that are decoded at a time: at most so many, and so many parameters of the likelihood.
 _ROWS = 2048
 _PARAMETERS = 2**22
+_SAMPLES_OF_WEIGHTS = 16  # latents under one draw of Bayesian weights, whatever fits the memory
 MAX_BIAS = 0.05  # nats of log p(x)
+MAX_TAIL = 0.7  # see `Weights.tail_index`
+PROPOSALS = ("auto", "encoder", "refined")
+_COMPARED = 32  # examples whose log p(x) two proposals estimate
+_COMPARED_SAMPLES = 512
+_MAX_COMPARED_DIM = 64  # from where on the search for modes costs more than the estimate
 
 
 class Pass(NamedTuple):
@@ -55,45 +70,89 @@ class Pass(NamedTuple):
         return self.latents[-1].value
 
 
+class BatchBounds(NamedTuple):
+    """What a graph returns of `Bounds`: tensors [B]."""
+
+    elbo: tf.Tensor
+    log_evidence: tf.Tensor
+    effective_sample_size: tf.Tensor
+    tail_index: tf.Tensor
+
+
 class Bounds(NamedTuple):
-    """Bounds on log p(x) of each example, float32 [N], in nats.
+    """Lower bounds on log p(x) of each example, float32 [N], in nats.
 
     Attributes:
         elbo: the evidence lower bound.
-        log_evidence: importance-sampled log p(x), the bound L_S.
+        log_evidence: importance-sampled log p(x), the bound L_S: at most log p(x) in expectation.
         effective_sample_size: (sum w)^2 / sum w^2 of the S importance weights, in [1, S].
+        tail_index: k of the tail of the weights, NaN where samples are too few to tell: above 0.7
+            samples that would have raised the bound may not have been drawn.
+        proposal: what the samples of `log_evidence` are from, "encoder" or "refined".
+        gap: how much higher a refined proposal found log p(x) than the encoder's, nats, mean of
+            the examples that were compared; None if none were.
     """
 
     elbo: np.ndarray
     log_evidence: np.ndarray
     effective_sample_size: np.ndarray
+    tail_index: np.ndarray
+    proposal: str = "encoder"
+    gap: "float | None" = None
 
     def warn_of_bias(self, num_samples: int) -> None:
         """Warns if `log_evidence` seems too low by more than `MAX_BIAS` nats."""
-        warn_of_bias(self.effective_sample_size, num_samples, stacklevel=4)
+        compared = self.proposal == "encoder" and self.gap is not None
+        tail = None if compared else self.tail_index
+        warn_of_bias(self.effective_sample_size, num_samples, tail, self.proposal, stacklevel=4)
 
 
-def warn_of_bias(size: np.ndarray, num_samples: int, stacklevel: int = 3) -> None:
+def warn_of_bias(
+    size: np.ndarray,
+    num_samples: int,
+    tail_index: "np.ndarray | None" = None,
+    proposal: str = "refined",
+    stacklevel: int = 3,
+) -> None:
     """Warns if importance-sampled log p(x) seems too low by more than `MAX_BIAS` nats.
 
     The log of a mean of S weights is too low by about 1/(2 ESS) - 1/(2 S) nats, by its Taylor
-    series to second order; of one weight nothing can be told.
+    series to second order; of one weight nothing can be told. The effective sample size knows
+    nothing of large weights that were not drawn: the tail of those that were tells of them.
 
     Args:
         size: effective sample sizes [N].
         num_samples: S.
+        tail_index: k of each example [N], NaN where it is not known; None: something better than
+            the tail, another proposal, was looked at.
+        proposal: what was drawn from.
         stacklevel: whose line the warning names.
     """
     bias = float(np.mean(1 / (2 * size) - 1 / (2 * num_samples)))
-    if num_samples > 1 and bias <= MAX_BIAS:
+    out = "Use more samples" + (' or proposal="refined".' if proposal == "encoder" else ".")
+    if num_samples == 1 or not bias <= MAX_BIAS:
+        amount = f"{bias:.2g} nats or more" if num_samples > 1 else "an unknown amount"
+        warnings.warn(
+            f"The effective sample size is low (median {np.median(size):.1f} of S={num_samples}): "
+            f"log p(x) is underestimated by {amount}. {out}",
+            UserWarning,
+            stacklevel=stacklevel,
+        )
         return
-    amount = f"{bias:.2g} nats or more" if num_samples > 1 else "an unknown amount"
-    warnings.warn(
-        f"The effective sample size is low (median {np.median(size):.1f} of S={num_samples}): "
-        f"log p(x) is underestimated by {amount}. Use more samples.",
-        UserWarning,
-        stacklevel=stacklevel,
-    )
+    known = np.empty(0) if tail_index is None else tail_index[np.isfinite(tail_index)]
+    if known.size and np.median(known) > MAX_TAIL:
+        warnings.warn(
+            f"The importance weights have heavy tails (median index {np.median(known):.2f}, above "
+            f"{MAX_TAIL}): log p(x) is a lower bound that may be far too low. {out}",
+            UserWarning,
+            stacklevel=stacklevel,
+        )
+
+
+def _joined(batches: Any) -> list[np.ndarray]:
+    """Returns the parts of all batches, (parts, examples that count), one after the other."""
+    parts = [[each.numpy()[:size] for each in part] for part, size in batches]
+    return [np.concatenate(each) for each in zip(*parts, strict=True)]
 
 
 @registered
@@ -170,7 +229,12 @@ class VAE(VariationalModel):
         self.encoders = [latent.encoder for latent in latents]
         self.decoder = decoder
         self.active_units_trackers = [
-            ActiveUnits(latent.latent_dim, self._metric("active_units", latent))
+            ActiveUnits(
+                latent.latent_dim,
+                self._metric("active_units", latent),
+                self.condition.size,
+                self.num_classes is not None,
+            )
             for latent in latents
         ]
         self.kl_trackers = [
@@ -201,8 +265,9 @@ class VAE(VariationalModel):
             )
         if not isinstance(decoder, ConditionalDistribution):
             raise ValueError(
-                f"A {name} needs a decoder. Expected an object of tfp_vae.decoders. Received "
-                f"{decoder!r}."
+                f"A {name} needs a decoder. Expected an object of tfp_vae.decoders, such as "
+                "decoders.Bernoulli(network, shape), which makes one of a Keras layer or model. "
+                f"Received {decoder!r}."
             )
         for level, latent in enumerate(latents):
             prior = type(latent.prior).__name__
@@ -361,17 +426,24 @@ class VAE(VariationalModel):
     def update_metrics(self, terms: objectives.Terms, outputs: Any, y: Any = None) -> None:
         """Updates elbo, reconstruction, kl, active_units and, for discrete data, bits_per_dim."""
         super().update_metrics(terms, outputs)
+        given = self._given_of_pass(y, outputs)
+        condition = None if given is None else self.condition.encode(given)
         for latent, encoder, tracker in zip(
             outputs.latents, self.encoders, self.active_units_trackers, strict=True
         ):
             centre = encoder.centre(latent.posterior)
-            tracker.update_state(centre if centre.shape.rank == 2 else centre[0])
+            tracker.update_state(centre if centre.shape.rank == 2 else centre[0], condition)
         for latent, tracker in zip(terms.latents, self.kl_trackers, strict=False):
             tracker.update_state(terms.mean(latent.kl()), terms.sample_weight)
         if self.has_bits:
             dims = math.prod(self.decoder.event_shape)
             bits = -objectives.elbo(terms) / (dims * math.log(2.0))
             self.bits_per_dim_tracker.update_state(bits, terms.sample_weight)
+
+    def _given_of_pass(self, y: Any, outputs: Any) -> Any:
+        """Returns what the rows of `outputs` are conditioned on, or None."""
+        del outputs
+        return y if self.condition else None
 
     def predict_step(self, data: Any) -> tf.Tensor:
         """Returns the reconstruction of a batch, a tensor (see `reconstruct`)."""
@@ -466,14 +538,21 @@ class VAE(VariationalModel):
         return self.bounds(x, num_samples, **kwargs).elbo
 
     def log_evidence(
-        self, x: "Split | np.ndarray", num_samples: int = 1000, **kwargs: Any
+        self,
+        x: "Split | np.ndarray",
+        num_samples: int = 1000,
+        proposal: str = "auto",
+        **kwargs: Any,
     ) -> np.ndarray:
         """Returns importance-sampled log p(x) of each example, [N], nats; see `bounds`.
 
+        A lower bound: in expectation at most log p(x).
+
         Warns:
-            UserWarning: if the effective sample size is too low to trust the figure.
+            UserWarning: if effective sample size, tail of the weights or the comparison of two
+                proposals say that the figure is too low.
         """
-        bounds = self.bounds(x, num_samples, **kwargs)
+        bounds = self.bounds(x, num_samples, proposal=proposal, **kwargs)
         bounds.warn_of_bias(num_samples)
         return bounds.log_evidence
 
@@ -482,39 +561,61 @@ class VAE(VariationalModel):
         x: "Split | np.ndarray",
         num_samples: int,
         *,
+        proposal: str = "encoder",
         seed: "int | None" = None,
         batch_size: "int | None" = None,
         progress: "Callable[[int, int], None] | None" = None,
     ) -> Bounds:
-        """Returns bounds on log p(x) from `num_samples` draws of q(z|x) per example.
+        """Returns lower bounds on log p(x) from `num_samples` draws of latents per example.
 
-        L_S = log 1/S sum_s p(x, z_s) / q(z_s|x) (Burda et al., 2016, eq. 8): its expectation is at
-        most log p(x) and grows with S. Samples stream through in chunks with a running logsumexp:
-        memory does not grow with S.
+        L_S = log 1/S sum_s p(x, z_s) / r(z_s) with r = q(z|x) (Burda et al., 2016, eq. 8): its
+        expectation is at most log p(x) and grows with S. Samples stream through in chunks with a
+        running logsumexp: memory does not grow with S.
 
-        Bayesian weights are drawn with the latents, once per chunk; `elbo` then has their KL / N,
-        and `log_evidence` is that of the posterior predictive distribution.
+        Where q(z|x) misses a part of p(z|x), as beside a decoder with small scales, L_S is too low
+        and nothing in its weights says so. The refined proposal is a mixture of q(z|x), Student's t
+        around modes of p(z|x) that a search finds for each example, and p(z).
+
+        Bayesian weights are drawn once per 16 samples, the same for all examples; `elbo` then has
+        their KL / N, and `log_evidence` is that of the posterior predictive distribution. The
+        refined proposal is made with the weights at their means.
 
         Args:
             x: a `Split` or an array [N, ...] of values as the model sees them.
             num_samples: S.
+            proposal: of `log_evidence`: "encoder", q(z|x); "refined", the mixture; "auto", the
+                encoder's unless 512 samples of 32 examples say that the mixture finds more. Not
+                compared are fewer samples than these, and more than 64 latent dimensions.
             seed: fixes the draws; the model's seed by default.
             batch_size: examples at a time; by default as many as fit the cache, at most 100. Fewer,
                 with a warning, where memory runs out.
             progress: called with (examples done, examples in all) after every batch.
 
         Raises:
-            ValueError: if S < 1 or `x` does not fit the model.
+            ValueError: if S < 1, there is no such proposal or `x` does not fit the model.
         """
         num_samples = check_count("num_samples", num_samples)
+        check_choice("proposal", proposal, PROPOSALS)
         if batch_size is not None:
             batch_size = check_count("batch_size", batch_size)
         split = self.as_split(x).frozen()
-        given = self.given_of(split)
-        batch_size = min(batch_size or min(100, self.rows_at_once), len(split))
-        chunk = min(num_samples, max(1, self.rows_at_once // batch_size))
-        function = compiled(self, "bounds", None, lambda: self.bounds_of_batch)
         key = self.caller_key(seed)
+        bounds = self._encoder_bounds(split, num_samples, batch_size, key, progress)
+        if proposal == "encoder" or (proposal == "auto" and not self._can_compare(num_samples)):
+            return bounds
+        gap = None
+        if proposal == "auto":
+            gap, agree = self._compare(split, bounds, key)
+            if agree:
+                return bounds._replace(gap=gap)
+        found = self._refined(split, num_samples, key, batch_size, progress)
+        log_evidence, sizes, tails = found
+        return Bounds(bounds.elbo, log_evidence, sizes, tails, "refined", gap)
+
+    def _encoder_bounds(self, split, num_samples, batch_size, key, progress):
+        given = self.given_of(split)
+        batch_size, chunk = self.batch_and_chunk(batch_size or 100, len(split), num_samples)
+        function = compiled(self, "bounds", None, lambda: self.bounds_of_batch)
 
         def run(start, index):
             return function(
@@ -523,11 +624,60 @@ class VAE(VariationalModel):
                 tf.constant(num_samples, tf.int32),
                 chunk,
                 fold_in(key, start),
+                key,
             )
 
-        batches = in_batches(split, batch_size, run, progress)
-        parts = [[bound.numpy()[:size] for bound in part] for part, size in batches]
-        return Bounds(*(np.concatenate(bound) for bound in zip(*parts, strict=True)))
+        return Bounds(*_joined(in_batches(split, batch_size, run, progress)))
+
+    def _refined(self, split, num_samples, key, batch_size=None, progress=None, jit=None):
+        """Returns log p(x), effective sample sizes and tail indices by the refined proposal."""
+        given, size = self.given_of(split), sum(latent.latent_dim for latent in self.latents)
+        most = max(1, self.rows_at_once // rows_of_search(size))
+        batch_size = min(batch_size or _COMPARED, _COMPARED, most)
+        batch_size, chunk = self.batch_and_chunk(batch_size, len(split), num_samples)
+        # The search is a few steps on whole matrices, which XLA is slower at on a CPU.
+        search = compiled(self, "modes", None, lambda: self._find_modes, jit=False)
+        function = compiled(self, "refined", jit, lambda: self._refined_of_batch, jit=jit)
+
+        def run(start, index):
+            x = tf.constant(split.values(index))
+            condition = None if given is None else tf.constant(given[index])
+            here = fold_in(key, start, 1)
+            modes = search(x, condition, fold_in(here, 0))
+            count = tf.constant(num_samples, tf.int32)
+            return function(x, condition, modes, count, chunk, fold_in(here, 1), key)
+
+        return _joined(in_batches(split, batch_size, run, progress))
+
+    def _can_compare(self, num_samples: int) -> bool:
+        # Below so many samples, and above so many dimensions, it costs more than the estimate.
+        size = sum(latent.latent_dim for latent in self.latents)
+        return num_samples >= _COMPARED_SAMPLES and size <= _MAX_COMPARED_DIM
+
+    def _compare(self, split: Split, bounds: Bounds, key: tf.Tensor) -> "tuple[float, bool]":
+        """Returns by how much a refined proposal finds more, nats, and whether both agree."""
+        index = np.unique(np.linspace(0, len(split) - 1, _COMPARED).astype(int))
+        some = split.select(index, split.name)
+        # Not under XLA, which would compile for longer than the comparison takes.
+        evidence, size, _ = self._refined(some, _COMPARED_SAMPLES, key, jit=False)
+        gaps = evidence - bounds.log_evidence[index]
+        variance = 1 / size + 1 / bounds.effective_sample_size[index]
+        error = np.sqrt(variance.sum()) / len(index)
+        gap = float(gaps.mean())
+        rare = np.any(gaps > MAX_BIAS + 5 * np.sqrt(variance))
+        return gap, not (gap > MAX_BIAS + 2 * error or rare)
+
+    def batch_and_chunk(self, batch_size: int, count: int, num_samples: int) -> "tuple[int, int]":
+        """Returns how many examples, and how many latents of each, are worked on at a time.
+
+        Under Bayesian weights so many latents share a draw of them, whatever the batch size.
+        """
+        batch_size = min(batch_size, self.rows_at_once, count)
+        if self.random_layers():
+            return max(1, min(batch_size, self.rows_at_once // _SAMPLES_OF_WEIGHTS)), min(
+                num_samples, _SAMPLES_OF_WEIGHTS
+            )
+        return batch_size, min(num_samples, max(1, self.rows_at_once // batch_size))
 
     @property
     def rows_at_once(self) -> int:
@@ -535,8 +685,14 @@ class VAE(VariationalModel):
         return max(1, min(_ROWS, _PARAMETERS // self.decoder.output_size))
 
     def bounds_of_batch(
-        self, x: tf.Tensor, given: Any, num_samples: tf.Tensor, chunk: int, key: tf.Tensor
-    ) -> Bounds:
+        self,
+        x: tf.Tensor,
+        given: Any,
+        num_samples: tf.Tensor,
+        chunk: int,
+        key: tf.Tensor,
+        weights_key: "tf.Tensor | None" = None,
+    ) -> BatchBounds:
         """Returns what `bounds` returns, as tensors [B], in a graph of its own or of another.
 
         Args:
@@ -544,47 +700,74 @@ class VAE(VariationalModel):
             given: what a conditional model is conditioned on, [B, ...], or None.
             num_samples: S, an int32 scalar.
             chunk: samples at a time, which bounds the memory.
-            key: stateless seed of the draws, int32 [2].
+            key: stateless seed of the draws of latents, int32 [2].
+            weights_key: of those of Bayesian weights, one per chunk; `key` by default.
         """
-        whole = self.at(key, SHARED)
+        weights_key = key if weights_key is None else weights_key
+        whole = self.at(weights_key, SHARED)
         with whole:
-            weights = self.weight_terms().per_example()
+            kl_of_weights = self.weight_terms().per_example()
         # The top posterior is the same for all chunks, unless its weights are drawn with each.
         top = None if self.random_layers() else whole.posterior(x, given)
-        total = tf.cast(num_samples, tf.float32)
 
-        def add_chunk(i, expected, top_weight, sums, squares):
-            draw = self.at(fold_in(key, i), SHARED)
-            latents = draw.infer(x, chunk, given, top)
+        def add_chunk(i, expected, weights):
+            draw = self.at(fold_in(weights_key, i), SHARED)
+            latents = draw.infer(x, chunk, given, top, fold_in(key, i))
             likelihood = draw.likelihood(latents[-1].value, given)
             terms = objectives.Terms(likelihood.log_prob(x), latents)
-            # The last chunk may be more than is asked for.
-            counts = (i * chunk + tf.range(chunk) < num_samples)[:, tf.newaxis]
-            log_w = tf.where(counts, terms.log_weights(), -np.inf)
-            new_top = tf.maximum(top_weight, tf.reduce_max(log_w, axis=0))
-            rescale, w = tf.exp(top_weight - new_top), tf.exp(log_w - new_top)
+            weights, _, _ = weights.add(terms.log_weights(), i * chunk, num_samples)
             bound = terms.log_likelihood
             for latent in latents:
                 bound -= latent.kl()
-            return (
-                i + 1,
-                expected + tf.reduce_sum(tf.where(counts, bound, 0.0), axis=0),
-                new_top,
-                sums * rescale + tf.reduce_sum(w, axis=0),
-                squares * rescale**2 + tf.reduce_sum(w**2, axis=0),
-            )
+            # The last chunk may be more than is asked for.
+            counts = (i * chunk + tf.range(chunk) < num_samples)[:, tf.newaxis]
+            expected += tf.reduce_sum(tf.where(counts, bound, 0.0), axis=0)
+            return i + 1, expected, weights
 
-        zeros = tf.zeros(tf.shape(x)[:1])
-        state = (tf.constant(0), zeros, zeros + tf.float32.min, zeros, zeros)
+        state = (tf.constant(0), tf.zeros(tf.shape(x)[:1]), Weights.none(tf.shape(x)[0]))
         num_chunks = (num_samples + chunk - 1) // chunk
-        _, expected, top_weight, sums, squares = tf.while_loop(
-            lambda i, *_: i < num_chunks, add_chunk, state
+        _, expected, weights = tf.while_loop(lambda i, *_: i < num_chunks, add_chunk, state)
+        return BatchBounds(
+            expected / tf.cast(num_samples, tf.float32) - kl_of_weights,
+            weights.log_mean(num_samples),
+            weights.effective_sample_size(),
+            weights.tail_index(num_samples),
         )
-        return Bounds(
-            expected / total - weights,
-            top_weight + tf.math.log(sums) - tf.math.log(total),
-            sums**2 / squares,
+
+    def _find_modes(self, x: tf.Tensor, given: Any, key: tf.Tensor) -> Modes:
+        return find_modes(Joint(self.at(key, MEAN), x, given), key)
+
+    def _refined_of_batch(self, x, given, modes, num_samples, chunk, key, weights_key):
+        proposal = refined_proposal(Joint(self.at(key, MEAN), x, given), modes)
+        weights = self.weights_of_batch(x, given, proposal, num_samples, chunk, key, weights_key)
+        return (
+            weights.log_mean(num_samples),
+            weights.effective_sample_size(),
+            weights.tail_index(num_samples),
         )
+
+    def weights_of_batch(
+        self,
+        x: tf.Tensor,
+        given: Any,
+        proposal: Proposal,
+        num_samples: tf.Tensor,
+        chunk: int,
+        key: tf.Tensor,
+        weights_key: tf.Tensor,
+    ) -> Weights:
+        """Returns the importance weights of S draws of a proposal; see `bounds_of_batch`."""
+
+        def add_chunk(i, weights):
+            joint = Joint(self.at(fold_in(weights_key, i), SHARED), x, given)
+            z = proposal.sample(chunk, fold_in(key, i))
+            log_w = joint.log_prob(z) - proposal.log_prob(z)
+            weights, _, _ = weights.add(log_w, i * chunk, num_samples)
+            return i + 1, weights
+
+        num_chunks = (num_samples + chunk - 1) // chunk
+        state = (tf.constant(0), Weights.none(tf.shape(x)[0]))
+        return tf.while_loop(lambda i, _: i < num_chunks, add_chunk, state)[1]
 
     # Data in.
 
@@ -666,6 +849,7 @@ class VAE(VariationalModel):
         x: "Split | np.ndarray",
         num_samples: int = 100,
         *,
+        proposal: str = "encoder",
         seed: "int | None" = None,
         batch_size: "int | None" = None,
         progress: "Callable[[int, int], None] | None" = None,
@@ -674,6 +858,8 @@ class VAE(VariationalModel):
 
         One class after the other streams through `bounds` with the same noise, so that memory
         grows neither with K nor with S and what is common to the classes cancels.
+
+        Each column is a lower bound; `proposal` is as in `bounds`.
 
         Raises:
             ValueError: if the condition is no class, or `x` does not fit the model.
@@ -688,7 +874,9 @@ class VAE(VariationalModel):
         columns = []
         for label in range(self.num_classes):
             supposed = x.relabelled(np.full(len(x), label))
-            bounds = self.bounds(supposed, num_samples, seed=seed, batch_size=batch_size)
+            bounds = self.bounds(
+                supposed, num_samples, proposal=proposal, seed=seed, batch_size=batch_size
+            )
             columns.append(bounds.log_evidence)
             if progress is not None:
                 progress(label + 1, self.num_classes)

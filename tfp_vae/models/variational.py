@@ -209,6 +209,7 @@ class VariationalModel(keras.Model):
     def intake(self) -> Intake:
         """What turns arrays and datasets into what the model takes."""
         known = self.data_kind
+        candidates: tuple[Kind, ...]
         if self.takes_numbers():
             candidates = (Kind.REAL,)
         elif known is None:
@@ -612,7 +613,11 @@ class VariationalModel(keras.Model):
         }
         check_options(x, y, batch_size, validation_batch_size, options)
         fits.choose_modes(self, callbacks)
-        more = {"epochs": epochs, "verbose": verbose, "validation_freq": validation_freq}
+        more: dict[str, Any] = {
+            "epochs": epochs,
+            "verbose": verbose,
+            "validation_freq": validation_freq,
+        }
         more |= {"steps_per_epoch": steps_per_epoch, "validation_steps": validation_steps}
         more |= {"initial_epoch": initial_epoch or 0, "validation_batch_size": None}
         current = Fit()

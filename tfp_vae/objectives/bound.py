@@ -34,6 +34,11 @@ class Bound(abc.ABC):
         del step
         return -batch_mean(self(terms), terms.sample_weight)
 
+    def kl_weight(self, step: "tf.Tensor | int") -> "tf.Tensor | float":
+        """Returns the weight of the KL at training step `step`; here it is 1 at all."""
+        del step
+        return 1.0
+
     def check(self, model: keras.Model) -> None:  # noqa: B027
         """Raises `ValueError` if the bound does not exist for the model; here it does for all."""
 

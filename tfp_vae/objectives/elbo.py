@@ -66,7 +66,11 @@ class ELBO(Bound):
         if self.capacity is not None:
             kl_local = tf.abs(kl_local - _at(self.capacity, step))
         kl = kl_local + terms.weights.per_example()
-        return _at(self.beta, step) * kl - log_likelihood
+        return self.kl_weight(step) * kl - log_likelihood
+
+    def kl_weight(self, step: "tf.Tensor | int") -> "tf.Tensor | float":
+        """Returns `beta` at training step `step`."""
+        return _at(self.beta, step)
 
     def _free(self, terms: Terms, latent: LatentTerms) -> tf.Tensor:
         """Returns the KL of a latent with each dimension at lambda or more, a scalar."""

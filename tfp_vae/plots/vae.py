@@ -143,7 +143,9 @@ def latent_scatter(model: VAE, split: Split, most: int = 5000) -> Figure:
         drawn = axis.scatter(*means.T, c=split.labels, s=8, alpha=0.8, cmap=palette, linewidths=0)
         if len(classes) <= 10:
             handles, _ = drawn.legend_elements()
-            axis.legend(handles, classes, title="label", loc="center left", bbox_to_anchor=(1, 0.5))
+            names = split.class_names
+            titles = [names[label] if names and label >= 0 else str(label) for label in classes]
+            axis.legend(handles, titles, title="label", loc="center left", bbox_to_anchor=(1, 0.5))
         else:
             figure.colorbar(drawn, label="label")
     axis.set(xlabel=names[0], ylabel=names[1], title="posterior means of test examples")

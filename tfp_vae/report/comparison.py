@@ -12,7 +12,8 @@
         "seconds": 812.5,
         "models": {NAME: {"family": "vae" or "network", "parameters": 51210,
                           "train_seconds": 12.3, ...}, ...},
-                   # may have "ood_score", the score for OOD inputs chosen without test data
+                   # may have "ood_score", the score for OOD inputs chosen without test data,
+                   # "learning_rate", and "training", how it ended (`training.convergence`)
         "failures": [{"model": NAME, "seed": 0, "stage": "training", "error": "..."}, ...],
         "results": [{"task": TASK, "condition": "noise", "level": 2, "model": NAME,
                      "metric": "accuracy", "mean": 0.95, "lower": 0.93, "upper": 0.96, "n": 3},

@@ -17,6 +17,7 @@ from tfp_vae.report.page import (
     plain_heading,
     reproduce,
     sentences,
+    trainings,
 )
 from tfp_vae.report.texts import Texts
 from tfp_vae.report.verdict import state_verdict
@@ -67,7 +68,12 @@ def render_markdown(report: Mapping, language: str = "en", pictures: "Collection
         body = [[escape(str(f[part])) for part in parts] for f in failures(report, texts)]
         lines.append(rows([head, *body]))
     lines += [f"## {words['costs']}", _table(grids.costs(report, texts))]
-    lines += [escape(said["costs_note"]), f"## {words['reproduce']}"]
+    lines += [escape(said["costs_note"])]
+    ends = trainings(report, texts)
+    if ends:
+        lines += [f"## {words['training']}", escape(words["training_note"])]
+        lines += ["\n".join(f"- {escape(end)}" for end in ends)]
+    lines += [f"## {words['reproduce']}"]
     lines += [escape(words["reproduce_note"]), code_block(report["command"])]
     for title, entries in reproduce(report, texts):
         pairs = texts.words["lists"]["semicolon"].join(

@@ -58,6 +58,7 @@ def render_html(
         and not all(picture_of(each["file"], language) in figures for each in shown),
         tasks=_tasks(report, texts),
         costs=grids.costs(report, texts),
+        trainings=trainings(report, texts),
         failures=failures(report, texts),
         command=report["command"],
         reproduce=reproduce(report, texts),
@@ -143,6 +144,32 @@ def sentences(report: Mapping, texts: Texts) -> "dict[str, str]":
     }
 
 
+def trainings(report: Mapping, texts: Texts) -> "list[str]":
+    """Returns a sentence per model: its learning rate, and how far its bound was optimised.
+
+    The bound is that of models whose weights have a posterior, where it decides what a row of the
+    tables is worth: predictions of a posterior that was stopped early may look better.
+    """
+    found = []
+    for name, model in report["models"].items():
+        said, end = [], model.get("training") or {}
+        if model.get("learning_rate") is not None:
+            said.append(texts.say("training", "rate", rate=f"{model['learning_rate']:g}"))
+        if end.get("weight_kl") is not None:
+            numbers = {"elbo": f"{end['elbo_at_end']:.3f}", "kl": f"{end['weight_kl']:,.1f}"}
+            said.append(texts.say("training", "bound", **numbers))
+            said.append(texts.say("training", "weight", weight=f"{end['kl_weight_at_end']:g}"))
+        if end.get("elbo_gain") is not None:
+            verb = "converged" if end["converged"] else "not_converged"
+            said.append(texts.say("training", verb, gain=f"{end['elbo_gain']:+.3f}"))
+        if end.get("collapsed"):
+            said.append(texts.say("training", "collapsed"))
+        if said:
+            words = texts.words["lists"]["semicolon"].join(said)
+            found.append(f"{texts.title('models', name)}: {words}")
+    return found
+
+
 def failures(report: Mapping, texts: Texts) -> "list[dict]":
     """Returns the failures with titles of models."""
     return [
@@ -166,7 +193,9 @@ def reproduce(report: Mapping, texts: Texts) -> "list[tuple[str, list]]":
         (texts.word("digest"), dataset["digest"]),
     ]
     if dataset["num_classes"] is not None:
-        data.insert(2, (texts.word("num_classes"), str(dataset["num_classes"])))
+        names = texts.words["lists"]["comma"].join(dataset.get("class_names") or [])
+        count = str(dataset["num_classes"])
+        data.insert(2, (texts.word("num_classes"), f"{count}: {names}" if names else count))
     settings = [(name, _plain(value)) for name, value in report["settings"].items()]
     versions = [(name, _plain(value)) for name, value in report["versions"].items()]
     return [

@@ -71,6 +71,7 @@ def compare(
             activation="tanh",
             scale=_NOISE,
             learned_prior=False,
+            posterior_precision="prior",
             samples=1 if methods.METHODS[name].point_weights else 8,
             members=10,
             posterior_steps=chain,

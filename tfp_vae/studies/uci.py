@@ -64,6 +64,7 @@ class Settings:
             dropout=self.dropout,
             members=self.members,
             learned_prior=False,
+            posterior_precision="prior",
             posterior_steps=self.swag_epochs,
             posterior_rate=self.swag_rate,
         )

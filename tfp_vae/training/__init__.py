@@ -1,6 +1,7 @@
 """Training: what goes around Keras' `fit`."""
 
 from tfp_vae.training.checkpoints import Checkpoints, Stopped
+from tfp_vae.training.convergence import conclusion, convergence
 from tfp_vae.training.devices import STRATEGIES, is_chief, strategy
 from tfp_vae.training.failures import StopOnNaN, check_finished
 from tfp_vae.training.history import HistoryFile
@@ -23,6 +24,8 @@ __all__ = [
     "StopOnNaN",
     "Stopped",
     "check_finished",
+    "conclusion",
+    "convergence",
     "duration",
     "early_stopping",
     "is_chief",

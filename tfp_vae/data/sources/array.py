@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from tfp_vae.data import frames
 from tfp_vae.data.source import CLASSIFICATION, REGRESSION, Raw, Source
 from tfp_vae.data.sources import SOURCES
 
@@ -14,13 +15,13 @@ class Array(Source):
     """An array [N, ...]."""
 
     words = "an array"
-    arguments = ("labels", "targets")
+    arguments = ("labels", "targets", "images")
 
     def matches(self, source: Any) -> bool:
-        """Returns whether it is an array of NumPy."""
-        return isinstance(source, np.ndarray)
+        """Returns whether it is an array, of NumPy or of what turns into one."""
+        return hasattr(source, "__array__") and not frames.is_frame(source)
 
-    def title(self, source: np.ndarray) -> str:
+    def title(self, source: Any) -> str:
         """Returns "array"."""
         return "array"
 
@@ -31,15 +32,21 @@ class Array(Source):
         *,
         labels: Any = None,
         targets: Any = None,
+        images: "bool | None" = None,
     ) -> Raw:
         """Returns the examples with their labels or targets."""
         del data_dir
-        if labels is not None and targets is not None:
-            raise ValueError(
-                "There are both labels and targets. Expected labels for classes or targets for "
-                f"regression. Received labels of shape {np.shape(labels)} and targets of shape "
-                f"{np.shape(targets)}."
-            )
-        if targets is not None:
-            return Raw({"train": (source, targets)}, REGRESSION)
-        return Raw({"train": (source, labels)}, CLASSIFICATION)
+        return beside(source, labels, targets)._replace(images=images)
+
+
+def beside(values: Any, labels: Any, targets: Any) -> Raw:
+    """Returns examples with their labels or targets; raises `ValueError` for both."""
+    if labels is not None and targets is not None:
+        raise ValueError(
+            "There are both labels and targets. Expected labels for classes or targets for "
+            f"regression. Received labels of shape {np.shape(labels)} and targets of shape "
+            f"{np.shape(targets)}."
+        )
+    if targets is not None:
+        return Raw({"train": (values, targets)}, REGRESSION)
+    return Raw({"train": (values, labels)}, CLASSIFICATION)

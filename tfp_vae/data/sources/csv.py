@@ -1,23 +1,45 @@
 """A .csv file: rows of numbers with one column to predict, in their own units.
 
-A model scales features and targets by its training rows.
+A model scales features and targets by its training rows. The file is read in one pass, row by row,
+and again where the target is text: nothing but numbers is ever kept of it.
 """
 
+import array
+import codecs
 import collections
 import csv
 import math
 import pathlib
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from tfp_vae.data.source import CLASSIFICATION, REGRESSION, Parts, Raw, Source, check_task
+from tfp_vae.data.answers import MISSING_TEXT, in_order
+from tfp_vae.data.source import (
+    CLASSIFICATION,
+    MOST_CLASSES,
+    REGRESSION,
+    Raw,
+    Source,
+    check_task,
+)
 from tfp_vae.data.sources import SOURCES
 from tfp_vae.data.sources.npz import is_file
 
-# A column of integers with more different values than this is a quantity, not a class.
-_MOST_CLASSES = 20
-_MISSING = frozenset({"", "?", "na", "n/a", "nan", "null"})
+DELIMITERS = (",", ";", "\t", "|")
+_NAMED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"}
+_SNIFFED = 20  # rows that say which delimiter it is
+_BYTES = 2**20  # at a time, of the look at the encoding
+# Lead bytes of the common characters of GB2312; two letters with accents of Latin-1, one behind the
+# other, are mostly rare ones.
+_COMMON = 0xB0, 0xD7
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 
 
 @SOURCES.register("csv", "a file with a header and rows of numbers, one column to predict")
@@ -25,11 +47,11 @@ class Csv(Source):
     """A .csv file: a header, then numbers, which stay as they are."""
 
     words = "a .csv file"
-    arguments = ("target", "task")
+    arguments = ("target", "task", "delimiter", "encoding")
 
     def matches(self, source: Any) -> bool:
         """Returns whether it is the path of a file that ends so."""
-        return is_file(source, ".csv")
+        return is_file(source, ".csv") or is_file(source, ".tsv")
 
     def read(
         self,
@@ -38,62 +60,241 @@ class Csv(Source):
         *,
         target: "str | None" = None,
         task: "str | None" = None,
+        delimiter: "str | None" = None,
+        encoding: "str | None" = None,
     ) -> Raw:
-        """Returns the features and the target; `load` says what `target` and `task` are."""
+        """Returns the features and the target; `load` says what the arguments are."""
         del data_dir
-        return Raw(*_read(pathlib.Path(source), target, check_task(task)))
-
-
-def _read(path: pathlib.Path, target: str | None, task: str | None) -> tuple[Parts, str]:
-    lines = _lines(path)
-    names = _header(path, lines)
-    if target is not None and target not in names:
-        raise ValueError(
-            f"{path} has no column {target!r}. Expected target to be one of {', '.join(names)}. "
-            f"Received {target!r}."
+        task, path = check_task(task), pathlib.Path(source)
+        encoding, notes = _encoding(path, encoding)
+        table = _Table(path, encoding, _delimiter(path, encoding, delimiter), target)
+        features, y, task, names = table.read(task)
+        parts = {"train": (features, y)}
+        return Raw(
+            parts, task, class_names=names, columns=tuple(table.features), notes=tuple(notes)
         )
-    chosen = len(names) - 1 if target is None else names.index(target)
-    for line, cells in lines[1:]:
-        if len(cells) != len(names):
+
+
+class _Table:
+    """The rows of a file, read again each time that they are asked for."""
+
+    def __init__(
+        self, path: pathlib.Path, encoding: str, delimiter: str, target: str | None
+    ) -> None:
+        self.path, self.encoding, self.delimiter = path, encoding, delimiter
+        rows = self._lines()
+        self.names = _header(path, next(rows, (0, []))[1])
+        if next(rows, None) is None:
+            raise ValueError(f"{path} has no rows. Expected some below the header. Received none.")
+        if target is not None and target not in self.names:
             raise ValueError(
-                f"{path} has a row of another length. Expected {len(names)} cells, as the header "
-                f"has. Received {len(cells)} in line {line}."
+                f"{path} has no column {target!r}. Expected target to be one of "
+                f"{', '.join(self.names)}. Received {target!r}."
             )
-        for name, cell in zip(names, cells, strict=True):
-            if cell.lower() in _MISSING:
-                raise ValueError(
-                    f"{path} has a missing value. Expected a value in every cell; fill or remove "
-                    f"them. Received {cell!r} in line {line}, column {name!r}."
+        self.chosen = len(self.names) - 1 if target is None else self.names.index(target)
+        self.features = [name for i, name in enumerate(self.names) if i != self.chosen]
+        self.where = f"{path}, column {self.names[self.chosen]!r},"
+
+    def _lines(self) -> "Iterator[tuple[int, list[str]]]":
+        """Yields (line number, stripped cells) of the lines that are not blank."""
+        try:
+            with self.path.open(encoding=self.encoding, newline="") as file:
+                reader = csv.reader(
+                    file, strict=True, skipinitialspace=True, delimiter=self.delimiter
                 )
-    features = [
-        [_feature(path, names[i], line, cell) for i, cell in enumerate(cells) if i != chosen]
-        for line, cells in lines[1:]
-    ]
-    column = [(line, cells[chosen]) for line, cells in lines[1:]]
-    y, task = _target(f"{path}, column {names[chosen]!r},", column, task)
-    return {"train": (np.array(features, np.float64), y)}, task
+                for cells in reader:
+                    cells = [cell.strip() for cell in cells]
+                    if cells not in ([], [""]):
+                        yield reader.line_num, cells
+        except (csv.Error, UnicodeError) as error:
+            raise ValueError(
+                f"{self.path} could not be read. Expected a table of values separated by "
+                f"{self.delimiter!r}, in {self.encoding}; delimiter and encoding say others. "
+                f"Received: {error}"
+            ) from error
+
+    def _rows(self):
+        """Yields (line number, cells) of the rows below the header, each as long as that."""
+        lines = self._lines()
+        next(lines)
+        for line, cells in lines:
+            if len(cells) != len(self.names):
+                raise ValueError(
+                    f"{self.path} has a row of another length. Expected {len(self.names)} cells, "
+                    f"as the header has, separated by {self.delimiter!r}. Received {len(cells)} in "
+                    f"line {line}."
+                )
+            yield line, cells
+
+    def read(self, task):
+        """Returns features [N, D], y [N], the task and the names of classes or None."""
+        # Of lists, a row would be as large as ten of the file.
+        values, numbers, text, whole = array.array("d"), array.array("d"), None, True
+        for line, cells in self._rows():
+            answer = cells[self.chosen]
+            if answer.lower() in MISSING_TEXT:
+                self._missing(line, cells)
+            number = _number(answer)
+            if not math.isfinite(number):
+                text = text or (line, answer)
+            elif whole and not answer.lstrip("+-").isdigit():
+                whole = False
+            numbers.append(number)
+            del cells[self.chosen]
+            try:
+                values.extend(map(float, cells))
+            except ValueError:
+                self._no_number(line, cells)
+            if "_" in "".join(cells):  # a digit may have it behind itself in Python
+                self._no_number(line, cells)
+        features = np.frombuffer(values).reshape(len(numbers), -1)
+        if not np.isfinite(features).all():
+            for line, cells in self._rows():
+                del cells[self.chosen]
+                self._no_number(line, cells)
+        return features, *self._target(np.frombuffer(numbers), text, whole, task)
+
+    def _missing(self, line, cells):
+        for name, cell in zip(self.names, cells, strict=True):
+            if cell.lower() in MISSING_TEXT:
+                raise ValueError(
+                    f"{self.path} has a missing value. Expected a value in every cell; fill or "
+                    f"remove them. Received {cell!r} in line {line}, column {name!r}."
+                )
+
+    def _no_number(self, line, cells):
+        """Raises `ValueError` for the first cell of features that is no finite number."""
+        for name, cell in zip(self.features, cells, strict=True):
+            if math.isfinite(_number(cell)):
+                continue
+            if cell.lower() in MISSING_TEXT:
+                raise ValueError(
+                    f"{self.path} has a missing value. Expected a value in every cell; fill or "
+                    f"remove them. Received {cell!r} in line {line}, column {name!r}."
+                )
+            raise ValueError(
+                f"{self.path} has a feature that is no finite number. Expected numbers in every "
+                f"column but the target{_way(cell)}. Received {cell!r} in line {line}, column "
+                f"{name!r}."
+            )
+
+    def _target(self, numbers, text, whole, task):
+        """Returns class numbers or numbers, the task that the values say, and names of classes."""
+        is_text = ~np.isfinite(numbers)
+        if text and (task == REGRESSION or (task is None and not is_text.all())):
+            line, cell = text
+            how = "" if task else ", or text in every row, or task='classification'"
+            raise ValueError(
+                f"{self.where} is no column of numbers. Expected finite numbers{how}{_way(cell)}. "
+                f"Received {cell!r} in line {line}."
+            )
+        if text:
+            number: dict[str, int] = {}
+            y = [number.setdefault(cells[self.chosen], len(number)) for _, cells in self._rows()]
+            names = in_order(number)
+            place = np.empty(len(names), np.int64)
+            place[[number[name] for name in names]] = np.arange(len(names))
+            return place[np.array(y)], CLASSIFICATION, names
+        if task is None:
+            few = whole and len(np.unique(numbers)) <= MOST_CLASSES
+            task = CLASSIFICATION if few else REGRESSION
+        if task == REGRESSION:
+            return numbers, task, None
+        wrong = (numbers != np.round(numbers)) | (numbers < 0)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            line, cells = next(each for i, each in enumerate(self._rows()) if i == row)
+            raise ValueError(
+                f"{self.where} has no class numbers. Expected whole numbers from 0 on or text, or "
+                f"task='regression'. Received {cells[self.chosen]} in line {line}."
+            )
+        return numbers.astype(np.int64), task, None
 
 
-def _lines(path: pathlib.Path) -> list[tuple[int, list[str]]]:
-    """Returns (line number, stripped cells) of the lines that are not blank."""
+def _encoding(path: pathlib.Path, encoding: str | None) -> "tuple[str, list[str]]":
+    """Returns the encoding of a file and what is to be said of it."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    marked = next((name for mark, name in _MARKS.items() if start.startswith(mark)), None)
+    if encoding is not None:
+        try:
+            name = codecs.lookup(encoding).name
+            "".encode(name)
+        except LookupError as error:
+            raise ValueError(
+                f"Unknown encoding. Expected one that Python knows, such as 'utf-8', 'gbk' or "
+                f"'latin-1'. Received {encoding!r}."
+            ) from error
+        return "utf-8-sig" if name == "utf-8" else name, []
+    if marked:
+        return marked, []
+    if _decoded(path, "utf-8") is not None:
+        return "utf-8-sig", []
+    common = _decoded(path, "gb2312")
+    if common is not None and 2 * sum(_COMMON[0] <= each <= _COMMON[1] for each in common) > len(
+        common
+    ):
+        return "gbk", [f"{path} is no UTF-8 and is read as GBK; encoding says another one"]
+    raise ValueError(
+        f"{path} could not be read. Expected text in UTF-8, or encoding, such as 'gbk' or "
+        "'latin-1'. Received bytes that are none."
+    )
+
+
+def _decoded(path: pathlib.Path, encoding: str) -> "bytes | None":
+    """Returns the lead bytes of what is no ASCII in a file, or None if it is not this encoding."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    found = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True, skipinitialspace=True)
-            lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
-            return [(line, cells) for line, cells in lines if cells not in ([], [""])]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"{path} could not be read. Expected a table of values separated by commas, in UTF-8. "
-            f"Received: {error}"
-        ) from error
+        with path.open("rb") as file:
+            while block := file.read(_BYTES):
+                text = decoder.decode(block)
+                if encoding != "utf-8":
+                    found.append("".join(c for c in text if not c.isascii()).encode(encoding)[::2])
+        decoder.decode(b"", final=True)
+    except UnicodeError:
+        return None
+    return b"".join(found)
 
 
-def _header(path: pathlib.Path, lines: list[tuple[int, list[str]]]) -> list[str]:
-    if not lines:
+def _delimiter(path: pathlib.Path, encoding: str, delimiter: str | None) -> str:
+    """Returns what separates the cells: what is given, or what the first rows agree about."""
+    if delimiter is not None:
+        found = _NAMED.get(delimiter, delimiter)
+        if len(found) != 1 or found in '\r\n"' or found.isalnum():
+            raise ValueError(
+                f"Impossible delimiter. Expected one character, such as ',', ';' or 'tab'. "
+                f"Received {delimiter!r}."
+            )
+        return found
+    widths = {}
+    for each in DELIMITERS:
+        try:
+            with path.open(encoding=encoding, newline="") as file:
+                reader = csv.reader(file, strict=True, skipinitialspace=True, delimiter=each)
+                rows = [row for row, _ in zip(reader, range(_SNIFFED), strict=False) if row]
+        except (csv.Error, UnicodeError):
+            continue
+        if rows and len({len(row) for row in rows}) == 1 and len(rows[0]) > 1:
+            widths[each] = len(rows[0])
+    return max(widths, key=widths.get) if "," not in widths and widths else ","
+
+
+def _way(cell: str) -> str:
+    """Returns what to do about a number that is written in another way, or nothing."""
+    if re.fullmatch(r"[+-]?\d{1,3}([,' ]\d{3})+(\.\d+)?", cell):
+        return ", without separators of thousands"
+    if re.fullmatch(r"[+-]?\d+,\d+(e[+-]?\d+)?", cell, re.IGNORECASE):
+        return ", with a decimal point"
+    return ""
+
+
+def _header(path: pathlib.Path, names: "list[str]") -> "list[str]":
+    """Returns the names of the columns; raises `ValueError` if they are none."""
+    if not names:
         raise ValueError(
             f"{path} is empty. Expected a header and rows of numbers. Received no lines."
         )
-    names = lines[0][1]
     numbers = [name for name in names if math.isfinite(_number(name))]
     if numbers:
         raise ValueError(
@@ -102,8 +303,8 @@ def _header(path: pathlib.Path, lines: list[tuple[int, list[str]]]) -> list[str]
         )
     if len(names) < 2:
         raise ValueError(
-            f"{path} has one column only. Expected features and a target, separated by commas. "
-            f"Received the header {names[0]!r}."
+            f"{path} has one column only. Expected features and a target, separated by commas, or "
+            f"delimiter. Received the header {names[0]!r}."
         )
     if "" in names:
         raise ValueError(
@@ -116,8 +317,6 @@ def _header(path: pathlib.Path, lines: list[tuple[int, list[str]]]) -> list[str]
             f"{path} has columns of the same name. Expected different names. Received "
             f"{repeated[0]!r} {names.count(repeated[0])} times."
         )
-    if len(lines) == 1:
-        raise ValueError(f"{path} has no rows. Expected some below the header. Received none.")
     return names
 
 
@@ -127,43 +326,3 @@ def _number(cell: str) -> float:
         return math.nan if "_" in cell else float(cell)
     except ValueError:
         return math.nan
-
-
-def _feature(path: pathlib.Path, name: str, line: int, cell: str) -> float:
-    number = _number(cell)
-    if not math.isfinite(number):
-        raise ValueError(
-            f"{path} has a feature that is no finite number. Expected numbers in every column but "
-            f"the target. Received {cell!r} in line {line}, column {name!r}."
-        )
-    return number
-
-
-def _target(where: str, column: list[tuple[int, str]], task: str | None) -> tuple[np.ndarray, str]:
-    """Returns class numbers or numbers, and the task, which the values say if `task` is None."""
-    numbers = np.array([_number(cell) for _, cell in column])
-    is_text = ~np.isfinite(numbers)
-    if is_text.any() and (task == REGRESSION or (task is None and not is_text.all())):
-        line, cell = column[np.argmax(is_text)]
-        how = "" if task else ", or text in every row, or task='classification'"
-        raise ValueError(
-            f"{where} is no column of numbers. Expected finite numbers{how}. Received {cell!r} in "
-            f"line {line}."
-        )
-    if is_text.any():
-        cells = [cell for _, cell in column]
-        return np.searchsorted(sorted(set(cells)), cells), CLASSIFICATION
-    if task is None:
-        is_whole = all(cell.lstrip("+-").isdigit() for _, cell in column)
-        few = len(np.unique(numbers)) <= _MOST_CLASSES
-        task = CLASSIFICATION if is_whole and few else REGRESSION
-    if task == REGRESSION:
-        return numbers, task
-    wrong = (numbers != np.round(numbers)) | (numbers < 0)
-    if wrong.any():
-        line, cell = column[np.argmax(wrong)]
-        raise ValueError(
-            f"{where} has no class numbers. Expected whole numbers from 0 on or text, or "
-            f"task='regression'. Received {cell} in line {line}."
-        )
-    return numbers.astype(np.int64), task

@@ -3,13 +3,28 @@
 import contextlib
 import os
 import pathlib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tfp_vae.data import kinds
-from tfp_vae.data.source import CLASSIFICATION, REGRESSION, SPLIT_NAMES, Raw, Source, check_task
+from tfp_vae.data.source import (
+    CLASSIFICATION,
+    REGRESSION,
+    SPLIT_NAMES,
+    Raw,
+    Source,
+    check_task,
+    split_of,
+)
 from tfp_vae.data.sources import SOURCES
 from tfp_vae.reading import Arrays, check_regular
+
+# Words in the names of arrays, beside one for the split: x_train, X_val, train_images, test_labels.
+_ROLES = {
+    **dict.fromkeys(("x", "image", "images", "data", "input", "inputs", "features"), "x"),
+    **dict.fromkeys(("y", "label", "labels", "target", "targets"), "y"),
+}
 
 
 @SOURCES.register("npz", "a file of arrays x_train, y_train, x_test, ... or x and y")
@@ -17,29 +32,35 @@ class Npz(Source):
     """An .npz file: `x_train`, `y_train`, `x_test`, ... or `x` and `y`."""
 
     words = "an .npz file"
-    arguments = ("task",)
+    arguments = ("task", "images")
 
     def matches(self, source: Any) -> bool:
         """Returns whether it is the path of a file that ends so."""
         return is_file(source, ".npz")
 
     def read(
-        self, source: Any, data_dir: "str | pathlib.Path | None", *, task: "str | None" = None
+        self,
+        source: Any,
+        data_dir: "str | pathlib.Path | None",
+        *,
+        task: "str | None" = None,
+        images: "bool | None" = None,
     ) -> Raw:
         """Returns the splits that are there. Without a task, integers y are classes."""
         del data_dir
         path, task = pathlib.Path(source), check_task(task)
-        splits = {}
         with open_npz(path) as arrays:
-            for split in SPLIT_NAMES:
-                if f"x_{split}" in arrays:
-                    splits[split] = (arrays[f"x_{split}"], arrays.get(f"y_{split}"))
-            if not splits and "x" in arrays:
-                splits["train"] = (arrays["x"], arrays.get("y"))
+            names = sorted(arrays)
+            found, unread = _roles(path, names)
+            splits = {
+                split: (arrays[found["x", split]], arrays.get(found.get(("y", split))))
+                for split in SPLIT_NAMES
+                if ("x", split) in found
+            }
         if "train" not in splits:
             raise ValueError(
                 f"{path} has no training data. Expected arrays x_train (and y_train, x_test, ...) "
-                f"or x (and y). Received arrays {sorted(arrays)}."
+                f"or x (and y). Received arrays {names}."
             )
         for split, (values, _) in splits.items():
             kinds.check_finite(values, f"{path}, array for {split},")
@@ -48,7 +69,7 @@ class Npz(Source):
         if task is not None and "train" not in types:
             raise ValueError(
                 f"{path} has nothing to learn for task {task!r}. Expected an array y_train, or y "
-                f"beside x. Received arrays {sorted(arrays)}."
+                f"beside x. Received arrays {names}."
             )
         if task is None and len(are_real) > 1:
             received = ", ".join(f"{split}: {each}" for split, each in types.items())
@@ -56,7 +77,44 @@ class Npz(Source):
                 f"The y of {path} differ in type. Expected integers in all or floats in all, or "
                 f"task to say which. Received {received}."
             )
-        return Raw(splits, task or (REGRESSION if True in are_real else CLASSIFICATION))
+        notes = f"{path}: arrays that are not read: {', '.join(unread)}"
+        return Raw(
+            splits,
+            task or (REGRESSION if True in are_real else CLASSIFICATION),
+            images=images,
+            notes=(notes,) * bool(unread),
+        )
+
+
+def _roles(
+    path: pathlib.Path, names: "Iterable[str]"
+) -> "tuple[dict[tuple[str, str], str], list[str]]":
+    """Returns {("x" or "y", split): name of the array} and the names that say neither."""
+    found: dict[tuple[str, str], str] = {}
+    unread = []
+    for name in sorted(names):
+        words = re.split(r"[-_. /]+", name.lower())
+        role = next((_ROLES[word] for word in words if word in _ROLES), None)
+        rest = [word for word in words if word not in _ROLES]
+        split = "train" if words in (["x"], ["y"]) else None
+        if role and len(words) == 2 and len(rest) == 1:
+            split = split_of(rest[0])
+        if role is None or split is None:
+            unread.append(name)
+        elif (role, split) in found:
+            raise ValueError(
+                f"{path} has two arrays for {role} of the {split} split. Expected one. Received "
+                f"{found[role, split]!r} and {name!r}."
+            )
+        else:
+            found[role, split] = name
+    for role, split in found:
+        if role == "y" and ("x", split) not in found:
+            raise ValueError(
+                f"{path} has y of the {split} split alone. Expected an array x_{split} beside it. "
+                f"Received {found[role, split]!r} among {sorted(names)}."
+            )
+    return found, unread
 
 
 def is_file(source: Any, suffix: str) -> bool:

@@ -5,20 +5,25 @@ import os
 import pathlib
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfp_vae.data.folders import RECORD_FILE, files_of, in_memory_or_not, is_folder_of_records
-from tfp_vae.data.source import SPLIT_NAMES, Raw, Source
+from tfp_vae.data.pixels import Reading
+from tfp_vae.data.source import SPLIT_NAMES, Raw, Source, split_in
 from tfp_vae.data.sources import SOURCES
-from tfp_vae.data.streams import Stream, decoded, image_shape
+from tfp_vae.data.streams import Stream
 from tfp_vae.reading import check_regular
 
 _IMAGE_KEYS = ("image", "image/encoded")
 _LABEL_KEYS = ("label", "image/class/label")
+# Features that say of an image what it says itself, or where it came from.
+_QUIET = re.compile(
+    r"^(image/|image_)?(height|width|depth|channels|format|colorspace|filename|shape|id|key.*)$"
+)
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF")  # of images that are encoded
 _HEAD = struct.Struct("<QI")  # before each record: its length, and the check sum of that
 _TAIL = 4  # after it: its check sum
@@ -30,41 +35,54 @@ class RecordFolder(Source):
     """A folder of TFRecords; names that say a split take them apart."""
 
     words = "a folder of TFRecords"
-    arguments = ("in_memory",)
+    arguments = ("in_memory", "image_size", "color_mode", "frames")
 
     def matches(self, source: Any) -> bool:
         """Returns whether it is a folder with such files."""
         return bool(is_folder_of_records(source))
 
     def read(
-        self, source: Any, data_dir: "str | pathlib.Path | None", *, in_memory: "bool | None" = None
+        self,
+        source: Any,
+        data_dir: "str | pathlib.Path | None",
+        *,
+        in_memory: "bool | None" = None,
+        image_size: "Sequence[int] | None" = None,
+        color_mode: "str | None" = None,
+        frames: "str | None" = None,
     ) -> Raw:
         """Returns the images and their labels."""
         del data_dir
         path = pathlib.Path(source)
-        found = files_of(path, RECORD_FILE)
+        if frames == "all":
+            raise ValueError(
+                "TFRecords have one example per record. Expected frames='first' or None. Received "
+                "'all'."
+            )
+        reading = Reading(image_size, color_mode, frames)
+        found, notes = files_of(path, RECORD_FILE)
         files = {
             split: [folder / name for name in names] for split, (folder, names) in found.items()
         }
         if list(files) == ["train"] and found["train"][0] == path:
             files = _by_name(path, files["train"])
-        made = {split: Records(each) for split, each in files.items()}
+        made = {split: Records(each, reading) for split, each in files.items()}
         parts = {split: (records, records.labels) for split, records in made.items()}
-        return Raw(in_memory_or_not(parts, in_memory))
+        for split, records in made.items():
+            notes += tuple(f"records of the {split} split have {each}" for each in records.notes)
+        return Raw(in_memory_or_not(parts, in_memory), notes=notes)
 
 
 def _by_name(path, files):
     """Returns the files by the split that their names say: else test images would be trained on."""
-    said = [
-        next((s for s in SPLIT_NAMES if s in re.split(r"[-_.]", file.name.lower())), None)
-        for file in files
-    ]
+    said = [split_in(file.name) for file in files]
     if not any(said):
         return {"train": files}
     if None in said or "train" not in said:
         raise ValueError(
             f"{path} has files whose names say a split and no training data, or files beside them. "
-            f"Expected {', '.join(SPLIT_NAMES)} in the names of all TFRecord files or of none. "
+            f"Expected {', '.join(SPLIT_NAMES)} (or val, dev, ...) in the names of all TFRecord "
+            "files or of none. "
             f"Received {', '.join(file.name for file in files[:5])}."
         )
     return {
@@ -85,9 +103,11 @@ class Records(Stream):
 
     Args:
         files: one or more.
+        reading: how encoded images are read; None for as they are.
 
     Attributes:
         labels: int64 [N], or None if no record has one.
+        notes: what of the records is not read, or is changed on the way, in words.
 
     Raises:
         ValueError: if a file is damaged, if a record holds no such image or one of another shape
@@ -95,10 +115,12 @@ class Records(Stream):
             file, the record and its place in bytes.
     """
 
-    def __init__(self, files: "list[pathlib.Path]"):
+    def __init__(self, files: "list[pathlib.Path]", reading: "Reading | None" = None):
         self._files = [os.fspath(file) for file in files]
         self._image_key = self._label_key = self._event_shape = None
-        self._is_raw = False
+        self._is_raw, self._reading = False, reading or Reading()
+        self._unread: dict[str, int] = {}
+        self._changed: dict[str, int] = {}
         # Arrays, because three Python integers per record are as large as a small image.
         place = [array.array("q") for _ in range(3)]
         labels = array.array("q")
@@ -116,6 +138,10 @@ class Records(Stream):
         self._place = np.stack([np.frombuffer(column, np.int64) for column in place], axis=1)
         self.labels = np.array(labels, np.int64) if self._label_key else None
         super().__init__((len(self._place), *self._event_shape), len(self._files))
+        self.notes = [f"{note} ({count})" for note, count in self._changed.items()]
+        if self._unread:
+            some = ", ".join(f"{key!r} ({count})" for key, count in sorted(self._unread.items()))
+            self.notes.append(f"features that are not read: {some}")
 
     def _look(self, record, name, labels, is_first):
         features = _features(record, name)
@@ -125,9 +151,25 @@ class Records(Stream):
             content = self._bytes(features, name)
             has_shape = _raw_shape(features, content) is not None
             self._is_raw = has_shape and not content.startswith(_SIGNATURES)
-        shape = self._shape(features, name)
+            if self._is_raw and self._reading != Reading(frames=self._reading.frames):
+                raise ValueError(
+                    f"{name} is no image file, but raw bytes, which are read as they are. Expected "
+                    "image_size=None and color_mode=None. Received "
+                    f"{self._reading.image_size} and {self._reading.color_mode!r}."
+                )
+        shape, dtype, notes = self._shape(features, name)
         if is_first:
-            self._event_shape = shape
+            self._event_shape, self.dtype = shape, dtype
+        for note in notes:
+            self._changed[note] = self._changed.get(note, 0) + 1
+        for key in features:
+            if key not in (self._image_key, *_LABEL_KEYS) and not _QUIET.search(key):
+                self._unread[key] = self._unread.get(key, 0) + 1
+        if dtype != self.dtype:
+            raise ValueError(
+                f"{name} differs from the other images. Expected {self.dtype} values, as the first "
+                f"one has. Received {dtype}."
+            )
         self._check(shape, name)
         found = next((key for key in _LABEL_KEYS if key in features), None)
         label = features[found].int64_list.value if found else ()
@@ -151,25 +193,27 @@ class Records(Stream):
     def _shape(self, features, name):
         content = self._bytes(features, name)
         if not self._is_raw:
-            return image_shape(content, name)
+            found = self._reading.look(content, name)
+            return found.shape, found.dtype, found.notes
         shape = _raw_shape(features, content)
         if shape is None:
             raise ValueError(
                 f"{name} has a wrong size. Expected as many raw bytes as its height, width and "
                 f"depth say. Received {len(content)} bytes."
             )
-        return shape
+        return shape, np.dtype(np.uint8), ()
 
     def _check(self, shape, name):
         if shape != self._event_shape:
             raise ValueError(
                 f"{name} differs from the other images. Expected shape {self._event_shape} "
-                f"(height, width, channels), as the first one has. Received shape {shape}."
+                f"(height, width, channels), as the first one has; image_size=(H, W) and "
+                f"color_mode='rgb' or 'grayscale' make them alike. Received shape {shape}."
             )
 
     def read(self, numbers: np.ndarray) -> np.ndarray:
         """Returns images [n, H, W, C]."""
-        images = np.empty((len(numbers), *self.shape[1:]), np.uint8)
+        images = np.empty((len(numbers), *self.shape[1:]), self.dtype)
         place = self._place[numbers]
         for number in np.unique(place[:, 0]):
             rows = np.flatnonzero(place[:, 0] == number)
@@ -196,10 +240,10 @@ class Records(Stream):
         features = _features(content[_HEAD.size :], name)
         encoded = self._bytes(features, name)
         if not self._is_raw:
-            image = decoded(encoded, name)
+            image = self._reading.decoded(encoded, name)
             self._check(image.shape, name)
             return image
-        self._check(self._shape(features, name), name)
+        self._check(self._shape(features, name)[0], name)
         return np.frombuffer(encoded, np.uint8).reshape(self._event_shape)
 
 

@@ -76,7 +76,11 @@ class Onnx(portable.PortableFormat):
         "impossible label": ("NaN",),
         "empty batch": ("error", "nothing"),
     }
-    limits = f"ONNX {portable.NO_ASSERTIONS} ONNX Runtime refuses wrong shapes and types."
+    limits = (
+        f"ONNX {portable.NO_ASSERTIONS} ONNX Runtime refuses wrong shapes and types. OpenVINO "
+        "computes in bfloat16 by default where the processor has it, which moves log-probabilities "
+        "by whole nats: compile the model with INFERENCE_PRECISION_HINT=f32."
+    )
     load = staticmethod(load)
 
     def write_signature(self, signature: Signature, package: Package, folder: pathlib.Path):

@@ -134,6 +134,7 @@ class _Builder:
     def __init__(self, graph_def, node):
         self.graph_def, self.node, self.count = graph_def, node, 0
         self.x = node.input[0]
+        self.y = node.input[1] if len(node.input) > 1 else ""
 
     def add(self, op: str, *inputs: str, last: bool = False) -> str:
         """Adds an operation on float32 and returns its name, that of the old node if `last`."""
@@ -145,12 +146,25 @@ class _Builder:
 
     def one(self) -> str:
         """Adds the constant 1 and returns its name."""
+        return self.number(1.0)
+
+    def number(self, value: float) -> str:
+        """Adds a constant and returns its name."""
         self.count += 1
         name = f"{self.node.name}/composed_{self.count}"
         added = self.graph_def.node.add(name=name, op="Const")
         added.attr["dtype"].type = _FLOAT
-        added.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(1.0, tf.float32))
+        added.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value, tf.float32))
         return name
+
+    def positive(self, x: str) -> str:
+        """Adds 1 where x > 0 and 0 elsewhere, and returns its name."""
+        return self.add("Relu", self.add("Sign", x))
+
+    def either(self, chosen: str, there: str, elsewhere: str) -> str:
+        """Adds `there` where `chosen` is 1 and `elsewhere` where it is 0, and returns its name."""
+        rest = self.add("Mul", self.add("Sub", self.one(), chosen), elsewhere)
+        return self.add("AddV2", self.add("Mul", chosen, there), rest)
 
 
 def _softplus(build: _Builder) -> None:
@@ -172,12 +186,97 @@ def _erfc(build: _Builder) -> None:
     build.add("Sub", build.one(), build.add("Erf", build.x), last=True)
 
 
+# Slopes of activations, which a network has that was linearised around its weights (Laplace). Their
+# operations have no counterpart outside of TensorFlow. Inputs: (slope above, x) or (slope above,
+# activation(x)), or the other way around where TensorFlow has it so.
+
+
+def _relu_grad(build: _Builder) -> None:
+    build.add("Mul", build.x, build.positive(build.y), last=True)
+
+
+def _relu6_grad(build: _Builder) -> None:
+    below = build.positive(build.add("Sub", build.number(6.0), build.y))
+    build.add("Mul", build.x, build.add("Mul", build.positive(build.y), below), last=True)
+
+
+def _leaky_relu_grad(build: _Builder) -> None:
+    slope = build.number(build.node.attr["alpha"].f)
+    chosen = build.either(build.positive(build.y), build.one(), slope)
+    build.add("Mul", build.x, chosen, last=True)
+
+
+def _elu_grad(build: _Builder) -> None:
+    # exp(x) = elu(x) + 1 below 0
+    below = build.add("Relu", build.add("Neg", build.y))
+    build.add("Mul", build.x, build.add("Sub", build.one(), below), last=True)
+
+
+def _selu_grad(build: _Builder) -> None:
+    scale, alpha = 1.0507009873554805, 1.6732632423543772
+    below = build.positive(build.add("Neg", build.y))
+    slope = build.add("AddV2", build.y, build.number(scale * alpha))
+    chosen = build.either(below, slope, build.number(scale))
+    build.add("Mul", build.x, chosen, last=True)
+
+
+def _softplus_grad(build: _Builder) -> None:
+    build.add("Mul", build.x, build.add("Sigmoid", build.y), last=True)
+
+
+def _softsign_grad(build: _Builder) -> None:
+    length = build.add("AddV2", build.add("Abs", build.y), build.one())
+    build.add("RealDiv", build.x, build.add("Mul", length, length), last=True)
+
+
+def _tanh_grad(build: _Builder) -> None:
+    slope = build.add("Sub", build.one(), build.add("Mul", build.x, build.x))
+    build.add("Mul", build.y, slope, last=True)
+
+
+def _sigmoid_grad(build: _Builder) -> None:
+    slope = build.add("Mul", build.x, build.add("Sub", build.one(), build.x))
+    build.add("Mul", build.y, slope, last=True)
+
+
+def _rsqrt_grad(build: _Builder) -> None:
+    cube = build.add("Mul", build.x, build.add("Mul", build.x, build.x))
+    slope = build.add("Mul", build.number(-0.5), cube)
+    build.add("Mul", build.y, slope, last=True)
+
+
+def _reciprocal_grad(build: _Builder) -> None:
+    slope = build.add("Neg", build.add("Mul", build.x, build.x))
+    build.add("Mul", build.y, slope, last=True)
+
+
+def _sqrt_grad(build: _Builder) -> None:
+    half = build.add("Mul", build.number(0.5), build.y)
+    build.add("RealDiv", half, build.x, last=True)
+
+
+_SLOPES: "dict[str, Callable[[_Builder], None]]" = {
+    "ReluGrad": _relu_grad,
+    "Relu6Grad": _relu6_grad,
+    "LeakyReluGrad": _leaky_relu_grad,
+    "EluGrad": _elu_grad,
+    "SeluGrad": _selu_grad,
+    "SoftplusGrad": _softplus_grad,
+    "SoftsignGrad": _softsign_grad,
+    "TanhGrad": _tanh_grad,
+    "SigmoidGrad": _sigmoid_grad,
+    "RsqrtGrad": _rsqrt_grad,
+    "ReciprocalGrad": _reciprocal_grad,
+    "InvGrad": _reciprocal_grad,
+    "SqrtGrad": _sqrt_grad,
+}
 _COMPOSED: "dict[str, Callable[[_Builder], None]]" = {
     "Softplus": _softplus,
     "Log1p": _log1p,
     "Expm1": _expm1,
     "Erfc": _erfc,
+    **_SLOPES,
 }
 
 FOR_ONNX = tuple(_COMPOSED)
-FOR_LITERT = ("Softplus",)  # its own gelu is recognised by the Erfc inside
+FOR_LITERT = ("Softplus", *_SLOPES)  # its own gelu is recognised by the Erfc inside

@@ -84,7 +84,7 @@ def render(model: VAE, *, examples=None, language: str = "en") -> str:
         **_sentences(values, words["page"]),
         has_plane=latent["dim"] > 1,
         is_image=values["picture"]["is_image"],
-        classes=values["classes"],
+        classes=values["class_names"],
         sliders=len(latent["directions"]),
         # No text of the data can end the element that holds it.
         values=Markup(json.dumps(values, allow_nan=False).replace("<", "\\u003c")),
@@ -138,6 +138,7 @@ def describe(model: VAE, examples=None) -> dict:
         "weights": _base64(steps.weights),
         "num_weights": int(steps.weights.size),
         "classes": classes,
+        "class_names": None if classes is None else _class_names(split, classes),
         "decoder_sees_class": bool(classes) and model.decoder_sees_condition,
         "prior": prior,
         "latent": latent,
@@ -145,6 +146,12 @@ def describe(model: VAE, examples=None) -> dict:
         "picture": {"is_image": _is_image(model), "range": _range(model)},
         "points": None if split is None or not is_encoded else _points(split, cloud, latent),
     }
+
+
+def _class_names(split: "Split | None", classes: int) -> "list[str]":
+    """Returns what the classes are called, their numbers if nobody says."""
+    known = () if split is None else split.class_names or ()
+    return [*known[:classes], *map(str, range(len(known), classes))]
 
 
 def _thinned(examples):

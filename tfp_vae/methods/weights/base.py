@@ -66,8 +66,12 @@ class Method:
             num_data: N, examples that it will be trained on.
         """
 
-    def dense(self, units: int, activation: "str | None" = None) -> "keras.Layer":
-        """Returns a dense layer, [B, F] -> [B, units]."""
+    def check_depth(self, depth: int) -> None:
+        """Raises `ValueError` if a network of so many layers with weights is too shallow."""
+
+    def dense(self, units: int, activation: "str | None" = None, behind: int = 0) -> "keras.Layer":
+        """Returns a dense layer, [B, F] -> [B, units], with `behind` layers of weights behind."""
+        del behind
         import keras
 
         from tfp_vae import networks
@@ -75,8 +79,9 @@ class Method:
         kernel = networks.initializer(activation)
         return keras.layers.Dense(units, activation, kernel_initializer=kernel)
 
-    def convolution(self, filters: int, size: int, padding: str) -> "keras.Layer":
-        """Returns a convolution, [B, H, W, C] -> [B, H', W', filters]."""
+    def convolution(self, filters: int, size: int, padding: str, behind: int = 0) -> "keras.Layer":
+        """Returns a convolution, [B, H, W, C] -> [B, H', W', filters]; see `dense`."""
+        del behind
         import keras
 
         from tfp_vae import networks
@@ -111,6 +116,11 @@ class Method:
         """Returns what predicts, of the trained model; see `methods.finish`."""
         del train, seed, batch_size, callbacks
         return model
+
+    def tuned(self, predictor: "Predictor", validation: "Split | None") -> "Predictor":
+        """Returns what predicts with what validation data choose of it; here nothing."""
+        del validation
+        return predictor
 
     def finish_groups(
         self, ensemble: "Ensemble", train: "Split", batch_size: int

@@ -1,8 +1,13 @@
 """Laplace: a normal posterior around the mode, its covariance from the curvature there."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from tfp_vae.arguments import is_number
 from tfp_vae.methods.weights.base import METHODS, Method
+
+if TYPE_CHECKING:
+    from tfp_vae.data import Split
+    from tfp_vae.models import Predictor
 
 
 class LaplaceMethod(Method):
@@ -13,22 +18,40 @@ class LaplaceMethod(Method):
     """
 
     structure: ClassVar[str]
+    uses = ("prior_scale", "posterior_precision", "posterior_predictive")
     post_hoc = True
     trained_as = "map"
 
     def check(self, member, num_data):
-        """Raises `ValueError` if the network is too large."""
-        from tfp_vae.models import Laplace
-
+        """Raises `ValueError` if the network is too large or the predictive is not for it."""
         member.num_data = num_data
-        Laplace(member, self.structure)
+        self._posterior(member)
 
     def finish(self, model, train, seed=0, batch_size=32, callbacks=()):
-        """Returns the posterior around the trained weights."""
+        """Returns the posterior around the trained weights, with the precision of the recipe."""
         del seed, batch_size, callbacks
+        chosen = self.recipe.posterior_precision
+        return self._posterior(model).fit(train, chosen if is_number(chosen) else None)
+
+    def tuned(self, predictor: "Predictor", validation: "Split | None") -> "Predictor":
+        """Returns the posterior with the precision that validation data ask for, if they may."""
+        if self.recipe.posterior_precision != "validation":
+            return predictor
+        if validation is None:
+            raise ValueError(
+                "There is nothing to choose the precision by. Expected methods.finish(..., "
+                "validation=split), or posterior_precision='prior'. Received validation=None."
+            )
+        return predictor.tune(validation)
+
+    def summary(self, predictor):
+        """Returns the precision, and by which NLL it was chosen."""
+        return predictor.summary()
+
+    def _posterior(self, model):
         from tfp_vae.models import Laplace
 
-        return Laplace(model, self.structure).fit(train)
+        return Laplace(model, self.structure, predictive=self.recipe.posterior_predictive)
 
 
 @METHODS.register("laplace", "Laplace, diagonal, all weights")

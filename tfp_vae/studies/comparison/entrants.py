@@ -248,6 +248,8 @@ class Entrant:
         contestant: what the tasks get of the trained model.
         learns_few_labels: whether it takes part in the task "labels".
         only_labels: whether it takes part in nothing else.
+        objective: the metric of Keras' `evaluate` that its training maximises, without what is
+            known of the weights alone: its learning rate is chosen by it on validation data.
     """
 
     family: str
@@ -255,9 +257,13 @@ class Entrant:
     contestant: type[Contestant] = Contestant
     learns_few_labels: bool = False
     only_labels: bool = False
+    objective: str = "elbo"
 
 
-def _network(method: str):
+_FIT = "expected_log_likelihood"
+
+
+def _network(method: str, **options):
     def build(data, width, settings, seed):
         recipe = methods.Recipe(
             method,
@@ -265,6 +271,7 @@ def _network(method: str):
             estimator=settings.estimator,
             members=settings.members,
             dropout=0.1,
+            **options,
         )
         return methods.build(recipe, data, seed=seed)
 
@@ -287,7 +294,10 @@ ENTRANTS = {
     "bayesian_decoder_vae": Entrant("vae", _vae(bayesian_decoder=True), Probed),
     "m2": Entrant("vae", _vae("m2"), learns_few_labels=True, only_labels=True),
     "bnn": Entrant("network", _network("vi"), learns_few_labels=True),
-    "ml": Entrant("network", _network("ml"), Point),
-    "mc_dropout": Entrant("network", _network("mc_dropout")),
-    "ensemble": Entrant("network", _network("ensemble")),
+    "bnn_last_layer": Entrant(
+        "network", _network("vi", bayesian_layers="last"), learns_few_labels=True
+    ),
+    "ml": Entrant("network", _network("ml"), Point, objective=_FIT),
+    "mc_dropout": Entrant("network", _network("mc_dropout"), objective=_FIT),
+    "ensemble": Entrant("network", _network("ensemble"), objective=_FIT),
 }

@@ -5,6 +5,7 @@ import time
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tfp_vae import training
 from tfp_vae.data import Data
@@ -37,7 +38,12 @@ def width_of(name: str, data: Data, settings: Settings) -> int:
 
 
 def train(
-    name: str, data: Data, settings: Settings, seed: int, epochs: int | None = None
+    name: str,
+    data: Data,
+    settings: Settings,
+    seed: int,
+    epochs: int | None = None,
+    rate: float | None = None,
 ) -> "tuple[VariationalModel, dict]":
     """Returns a trained model and what is known of its training.
 
@@ -47,6 +53,7 @@ def train(
         settings: of the comparison.
         seed: of weights, order and noise.
         epochs: instead of those of the settings.
+        rate: instead of the one that is chosen from the rates of the settings.
 
     Raises:
         FloatingPointError: if the training broke down.
@@ -56,33 +63,96 @@ def train(
         epochs = settings.epochs
         if settings.match == "seconds":
             epochs = _epochs_in(settings.seconds, name, width, data, settings, seed)
-    model, seconds = _fitted(name, width, data, settings, seed, epochs)
-    return model, {
-        "parameters": num_parameters(model),
+    run = _Run(name, width, data, settings, seed)
+    tried: dict[float, float] = {}
+    if rate is None and len(settings.rates) > 1:
+        tried = run.tried(max(1, round(settings.trial * epochs)))
+        rate = max(tried, key=tried.__getitem__)
+    rate = rate or next(iter(settings.rates), settings.learning_rate)
+    seconds, history = run.fit(rate, epochs)
+    run.model.optimizer.learning_rate = training.learning_rate("cosine", rate, run.steps(epochs))
+    kl = float(run.model.kl_divergence()) if run.model.bayesian_layers() else None
+    return run.model, {
+        "parameters": num_parameters(run.model),
         "width": width,
         "epochs": epochs,
         "train_seconds": seconds,
+        "learning_rate": rate,
+        "rates_tried": {f"{key:g}": value for key, value in tried.items() if math.isfinite(value)},
+        "training": training.convergence(history, kl, float(run.model.objective.kl_weight(0))),
     }
 
 
-def _fitted(name, width, data, settings, seed, epochs, callbacks=()):
-    keras.utils.set_random_seed(seed)
-    model = ENTRANTS[name].build(data, width, settings, seed)
-    batch_size = min(settings.batch_size, len(data.train))
-    steps = data.train.num_batches(batch_size) * epochs
-    rate = training.learning_rate("cosine", settings.learning_rate, steps)
-    model.compile(
-        optimizer=keras.optimizers.Adam(rate),
-        jit_compile=settings.jit and model.supports_jit,
-        steps_per_execution=training.steps_per_execution(data.train, batch_size),
-    )
-    started = time.monotonic()
-    history = model.fit(
-        data.train, batch_size=batch_size, epochs=epochs, verbose=0, callbacks=callbacks
-    )
-    seconds = time.monotonic() - started
-    training.check_finished(history)
-    return model, seconds
+class _Cosine(keras.optimizers.schedules.LearningRateSchedule):
+    """A cosine whose start and length are variables: one graph trains with any of them."""
+
+    def __init__(self):
+        super().__init__()
+        self.initial, self.steps = (tf.Variable(1.0, trainable=False) for _ in range(2))
+
+    def __call__(self, step):
+        part = tf.minimum(tf.cast(step, tf.float32) / self.steps, 1.0)
+        return self.initial * 0.5 * (1 + tf.cos(math.pi * part))
+
+
+class _Run:
+    """A model that is trained from the same start again and again, compiled once."""
+
+    def __init__(self, name, width, data, settings, seed):
+        keras.utils.set_random_seed(seed)
+        self.entrant, self.data = ENTRANTS[name], data
+        self.model = self.entrant.build(data, width, settings, seed)
+        self.batch_size = min(settings.batch_size, len(data.train))
+        self.schedule = _Cosine()
+        self.model.compile(
+            optimizer=keras.optimizers.Adam(self.schedule),
+            jit_compile=settings.jit and self.model.supports_jit,
+            steps_per_execution=training.steps_per_execution(data.train, self.batch_size),
+        )
+        self.rates = settings.rates
+        self._start: list | None = None
+
+    def tried(self, epochs: int) -> "dict[float, float]":
+        """Returns the objective on validation data by learning rate; -inf where it broke down."""
+        found = {}
+        for rate in self.rates:
+            try:
+                self.fit(rate, epochs)
+                scores = self.model.evaluate(self.data.validation, verbose=0, return_dict=True)
+                score = float(scores[self.entrant.objective])
+            except FloatingPointError:
+                score = -math.inf
+            found[rate] = score if math.isfinite(score) else -math.inf
+        return found
+
+    def steps(self, epochs: int) -> int:
+        """Returns the steps of so many epochs."""
+        return self.model.batches_per_epoch(self.data.train, self.batch_size) * epochs
+
+    def fit(self, rate: float, epochs: int, callbacks=()) -> "tuple[float, dict]":
+        """Trains from the start; returns the seconds and the history."""
+        model, optimizer = self.model, self.model.optimizer
+        if self._start is None:
+            self._start = [np.array(weight) for weight in model.weights]
+        else:
+            for weight, value in zip(model.weights, self._start, strict=True):
+                weight.assign(value)
+            for variable in optimizer.variables:  # moments and the count of steps
+                variable.assign(keras.ops.zeros_like(variable))
+        self.schedule.initial.assign(rate)
+        self.schedule.steps.assign(float(self.steps(epochs)))
+        started = time.monotonic()
+        history = model.fit(
+            self.data.train,
+            batch_size=self.batch_size,
+            epochs=epochs,
+            initial_epoch=0,
+            verbose=0,
+            callbacks=callbacks,
+        )
+        seconds = time.monotonic() - started
+        training.check_finished(history)
+        return seconds, history.history
 
 
 class _Watch(keras.callbacks.Callback):
@@ -98,6 +168,6 @@ class _Watch(keras.callbacks.Callback):
 
 def _epochs_in(seconds, name, width, data, settings, seed) -> int:
     watch = _Watch()
-    _fitted(name, width, data, settings, seed, 4, [watch])
+    _Run(name, width, data, settings, seed).fit(settings.learning_rate, 4, [watch])
     per_epoch = (watch.ends[-1] - watch.ends[0]) / 3  # the first one has the compilation
     return min(max(1, round(seconds / per_epoch)), 10_000)

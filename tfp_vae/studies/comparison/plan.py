@@ -181,6 +181,13 @@ class Comparison:
             else:
                 known["seconds"] = time.monotonic() - started
                 self._keep(part, known, found)
+                if known["rates_tried"]:
+                    tried = ", ".join(f"{r}: {s:.3f}" for r, s in known["rates_tried"].items())
+                    show(
+                        f"{part}: learning rate {known['learning_rate']:g}, by "
+                        f"{ENTRANTS[part.model].objective} on validation data ({tried})"
+                    )
+                show(f"{part}: {training.conclusion(known['training'])}")
             done.append(part)
             progress(len(done), len(parts), f"{part}  ")
             keras.backend.clear_session(free_memory=False)
@@ -208,7 +215,8 @@ class Comparison:
                 for each in (self.data, data)
             )
             epochs = max(1, settings.epochs * all_ // few)
-        model, known = train(part.model, data, settings, part.seed, epochs)
+        rate = self._rate_of_another_seed(part)
+        model, known = train(part.model, data, settings, part.seed, epochs, rate)
         one = entrant.contestant(model, data, settings, part.seed)
         if stage == "labels":
             return known, tasks.labels(one, int(count))
@@ -222,6 +230,15 @@ class Comparison:
                 found.arrays |= more.arrays
         model.save(self.run_folder / _PARTS / f"{part.key}.keras")
         return known, found
+
+    def _rate_of_another_seed(self, part: Part) -> float | None:
+        """Returns the learning rate that was chosen for the same model and data, or None."""
+        stage = "main" if part.stage == "held_out" else part.stage
+        for seed in range(self.seeds):
+            found = self.found(Part(part.model, seed, stage))
+            if found is not None:
+                return found["learning_rate"]
+        return None
 
     def _with_labels(self, part: Part, count: int) -> Data:
         train = keep_labels(self.data.train, count, part.seed)

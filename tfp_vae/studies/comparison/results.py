@@ -74,6 +74,8 @@ def summarise(comparison: Comparison, command: str, figures: list) -> dict:
             "family": ENTRANTS[name].family,
             **{each: runs[0][each] for each in _ABOUT_TRAINING},
             "train_seconds": float(np.mean([run["train_seconds"] for run in runs])),
+            "learning_rate": runs[0]["learning_rate"],
+            "training": _ends(runs),
         }
         if name in choice:
             scores = {score: np.mean(values) for score, values in choice[name].items()}
@@ -92,6 +94,7 @@ def summarise(comparison: Comparison, command: str, figures: list) -> dict:
             "num_test": len(data.test),
             "shape": list(data.shape),
             "num_classes": data.num_classes,
+            "class_names": data.class_names and list(data.class_names),
             "digest": f"sha256:{data.digests['test']}",
         },
         "settings": {
@@ -109,6 +112,19 @@ def summarise(comparison: Comparison, command: str, figures: list) -> dict:
         "results": [_result(key, values) for key, values in sorted(groups.items(), key=_place)],
         "figures": figures,
     }
+
+
+def _ends(runs: "list[dict]") -> dict:
+    """Returns how the trainings of a model ended: means over seeds, as `training.convergence`."""
+    ends = [run["training"] for run in runs]
+    found: dict = {}
+    for key, first in ends[0].items():
+        values = [end[key] for end in ends]
+        if isinstance(first, bool):  # one seed that did not converge, or collapsed, counts
+            found[key] = all(values) if key == "converged" else any(values)
+        else:
+            found[key] = None if first is None else float(np.mean(values))
+    return found
 
 
 def _place(item: "tuple[tuple, list]") -> tuple:

@@ -3,7 +3,7 @@
 import dataclasses
 
 from tfp_vae import methods
-from tfp_vae.arguments import is_number
+from tfp_vae.arguments import check_number, is_number
 from tfp_vae.data import CORRUPTIONS, Data, Kind
 from tfp_vae.report import TASKS
 
@@ -31,7 +31,10 @@ class Settings:
         epochs: of every model, with match "parameters".
         seconds: of training, with match "seconds".
         batch_size: examples per step.
-        learning_rate: of Adam at step 0, falling to 0 along half a cosine.
+        learning_rate: of Adam at step 0, falling to 0 along half a cosine, where `rates` has none.
+        rates: from which every model gets its own, by `Entrant.objective` on validation data after
+            `trial` of the epochs; one: all train with it; none: with `learning_rate`.
+        trial: share of the epochs that each of `rates` is tried for.
         members: networks of the ensemble.
         num_samples: S, draws of the weights or latents behind a prediction.
         num_importance_samples: S of log p(x), per class where there are classes.
@@ -55,6 +58,8 @@ class Settings:
     seconds: float = 10.0
     batch_size: int = 32
     learning_rate: float = 2e-3
+    rates: "tuple[float, ...]" = (1e-3, 3e-3, 1e-2, 3e-2)
+    trial: float = 0.25
     members: int = 5
     num_samples: int = 50
     num_importance_samples: int = 50
@@ -84,6 +89,10 @@ class Settings:
                 raise ValueError(
                     f"Impossible {name}. Expected a number > 0. Received {getattr(self, name)}."
                 )
+
+        for rate in self.rates:
+            check_number("learning rate among rates", rate, above=0)
+        check_number("trial", self.trial, above=0, below=1.0 + 1e-9)
 
     @classmethod
     def of(cls, budget: str, data: Data, **given) -> "Settings":

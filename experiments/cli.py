@@ -42,13 +42,13 @@ def run(main: Callable[[], None]) -> None:
             main()
         except KeyboardInterrupt:
             failures.fail("interrupted.", status=130)
-        except tv.training.Stopped as stopped:
-            print(stopped)  # nothing is wrong: everything is saved
-            sys.exit(0)
         except Exception as error:
-            if not failures.is_expected(error):
-                raise
-            failures.fail(error)
+            if failures.is_expected(error):
+                failures.fail(error)
+            if "tensorflow" in sys.modules and isinstance(error, tv.training.Stopped):
+                print(error)  # nothing is wrong: everything is saved
+                sys.exit(0)
+            raise
 
     app.run(guarded, flags_parser=parse)
 

@@ -143,8 +143,8 @@ def latent_scatter(model: VAE, split: Split, most: int = 5000) -> Figure:
         drawn = axis.scatter(*means.T, c=split.labels, s=8, alpha=0.8, cmap=palette, linewidths=0)
         if len(classes) <= 10:
             handles, _ = drawn.legend_elements()
-            names = split.class_names
-            titles = [names[label] if names and label >= 0 else str(label) for label in classes]
+            known = split.class_names
+            titles = [known[label] if known and label >= 0 else str(label) for label in classes]
             axis.legend(handles, titles, title="label", loc="center left", bbox_to_anchor=(1, 0.5))
         else:
             figure.colorbar(drawn, label="label")

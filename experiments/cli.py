@@ -10,7 +10,7 @@ from absl import app, flags
 
 import tfp_vae as tv
 
-from . import helping
+from . import failures, helping
 
 _PRESETS = pathlib.Path(__file__).parent / "flags"
 HELP = ("-h", "-help", "--help", "-helpshort", "--helpshort", "-?")
@@ -27,9 +27,11 @@ def run(main: Callable[[], None]) -> None:
         try:
             rest = flags.FLAGS([argv[0], *_expanded(argv[1:])])[1:]
         except (flags.Error, OSError, ValueError) as error:
-            _fail(helping.with_hint(error))
+            failures.fail(helping.with_hint(error))
         if rest:
-            _fail(f"unexpected arguments. Expected flags --NAME=VALUE only. Received {rest}.")
+            failures.fail(
+                f"unexpected arguments. Expected flags --NAME=VALUE only. Received {rest}."
+            )
         return argv
 
     def guarded(_):
@@ -39,14 +41,14 @@ def run(main: Callable[[], None]) -> None:
         try:
             main()
         except KeyboardInterrupt:
-            _fail("interrupted.", status=130)
-        except tv.training.Stopped as stopped:
-            print(stopped)  # nothing is wrong: everything is saved
-            sys.exit(0)
+            failures.fail("interrupted.", status=130)
         except Exception as error:
-            if not _is_expected(error):
-                raise
-            _fail(error)
+            if failures.is_expected(error):
+                failures.fail(error)
+            if "tensorflow" in sys.modules and isinstance(error, tv.training.Stopped):
+                print(error)  # nothing is wrong: everything is saved
+                sys.exit(0)
+            raise
 
     app.run(guarded, flags_parser=parse)
 
@@ -56,7 +58,7 @@ def or_error(function: Callable, *arguments):
     try:
         return function(*arguments)
     except ValueError as error:
-        _fail(error)
+        failures.fail(error)
 
 
 def presets() -> "list[str]":
@@ -145,30 +147,3 @@ def command(path: pathlib.Path) -> str:
     # This Python, and the module as it was found: no environment is active, no folder the current.
     program = f"{shlex.quote(sys.executable)} -m {helping.module_name()}"
     return f"{program} --flagfile={shlex.quote(str(path / 'flags.txt'))} --run_dir=NEW"
-
-
-def _is_expected(error: Exception) -> bool:
-    """Whether an error is of what a program was given or runs on, and not one of the program."""
-    kinds = (ValueError, OSError, ImportError, ArithmeticError, MemoryError)
-    # Those derived from RuntimeError are of programs: what is not written, or calls itself.
-    return isinstance(error, kinds) or type(error) is RuntimeError or _of_tensorflow(error)
-
-
-def _of_tensorflow(error: "BaseException | str") -> bool:
-    tensorflow = sys.modules.get("tensorflow")
-    return tensorflow is not None and isinstance(error, tensorflow.errors.OpError)
-
-
-def _fail(error: "BaseException | str", status: int = 2):
-    if _of_tensorflow(error):  # above it where the graph was made, below it where it stands there
-        lines = [line.strip() for line in str(error.message).splitlines()]
-        error = next((line for line in reversed(lines) if line and line[:2] != "[["), "")
-        error = error or type(error).__name__
-    if getattr(error, "strerror", None):  # of the system itself, such as a name that is too long
-        error = (
-            f"{error.filename or 'a file'} cannot be used. Expected a file or folder that can be "
-            f"read and written. Received: {error.strerror}."
-        )
-    text = " ".join(str(error).split()) or type(error).__name__
-    print(f"error: {text}", file=sys.stderr)
-    sys.exit(status)

@@ -86,7 +86,7 @@ def forget() -> None:
     package = sys.modules[__package__]
     for module in [name for name in sys.modules if name.startswith(f"{__package__}.")]:
         short = module.rpartition(".")[2]
-        if short in ("cli", "helping", "completion", "__main__"):
+        if short in ("cli", "failures", "helping", "completion", "__main__"):
             continue
         for flag in flags.FLAGS.get_flags_for_module(module):
             delattr(flags.FLAGS, flag.name)

@@ -1,0 +1,37 @@
+"""How programs fail: what is an error of their input, and its one line."""
+
+import sys
+from typing import NoReturn
+
+
+def is_expected(error: Exception) -> bool:
+    """Whether an error is of what a program was given or runs on, and not one of the program."""
+    kinds = (ValueError, OSError, ImportError, ArithmeticError, MemoryError)
+    # Those derived from RuntimeError are of programs: what is not written, or calls itself.
+    return isinstance(error, kinds) or type(error) is RuntimeError or _of_tensorflow(error)
+
+
+def _of_tensorflow(error: "BaseException | str") -> bool:
+    tensorflow = sys.modules.get("tensorflow")
+    return tensorflow is not None and isinstance(error, tensorflow.errors.OpError)
+
+
+def fail(error: "BaseException | str", status: int = 2) -> NoReturn:
+    """Says an error in one line on stderr, and ends the program.
+
+    Args:
+        error: what went wrong, or its text.
+        status: that the program ends with.
+    """
+    if _of_tensorflow(error):  # above it where the graph was made, below it where it stands there
+        lines = [line.strip() for line in str(error.message).splitlines()]
+        error = next((line for line in reversed(lines) if line and line[:2] != "[["), "")
+        error = error or type(error).__name__
+    if getattr(error, "strerror", None):  # of the system itself, such as a name that is too long
+        error = (
+            f"{error.filename or 'a file'} cannot be used. Expected a file or folder that can be "
+            f"read and written. Received: {error.strerror}."
+        )
+    text = " ".join(str(error).split()) or type(error).__name__
+    print(f"error: {text}", file=sys.stderr)
+    sys.exit(status)

@@ -166,7 +166,10 @@ class Weights(NamedTuple):
         largest = tf.maximum(self.largest, parts)
         sums = self.sums * rescale + tf.reduce_sum(w, axis=0)
         squares = self.squares * rescale**2 + tf.reduce_sum(w**2, axis=0)
-        return Weights(top, sums, squares, largest), w, rescale
+        found = Weights(top, sums, squares, largest)
+        for new, old in zip(found, self, strict=True):
+            new.set_shape(old.shape)  # what a loop asks for; a number of samples may be unknown
+        return found, w, rescale
 
     def log_mean(self, num_samples: Any) -> tf.Tensor:
         """Returns the log of the mean weight, [B], nats."""

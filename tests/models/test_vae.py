@@ -643,7 +643,7 @@ def test_bad_data_are_refused_before_anything_is_trained(
         if use == "validation":
             vae.fit(binary_images(10), validation_data=x, verbose=0)
         elif use == "validation_pair":
-            vae.fit(binary_images(10), validation_data=(x, np.zeros(10)), verbose=0)
+            vae.fit(binary_images(10), validation_data=(x, None), verbose=0)
         elif use == "log_evidence":
             vae.log_evidence(x, 2)
         else:
@@ -701,7 +701,7 @@ def test_decoder_built_for_another_latent_size_is_refused():
         lambda vae, x: vae.bounds(x, 5, batch_size=0),
         lambda vae, x: vae.log_evidence(tf.data.Dataset.from_tensors(x), 5),
         lambda vae, x: vae.fit(tf.data.Dataset.from_tensors({"image": x})),
-        lambda vae, x: vae.fit(Split(x, Kind.STATIC), sample_weight=np.ones(10)),
+        lambda vae, x: vae.fit(Split(x, Kind.STATIC), sample_weight=np.ones(9)),
         lambda vae, x: vae.save("model.h5"),
     ],
     ids=["generate_none", "no_samples", "no_batch", "dataset", "dictionary", "weights", "h5"],

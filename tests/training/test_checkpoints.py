@@ -271,16 +271,28 @@ def test_a_checkpoint_that_cannot_be_written_leaves_training_and_the_old_ones_al
     assert not list((tmp_path / "a").glob(".*"))  # no half of a file stays behind
 
 
-@pytest.mark.parametrize("what", ["dataset", "weights"])
-def test_data_whose_batches_are_no_functions_of_their_number_have_no_checkpoints(
-    what, found, tmp_path
+def test_a_dataset_whose_batches_are_no_functions_of_their_number_has_no_checkpoints(
+    found, tmp_path
 ):
-    made, values = again("vae")(), found.train.values()
-    given = {"x": values, "sample_weight": np.ones(60)}
-    if what == "dataset":
-        given = {"x": tf.data.Dataset.from_tensor_slices(values).batch(8)}
+    dataset = tf.data.Dataset.from_tensor_slices(found.train.values()).batch(8)
     with pytest.raises(ValueError, match=r"Expected a Split or arrays.*Received something else"):
-        made.fit(**given, verbose=0, callbacks=[training.Checkpoints(tmp_path, steps=1)])
+        again("vae")().fit(dataset, verbose=0, callbacks=[training.Checkpoints(tmp_path, steps=1)])
+
+
+def test_a_training_with_weights_of_examples_resumes_too(found, tmp_path):
+    start = Again(model("vae", found))
+    weight = np.linspace(0.5, 1.5, 60).astype(np.float32)
+
+    def run(folder, *more):
+        made = start()
+        chosen = [*more, training.Checkpoints(folder, steps=1)]
+        made.fit(found.train.values(), None, BATCH_SIZE, 2, 0, chosen, sample_weight=weight)
+        return (made.get_weights(),)
+
+    whole = run(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts", Interrupt(5))
+    assert_same(whole, run(tmp_path / "parts"))
 
 
 @pytest.mark.parametrize(

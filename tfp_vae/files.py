@@ -92,7 +92,8 @@ def check_unlocked(folder: pathlib.Path) -> None:
 def _taken(path: pathlib.Path) -> int:
     """Returns the handle of a locked file that says which process has it."""
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        # To read alone: a file system may become read-only while the lock is held.
+        handle = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         try:
             if fcntl is not None:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -104,8 +105,8 @@ def _taken(path: pathlib.Path) -> int:
             pass
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.stat(path), os.fstat(handle)):
-                os.truncate(handle, 0)
-                os.write(handle, f"process {os.getpid()} on {socket.gethostname()}".encode())
+                with contextlib.suppress(OSError):  # a disk may be full, and the lock is held
+                    path.write_text(f"process {os.getpid()} on {socket.gethostname()}")
                 return handle
         os.close(handle)  # whoever had it before has removed it meanwhile
 

@@ -18,7 +18,7 @@ import keras
 import tensorflow as tf
 
 from tfp_vae import networks
-from tfp_vae.arguments import is_count, is_number
+from tfp_vae.arguments import check_number, is_count, is_number
 from tfp_vae.distributions.base import inverse_positive, positive, tfd
 from tfp_vae.layers import noise as noise_sources
 from tfp_vae.layers import priors
@@ -156,6 +156,12 @@ class BayesianLayer(keras.Layer):
     def kl_weight(self) -> "float | keras.Variable | tf.Variable | None":
         """What the KL is multiplied by that the layer adds to the loss; None: it adds none."""
         return self._kl_weight()
+
+    @kl_weight.setter
+    def kl_weight(self, value: "float | keras.Variable | tf.Variable | None") -> None:
+        if not isinstance(value, keras.Variable | tf.Variable) and value is not None:
+            value = check_number("kl_weight", value, above=0)
+        self._kl_weight = lambda: value
 
     takes_any_covariance = False
     draws_noise = True  # see `layers.noise`

@@ -73,7 +73,8 @@ def test_every_class_comes_back_to_the_last_bit_and_training_goes_on(
     for before, after in zip(vae.weights, again.weights, strict=True):
         np.testing.assert_array_equal(before, after)
     if jit:  # functions of the same weights, which take a second to trace
-        np.testing.assert_array_equal(vae.bounds(x, 50), again.bounds(x, 50))
+        for before, after in zip(vae.bounds(x, 50)[:3], again.bounds(x, 50)[:3], strict=True):
+            np.testing.assert_array_equal(before, after)
     np.testing.assert_array_equal(vae.reconstruct(x), again.reconstruct(x))
     assert (again.seed, again.num_samples, again.data_kind) == (7, 2, split.kind)
     assert int(again.optimizer.iterations) == 4

@@ -375,7 +375,7 @@ def test_what_are_no_probabilities_and_labels_is_refused(score, log_probs, label
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, math.inf, math.nan])
 def test_a_temperature_that_is_not_positive_is_refused(temperature):
-    with pytest.raises(ValueError, match=r"Expected a positive number\. Received"):
+    with pytest.raises(ValueError, match=r"Expected a number > 0\. Received"):
         calibration.apply_temperature(LOG_PROBS, temperature)
 
 

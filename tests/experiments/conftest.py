@@ -12,13 +12,18 @@ import pytest
 from absl.testing import flagsaver
 
 from experiments import completion
+from tfp_vae.files import LOCK
 
 
 def snapshot(folder):
-    """Returns everything below `folder`: names, contents, times."""
+    """Returns everything below `folder`: names, contents, times.
+
+    Without the locks of folders, which go with the process that took them: here that is this one.
+    """
     return {
-        str(p.relative_to(folder)): (p.stat().st_mtime_ns, p.read_bytes() if p.is_file() else None)
+        str(p.relative_to(folder)): (p.stat().st_mtime_ns, p.read_bytes()) if p.is_file() else None
         for p in sorted(folder.rglob("*"))
+        if p.name != LOCK
     }
 
 

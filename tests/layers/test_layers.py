@@ -145,7 +145,7 @@ def test_only_layers_that_draw_all_weights_at_once_take_a_covariance(kind, covar
         ({"kernel_size": (2, 1.5)}, r"Impossible kernel_size.*Received \(2, 1.5\)"),
         ({"strides": (1, 2, 3)}, r"Impossible strides.*Received \(1, 2, 3\)"),
         ({"dilation_rate": -1}, r"Impossible dilation_rate.*Received -1"),
-        ({"padding": "causal"}, r"Unknown padding.*Expected valid or same.*Received 'causal'"),
+        ({"padding": "causal"}, r"Unknown padding.*Expected one of valid, same.*Received 'causal'"),
     ],
     ids=["one_axis", "zero", "fraction", "three_axes", "negative", "padding"],
 )

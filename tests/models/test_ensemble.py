@@ -146,7 +146,7 @@ def test_members_have_independent_noise(kind, vectorized, base_seed):
     ensemble = tv.Ensemble(member, 2, input_shape=(count,), seed=base_seed)
     ensemble.is_vectorized = vectorized
     for stack in ensemble.stacks:
-        stack.assign(np.ones(stack.shape) * (-2 if "raw_scale" in stack.name else 1))
+        stack.assign(np.ones(stack.shape) * (-0.2 if "raw_scale" in stack.name else 1))
     x = np.eye(count, dtype=np.float32)  # example i shows the noise of weight or mask i
     passes = {
         ESTIMATOR: np.concatenate([ensemble(x, seed=s).loc for s in (1, 2)]),

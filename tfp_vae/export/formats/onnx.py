@@ -78,8 +78,8 @@ class Onnx(portable.PortableFormat):
     }
     limits = (
         f"ONNX {portable.NO_ASSERTIONS} ONNX Runtime refuses wrong shapes and types. OpenVINO "
-        "computes in bfloat16 by default where the processor has it, which rounds log-probabilities "
-        "coarsely: compile the model with INFERENCE_PRECISION_HINT=f32."
+        "computes in bfloat16 by default where the processor has it, which rounds "
+        "log-probabilities coarsely: compile the model with INFERENCE_PRECISION_HINT=f32."
     )
     load = staticmethod(load)
 

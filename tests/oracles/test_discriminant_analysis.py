@@ -181,7 +181,7 @@ def test_a_single_class_reduces_to_the_plain_vae(base_seed):
     kernel, *rest = plain.encoder.get_weights()
     single.encoder.set_weights([np.concatenate([kernel, np.zeros((1, 5), "f4")]), *rest])
     split = Split(x, Kind.REAL, np.zeros(30, int), name="train")
-    for one, other in zip(plain.bounds(x, 7), single.bounds(split, 7), strict=True):
+    for one, other in zip(plain.bounds(x, 7)[:3], single.bounds(split, 7)[:3], strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(single.predictive(x, 2).probs, 1.0)
 

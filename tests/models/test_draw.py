@@ -68,7 +68,7 @@ CALLS = {
     "encode": (VAES, lambda m, s, _: m.encode(s.values(), m.given_of(s)), False),
     "reconstruct": (VAES, lambda m, s, _: m.reconstruct(s.values(), m.given_of(s)), False),
     "generate": (VAES, lambda m, s, seed: m.generate(6, seed=seed)["mean"], True),
-    "bounds": (VAES, lambda m, s, seed: np.stack(m.bounds(s, 8, seed=seed)), True),
+    "bounds": (VAES, lambda m, s, seed: np.stack(m.bounds(s, 8, seed=seed)[:3]), True),
     "elbo": (VAES, lambda m, s, seed: m.elbo(s, 8, seed=seed), True),
     "class_log_evidence": (
         CLASSIFIERS,

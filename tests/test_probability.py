@@ -10,12 +10,13 @@ from tfp_vae import probability
 ROOT = pathlib.Path(__file__).parents[1] / "tfp_vae"
 NEEDED = {
     "tfd": (
-        "Bernoulli Categorical ContinuousBernoulli Distribution FiniteDiscrete Horseshoe "
+        "Bernoulli Categorical ContinuousBernoulli Distribution FULLY_REPARAMETERIZED "
+        "FiniteDiscrete Horseshoe "
         "Independent Laplace Logistic MixtureSameFamily MultivariateNormalDiag "
         "MultivariateNormalTriL MultivariateStudentTLinearOperator NOT_REPARAMETERIZED Normal "
         "Poisson Sample StudentT TransformedDistribution Uniform kl_divergence"
     ),
-    "tfb": "FillScaleTriL Reshape Softplus",
+    "tfb": "Chain FillScaleTriL Reshape Scale Softplus",
     "mcmc": (
         "DualAveragingStepSizeAdaptation NoUTurnSampler effective_sample_size "
         "potential_scale_reduction sample_chain"

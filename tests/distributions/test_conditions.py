@@ -27,7 +27,7 @@ def test_conditions_are_read_from_what_stands_beside_the_examples():
     np.testing.assert_array_equal(Vector(1).of(measured), [[0.5], [1.0], [-1.0]])
     assert Nothing().of(labelled) is None and not Nothing() and Classes(3) and Vector(1)
     assert list(Classes(3).beside([1])) == ["labels"] and list(Vector(1).beside([1])) == ["targets"]
-    assert Nothing().beside([1]) == Classes(3).beside(None) == Vector(1).beside(None) == {}
+    assert Nothing().beside([1]) == {}
     np.testing.assert_array_equal(Classes(3).default(5), [0, 1, 2, 0, 1])
     assert Nothing().default(5) is None and Vector(1).default(5) is None
     for condition, split in ((Classes(3), labelled), (Vector(1), measured), (Nothing(), measured)):

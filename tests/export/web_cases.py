@@ -79,7 +79,6 @@ def every_layer():
         layers.Dropout(0.5),
         layers.GaussianNoise(1.0),
         layers.Rescaling(1.5, -0.1),
-        tv.layers.Standardize(),
         layers.Reshape((3, 4, -1)),
         layers.LayerNormalization(),
         layers.UpSampling2D((2, 1)),

@@ -16,9 +16,14 @@ SIGNS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
 
 @keras.saving.register_keras_serializable(package="test_logistic")
 class TwoLogits(keras.layers.Layer):
-    """logit -> (0, logit): the softmax of both is the logistic function."""
+    """x -> (0, logit) by a layer of one unit: the softmax of both is the logistic function."""
 
-    def call(self, logit):
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def call(self, inputs):
+        logit = self.layer(inputs)
         return keras.ops.concatenate([keras.ops.zeros_like(logit), logit], axis=-1)
 
     def compute_output_shape(self, input_shape):
@@ -83,7 +88,7 @@ class Oracle:
     def model(self, layer, **options):
         """Returns the network with one layer of weights, untrained."""
         model = tv.BayesianNetwork(
-            keras.Sequential([layer, TwoLogits()]),
+            keras.Sequential([TwoLogits(layer)]),
             tv.likelihoods.Categorical(2),
             num_data=COUNT,
             **options,
@@ -94,7 +99,7 @@ class Oracle:
     def at_the_mode(self):
         """Returns the network of points, with the most probable weights."""
         model = self.model(keras.layers.Dense(1), weight_prior=PRIOR_SCALE)
-        model.network.layers[0].set_weights([self.mode[:1, np.newaxis], self.mode[1:]])
+        model.network.layers[0].layer.set_weights([self.mode[:1, np.newaxis], self.mode[1:]])
         return model
 
 

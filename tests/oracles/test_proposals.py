@@ -61,6 +61,7 @@ def test_a_refined_proposal_is_right_where_that_of_the_encoder_is_nats_too_low(s
         encoder.warn_of_bias(2000)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message=".*was never fitted")
         found = vae.log_evidence(x, 2000, seed=base_seed)  # asks two proposals by itself
     refined = vae.bounds(x, 2000, proposal="refined", seed=base_seed)
     np.testing.assert_allclose(found, refined.log_evidence, rtol=1e-5)

@@ -94,7 +94,7 @@ def test_every_picture_that_fits_is_written(make_vae, tmp_path, shape):
     run.create()
     history = {"elbo": [-3.0, -2.0], "kl": [1.0, 1.0]}
     plots.write_all(run, make_vae(shape=shape), split, history)
-    written = {path.name for path in run.path.iterdir()}
+    written = {path.name for path in run.path.iterdir()} - {".lock"}
     assert written == {
         "training_curve.png",
         "latent_scatter.png",
@@ -102,7 +102,7 @@ def test_every_picture_that_fits_is_written(make_vae, tmp_path, shape):
         "prior_samples.png",
         "manifold.png",
     }
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in run.path.iterdir())
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in run.path.glob("*.png"))
 
 
 def test_vectors_are_not_drawn_as_images(make_vae, tmp_path):
@@ -110,7 +110,10 @@ def test_vectors_are_not_drawn_as_images(make_vae, tmp_path):
     run = report.RunFolder(tmp_path / "run")
     run.create()
     plots.write_all(run, make_vae(shape=(6,)), split, {"elbo": [-3.0], "kl": [1.0]})
-    assert {p.name for p in run.path.iterdir()} == {"training_curve.png", "latent_scatter.png"}
+    assert {p.name for p in run.path.iterdir()} - {".lock"} == {
+        "training_curve.png",
+        "latent_scatter.png",
+    }
 
 
 def test_class_samples_have_a_row_per_class():

@@ -7,7 +7,7 @@ import sys
 
 from tfp_vae.version import __version__
 
-from . import cli, completion, helping
+from . import cli, completion, helping, presets
 
 _HERE = pathlib.Path(__file__).parent
 
@@ -27,7 +27,7 @@ def main() -> None:
     known = programs()
     name, *rest = sys.argv[1:] or ["--help"]
     if name in cli.HELP:
-        names = ", ".join(cli.presets())
+        names = ", ".join(presets.names())
         print(
             f"{helping.COMMAND} PROGRAM --NAME=VALUE ...\n\n{helping.listed(known.items())}\n\n"
             f"{helping.COMMAND} PROGRAM -h lists the flags of a program.\n"

@@ -1,4 +1,4 @@
-"""What the programs share: how they start, one-line errors, presets."""
+"""What the programs share: how they start, one-line errors, values of flags."""
 
 import pathlib
 import shlex
@@ -10,9 +10,8 @@ from absl import app, flags
 
 import tfp_vae as tv
 
-from . import failures, helping
+from . import failures, helping, presets
 
-_PRESETS = pathlib.Path(__file__).parent / "flags"
 HELP = ("-h", "-help", "--help", "-helpshort", "--helpshort", "-?")
 
 
@@ -25,7 +24,7 @@ def run(main: Callable[[], None]) -> None:
             print(helping.of_program())
             sys.exit(0)
         try:
-            rest = flags.FLAGS([argv[0], *_expanded(argv[1:])])[1:]
+            rest = flags.FLAGS([argv[0], *presets.expanded(argv[1:])])[1:]
         except (flags.Error, OSError, ValueError) as error:
             failures.fail(helping.with_hint(error))
         if rest:
@@ -59,24 +58,6 @@ def or_error(function: Callable, *arguments):
         return function(*arguments)
     except ValueError as error:
         failures.fail(error)
-
-
-def presets() -> "list[str]":
-    """Returns the names of the presets."""
-    return sorted(path.stem for path in _PRESETS.glob("*.flags"))
-
-
-def _expanded(arguments: "list[str]") -> "list[str]":
-    """Returns the arguments with those of files and presets in their places."""
-    while True:  # presets may name others
-        arguments = flags.FLAGS.read_flags_from_files(arguments, force_gnu=False)
-        named = [each.startswith(("--preset=", "-preset=")) for each in arguments]
-        if not any(named) or "preset" not in flags.FLAGS:
-            return arguments
-        for place, is_preset in enumerate(named):
-            if is_preset:
-                name = helping.checked("--preset", arguments[place].partition("=")[2], presets())
-                arguments[place] = f"--flagfile={_PRESETS / name}.flags"
 
 
 def integers(flag: flags.FlagHolder) -> list[int]:

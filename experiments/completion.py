@@ -7,7 +7,7 @@ from absl import flags
 
 from tfp_vae import peek
 
-from . import cli, helping
+from . import helping, presets
 
 SHELLS = ("bash", "zsh")
 _BASH = """\
@@ -97,7 +97,7 @@ def forget() -> None:
 
 def _values(flag: flags.Flag) -> "list[str]":
     if flag.name == "preset":
-        return cli.presets()
+        return presets.names()
     if flag.name == "dataset":
         return [*peek.names("data.NAMES")]
     return ["true", "false"] if flag.boolean else helping.choices(flag)

@@ -1,9 +1,7 @@
 """Help: what a program is, its flags in groups, and what somebody may have meant."""
 
 import re
-import shutil
 import sys
-import textwrap
 from collections.abc import Callable, Iterable, Sequence
 
 from absl import flags
@@ -11,6 +9,7 @@ from absl import flags
 from tfp_vae import arguments
 
 COMMAND = "tfp-vae"
+_IN = " " * 28  # where the meaning of a flag begins
 _BASICS = (
     *("preset", "dataset", "run_dir", "model", "method", "network", "likelihood", "latent_dim"),
     *("hidden", "epochs", "batch_size", "learning_rate", "seed", "overwrite"),
@@ -138,21 +137,9 @@ def _by_module() -> "dict[str, list[flags.Flag]]":
 def _line(flag: flags.Flag) -> str:
     default = (flag.default_as_str or "").strip("'")
     name = f"--[no]{flag.name}={default}" if flag.boolean else f"--{flag.name}={default}"
-    said = [
-        meaning(flag),
-        f"({' | '.join(choices(flag))})" if choices(flag) else _bounds(flag.parser),
-    ]
-    width = max(60, min(110, shutil.get_terminal_size((100, 24)).columns))
-    text = textwrap.fill(" ".join(filter(None, said)), width - 28)
-    text = textwrap.indent(text, " " * 28).lstrip()
-    return f"  {name:<25} {text}" if len(name) <= 25 else f"  {name}\n{' ' * 28}{text}"
-
-
-def _bounds(parser) -> str:
-    low, high = getattr(parser, "lower_bound", None), getattr(parser, "upper_bound", None)
-    known = ((">=", low), ("<=", high))
-    sides = [f"{sign} {end}" for sign, end in known if end is not None]
-    return f"({', '.join(sides)})" if sides else ""
+    values = " | ".join(choices(flag)) or flag.parser.syntactic_help
+    text = flags.text_wrap(f"{meaning(flag)} ({values})" if values else meaning(flag), indent=_IN)
+    return f"  {name:<25} {text.lstrip()}" if len(name) <= 25 else f"  {name}\n{text}"
 
 
 def listed(titles: Iterable["tuple[str, str]"]) -> str:

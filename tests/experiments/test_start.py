@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from experiments import __main__ as command
-from experiments import cli, completion, helping
+from experiments import completion, helping, presets
 from tfp_vae import extras, peek
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -186,10 +186,10 @@ def _words(flag):
 
 
 def test_a_preset_is_a_flagfile_by_name_and_later_flags_win():
-    named = [["--preset=fashion_mnist"], [f"--flagfile={cli._PRESETS / 'fashion_mnist.flags'}"]]
+    named = [["--preset=fashion_mnist"], [f"--flagfile={presets._PRESETS / 'fashion_mnist.flags'}"]]
     completion.forget()
     importlib.import_module("experiments.train_vae")
-    before = [cli._expanded([*each, "--epochs=3"]) for each in named]
+    before = [presets.expanded([*each, "--epochs=3"]) for each in named]
     assert before[0] == before[1]
     assert before[0][0] == "--dataset=mnist" and before[0][-1] == "--epochs=3"
     assert before[0].index("--dataset=fashion_mnist") > 0

@@ -80,6 +80,13 @@ def test_an_archive_packed_again_comes_back(good, tmp_path):
     refused(pack(tmp_path / "packed.keras", good, zipfile.ZIP_LZMA), "another method")
 
 
+def test_a_model_of_another_format_is_refused_and_not_misread(good, tmp_path):
+    config = json.loads(good[CONFIG])
+    del config["config"]["format"]
+    with pytest.raises(ValueError, match=r"Expected format 2; train it anew.*Received format 1"):
+        tv.load(pack(tmp_path / "old.keras", {**good, CONFIG: json.dumps(config).encode()}))
+
+
 def test_a_config_that_is_too_deep_or_no_json_is_refused(good, tmp_path):
     path = tmp_path / "bad.keras"
     for text in (b"{", b"\xff", b"[" * 10**6):

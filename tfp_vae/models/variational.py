@@ -36,6 +36,8 @@ from tfp_vae.models.metrics import Bound
 from tfp_vae.objectives import Terms, WeightTerms
 from tfp_vae.randomness import current_part, fold_in
 
+# Of saved models. 1: scales of weights at their own speed, normal decoders without units.
+FORMAT = 2
 # Kinds, each of whose values the next one has too.
 _WIDTH = (Kind.STATIC, Kind.THRESHOLD, Kind.DYNAMIC, Kind.EIGHT_BIT, Kind.UNIT_INTERVAL, Kind.REAL)
 _ASKED = ("given", "evaluation")  # names of data that a model is asked about
@@ -897,6 +899,7 @@ class VariationalModel(keras.Model):
         serialize = keras.saving.serialize_keras_object
         return {
             "name": self.name,
+            "format": FORMAT,
             **{part: serialize(getattr(self, part)) for part in self.parts},
             "seed": self.seed,
             "data_kind": None if self.data_kind is None else str(self.data_kind),
@@ -907,7 +910,18 @@ class VariationalModel(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: "dict | None" = None) -> "VariationalModel":
-        """Returns the model of `get_config`."""
+        """Returns the model of `get_config`.
+
+        Raises:
+            ValueError: if another `FORMAT` was saved, whose variables mean something else.
+        """
+        config = dict(config)
+        saved = config.pop("format", 1)
+        if saved != FORMAT:
+            raise ValueError(
+                f"The model was saved by another version of this package. Expected format {FORMAT}"
+                f"; train it anew, or use the version that saved it. Received format {saved}."
+            )
         parse = keras.saving.deserialize_keras_object
         parts = {part: parse(config[part], custom_objects) for part in cls.parts}
         return cls(**{**config, **parts})

@@ -221,11 +221,6 @@ def _rescaling(layer, steps):
     _scaled(layer, steps, [float(layer.scale)], [float(layer.offset)])
 
 
-def _standardize(layer, steps):
-    scale = 1 / np.asarray(layer.scale, np.float64)
-    _scaled(layer, steps, scale, -np.asarray(layer.mean) * scale)
-
-
 def _up_sampling(layer, steps):
     _only(layer, data_format="channels_last", interpolation="nearest")
     steps.add("up", size=_pair(layer.size))
@@ -297,7 +292,6 @@ _LAYERS = {
     keras.layers.BatchNormalization: _batch_normalization,
     keras.layers.LayerNormalization: _layer_normalization,
     keras.layers.Rescaling: _rescaling,
-    layers.Standardize: _standardize,
     keras.layers.UpSampling2D: _up_sampling,
     keras.layers.Cropping2D: _edges("crop", "cropping"),
     keras.layers.ZeroPadding2D: _edges("pad", "padding"),

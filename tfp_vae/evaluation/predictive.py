@@ -125,9 +125,11 @@ def signal_to_noise(model: BayesianNetwork) -> "dict[str, np.ndarray]":
     return ratios
 
 
-def has_mean_field(model: BayesianNetwork) -> bool:
-    """Returns whether a layer has a posterior of independent weights."""
-    return any(layer.covariance == "diagonal" for layer in model.bayesian_layers())
+def has_mean_field(predictor: "BayesianNetwork | Predictor") -> bool:
+    """Returns whether it is a network one of whose layers has independent weights."""
+    if not isinstance(predictor, BayesianNetwork):
+        return False
+    return any(layer.covariance == "diagonal" for layer in predictor.bayesian_layers())
 
 
 def weight_metrics(model: BayesianNetwork) -> dict:

@@ -7,7 +7,7 @@ from tfp_vae import evaluation
 from tfp_vae.data import Split
 from tfp_vae.evaluation import calibration
 from tfp_vae.evaluation.predictive import probability_transform
-from tfp_vae.models import BayesianNetwork, Predictive, Predictor
+from tfp_vae.models import Predictive, Predictor
 from tfp_vae.plots.calibration import (
     interval_coverage,
     reliability_diagram,
@@ -158,7 +158,7 @@ def write_predictive(
     else:
         cdf = probability_transform(predictive, split.targets)
         run.write_figure("interval_coverage.png", interval_coverage({"test": cdf}))
-    if isinstance(predictor, BayesianNetwork) and evaluation.has_mean_field(predictor):
+    if evaluation.has_mean_field(predictor):
         ratios = evaluation.signal_to_noise(predictor)
         run.write_figure("signal_to_noise.png", signal_to_noise(ratios))
     if pruned is not None:

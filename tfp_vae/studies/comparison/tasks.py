@@ -14,7 +14,6 @@ import numpy as np
 from tfp_vae import data, evaluation
 from tfp_vae.data import Data, Split
 from tfp_vae.evaluation.ood import detection
-from tfp_vae.models import BayesianNetwork
 from tfp_vae.studies.comparison import cost
 from tfp_vae.studies.comparison.entrants import Contestant
 
@@ -169,7 +168,7 @@ def costs(one: Contestant, others: "dict[str, Split]") -> Found:
     measured = cost.of_prediction(one.predictive, one.data.test)
     for metric, value in measured.items():
         found.add("cost", metric, value, "prediction")
-    if isinstance(one.model, BayesianNetwork) and one.model.bayesian_layers():
+    if evaluation.has_mean_field(one.model):
         _add_pruning(found, one)
     return found
 

@@ -96,13 +96,6 @@ def recipe() -> "tv.methods.Recipe":
     )
 
 
-def convergence(model, history: dict) -> dict:
-    """Returns whether the bound of a trained model had converged; see `training.convergence`."""
-    step = int(model.optimizer.iterations)
-    kl = float(model.kl_divergence(num_samples=30)) if model.bayesian_layers() else None
-    return tv.training.convergence(history, kl, float(model.objective.kl_weight(step)))
-
-
 def _integer_or_name(flag) -> "int | str":
     """Returns the value of a flag, which the recipe checks."""
     return int(flag.value) if flag.value.isascii() and flag.value.isdigit() else flag.value

@@ -45,7 +45,7 @@ def main():
     if has_distributions:
         metrics |= tv.evaluation.weight_metrics(model)
     metrics |= chosen.weights.summary(predictor)
-    metrics |= bnn_flags.convergence(model, history)
+    metrics |= tv.training.convergence_of(model, history)
     run.write_json("metrics.json", metrics)
     if has_distributions and tv.evaluation.has_mean_field(model):
         pruned = tv.evaluation.pruning_curve(

@@ -1,7 +1,9 @@
 """What a training says of its bound: converged or not, at which KL weight, collapsed or not."""
 
+import keras
 import pytest
 
+import tfp_vae as tv
 from tfp_vae import training
 
 RISING = [float(n) for n in range(20)]
@@ -30,3 +32,28 @@ def test_another_kl_weight_at_the_end_is_called_a_temperature():
     said = training.conclusion(training.convergence({"elbo": FLAT}, 50.0, 0.1))
     assert "KL weight 0.1 at the end" in said and "temperature" in said
     assert "temperature" not in training.conclusion(training.convergence({"elbo": FLAT}, 50.0))
+
+
+def test_the_objective_of_points_is_not_called_a_bound():
+    network = keras.Sequential([keras.layers.Dense(2)])
+    points = tv.BayesianNetwork(network, tv.likelihoods.Categorical(2), num_data=8)
+    points.compile(optimizer="adam")
+    found = training.convergence_of(points, {"elbo": FLAT})
+    assert not found["is_bound"] and "weight_kl" not in found
+    assert "ELBO" not in training.conclusion(found)
+
+
+def test_the_kl_weight_is_that_of_the_last_step():
+    network = keras.Sequential([tv.layers.DenseFlipout(2)])
+    model = tv.BayesianNetwork(
+        network,
+        tv.likelihoods.Categorical(2),
+        objective=tv.objectives.ELBO(tv.objectives.linear(4)),
+        num_data=8,
+    )
+    model.compile(optimizer="adam")
+    model.build((None, 3))
+    for step, weight in ((2, 0.5), (9, 1.0)):
+        model.optimizer.iterations.assign(step)
+        found = training.convergence_of(model, {"elbo": FLAT})
+        assert found["is_bound"] and found["kl_weight_at_end"] == weight

@@ -1,6 +1,7 @@
 """Whether a bound was optimised: what a result of variational inference has to say of itself."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 CONVERGED = 0.01  # nats per example, that a tenth of the epochs may still add
 COLLAPSED = 1.0  # nats, below which a posterior of weights is its prior
@@ -10,6 +11,7 @@ def convergence(
     history: "Mapping[str, Sequence[float]]",
     weight_kl: "float | None" = None,
     kl_weight: float = 1.0,
+    is_bound: bool = True,
 ) -> dict:
     """Returns what is known of the end of a training, JSON-ready.
 
@@ -17,8 +19,11 @@ def convergence(
         history: of Keras, with "elbo": the bound with KL weight 1, per epoch, in nats per example.
         weight_kl: KL(q(w) || p(w)) in nats at the end; None where no weights have a posterior.
         kl_weight: that the last step was trained with.
+        is_bound: whether "elbo" is one: not of a network whose weights are points and which has no
+            latents, where it is log p(y|x, w), with the prior of the weights if there is one.
 
     Returns:
+        "is_bound";
         "elbo_at_end": mean of the last tenth of the epochs; "elbo_gain": that minus the mean of the
         tenth before, None with fewer than two epochs; "converged": whether the gain is at most
         `CONVERGED`, None where it is not known; "kl_weight_at_end"; and, with `weight_kl`,
@@ -33,15 +38,28 @@ def convergence(
         "elbo_gain": gain,
         "converged": None if gain is None else gain <= CONVERGED,
         "kl_weight_at_end": float(kl_weight),
+        "is_bound": is_bound,
     }
     if weight_kl is not None:
         found |= {"weight_kl": float(weight_kl), "collapsed": weight_kl < COLLAPSED}
     return found
 
 
+def convergence_of(model: Any, history: "Mapping[str, Sequence[float]]") -> dict:
+    """Returns `convergence` of a model of this package that was trained, and its history."""
+    layers, step = model.bayesian_layers(), int(model.optimizer.iterations)
+    return convergence(
+        history,
+        float(model.kl_divergence(num_samples=30)) if layers else None,
+        float(model.objective.kl_weight(step)),
+        bool(layers or getattr(model, "latents", ())),
+    )
+
+
 def conclusion(found: Mapping) -> str:
     """Returns what `convergence` found, in words."""
-    words = [f"ELBO at KL weight 1: {found['elbo_at_end']:.3f} nats per example"]
+    name = "ELBO at KL weight 1" if found["is_bound"] else "training objective"
+    words = [f"{name}: {found['elbo_at_end']:.3f} nats per example"]
     if "weight_kl" in found:
         words.append(f"KL of the weights: {found['weight_kl']:,.1f} nats")
     if found["kl_weight_at_end"] != 1:

@@ -71,7 +71,6 @@ def train(
     rate = rate or next(iter(settings.rates), settings.learning_rate)
     seconds, history = run.fit(rate, epochs)
     run.model.optimizer.learning_rate = training.learning_rate("cosine", rate, run.steps(epochs))
-    kl = float(run.model.kl_divergence()) if run.model.bayesian_layers() else None
     return run.model, {
         "parameters": num_parameters(run.model),
         "width": width,
@@ -79,7 +78,7 @@ def train(
         "train_seconds": seconds,
         "learning_rate": rate,
         "rates_tried": {f"{key:g}": value for key, value in tried.items() if math.isfinite(value)},
-        "training": training.convergence(history, kl, float(run.model.objective.kl_weight(0))),
+        "training": training.convergence_of(run.model, history),
     }
 
 

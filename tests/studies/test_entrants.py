@@ -18,7 +18,9 @@ def data():
 
 @pytest.fixture(scope="module")
 def settings(data):
-    return comparison.Settings.of("quick", data, epochs=2, rates=(), num_samples=4, latent_dim=4)
+    return comparison.Settings.of(
+        "quick", data, epochs=2, rates=(2e-3,), num_samples=4, latent_dim=4
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in entrants.ENTRANTS if name != "ml"])

@@ -68,7 +68,7 @@ def train(
     if rate is None and len(settings.rates) > 1:
         tried = run.tried(max(1, round(settings.trial * epochs)))
         rate = max(tried, key=tried.__getitem__)
-    rate = rate or next(iter(settings.rates), settings.learning_rate)
+    rate = rate or settings.rates[0]
     seconds, history = run.fit(rate, epochs)
     run.model.optimizer.learning_rate = training.learning_rate("cosine", rate, run.steps(epochs))
     return run.model, {
@@ -167,6 +167,6 @@ class _Watch(keras.callbacks.Callback):
 
 def _epochs_in(seconds, name, width, data, settings, seed) -> int:
     watch = _Watch()
-    _Run(name, width, data, settings, seed).fit(settings.learning_rate, 4, [watch])
+    _Run(name, width, data, settings, seed).fit(settings.rates[0], 4, [watch])
     per_epoch = (watch.ends[-1] - watch.ends[0]) / 3  # the first one has the compilation
     return min(max(1, round(seconds / per_epoch)), 10_000)

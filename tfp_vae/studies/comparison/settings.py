@@ -3,7 +3,7 @@
 import dataclasses
 
 from tfp_vae import methods
-from tfp_vae.arguments import check_number, is_number
+from tfp_vae.arguments import check_count, check_number, is_number
 from tfp_vae.data import CORRUPTIONS, Data, Kind
 from tfp_vae.report import TASKS
 
@@ -31,9 +31,8 @@ class Settings:
         epochs: of every model, with match "parameters".
         seconds: of training, with match "seconds".
         batch_size: examples per step.
-        learning_rate: of Adam at step 0, falling to 0 along half a cosine, where `rates` has none.
-        rates: from which every model gets its own, by `Entrant.objective` on validation data after
-            `trial` of the epochs; one: all train with it; none: with `learning_rate`.
+        rates: of Adam at step 0, falling to 0 along half a cosine. From several every model gets
+            its own, by `Entrant.objective` on validation data after `trial` of the epochs.
         trial: share of the epochs that each of `rates` is tried for.
         members: networks of the ensemble.
         num_samples: S, draws of the weights or latents behind a prediction.
@@ -57,7 +56,6 @@ class Settings:
     epochs: int = 50
     seconds: float = 10.0
     batch_size: int = 32
-    learning_rate: float = 2e-3
     rates: "tuple[float, ...]" = (1e-3, 3e-3, 1e-2, 3e-2)
     trial: float = 0.25
     members: int = 5
@@ -83,13 +81,14 @@ class Settings:
                 raise ValueError(
                     f"Unknown {name}. Expected one of {', '.join(known)}. Received {value!r}."
                 )
-        positive = "hidden latent_dim epochs seconds batch_size learning_rate members num_samples"
+        positive = "hidden latent_dim epochs seconds batch_size members num_samples"
         for name in (*positive.split(), "num_importance_samples", "num_examples"):
             if not is_number(getattr(self, name), above=0):
                 raise ValueError(
                     f"Impossible {name}. Expected a number > 0. Received {getattr(self, name)}."
                 )
 
+        check_count("number of learning rates", len(self.rates))
         for rate in self.rates:
             check_number("learning rate among rates", rate, above=0)
         check_number("trial", self.trial, above=0, below=1.0 + 1e-9)
@@ -108,7 +107,6 @@ class Settings:
             "epochs": 20 if is_large else 50,
             "batch_size": 128 if is_large else 32,
             "seconds": 120.0 if is_large else 5.0,
-            "learning_rate": 1e-3 if is_large else 2e-3,
             "jit": is_large,
         }
         if budget == "quick":

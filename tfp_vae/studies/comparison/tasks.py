@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tfp_vae import data, evaluation
-from tfp_vae.data import Data, Split
+from tfp_vae.data import Split
 from tfp_vae.evaluation.ood import detection
 from tfp_vae.studies.comparison import cost
 from tfp_vae.studies.comparison.entrants import Contestant
@@ -203,8 +203,3 @@ TASKS: "dict[str, Callable[[Contestant, dict[str, Split]], Found]]" = {
     "generation": generation,
     "cost": costs,
 }
-
-
-def with_labels(data: Data, train: Split) -> Data:
-    """Returns `data` with another training split."""
-    return dataclasses.replace(data, train=train)

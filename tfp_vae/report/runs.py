@@ -10,6 +10,7 @@ import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from tfp_vae.reading import read_text
 from tfp_vae.report import sealed
 from tfp_vae.report.folders import CHECKPOINTS, REPORT, read_json
 from tfp_vae.report.grids import Cell, Column, Grid, Head, Row
@@ -26,7 +27,6 @@ _BESIDE = ("_se", "_low", "_high")  # shown with the metric that they belong to
 # Where a run lies says nothing about what it is; its folder is a column of its own.
 _IMMATERIAL = ("run_dir", "overwrite", "flagfile")
 _BETTER = DIRECTIONS | {"log_evidence": 1, "reconstruction": 1, "calibration_error": -1}
-_MOST_BYTES = 2**24  # of a file that is read
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,12 +83,10 @@ def read_run(folder: "str | os.PathLike") -> Run:
     program, flags, metrics = "", {}, {}
     try:
         if (path / "flags.txt").is_file():
-            program, flags = _flags(_text(path / "flags.txt"))
+            program, flags = _flags(read_text(path / "flags.txt"))
         if (path / "metrics.json").is_file():
-            _text(path / "metrics.json")
             metrics = _numbers(read_json(path / "metrics.json"))
         if (path / "evaluation.json").is_file():
-            _text(path / "evaluation.json")
             metrics |= _numbers(read_json(path / "evaluation.json"), "evaluation/")
         if (path / "metrics.json").is_file() or (path / "results.json").is_file():
             return Run(str(path), FINISHED, "", program, flags, metrics)
@@ -289,15 +287,6 @@ def _natural(text: str) -> list:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
-def _text(path: pathlib.Path) -> str:
-    size = path.stat().st_size
-    if size > _MOST_BYTES:
-        raise ValueError(
-            f"{path.name} is too large. Expected at most {_MOST_BYTES:,} bytes. Received {size:,}."
-        )
-    return path.read_text(encoding="utf-8")
-
-
 def _flags(text: str) -> "tuple[str, dict[str, str]]":
     """Returns the program and {name: value} of a file of flags."""
     program, found = "", {}
@@ -327,7 +316,7 @@ def _progress(path: pathlib.Path) -> str:
     """Returns how far an unfinished run is."""
     if not (path / "history.csv").is_file():
         return "no metrics.json"
-    epochs = max(len(_text(path / "history.csv").splitlines()) - 1, 0)
+    epochs = max(len(read_text(path / "history.csv").splitlines()) - 1, 0)
     return f"no metrics.json; {epochs} epoch{'s' * (epochs != 1)} in history.csv"
 
 

@@ -120,8 +120,12 @@ class _Training:
 
 @pytest.mark.slow
 @pytest.mark.dear(reason="starts a training anew after every kill")
-@pytest.mark.parametrize("kills", [3, pytest.param(13, marks=pytest.mark.all_only)])
-def test_kills_at_random_moments_leave_the_result_as_it_would_have_been(kills, tmp_path):
+@pytest.mark.parametrize(
+    ("kinds", "kills"),
+    [(("vae",), 3), pytest.param(("vae", "bnn"), 13, marks=pytest.mark.all_only)],
+    ids=["three", "thirteen"],
+)
+def test_kills_at_random_moments_leave_the_result_as_it_would_have_been(kinds, kills, tmp_path):
     def run(kind):
         with contextlib.closing(_Training(tmp_path / kind, kind, "graph")) as training:
             training.whole()
@@ -129,7 +133,7 @@ def test_kills_at_random_moments_leave_the_result_as_it_would_have_been(kills, t
             return training.results()
 
     with concurrent.futures.ThreadPoolExecutor() as pool:  # both wait more than they compute
-        found = list(pool.map(run, ("vae", "bnn")))
+        found = list(pool.map(run, kinds))
     for whole, parts in found:
         for one, other in zip(whole[0], parts[0], strict=True):
             assert one.tobytes() == other.tobytes()

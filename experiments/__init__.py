@@ -21,7 +21,7 @@ def start() -> None:
     # It writes pages about its build before the first line of ours; errors still come through.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TFDS_LOG_LEVEL", "error")
-    logging.getLogger("tensorflow").setLevel("ERROR")  # that a model is traced once is no news
+    logging.getLogger("tensorflow").setLevel("ERROR")  # it warns where a model is traced once
     _keep_what_is_compiled()
     # What it logs while it loads, before it reads the level above, only a closed door keeps out.
     stderr = os.dup(2)

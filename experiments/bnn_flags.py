@@ -102,7 +102,7 @@ def _integer_or_name(flag) -> "int | str":
 
 
 def build(chosen: "tv.methods.Recipe", data: "tv.data.Data"):
-    """Returns the compiled model of a recipe, for data that it can be a model of."""
+    """Returns the compiled model of a recipe, for data that fit it."""
     if data.task == "classification":
         cli.refuse_unused(False, "real targets", _SCALE)
     steps = data.train.num_batches(training_flags.BATCH_SIZE.value)

@@ -73,7 +73,7 @@ def script(shell: str, programs: "dict[str, str]") -> str:
 
 
 def flags_of(name: str) -> "list[flags.Flag]":
-    """Returns the flags of a program, its module imported anew and forgotten afterwards."""
+    """Returns the flags of a program, its module imported anew and then forgotten."""
     forget()
     importlib.import_module(f"{__package__}.{name}")
     found = [*helping.own_flags().values()]

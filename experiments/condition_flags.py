@@ -59,7 +59,7 @@ def conditioned(data: "tv.data.Data") -> "tv.data.Data":
 
 
 def build(data: "tv.data.Data", latent_dim: int) -> "tv.VAE":
-    """Returns the compiled model that the flags describe, for data that it can be a model of."""
+    """Returns the compiled model that the flags describe, for data that fit it."""
     if _MODEL.value == "vae":
         return vae_flags.build(data, latent_dim)
     if data.task == "regression":

@@ -65,7 +65,7 @@ _OPTIONS = ("target", "task", "delimiter", "encoding", "image_size", "color_mode
 
 
 def check_folder() -> None:
-    """Raises `FileNotFoundError` if --data_dir is no folder."""
+    """Raises `FileNotFoundError` if --data_dir is not a folder."""
     if DATA_DIR.value is not None and not os.path.isdir(DATA_DIR.value):
         raise FileNotFoundError(
             f"data_dir does not exist. Expected a folder of prepared data sets. Received "

@@ -67,7 +67,7 @@ def recipe(data: "tv.data.Data", latent_dim: int, **others) -> "tv.methods.VAERe
 
 
 def compiled(chosen: "tv.methods.VAERecipe", data: "tv.data.Data") -> "tv.VAE":
-    """Returns the model with its bound and optimizer, for data that it can be a model of."""
+    """Returns the model with its bound and optimizer, for data that fit it."""
     vae = chosen.build(data, seed=training_flags.SEED.value)
     steps = vae.batches_per_epoch(data.train, training_flags.BATCH_SIZE.value)
     vae.objective = bound_flags.bound(steps, _FREE_BITS, _CAPACITY)
@@ -79,5 +79,5 @@ def compiled(chosen: "tv.methods.VAERecipe", data: "tv.data.Data") -> "tv.VAE":
 
 
 def build(data: "tv.data.Data", latent_dim: int) -> "tv.VAE":
-    """Returns the compiled VAE that the flags describe, for data that it can be a model of."""
+    """Returns the compiled VAE that the flags describe, for data that fit it."""
     return compiled(recipe(data, latent_dim), data)

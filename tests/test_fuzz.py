@@ -110,7 +110,7 @@ def test_a_program_gets_to_its_work_with_flags_that_fit(name):
             x=Values((5, 4, 4, 1)),
             layers=(Layer("Conv2DReparameterization", 2, (("kernel_size", None),)),),
         ),
-        # Values that are no numbers, or that float32 cannot hold.
+        # Values that are not numbers, or that float32 cannot hold.
         *(
             kind(x=Values((5, 3), content), form=form)
             for kind in (VAECase, NetworkCase)

@@ -52,7 +52,7 @@ def test_an_unknown_name_is_refused_with_the_nearest(family):
 
 
 def test_what_is_no_registry_is_not_peeked_at_as_one():
-    with pytest.raises(LookupError, match=r"networks.ACTIVATIONS is no registry.*Expected one"):
+    with pytest.raises(LookupError, match=r"networks.ACTIVATIONS is not a registry.*Expected one"):
         peek.registry("networks.ACTIVATIONS")
     with pytest.raises(LookupError, match=r"has no NOTHING"):
         peek.registry("objectives.NOTHING")

@@ -1,6 +1,6 @@
 """Numbers that callers give: whether they are what an argument asks for.
 
-What is no number at all (text, None, a list) is told from a number here, once, so that an error can
+What is not a number (text, None, a list) is told from a number here, once, so that an error can
 say what was expected and no comparison fails in its place.
 """
 

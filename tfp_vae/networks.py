@@ -123,7 +123,7 @@ def conv_decoder(
     """Returns the mirror of `conv_encoder`, [B, D] -> [B, H, W, filters[-1]].
 
     Args:
-        shape: (H, W) or (H, W, C) of the images; sizes that are no multiple of 2^len(filters) are
+        shape: (H, W) or (H, W, C) of the images; sizes that are not multiples of 2^len(filters) are
             reached by cropping.
         filters: filters of each stride-2 transposed convolution, from the latent side on.
         units: width of the dense layer next to the latents.
@@ -284,7 +284,7 @@ def last_layer(network: keras.Layer, owner: str) -> keras.Layer:
 
 
 def _listed(sizes: Any) -> tuple:
-    """Returns the sizes, or nothing of what is no sequence of them."""
+    """Returns the sizes, or nothing where it is not a sequence of them."""
     return tuple(sizes) if isinstance(sizes, Iterable) else ()
 
 

@@ -41,7 +41,7 @@ def registry(path: str) -> Registry:
     module, _, name = path.rpartition(".")
     module, node = _value(f"tfp_vae.{module}", name)
     if not _is_registry(node):
-        raise LookupError(f"{path} is no registry. Expected one. Received {ast.unparse(node)}.")
+        raise LookupError(f"{path} is not a registry. Expected one. Received {ast.unparse(node)}.")
     return _registry(module, node)
 
 

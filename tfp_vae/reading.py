@@ -44,7 +44,7 @@ def check_regular(path: "str | os.PathLike[str]") -> int:
         ) from error
     if not stat.S_ISREG(found.st_mode):
         form = _FORMS.get(stat.S_IFMT(found.st_mode), "something else")
-        raise ValueError(f"{os.fspath(path)} is no file. Expected a file. Received {form}.")
+        raise ValueError(f"{os.fspath(path)} is not a file. Expected a file. Received {form}.")
     return found.st_size
 
 
@@ -56,7 +56,7 @@ def read_text(path: "str | os.PathLike[str]", most: int = MOST_TEXT) -> str:
         most: bytes that it may have.
 
     Raises:
-        ValueError: if it is no file, larger than that, or no text.
+        ValueError: if it is not a file, larger than that, or no text.
     """
     size = check_regular(path)
     if size > most:
@@ -80,7 +80,7 @@ def json_of(text: "str | bytes", name: str) -> Any:
         name: of its file, for errors.
 
     Raises:
-        ValueError: if it is no JSON, or nested more deeply than Python's parser goes.
+        ValueError: if it is not JSON, or nested more deeply than Python's parser goes.
     """
     try:
         return json.loads(text)
@@ -100,7 +100,7 @@ class Arrays(Mapping):
         name: of the file, for errors.
 
     Raises:
-        ValueError: if it is no such archive; when an array is asked for, if that is damaged, of
+        ValueError: if it is not such an archive; when an array is asked for, if that is damaged, of
             objects, or unpacks to more than the archive can be believed to hold.
     """
 

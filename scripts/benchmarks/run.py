@@ -130,7 +130,7 @@ def measure(name: str, item: Item, data: dict, rounds: int) -> list[dict]:
     return rows
 
 
-# Of every item that is no race: the columns of its table, and a row.
+# Of every item that is not a race: the columns of its table, and a row.
 TABLES = {
     "R1": ("128 x 784 uniform numbers | milliseconds", "{contestant} | {milliseconds:.2f}"),
     "N1": (

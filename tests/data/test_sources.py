@@ -284,7 +284,7 @@ def test_a_folder_of_images_is_read_in_the_order_of_the_names(tmp_path):
     save_images(tmp_path / "shapes", numbered(20) + np.uint8(2))
     (tmp_path / "shapes" / "notes.txt").write_text("not an image")
     (tmp_path / "shapes" / ".DS_Store").write_text("of the system")
-    with pytest.warns(UserWarning, match=r"1 files are no such files .* notes\.txt$"):
+    with pytest.warns(UserWarning, match=r"1 files are not such files .* notes\.txt$"):
         loaded = data.load(tmp_path / "shapes")
     assert_is_sound(loaded)
     assert (loaded.name, loaded.shape, loaded.kind) == ("shapes", (3, 3, 1), "eight_bit")

@@ -137,7 +137,7 @@ def test_an_unknown_uci_source_is_refused():
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        pytest.param({"x": None}, "no UCI set", id="no x"),
+        pytest.param({"x": None}, "not a UCI set", id="no x"),
         pytest.param({"x": np.zeros(40)}, "do not fit", id="x of one axis"),
         pytest.param({"y": np.zeros(39)}, "do not fit", id="y of another length"),
         pytest.param({"test_index": np.zeros(4, int)}, "do not fit", id="test_index of one axis"),
@@ -427,7 +427,8 @@ def test_a_csv_takes_less_than_six_times_its_size(csv_file, columns, count):
     rows = [",".join(map(str, row)) for row in values]
     names = [*(f"c{i}" for i in range(columns)), "y"]
     path = csv_file("\n".join([",".join(names), *rows]))
-    data.load(csv_file(column([0.5] * 9), "small.csv"))  # what is imported is no memory of the file
+    # What is imported does not remember the file.
+    data.load(csv_file(column([0.5] * 9), "small.csv"))
     tracemalloc.start()
     data.load(path)
     peak = tracemalloc.get_traced_memory()[1]
@@ -457,8 +458,8 @@ def test_an_unknown_target_column_is_refused_with_the_columns(csv_file):
 @pytest.mark.parametrize(
     ("values", "task", "words"),
     [
-        (["x", "y"] * 5, "regression", ["no column of numbers", "'x' in line 2"]),
-        ([0.5, 1] * 5, "classification", ["no class numbers", "0.5 in line 2"]),
+        (["x", "y"] * 5, "regression", ["not numeric", "'x' in line 2"]),
+        ([0.5, 1] * 5, "classification", ["not class numbers", "0.5 in line 2"]),
         ([1] * 9, "ranking", ["Unknown task", "classification, regression", "'ranking'"]),
     ],
 )

@@ -269,7 +269,7 @@ REFUSED = [
 @pytest.mark.parametrize(("name", "kind"), REFUSED, ids=str)
 def test_likelihood_refuses_a_kind_it_is_no_density_of(name, kind):
     decoder = DECODERS[name](tv.networks.mlp([]), (3,))
-    with pytest.raises(ValueError, match=r"no likelihood.*Expected kind.*Received.*\(1\).*\(2\)"):
+    with pytest.raises(ValueError, match=r"does not fit.*Expected kind.*Received.*\(1\).*\(2\)"):
         decoder.check_kind(kind)
 
 

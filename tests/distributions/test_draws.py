@@ -80,7 +80,7 @@ def test_what_nobody_said_how_to_draw_is_drawn_by_tfp_and_named():
     found = draws.sample(gamma, [5], (1, 2))
     np.testing.assert_array_equal(found, gamma.sample(5, seed=(1, 2)))
     assert not draws.is_keyed(gamma)
-    with pytest.raises(ValueError, match=r"Gamma are no function.*Expected.*Received a Gamma"):
+    with pytest.raises(ValueError, match=r"Gamma are not functions.*Expected.*Received a Gamma"):
         draws.noise_of(gamma)
 
 

@@ -227,7 +227,7 @@ def test_the_middle_of_a_step_is_taken_of_every_discrete_head():
 def test_a_head_of_targets_is_no_likelihood_of_examples():
     for head in (tv.heads.Poisson(), tv.heads.Classes(3), tv.heads.NormalInUnits()):
         decoder = tv.decoders.Decoder(tv.networks.mlp([]), (3,), head)
-        with pytest.raises(ValueError, match=r"no likelihood of real.*for targets.*\(1\) use the"):
+        with pytest.raises(ValueError, match=r"does not fit real.*for targets.*\(1\) use the"):
             decoder.check_kind(Kind.REAL)
 
 

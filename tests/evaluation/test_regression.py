@@ -163,8 +163,8 @@ def test_rounding_beyond_zero_and_one_is_forgiven():
         ("targets", TARGETS - np.inf, r"targets is not finite"),
         ("log_prob", LOG_PROB + np.inf, r"log_prob is not finite"),
         ("cdf", CDF * np.nan, r"cdf is not finite"),
-        ("cdf", CDF + 0.5, r"cdf is no probability\. Expected .* 0 and 1\. Received 0\.51 to 1\.3"),
-        ("cdf", CDF - 0.5, r"cdf is no probability.*Received -0\.49 to 0\.3"),
+        ("cdf", CDF + 0.5, r"cdf is out of range\. Expected .* 0 and 1\. Received 0\.51 to 1\.3"),
+        ("cdf", CDF - 0.5, r"cdf is out of range.*Received -0\.49 to 0\.3"),
     ],
 )
 def test_bad_arrays_are_refused(name, value, message):

@@ -118,9 +118,9 @@ REASONS = {
     "lambda": "Lambda layer: it holds Python code",
     "lambda_without_module": "does not say its module",
     "lambda_value": "code or types hidden",
-    "function_of_os": "no activation, loss or metric.*os.system",
-    "get_file_as_activation": "no activation, loss or metric.*get_file",
-    "nested_load_model": "Lambda layer|no activation.*load_model",
+    "function_of_os": "no known activation, loss or metric.*os.system",
+    "get_file_as_activation": "no known activation, loss or metric.*get_file",
+    "nested_load_model": "Lambda layer|no known activation.*load_model",
     "torch_pickle": "it holds a pickle",
     "saved_model": "a program from another folder",
     "vocabulary": "any file as its vocabulary",
@@ -142,7 +142,7 @@ def test_no_object_outside_the_list_is_built(good, marker, tmp_path, name):
     layer = LAYERS[name](marker)
     for place in ("layer", "compile_config", "build_config"):
         path = pack(tmp_path / "bad.keras", with_layer(good, layer, place))
-        refused(path, REASONS.get(name, "names a class that is no plain layer"))
+        refused(path, REASONS.get(name, "names a class that is not a plain layer"))
 
 
 @pytest.mark.parametrize("activation", [f"{HOSTILE}>double", f"{HOSTILE}>Dense"])

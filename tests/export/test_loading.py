@@ -1,4 +1,4 @@
-"""Saved models come back whole; files that are no models of ours give one line and no harm."""
+"""Saved models come back whole; files that are not models of ours give one line and no harm."""
 
 import os
 import zipfile
@@ -208,5 +208,5 @@ def test_a_zip_without_a_model_is_refused(tmp_path):
     path = tmp_path / "zip.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("hello.txt", "hello")
-    with pytest.raises(ValueError, match=r"no model file.*Expected.*Received"):
+    with pytest.raises(ValueError, match=r"not a model file.*Expected.*Received"):
         tv.load(path)

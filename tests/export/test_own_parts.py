@@ -246,7 +246,7 @@ def test_what_cannot_be_exported_is_named_with_its_reason_and_the_rest_goes_on(
     assert set(manifest["refused"]) == {"encode", "reconstruct"}
     assert "no middle of this" in manifest["refused"]["encode"]
     assert set(manifest["refused_by_format"]["onnx"]) == {"sample"}
-    assert "no function of noise" in manifest["refused_by_format"]["onnx"]["sample"]
+    assert "not functions of noise" in manifest["refused_by_format"]["onnx"]["sample"]
     by_format = {}
     for artefact in manifest["artefacts"]:
         by_format.setdefault(artefact["format"], []).extend(artefact["signatures"])

@@ -125,7 +125,7 @@ def test_wrong_examples_languages_and_weights_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"language.*Expected.*Received 'fr'"):
         web.write(model, tmp_path / "page", language="fr")
     model.decoder.projection.bias.assign(np.full(16, np.nan))
-    with pytest.raises(ValueError, match=r"no numbers.*Expected.*Received 16"):
+    with pytest.raises(ValueError, match=r"not numbers.*Expected.*Received 16"):
         web.write(model, tmp_path / "page")
     assert not (tmp_path / "page").exists()
 

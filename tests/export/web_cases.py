@@ -32,7 +32,7 @@ def bernoulli():
 
 
 def normal_conv():
-    # 5 x 6 is no multiple of 4: the network crops.
+    # 5 x 6 is not a multiple of 4: the network crops.
     network = tv.networks.conv_decoder((5, 6, 1), (4, 3), 6, "gelu")
     return _latent(tv.decoders.Normal(network, (5, 6, 1)))
 

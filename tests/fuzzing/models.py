@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import tfp_vae as tv
 
 NAN, INF = math.nan, math.inf
-# What no number of things can be, and what is no finite number.
+# What no number of things can be, and what is not a finite number.
 ODD_COUNTS = (0, -1, 1.5, NAN, INF, None, "two", "", [2], 2**70)
 ODD_NUMBERS = (0, -1.0, NAN, INF, -INF, None, "wide", [1.0], True, 1e-30, 1e30, 2**1100)
 CONTENTS = ("binary", "unit", "bytes", "real")

@@ -34,7 +34,7 @@ CLASSES, REAL, POISSON = (
 TARGETS = {
     "label_too_high": (CLASSES, X, _with(LABELS, 4, 3), r"outside.*0 to 2.*Received 3 at index 4"),
     "negative_label": (CLASSES, X, _with(LABELS, 4, -1), r"outside the classes.*Received -1"),
-    "half_labels": (CLASSES, X, LABELS + 0.5, r"no class numbers.*integers.*Received 0.5"),
+    "half_labels": (CLASSES, X, LABELS + 0.5, r"not class numbers.*integers.*Received 0.5"),
     "one_class": (CLASSES, X, 0 * LABELS + 1, r"nothing to tell apart.*Received 1 for all 10"),
     "no_labels": (CLASSES, X, None, r"needs classes.*Expected.*labels.*Received"),
     "one_hot": (CLASSES, X, np.eye(10, dtype=int), r"outside the classes.*0 to 2.*Received 3"),

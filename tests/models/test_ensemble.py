@@ -289,7 +289,7 @@ def test_the_targets_of_every_group_are_looked_at():
     targets = np.ones((6, 2))
     targets[4, 1] = 0.5
     split = Split(np.zeros((6, 2, 3), np.float32), Kind.REAL, targets=targets, name="train")
-    with pytest.raises(ValueError, match=r"train targets are no counts.*0.5 at index 4"):
+    with pytest.raises(ValueError, match=r"train targets are not counts.*0.5 at index 4"):
         ensemble.check_split(split)
 
 

@@ -62,7 +62,7 @@ def test_a_model_trained_on_bytes_of_one_type_answers_for_every_type(make):
     ]
     for answer in answers[1:]:
         np.testing.assert_array_equal(answer, answers[0])
-    # Numbers that are no bytes are what no model of bytes has seen.
+    # Numbers that are not bytes are what no model of bytes has seen.
     with pytest.raises(ValueError, match="out of range"):
         models[0].predict(GREY.astype(np.float32) + 0.5, verbose=0)
 

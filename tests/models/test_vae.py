@@ -121,7 +121,7 @@ def test_active_units_count_the_latents_whose_mean_moves_with_the_data(make_vae,
     vae, x = make_vae(latent_dim=4), binary_images(200)
     kernel, bias = vae.encoder.projection.get_weights()
     kernel[:, :4] *= np.array([3.0, 1e-3, 3.0, 0.0])
-    vae.encoder.projection.set_weights([kernel, bias + 5])  # a large mean is no activity
+    vae.encoder.projection.set_weights([kernel, bias + 5])  # a large mean is not activity
     vae.compile()
     logs = vae.evaluate(x, batch_size=64, verbose=0, return_dict=True)
     variance = vae.encoder(x).mean().numpy().astype(np.float64).var(0)
@@ -620,7 +620,7 @@ GREY = np.linspace(0, 1, 160).reshape(10, 4, 4, 1)
 BAD_DATA = {
     "grey": (GREY, r"grey.*\(1\).*\(2\).*\(3\)"),
     "grey_bytes": ((255 * GREY).astype(np.uint8), r"grey.*\(1\).*\(2\).*\(3\)"),
-    "real": (5 * GREY, r"no likelihood of real"),
+    "real": (5 * GREY, r"does not fit real"),
     "wrong_shape": (np.zeros((10, 5, 4, 1)), r"wrong shape.*\(4, 4, 1\).*\(5, 4, 1\)"),
     "wrong_channels": (np.zeros((10, 4, 4, 3)), r"wrong shape.*\(4, 4, 1\).*\(4, 4, 3\)"),
     "nan": (np.full((10, 4, 4, 1), np.nan), r"not finite.*index \(0, 0, 0, 0\)"),

@@ -270,7 +270,7 @@ def test_what_an_earlier_report_left_is_replaced(tmp_path):
     [
         ({}, r"do not fit.*Expected \['reliability.png'.*Received \[\]"),
         ({"other.png": cases.png()}, r"do not fit.*other\.png"),
-        ({"corruptions.png": b"GIF89a"}, r"corruptions\.png is no picture.*PNG.*GIF89a"),
+        ({"corruptions.png": b"GIF89a"}, r"corruptions\.png is not a picture.*PNG.*GIF89a"),
     ],
     ids=["missing", "unknown", "no PNG"],
 )

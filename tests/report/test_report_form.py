@@ -35,7 +35,7 @@ def _drop(*path):
 WRONG = {
     "a part is missing": (_drop("command"), r"report is wrong.*'command'"),
     "a part of the data is missing": (_drop("dataset", "digest"), r"report\['dataset'\].*'digest'"),
-    "results are no list": (_set(["results"], {}), r"report\['results'\].*a list"),
+    "results are not a list": (_set(["results"], {}), r"report\['results'\].*a list"),
     "unknown budget": (_set(["settings", "budget"], "huge"), r"'budget'.*quick.*full.*huge"),
     "unknown match": (_set(["settings", "match"], "luck"), r"'match'.*parameters.*luck"),
     "unknown family": (_set(["models", "ml", "family"], "tree"), r"'ml'.*'family'.*vae.*tree"),

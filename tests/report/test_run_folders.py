@@ -84,7 +84,7 @@ class _BrokenArray:
 
 
 WRITERS = {
-    "text that is no UTF-8": lambda run: run.write_text("f.npz", "half\ud800"),
+    "text that is not UTF-8": lambda run: run.write_text("f.npz", "half\ud800"),
     "JSON with NaN": lambda run: run.write_json("f.npz", {"a": math.nan}),
     "JSON with an object": lambda run: run.write_json("f.npz", {"a": object()}),
     "figure on a full disk": lambda run: run.write_figure("f.npz", _BrokenFigure()),

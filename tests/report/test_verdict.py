@@ -224,7 +224,7 @@ def test_log_p_of_x_that_fails_is_said_to_fail(mean, half, words):
         ]
     )
     said = text(values)
-    assert ("no safe detector" in said) == (words is not None)
+    assert ("not a safe detector" in said) == (words is not None)
     assert words is None or (words in said and "in 1 of 1 cases" in said)
 
 

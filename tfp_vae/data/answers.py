@@ -35,7 +35,7 @@ def classes(
             different texts: whole numbers by their size, others by the alphabet.
 
     Raises:
-        ValueError: for what is no class.
+        ValueError: for what is not a class.
     """
     if frames.is_frame(labels):
         labels = frames.only_column(labels, f"{name} labels")
@@ -46,7 +46,7 @@ def classes(
     if values.ndim > 2:
         raise ValueError(
             f"The {name} labels have more than a class for each example. Expected one class per "
-            "example, shape (N,); classes of pixels are no labels here, give them as values or "
+            "example, shape (N,); classes of pixels are not labels here, give them as values or "
             f"targets. Received labels of shape {values.shape}."
         )
     if values.ndim == 2 and values.shape[1] == 1:
@@ -124,7 +124,7 @@ def _whole_numbers(values, gone, name):
     """Returns numbers as int64, `UNLABELLED` where there is none."""
     if values.dtype.kind not in "biuf":
         raise ValueError(
-            f"The {name} labels are no class numbers. Expected integers, or text; "
+            f"The {name} labels are not class numbers. Expected integers, or text; "
             "np.unique(labels, return_inverse=True) numbers what else there may be. Received dtype "
             f"{values.dtype}."
         )
@@ -134,7 +134,7 @@ def _whole_numbers(values, gone, name):
     if wrong.any():
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(
-            f"The {name} labels are no class numbers. Expected integers from 0 to {most}, "
+            f"The {name} labels are not class numbers. Expected integers from 0 to {most}, "
             f"or {UNLABELLED} for none; np.unique(labels, return_inverse=True) numbers any others, "
             "and numbers to predict are targets. "
             f"Received {values[index]} at index {index}."
@@ -150,7 +150,7 @@ def _one_hot(rows, gone, name):
     if wrong.any():
         index = int(np.argmax(wrong))
         raise ValueError(
-            f"The {name} labels are no single class for each example. Expected shape (N,), or "
+            f"The {name} labels are not one class for each example. Expected shape (N,), or "
             f"one-hot rows (N, K), whose class is argmax(axis=1). Received shape {rows.shape} with "
             f"{rows[index][:8].tolist()} at index {index}."
         )
@@ -158,7 +158,7 @@ def _one_hot(rows, gone, name):
 
 
 def real_numbers(targets: Any, name: str, what: str = "target") -> np.ndarray:
-    """Returns targets as float32; raises `ValueError` for what is no finite number there.
+    """Returns targets as float32; raises `ValueError` for what is not a finite number there.
 
     Targets of a frame or a series are its values; masked ones are refused.
     """
@@ -187,7 +187,7 @@ def real_numbers(targets: Any, name: str, what: str = "target") -> np.ndarray:
 
 
 def masks(observed: Any, name: str) -> np.ndarray:
-    """Returns which values are observed as bool; raises `ValueError` for what is no mask."""
+    """Returns which values are observed as bool; raises `ValueError` for what is not a mask."""
     observed = np.asarray(observed)
     if observed.dtype != np.bool_:
         raise ValueError(

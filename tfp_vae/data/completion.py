@@ -45,7 +45,7 @@ def completion(data: Data, quadrants: int) -> Data:
         quadrants: how many quadrants are seen, 1, 2 or 3.
 
     Raises:
-        ValueError: for data that are no images, or are augmented, or another number of quadrants.
+        ValueError: for data that are not images, or are augmented, or another number of quadrants.
     """
     seen = seen_quadrants(data.shape, quadrants)
     if data.train.augment:

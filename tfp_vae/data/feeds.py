@@ -52,7 +52,7 @@ class Feed:
         short: examples of its last batch if those are fewer than in the others, else 0.
         compiles: whether XLA can compile `batch` with a `size`.
         arrays: the tensors [N, ...] that batches are taken from, of examples as vectors; every
-            function gets them as its first argument, so that a graph need not hold them. Of a
+            function gets them as its first argument, so that a graph does not hold them. Of a
             `Stream` the first one has the numbers of the examples, by which they are read.
 
     Raises:

@@ -31,7 +31,7 @@ class Found(NamedTuple):
 
 
 def is_folder_of_records(source: Any) -> "bool | None":
-    """Returns whether a folder has TFRecords in it; None for what is no folder."""
+    """Returns whether a folder has TFRecords in it; None for what is not a folder."""
     # os.path, since pathlib raises where a name is longer than any file's or has a NUL in it.
     if not isinstance(source, str | pathlib.Path) or not os.path.isdir(source):
         return None
@@ -129,7 +129,7 @@ def _unread(path, splits):
         if _LITTER_FOLDERS.isdisjoint(parts):
             is_hidden = any(part.startswith(".") for part in parts)
             (hidden if is_hidden else others).append(pathlib.Path(*parts))
-    for files, why in ((others, "are no such files by their names"), (hidden, "are hidden")):
+    for files, why in ((others, "are not such files by their names"), (hidden, "are hidden")):
         if files:
             some = ", ".join(map(str, files[:3])) + ", ..." * (len(files) > 3)
             yield f"{path}: {len(files)} files {why} and are not read: {some}"
@@ -159,7 +159,7 @@ def _folders(path):
             )
         if split is not None:
             found[split] = folder
-    if found and unsure:  # beside the folder of another split it is no class
+    if found and unsure:  # beside the folder of another split it is not a class
         raise unsure[0]
     return {split: found[split] for split in SPLIT_NAMES if split in found} or {"train": path}
 

@@ -81,7 +81,7 @@ def from_integers(*arrays: np.ndarray, candidates: Sequence[Kind] = ()) -> tuple
     - there are only 0 and 1, and binary values are asked for or nothing is said: then they are 0
       and 1. A model of grey values takes the same integers for two dark levels.
 
-    What is no array of integers stays as it is.
+    What is not an array of integers stays as it is.
 
     Args:
         arrays: [N, ...] each, with one scale for all, such as training and test.
@@ -179,7 +179,7 @@ def violation(values: np.ndarray, kind: Kind) -> str | None:
 
 
 def check_numbers(values: np.ndarray, what: str) -> None:
-    """Raises `ValueError` if `values` are no real numbers."""
+    """Raises `ValueError` if `values` are not real numbers."""
     # Such as bfloat16, which NumPy does not know by itself, are numbers too.
     if values.dtype.kind not in "biuf" and not np.can_cast(values.dtype, np.float32):
         raise ValueError(

@@ -134,7 +134,7 @@ def load(
     ys, class_names = _answers(raw)
     splits = {}
     for part, values in arrays.items():
-        if values.dtype == np.uint8 and native.is_binary:  # of a stream: 0 and 1 are no bytes
+        if values.dtype == np.uint8 and native.is_binary:  # of a stream: 0 and 1 are not bytes
             values = streams.mapped(values, lambda values: values * np.uint8(255))
         splits[part] = Split(
             values, kind, name=part, class_names=class_names, columns=raw.columns, **ys[part]
@@ -267,7 +267,7 @@ def _channels(
     """Gives images their channel axis, [N, H, W] -> [N, H, W, 1], and refuses odd layouts."""
     if images and values.ndim not in (3, 4):
         raise ValueError(
-            f"The {split} values are no images. Expected shape (N, H, W) or (N, H, W, C), or "
+            f"The {split} values are not images. Expected shape (N, H, W) or (N, H, W, C), or "
             f"images=None. Received shape {values.shape}."
         )
     if values.ndim == 3 and images is not False:

@@ -35,7 +35,7 @@ def opened(file: "str | bytes", name: str) -> "Iterator[Image.Image]":
         name: of the image, for errors.
 
     Raises:
-        ValueError: if it is no image in one of `FORMATS` or one that promises more pixels than its
+        ValueError: if it is not an image in one of `FORMATS`, or promises more pixels than its
             file can be believed to hold; and for whatever goes wrong in the context.
     """
     extras.need("images", "Image files")

@@ -86,7 +86,7 @@ class Reading:
         """Returns what an image, a path or the bytes, will be, from its head alone.
 
         Raises:
-            ValueError: if it is no image that can be read, with `name` in the message.
+            ValueError: if it is not an image that can be read, with `name` in the message.
         """
         with opened(file, name) as image:
             mode, notes = self._mode(image)
@@ -116,7 +116,7 @@ class Reading:
             frame: which of its pictures.
 
         Raises:
-            ValueError: if it is no whole image that can be read, with `name` in the message.
+            ValueError: if it is not a whole image that can be read, with `name` in the message.
         """
         with opened(file, name) as image:
             from PIL import Image, ImageOps  # loaded when used

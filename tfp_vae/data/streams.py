@@ -222,7 +222,7 @@ class ImageFiles(Stream):
         notes: what is changed on the way: {in words: (how many files, the first one)}.
 
     Raises:
-        ValueError: if a file is no image that can be read, or of another shape than the first one.
+        ValueError: if a file is not a readable image, or of another shape than the first one.
     """
 
     def __init__(

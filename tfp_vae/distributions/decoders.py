@@ -49,7 +49,7 @@ class Decoder(ConditionalDistribution):
         return self.head.kinds
 
     def check_kind(self, kind: Kind) -> None:
-        """Raises `ValueError`, naming the ways out, if this is no likelihood for `kind`."""
+        """Raises `ValueError`, naming the ways out, if this likelihood does not fit `kind`."""
         self.head.check_kind(kind)
 
     def build(self, input_shape: Any) -> None:

@@ -52,10 +52,10 @@ class Family:
         """Returns what one draw needs.
 
         Raises:
-            ValueError: if draws are no function of standard numbers.
+            ValueError: if draws cannot be made from standard numbers.
         """
         raise ValueError(
-            f"Draws of {distribution.name} are no function of standard numbers here. Expected a "
+            f"Draws of {distribution.name} are not functions of standard numbers here. Expected a "
             "distribution with an entry in tfp_vae.distributions.draws, such as normals, mixtures "
             f"of them and flows. Received a {type(distribution).__name__}; `draws.family` adds one."
         )

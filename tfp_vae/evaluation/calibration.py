@@ -291,7 +291,7 @@ def temperature_scaling(log_probs, labels) -> float:
             f"No temperature makes the NLL finite. Expected every label to have p > 0. Received "
             f"{np.isinf(at_label).sum()} labels with p = 0."
         )
-    # Zero probabilities stay zero at every temperature, and 0 * -inf is no number.
+    # Zero probabilities stay zero at every temperature, and 0 * -inf is not a number.
     finite = np.where(np.isneginf(log_probs), 0.0, log_probs)
 
     def slope(log_temperature: float) -> float:

@@ -12,7 +12,7 @@ def classification(log_probs, labels) -> tuple[np.ndarray, np.ndarray]:
     """Returns log_probs [N, K] as float64 and labels [N] as int64.
 
     Raises:
-        ValueError: if they are no log-probabilities and labels that fit each other.
+        ValueError: if they are not log-probabilities and labels that fit each other.
     """
     log_probs, labels = np.asarray(log_probs, np.float64), np.asarray(labels)
     if log_probs.ndim != 2 or log_probs.shape[0] < 1 or log_probs.shape[1] < 2:
@@ -27,7 +27,7 @@ def classification(log_probs, labels) -> tuple[np.ndarray, np.ndarray]:
         )
     if labels.dtype.kind not in "iu":
         raise ValueError(
-            f"The labels are no class numbers. Expected integers. Received {labels.dtype}."
+            f"The labels are not class numbers. Expected integers. Received {labels.dtype}."
         )
     if labels.min() < 0 or labels.max() >= log_probs.shape[1]:
         raise ValueError(
@@ -75,7 +75,7 @@ def regression(**arrays) -> list[np.ndarray]:
         cdf = checked["cdf"]
         if cdf.min() < -_CDF_TOLERANCE or cdf.max() > 1 + _CDF_TOLERANCE:
             raise ValueError(
-                f"cdf is no probability. Expected values between 0 and 1. Received {cdf.min():g} "
+                f"cdf is out of range. Expected values between 0 and 1. Received {cdf.min():g} "
                 f"to {cdf.max():g}."
             )
         checked["cdf"] = np.clip(cdf, 0, 1)
@@ -91,14 +91,14 @@ def levels(values) -> np.ndarray:
     values = np.asarray(values, np.float64)
     if values.ndim != 1 or not values.size or not np.all((values > 0) & (values < 1)):
         raise ValueError(
-            f"The levels are no shares. Expected a list of numbers between 0 and 1. Received "
+            f"The levels are not shares. Expected a list of numbers between 0 and 1. Received "
             f"{values.tolist()}."
         )
     return values
 
 
 def bins(num_bins: int) -> None:
-    """Raises a ValueError if `num_bins` is no number of bins."""
+    """Raises a ValueError if `num_bins` is not a number of bins."""
     if num_bins < 1:
         raise ValueError(f"There are no bins. Expected num_bins >= 1. Received {num_bins}.")
 

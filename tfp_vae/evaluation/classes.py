@@ -31,7 +31,7 @@ def class_metrics(
         What `classification_metrics` reports and, of a `ConditionalVAE`, `num_class_samples`.
 
     Raises:
-        ValueError: if the model is none for the split.
+        ValueError: if the split does not fit the model.
     """
     if not isinstance(model, ConditionalVAE) or model.num_classes is None:
         return {}

@@ -93,7 +93,7 @@ def marginal(
     is the square of the share that is missing: with nothing missing r is q(z|x) as in `VAE.bounds`,
     with nothing observed it is p(z), and all weights are one.
 
-    Bayesian weights are at their means in the chains and drawn with every chunk afterwards, as in
+    Bayesian weights are at their means in the chains and drawn with every chunk then, as in
     `VAE.bounds`.
 
     Args:
@@ -183,7 +183,7 @@ def check_mask(observed, shape: tuple[int, ...]) -> np.ndarray:
     """Returns `observed` as bool of `shape` [N, ...], True where a value is observed.
 
     Raises:
-        ValueError: if it is no such mask.
+        ValueError: if it is not such a mask.
     """
     observed = np.asarray(observed)
     try:

@@ -59,7 +59,7 @@ def predictive_metrics(
         `Predictive`: nats, or squared units of the target.
 
     Raises:
-        ValueError: if the model is none for the split.
+        ValueError: if the split does not fit the model.
     """
     split = predictor.trained_model().as_split(split)
     predictive = predict(predictor, split, num_samples, seed, verbose)

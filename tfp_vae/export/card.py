@@ -142,7 +142,7 @@ def _limits(package: Package, facts: Mapping) -> "list[str]":
         f"Examples have shape {split.shape} and values of kind {split.kind}; the file does not "
         "scale or binarise what it is given.",
         "Nothing is known of its answers to examples from another source. A high log-likelihood or "
-        "a low entropy is no sign that an example is a familiar one.",
+        "a low entropy does not mean that an example is a familiar one.",
     ]
     if isinstance(package.model, VAE):
         size = facts.get("effective_sample_size_median")
@@ -150,7 +150,7 @@ def _limits(package: Package, facts: Mapping) -> "list[str]":
         limits += [
             "elbo and log_evidence are lower bounds of log p(x) in expectation, in nats, "
             f"comparable only for data of the same kind and binarisation{measured}.",
-            "Means of p(x|z) are smoother than examples are: they are no draws of x.",
+            "Means of p(x|z) are smoother than examples are: they are not draws of x.",
         ]
     else:
         samples = next((s.num_samples for s in package.signatures if s.num_samples), None)

@@ -32,7 +32,7 @@ class Noise:
             one function from the posterior, which is what prediction asks for. "mean": no noise,
             every weight at its posterior mean.
         member: (index, count) inside a `tf.vectorized_map` over `count` members. Their noise is
-            drawn in one operation, which has no index in it, and cut up afterwards: vectorising
+            drawn in one operation, which has no index in it, and then cut up: vectorising
             stateless random operations is beyond `tf.vectorized_map`.
         numbers: of the layers by their ids; others are numbered as they are first asked.
     """

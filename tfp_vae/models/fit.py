@@ -148,7 +148,7 @@ def choose_modes(model: keras.Model, callbacks: Any) -> None:
     """Tells callbacks that compare a metric whether more is better, which the models know.
 
     Raises:
-        ValueError: for a metric that is none of the model and of which nobody said so.
+        ValueError: for a metric that the model does not have.
     """
     best = model.directions()
     for callback in listed(callbacks):

@@ -135,7 +135,7 @@ class Loop:
             self._step((x, y, *rest[1:]) if rest else x)
 
         def replica(step):
-            # Replicas make their parts of the batch; of one that is no training batch, all of it.
+            # Replicas make their parts of the batch; of any other batch, all of it.
             index = tf.distribute.get_replica_context().replica_id_in_sync_group
             with part(index, feed.replicas) if feed.replicas > 1 else nullcontext():
                 run(feed.batch(arrays, order, step))

@@ -58,7 +58,7 @@ class Predictive(tfd.MixtureSameFamily):
         """Logs of the averaged class probabilities, [B, K].
 
         Raises:
-            ValueError: if the targets are no classes.
+            ValueError: if the targets are not classes.
         """
         if not self.is_categorical:
             raise ValueError(
@@ -148,7 +148,7 @@ class Predictor:
             progress: called with (examples done, examples in all) after every batch.
 
         Raises:
-            ValueError: if S < 1 or the model is no model of `x`.
+            ValueError: if S < 1 or `x` does not fit the model.
         """
         num_samples = check_count("num_samples", num_samples)
         model = self.trained_model()

@@ -346,7 +346,7 @@ def find_modes(joint: Joint, key: tf.Tensor) -> Modes:
         best = tf.one_hot(tf.argmax(heights, axis=0), len(_LENGTHS), axis=0)
         z = tf.reduce_sum(tried * best[..., tf.newaxis], axis=0)
         found = tf.reduce_max(heights, axis=0)
-        # Gains below the resolution of the sum are none.
+        # Gains below the resolution of the sum do not count.
         enough = 1e-2 + 1e-6 * tf.abs(found)
         return number + 1, z, found, tf.reduce_any(found - height > enough)
 

@@ -33,7 +33,7 @@ def check_first(network: keras.Layer) -> None:
 
 
 def check_none(network: keras.Layer, owner: str) -> None:
-    """Raises `ValueError` if a network whose input are no data standardizes."""
+    """Raises `ValueError` if a network whose input are not data standardizes."""
     for layer in standardizers(network):
         raise ValueError(
             f"{layer.name} has no data to standardize with. Expected Standardize in front of the "

@@ -862,7 +862,7 @@ class VAE(VariationalModel):
         Each column is a lower bound; `proposal` is as in `bounds`.
 
         Raises:
-            ValueError: if the condition is no class, or `x` does not fit the model.
+            ValueError: if the condition is not a class, or `x` does not fit the model.
         """
         if self.num_classes is None:
             raise ValueError(

@@ -240,7 +240,7 @@ class VariationalModel(keras.Model):
         return any(isinstance(layer, keras.layers.Embedding) for layer in layers)
 
     def check_inputs(self, split: Split) -> None:
-        """Raises `ValueError` if the data of `split` are none to predict from."""
+        """Raises `ValueError` if the data of `split` cannot be predicted from."""
         self.check_split(split)
 
     def _beside(self, y: Any) -> dict:
@@ -542,7 +542,7 @@ class VariationalModel(keras.Model):
         Raises:
             ValueError: for a loss, its weights or metrics, which would not be used: the objective
                 is the loss, and calling the model gives distributions; for a `steps_per_execution`
-                that is no number.
+                that is not a number.
         """
         given = {
             "loss": loss,

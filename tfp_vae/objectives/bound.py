@@ -53,7 +53,7 @@ class Bound(abc.ABC):
 
 
 def as_bound(objective: Any) -> Bound:
-    """Returns `objective`; raises `ValueError` if it is no bound."""
+    """Returns `objective`; raises `ValueError` if it is not a bound."""
     if not isinstance(objective, Bound):
         raise ValueError(
             "Unusable objective. Expected a bound of tfp_vae.objectives "

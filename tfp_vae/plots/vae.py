@@ -185,7 +185,7 @@ def write_all(run: RunFolder, model: VAE, split: Split, history: dict) -> None:
     run.write_figure("training_curve.png", training_curve(history))
     run.write_figure("latent_scatter.png", latent_scatter(model, split))
     if len(split.shape) != 3:
-        return  # vectors are no images
+        return  # vectors are not images
     run.write_figure("reconstructions.png", reconstructions(model, split))
     classes = model.num_classes
     if classes is not None:

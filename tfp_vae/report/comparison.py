@@ -101,7 +101,7 @@ def validate(report: Mapping) -> None:
     """Checks that a report has the form that this module describes.
 
     Raises:
-        ValueError: naming the first place that has not.
+        ValueError: naming the first place that does not.
     """
     _check_plain(report, "report")
     _check(report, "report", "report")

@@ -10,7 +10,7 @@ from tfp_vae.report.marks import DIRECTIONS, Estimate, estimate_of
 
 # Under corruptions, with few labels, with missing pixels the first of these that is there counts.
 _PREFERRED = ("accuracy", "nll", "brier", "error", "rmse")
-# The task that shows an ability which is no task itself.
+# The task that shows an ability which is not a task itself.
 _NEEDS = {"density": "ood", "mutual_information": "ood", "pruning": "cost"}
 # What a headline says whom to trust for, the most wanted first.
 PURPOSES = ("accuracy", "nll", "ece", "corruptions", "ood", "labels", "missing")
@@ -81,7 +81,7 @@ def score_of(condition: str) -> "tuple[str, str]":
 @functools.cache
 def density_scores() -> "frozenset[str]":
     """Returns the names in reports of the scores of OOD inputs that are log p(x) or its bound."""
-    from tfp_vae.evaluation import ood  # brings TensorFlow, which the form of a report needs not
+    from tfp_vae.evaluation import ood  # late: it brings TensorFlow
 
     scores = ood.of_kind(ood.DensityScore).values()
     return frozenset(score.reported_as for score in scores if score.is_log_density)

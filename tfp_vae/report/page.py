@@ -88,7 +88,7 @@ def check_pictures(report: Mapping, figures: "Mapping[str, bytes]") -> None:
     for name, content in figures.items():
         if not content.startswith(_SIGNATURE) or len(content) < 33:
             raise ValueError(
-                f"{name} is no picture. Expected the bytes of a PNG. Received {content[:8]!r}..."
+                f"{name} is not a picture. Expected the bytes of a PNG. Received {content[:8]!r}..."
             )
 
 

@@ -77,7 +77,7 @@ def found(values, place: str) -> "list[dict]":
         Dicts with "value", with "se" or "low" and "high" where the file has them, and the holes.
 
     Raises:
-        ValueError: if nothing is there, or it is no number.
+        ValueError: if nothing is there, or it is not a number.
     """
     steps = [(where, key) for where, key in _STEP.findall(place)]
     entries = _walk(values, steps, {}, place)
@@ -146,7 +146,7 @@ def chosen(plan: Plan, figures: "list[dict]") -> "dict[str, str]":
     """Returns {group: the run that stands for it} by the choices of a plan.
 
     Raises:
-        ValueError: if a run of a group has not the figure by which it is chosen.
+        ValueError: if a run of a group lacks the figure by which it is chosen.
     """
     best = {}
     for choice in plan.choices:
@@ -177,7 +177,7 @@ def read_record(path: "str | pathlib.Path") -> dict:
     for key, kind in _FIELDS.items():
         if not isinstance(record.get(key), kind):
             raise ValueError(
-                f"{path} is no record of results: {key} is wrong. Expected what "
+                f"{path} is not a record of results: {key} is wrong. Expected what "
                 f"tfp_vae.report.records describes. Received {record.get(key)!r}."
             )
     return record

@@ -20,7 +20,7 @@ FINISHED, UNFINISHED, DAMAGED = "finished", "unfinished", "damaged"
 FORMATS = ("text", "csv", "html")
 # One of these makes a folder that of a run.
 _MARKS = ("flags.txt", "metrics.json", "results.json", "history.csv", CHECKPOINTS)
-_INSIDE = (CHECKPOINTS, REPORT, "parts", "export", "tensorboard")  # which are no runs
+_INSIDE = (CHECKPOINTS, REPORT, "parts", "export", "tensorboard")  # which are not runs
 # What everybody looks at first; the others are shown when they are asked for.
 _FIRST = ("test_*", "train_seconds")
 _BESIDE = ("_se", "_low", "_high")  # shown with the metric that they belong to

@@ -38,7 +38,7 @@ def check_bound(bound: Bound, *, tight: bool = True, seed: int = 0, xla: bool = 
 
     Raises:
         AssertionError: naming what the bound does not keep.
-        ValueError: if it is no bound.
+        ValueError: if it is not a bound.
 
     Example:
         >>> tv.testing.check_bound(tv.objectives.IWAE(), xla=False)
@@ -126,7 +126,7 @@ def _check_rows(name, bound, terms):
     close(name, "a log_mass of -log S is the same as none", bound(_known(terms, log_mass)),
           bound(_known(terms)), 1e-4, 1e-4)  # fmt: skip
     order = list(reversed(range(rows)))
-    close(name, "the order of rows is no matter", bound(_known(terms, rows=order)),
+    close(name, "the order of rows does not matter", bound(_known(terms, rows=order)),
           bound(_known(terms)), 1e-4, 1e-4)  # fmt: skip
     half = [i // 2 for i in range(2 * rows)]
     close(name, "rows given twice change nothing", bound(_known(terms, rows=half)),

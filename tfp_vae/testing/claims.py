@@ -235,7 +235,7 @@ def check_slopes(name: str, what: str, function: Callable, at: Sequence, seed: i
         what: is differentiated, in words.
         function: of no arguments for variables, or of the tensors; returns any tensor, whose sum is
             differentiated.
-        at: tensors or variables; the variables are as before afterwards.
+        at: tensors or variables; the variables stay as they were.
         seed: of the direction.
     """
     at = list(at)

@@ -44,7 +44,7 @@ def check_encoder(
 
     Raises:
         AssertionError: naming what the encoder does not keep.
-        ValueError: if it is no encoder.
+        ValueError: if it is not an encoder.
 
     Example:
         >>> tv.testing.check_encoder(tv.encoders.Gaussian(tv.networks.mlp([4]), 2), xla=False)

@@ -48,7 +48,7 @@ def check_head(
 
     Raises:
         AssertionError: naming what the head does not keep.
-        ValueError: if it is no head.
+        ValueError: if it is not a head.
 
     Example:
         >>> tv.testing.check_head(tv.heads.Bernoulli(), xla=False)
@@ -265,7 +265,7 @@ def _check_portable(case, grid):
 
 def _check_tables(case, grid):
     table = np.asarray(case.head.tables(case.parameters), np.float64)
-    claim(case.name, table >= 0, "probabilities of a table are none below 0", ">= 0", table.min())
+    claim(case.name, table >= 0, "probabilities of a table are not below 0", ">= 0", table.min())
     close(case.name, "a table sums to 1", table.sum(axis=-1), 1.0, 1e-4)
     close(case.name, "a table has the probabilities of the values", table.T, grid.mass, 1e-3, 1e-6)
 

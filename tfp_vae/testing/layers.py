@@ -39,7 +39,7 @@ def check_layer(
 
     Raises:
         AssertionError: naming what the layer does not keep.
-        ValueError: if it is no layer.
+        ValueError: if it is not a layer.
 
     Example:
         >>> tv.testing.check_layer(tv.layers.DenseFlipout(2), xla=False)

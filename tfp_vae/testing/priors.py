@@ -46,7 +46,7 @@ def check_prior(
 
     Raises:
         AssertionError: naming what the prior does not keep.
-        ValueError: if it is no prior, or one that needs `given` or `above` without it.
+        ValueError: if it is not a prior, or one that needs `given` or `above` without it.
 
     Example:
         >>> tv.testing.check_prior(tv.priors.StandardNormal(2), xla=False)

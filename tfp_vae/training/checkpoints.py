@@ -57,7 +57,7 @@ class Checkpoints(keras.callbacks.Callback):
         seconds_saving: that it took.
 
     Raises:
-        ValueError: from `fit`, for data whose batches are no functions of their number (datasets,
+        ValueError: from `fit`, for data whose batches are not functions of their number (datasets,
             generators, sample weights), or a checkpoint of another training.
     """
 

@@ -80,7 +80,7 @@ def uci(
     with open_npz(path) as arrays:
         if not set(wanted) <= set(arrays):
             raise ValueError(
-                f"{path} is no UCI set. Expected arrays {', '.join(wanted)}. Received arrays "
+                f"{path} is not a UCI set. Expected arrays {', '.join(wanted)}. Received arrays "
                 f"{sorted(arrays)}."
             )
         x, y, test_index = (arrays[key] for key in wanted)

@@ -163,7 +163,7 @@ class _Table:
                 )
 
     def _no_number(self, line, cells):
-        """Raises `ValueError` for the first cell of features that is no finite number."""
+        """Raises `ValueError` for the first cell of features that is not a finite number."""
         for name, cell in zip(self.features, cells, strict=True):
             if math.isfinite(_number(cell)):
                 continue
@@ -173,7 +173,7 @@ class _Table:
                     f"remove them. Received {cell!r} in line {line}, column {name!r}."
                 )
             raise ValueError(
-                f"{self.path} has a feature that is no finite number. Expected numbers in every "
+                f"{self.path} has a feature that is not a finite number. Expected numbers in every "
                 f"column but the target{_way(cell)}. Received {cell!r} in line {line}, column "
                 f"{name!r}."
             )
@@ -185,7 +185,7 @@ class _Table:
             line, cell = text
             how = "" if task else ", or text in every row, or task='classification'"
             raise ValueError(
-                f"{self.where} is no column of numbers. Expected finite numbers{how}{_way(cell)}. "
+                f"{self.where} is not numeric. Expected finite numbers{how}{_way(cell)}. "
                 f"Received {cell!r} in line {line}."
             )
         if text:
@@ -234,7 +234,7 @@ def _encoding(path: pathlib.Path, encoding: str | None) -> "tuple[str, list[str]
     if common is not None and 2 * sum(_COMMON[0] <= each <= _COMMON[1] for each in common) > len(
         common
     ):
-        return "gbk", [f"{path} is no UTF-8 and is read as GBK; encoding says another one"]
+        return "gbk", [f"{path} is not UTF-8 and is read as GBK; encoding says another one"]
     raise ValueError(
         f"{path} could not be read. Expected text in UTF-8, or encoding, such as 'gbk' or "
         "'latin-1'. Received bytes that are none."
@@ -242,7 +242,7 @@ def _encoding(path: pathlib.Path, encoding: str | None) -> "tuple[str, list[str]
 
 
 def _decoded(path: pathlib.Path, encoding: str) -> "bytes | None":
-    """Returns the lead bytes of what is no ASCII in a file, or None if it is not this encoding."""
+    """Returns the lead bytes of what is not ASCII in a file; None if it has another encoding."""
     decoder = codecs.getincrementaldecoder(encoding)()
     found = []
     try:

@@ -130,7 +130,7 @@ def open_npz(path: pathlib.Path) -> Iterator[Arrays]:
     """Yields the arrays of an .npz file by name; what nobody asks for is not unpacked.
 
     Raises:
-        ValueError: if it is no such file; from an array that is asked for, if that is damaged, of
+        ValueError: if it is not such a file; from an array that is asked for, if it is damaged, of
             objects or too large for the file.
     """
     check_regular(path)

@@ -153,7 +153,7 @@ class Records(Stream):
             self._is_raw = has_shape and not content.startswith(_SIGNATURES)
             if self._is_raw and self._reading != Reading(frames=self._reading.frames):
                 raise ValueError(
-                    f"{name} is no image file, but raw bytes, which are read as they are. Expected "
+                    f"{name} is not an image file but raw bytes, read as they are. Expected "
                     "image_size=None and color_mode=None. Received "
                     f"{self._reading.image_size} and {self._reading.color_mode!r}."
                 )

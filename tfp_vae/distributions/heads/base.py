@@ -48,8 +48,8 @@ class Head(keras.Layer):
     stacked over draws of the weights, averaged and exported.
 
     A subclass gives `distribution`; `parameters` and `num_features` unless one feature is the one
-    parameter; `kinds` if values of examples are no real numbers; `check` and `adapt` if targets are
-    no real numbers or have units.
+    parameter; `kinds` if values of examples are not real; `check` and `adapt` if targets are
+    not real numbers or have units.
 
     Attributes:
         kinds: the kinds of values of examples that this is a density or mass function of; empty for
@@ -108,7 +108,7 @@ class Head(keras.Layer):
         ways = _ways_out(kind)
         expected = f"kind {' or '.join(sorted(self.kinds))}" if self.kinds else "it for targets"
         raise ValueError(
-            f"{type(self).__name__} is no likelihood of {_in_words(kind)} values. Expected "
+            f"{type(self).__name__} does not fit {_in_words(kind)} values. Expected "
             f"{expected}. Received kind '{kind}'. Ways out: "
             + "; ".join(f"({i}) {way}" for i, way in enumerate(ways, 1))
             + "."

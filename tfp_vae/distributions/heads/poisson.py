@@ -37,7 +37,7 @@ class Poisson(Head):
         if bad.any():
             index = int(np.argmax(bad))
             raise ValueError(
-                f"The {split.name} targets are no counts. Expected 0, 1, 2, .... Received "
+                f"The {split.name} targets are not counts. Expected 0, 1, 2, .... Received "
                 f"{split.targets[index]:g} at index {index}."
             )
 

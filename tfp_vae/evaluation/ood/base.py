@@ -95,7 +95,7 @@ class ClassScore(Score):
     """A score of a classifier's prediction.
 
     Attributes:
-        needs_draws: whether it is 0 for a prediction that is no mean over draws.
+        needs_draws: whether it is 0 for a prediction that is not a mean over draws.
     """
 
     needs_draws: ClassVar[bool] = False

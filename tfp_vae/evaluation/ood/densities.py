@@ -68,7 +68,7 @@ class InputComplexity(DensityScore):
     reported_as = "input_complexity"
 
     def check(self, seen):
-        """Raises `ValueError` for what is no image."""
+        """Raises `ValueError` for what is not an image."""
         scores.check_images(seen.split)
 
     def __call__(self, seen):

@@ -34,7 +34,7 @@ def detection_metrics(
         `num_inside`, `num_outside`.
 
     Raises:
-        ValueError: if the scores are no two lists of numbers.
+        ValueError: if the scores are not two lists of numbers.
     """
     inside, outside = _ranked(inside_scores, outside_scores)
     if num < 2:

@@ -70,7 +70,7 @@ def predictive_scores(predictive: Predictive) -> dict[str, np.ndarray]:
     (Hendrycks & Gimpel, "A baseline for detecting ...", ICLR 2017).
 
     Raises:
-        ValueError: if the targets are no classes.
+        ValueError: if the targets are not classes.
     """
     scores = base.of_kind(base.ClassScore)
     return {name: score(predictive) for name, score in scores.items()}

@@ -14,7 +14,7 @@ class Keras(Format):
         """Saves model, optimizer and seed as `keras/model.keras`."""
         if package.predictor is not package.model:
             raise ValueError(
-                "A posterior over the weights of a trained network is no Keras model. Expected "
+                "A posterior over the weights of a trained network is not a Keras model. Expected "
                 "formats without keras for it. Received a "
                 f"{type(package.predictor).__name__}."
             )

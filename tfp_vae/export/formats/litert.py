@@ -36,7 +36,7 @@ def load(path: pathlib.Path, names: "list[str]"):
     content = path.read_bytes()
     if content[4:8] != b"TFL3":
         raise ValueError(
-            f"{path.name} is no LiteRT file. Expected TFL3. Received {content[4:8]!r}."
+            f"{path.name} is not a LiteRT file. Expected TFL3. Received {content[4:8]!r}."
         )
     by_code = {
         value: key for key, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)

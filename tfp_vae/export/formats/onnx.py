@@ -53,7 +53,7 @@ def load(path: pathlib.Path, names: "list[str]"):
     onnx.checker.check_model(proto, full_check=True)
     found, outside = operators(proto.graph)
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # errors are raised, and need not be printed too
+    options.log_severity_level = 4  # errors are raised, and do not have to be printed too
     options.intra_op_num_threads = 1  # clients are threads already, and LiteRT has one as well
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     outputs = [output.name for output in session.get_outputs()]

@@ -76,7 +76,7 @@ class SavedModel(Format):
             try:
                 functions[signature.name] = function.get_concrete_function(**specs)
             except Exception as error:  # whatever a distribution of a user's own raises in a graph
-                refused[signature.name] = f"it is no graph: {reason_of(error)}"
+                refused[signature.name] = f"it cannot be made a graph: {reason_of(error)}"
         if not functions:
             return Written([], refused)
         # What a posterior over weights draws from are constants outside of the model.

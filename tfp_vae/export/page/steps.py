@@ -47,7 +47,7 @@ class Steps:
         values = np.asarray(values, np.float32)
         if not np.isfinite(values).all():
             raise ValueError(
-                "The decoder has weights that are no numbers. Expected finite weights. Received "
+                "The decoder has weights that are not numbers. Expected finite weights. Received "
                 f"{np.count_nonzero(~np.isfinite(values))} that are not."
             )
         start = sum(part.size for part in self._parts)

@@ -207,7 +207,7 @@ def _drawn(model: VAE, count: int, given=None) -> np.ndarray:
 def _prior(model: VAE, classes: "int | None") -> dict:
     """Returns loc and scale of p(z), or of p(z|y) for every class, [1 or K, D] each.
 
-    A prior that is no diagonal normal, or lies below others, has `draws` as well, [1 or K, M, D],
+    A prior that is not a diagonal normal, or lies below others, also has `draws`, [1 or K, M, D],
     from which the page picks, and their moments in the place of its own.
     """
     if len(model.latents) == 1:

@@ -48,7 +48,7 @@ def loader(file: "str | pathlib.Path"):
     names = ast.literal_eval(by_name["STAND_ALONE"].value) if "STAND_ALONE" in by_name else ()
     if "load" not in names:
         raise ValueError(
-            f"{file} is no format that runs by itself. Expected STAND_ALONE with 'load'. Received "
+            f"{file} is not a stand-alone format. Expected STAND_ALONE with 'load'. Received "
             f"{names!r}."
         )
     body = ast.Module([by_name[name] for name in names], [])

@@ -26,7 +26,7 @@ from tfp_vae.export.saved.archive import Refused
 
 MOST_VALUES, MOST_DEPTH = 1_000_000, 100
 
-# Public layers that are no plain layers, and why. `allowed_classes` finds more by their arguments.
+# Public layers that are not plain layers, and why. `allowed_classes` finds more by their arguments.
 REFUSED_LAYERS = {
     "Lambda": "it holds Python code",
     "TorchModuleWrapper": "it holds a pickle",
@@ -152,7 +152,7 @@ def _check_object(node: dict, trusted: "tuple[str, ...]") -> None:
     if module.split(".")[0] == "keras" and name in REFUSED_LAYERS:
         raise Refused(f"has a {name} layer: {REFUSED_LAYERS[name]}", f"{module}.{name}")
     raise Refused(
-        "names a class that is no plain layer; one of your own is registered by "
+        "names a class that is not a plain layer; one of your own is registered by "
         "keras.saving.register_keras_serializable('mypackage') and loaded by "
         "load(..., trusted=('mypackage',))",
         f"{module}.{name}"[:200],
@@ -173,7 +173,7 @@ def _check_function(name, module, trusted: "tuple[str, ...]") -> None:
     if is_keras and isinstance(name, str) and name in allowed_functions():
         return None
     raise Refused(
-        "names a function that is no activation, loss or metric; one of your own is registered and "
+        "names no known activation, loss or metric; one of your own is registered and "
         "trusted as a class is",
         f"{module}.{name}"[:200],
     )

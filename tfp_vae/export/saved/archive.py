@@ -58,7 +58,7 @@ def read(path: pathlib.Path) -> "dict[str, bytes]":
     """Returns the members {name: bytes} of a `.keras` file, whole and of a bounded size.
 
     Raises:
-        Refused: if it is no zip of these three members, is damaged, or unpacks to too much.
+        Refused: if it is not a zip of these three members, is damaged, or unpacks to too much.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -68,7 +68,7 @@ def read(path: pathlib.Path) -> "dict[str, bytes]":
         raise
     except Exception as error:  # a damaged archive fails in as many ways as it has bytes
         damaged = "CRC" in str(error) or isinstance(error, zlib.error)
-        problem = "is damaged" if damaged else "is truncated or is no model file"
+        problem = "is damaged" if damaged else "is truncated or is not a model file"
         raise Refused(problem, one_line(error)) from error
 
 
@@ -81,7 +81,7 @@ def _check_members(members: "list[zipfile.ZipInfo]") -> None:
     for member in members:
         if member.filename not in LIMITS:
             raise Refused(
-                f"is no model file or has more in it than {', '.join(LIMITS)}",
+                f"is not a model file or has more in it than {', '.join(LIMITS)}",
                 f"a member {member.filename!r}",
             )
         if stat.S_IFMT(member.external_attr >> 16) not in _REGULAR_OR_UNSAID:
@@ -100,7 +100,7 @@ def _check_members(members: "list[zipfile.ZipInfo]") -> None:
             )
     if len(set(names)) != len(LIMITS) or len(names) != len(LIMITS):
         raise Refused(
-            f"is truncated or is no model file: it has not {', '.join(LIMITS)}, each once",
+            f"is truncated or is not a model file: it lacks one of {', '.join(LIMITS)}, each once",
             f"members {names}"[:200],
         )
 
@@ -129,7 +129,7 @@ def check_weights(content: bytes) -> Held:
 
     Raises:
         Refused: for a link out of the file or to another place in it, an array whose values are
-            elsewhere or are fewer than it says, values that are no numbers, or too many objects.
+            elsewhere or are fewer than it says, values that are not numbers, or too many objects.
     """
     import h5py  # Keras's own dependency, loaded when used
 
@@ -177,7 +177,7 @@ def _check_group(file, h5py, size) -> "list[tuple[int, ...]]":
                         f"arrays of more than the {size} bytes of the file",
                     )
             else:
-                raise Refused("has weights that are no arrays", f"{type(entry).__name__} {name!r}")
+                raise Refused("has weights that are not arrays", f"{type(entry).__name__} {name!r}")
     return shapes
 
 
@@ -187,7 +187,7 @@ def _check_array(array) -> None:
     kind, size = array.dtype.kind, array.dtype.itemsize
     # V of two bytes or one is how Keras keeps bfloat16 and float8.
     if kind not in "fiub" and not (kind == "V" and size <= 2 and array.dtype.names is None):
-        raise Refused("has weights that are no numbers", f"{array.name!r} of type {array.dtype}")
+        raise Refused("has weights that are not numbers", f"{array.name!r} of type {array.dtype}")
     if array.shape is None or array.chunks is not None:
         raise Refused("has weights that Keras does not write so", f"{array.name!r} in pieces")
     declared, stored = math.prod(array.shape) * size, array.id.get_storage_size()

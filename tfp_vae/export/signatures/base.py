@@ -94,7 +94,7 @@ class Signature:
 
     @property
     def data(self) -> "tuple[Value, ...]":
-        """The inputs that are no noise."""
+        """The inputs that are not noise."""
         return tuple(value for value in self.inputs if value.role == DATA)
 
     @property

@@ -10,7 +10,7 @@ from tfp_vae.export.signatures.base import Value
 def values_of(condition) -> "tuple[Value, ...]":
     """Returns the inputs, one or none, for what a model is conditioned on."""
     raise ValueError(
-        "This condition is no input of a signature. Expected one that is registered with "
+        "This condition is not an input of a signature. Expected one that is registered with "
         f"export.signatures.conditions.values_of. Received {type(condition).__name__}."
     )
 

@@ -98,15 +98,15 @@ class Latents(Subject):
         return reason_against(lambda: self.decoded(z, self._example[1]))
 
     def check_portable(self, distributions, what: str) -> str:
-        """Returns why answers with draws of distributions are no functions of noise, or ""."""
+        """Returns why answers with draws of distributions are not functions of noise, or ""."""
         if self.random_weights:
             return _WEIGHTS
         reasons = (reason_against(lambda d=d: draws.noise_of(d)) for d in distributions)
         reason = next(filter(None, reasons), None)
-        return f"draws of {what} are no function of noise: {reason}" if reason else ""
+        return f"draws of {what} are not functions of noise: {reason}" if reason else ""
 
     def noise(self, distributions, *sizes: str) -> "tuple[tuple[Value, ...], ...]":
-        """Returns the inputs that draws of each latent need; none where they are no functions."""
+        """Returns the inputs that draws of each latent need; none where they are not functions."""
         found = []
         for latent, each in zip(self.model.latents, distributions, strict=True):
             of = latent.name if len(self.zs) > 1 else ""
@@ -179,7 +179,7 @@ class Latents(Subject):
         for value in self.given:
             given = self.model.condition.of(split)[index].astype(value.dtype)
             if value.limit is not None:
-                given = np.maximum(given, 0)  # -1 is no class
+                given = np.maximum(given, 0)  # -1 is not a class
             known[value.name] = given
         if self.check_centre() is None:
             latents = self.centres(tf.constant(x), given)[1]

@@ -41,7 +41,7 @@ class Method:
         uses: names of the flags that act on this method and not on every one; those of a `Recipe`
             have the names of its fields, but for `num_samples`, which is `Recipe.samples`.
         point_weights: whether training gives one value per weight.
-        post_hoc: whether the posterior starts from the trained point and is no part of the Keras
+        post_hoc: whether the posterior starts from the trained point and is not part of the Keras
             model: `finish` makes it.
         trained_as: the method whose training it shares; "" if it has one of its own.
         several: whether `Recipe.members` networks are trained.

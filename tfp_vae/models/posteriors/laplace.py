@@ -44,7 +44,7 @@ class Laplace(WeightPosterior):
         tried: {precision: validation NLL in nats}, of `tune`.
 
     Raises:
-        ValueError: for a likelihood without a `fisher_root`, a prior that is no normal, a network
+        ValueError: for a likelihood without `fisher_root`, a prior that is not a normal, a network
             without a last layer of its own or with too large a one, or "probit" without classes.
 
     The scale of a normal likelihood stays at its point.
@@ -99,7 +99,7 @@ class Laplace(WeightPosterior):
             precision: of the prior of every weight, 1 / variance; None: that of `weight_prior`.
 
         Raises:
-            ValueError: if the model is no model of `split`.
+            ValueError: if `split` does not fit the model.
         """
         split = self.network_model.as_split(split)
         self._forget()

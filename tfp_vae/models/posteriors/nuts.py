@@ -20,7 +20,7 @@ class Chains(NamedTuple):
     Attributes:
         samples: weights, [C, S, P].
         rhat: potential scale reduction of the predicted parameters, [n]; 1 is converged. Weights
-            themselves have symmetries, so that chains need not agree on them.
+            themselves have symmetries, so that chains may disagree on them.
         effective_sample_size: of the predicted parameters, all chains together, [n].
         acceptance: mean acceptance probability.
         divergences: share of transitions whose energy error was above 1,000.
@@ -35,7 +35,7 @@ class Chains(NamedTuple):
     def summary(self) -> dict:
         """Returns the worst R-hat and effective sample size and the rates, JSON-ready.
 
-        What is no number, as R-hat is where a chain stood still, is None.
+        R-hat of a chain that stood still is not a number, and is None here.
         """
 
         def finite(value):

@@ -70,7 +70,7 @@ class SWAG(WeightPosterior):
         """Takes the moments of a path of weights, [T, P].
 
         Raises:
-            ValueError: if these are no weights of the model.
+            ValueError: if these are not weights of the model.
             FloatingPointError: if the path left the finite numbers.
         """
         if path.ndim != 2 or path.shape[1] != self.num_weights:

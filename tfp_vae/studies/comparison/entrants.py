@@ -32,7 +32,7 @@ class Contestant:
         model: trained.
         data: what it was trained on; choices are made on its validation split.
         settings: of the comparison.
-        seed: of draws that are no part of the model.
+        seed: of draws that are not part of the model.
     """
 
     def __init__(self, model: VariationalModel, data: Data, settings: Settings, seed: int):

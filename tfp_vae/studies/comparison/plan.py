@@ -53,7 +53,7 @@ class Comparison:
         settings: of all parts.
         models: some of `ENTRANTS`, in any order.
         seeds: how many, 0 to seeds - 1.
-        others: OOD sets that are no transforms of the data, {name: split}.
+        others: OOD sets that are not transforms of the data, {name: split}.
         overwrite: start anew where the folder holds another comparison.
 
     Raises:

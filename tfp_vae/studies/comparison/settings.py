@@ -41,7 +41,7 @@ class Settings:
         tasks: some of `report.TASKS`.
         corruptions: {name in `data.CORRUPTIONS`: levels}.
         missing: {pattern in `data.PATTERNS`: shares of missing pixels}.
-        label_counts: labels to learn from; a count that the data have not is left out.
+        label_counts: labels to learn from; a count that the data do not have is left out.
         ood: names of other data sets that are out of distribution (OOD) for this one.
         held_out: whether each class in turn is held out, one per seed, as another OOD set.
         regret_steps: of `evaluation.likelihood_regret`; 0 leaves the score out.

@@ -217,7 +217,7 @@ const reset = () => {
 };
 find("reset").addEventListener("click", reset);
 find("random").addEventListener("click", () => {
-  // A prior that is no normal has drawn before: the page picks.
+  // A prior that is not a normal has drawn before: the page picks.
   const drawn = prior.draws && priorOf("draws");
   state.z = drawn
     ? [...drawn[Math.floor(Math.random() * drawn.length)]]

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from tfp_vae import keras_private
-from tfp_vae.arguments import is_count, is_number
+from tfp_vae.arguments import check_choice, check_number, is_count
 
 ACTIVATIONS = ("relu", "tanh", "leaky_relu", "elu", "gelu", "softplus", "silu")
 
@@ -97,8 +97,7 @@ def conv_classifier(
             rate that is not in [0, 1).
     """
     _check(filters, activation, "filters", num_classes, units)
-    if not (is_number(dropout, 0) and dropout < 1):
-        raise ValueError(f"Impossible dropout. Expected 0 <= dropout < 1. Received {dropout}.")
+    check_number("dropout", dropout, 0, below=1)
     initial = {"kernel_initializer": initializer(activation)}
     layers = []
     for n in filters:
@@ -296,8 +295,4 @@ def _check(sizes: Sequence[int], activation: str, what: str, *others: int) -> No
             f"{what} must be positive. Expected integers >= 1, one for each layer. Received "
             f"{sizes!r}{also}."
         )
-    if activation not in ACTIVATIONS:
-        raise ValueError(
-            f"Unknown activation. Expected one of {', '.join(ACTIVATIONS)}. Received "
-            f"{activation!r}."
-        )
+    check_choice("activation", activation, ACTIVATIONS)

@@ -217,7 +217,9 @@ def test_dropout_has_one_mask_for_a_whole_function_and_one_per_example_otherwise
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0, np.nan])
 def test_impossible_dropout_is_refused(rate):
-    with pytest.raises(ValueError, match=r"Impossible rate.*Expected 0 <= rate < 1.*Received"):
+    with pytest.raises(
+        ValueError, match=r"Impossible rate.*Expected a number >= 0 and < 1.*Received"
+    ):
         tv.layers.MonteCarloDropout(rate)
 
 

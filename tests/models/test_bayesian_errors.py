@@ -109,8 +109,8 @@ def test_a_layer_that_adds_its_own_kl_is_refused():
     [
         ({"network": "mlp"}, r"needs a network.*Expected a Layer.*Received 'mlp'"),
         ({"likelihood": "normal"}, r"needs a likelihood.*Expected a Head.*'normal'"),
-        ({"num_samples": 0}, r"num_samples must be positive.*Received 0"),
-        ({"num_predictive_samples": 1.5}, r"num_predictive_samples must.*Received 1.5"),
+        ({"num_samples": 0}, r"Impossible num_samples.*Received 0"),
+        ({"num_predictive_samples": 1.5}, r"Impossible num_predictive_samples.*Received 1.5"),
         ({"weight_prior": "flat"}, r"Unusable prior.*Received 'flat'"),
         ({"num_data": 0}, r"Impossible num_data.*Received 0"),
         ({"seed": -1}, r"Unusable seed.*Received -1"),

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.arguments import is_count
+from tfp_vae.arguments import check_count
 from tfp_vae.data import Split
 from tfp_vae.distributions import draws
 from tfp_vae.distributions.base import tfd
@@ -120,10 +120,7 @@ def marginal(
         ("num_sweeps", num_sweeps, 0),
         ("batch_size", 1 if batch_size is None else batch_size, 1),
     ):
-        if not is_count(value, least):
-            raise ValueError(
-                f"Impossible {name}. Expected an integer >= {least}. Received {value}."
-            )
+        check_count(name, value, least)
     if len(vae.latents) > 1:
         raise ValueError(
             "The proposal for missing pixels is made for one latent variable. Expected a VAE of "

@@ -18,7 +18,7 @@ import keras
 import tensorflow as tf
 
 from tfp_vae import networks
-from tfp_vae.arguments import check_number, is_count, is_number
+from tfp_vae.arguments import check_count, check_number, check_seed, is_count
 from tfp_vae.distributions.base import inverse_positive, positive, tfd
 from tfp_vae.layers import noise as noise_sources
 from tfp_vae.layers import priors
@@ -102,7 +102,7 @@ class BayesianLayer(keras.Layer):
                 f"{type(self).__name__} got arguments that it does not have. Expected its own and "
                 f"those of keras.Layer. Received {kwargs}."
             ) from error
-        _check_count("units", units)
+        units = check_count("units", units)
         is_rank = isinstance(covariance, int) and is_count(covariance)
         if covariance not in ("diagonal", "full") and not is_rank:
             raise ValueError(
@@ -114,11 +114,7 @@ class BayesianLayer(keras.Layer):
                 f"{type(self).__name__} needs independent weights. Expected "
                 f"covariance='diagonal', or a ...Reparameterization layer. Received {covariance!r}."
             )
-        is_variable = isinstance(kl_weight, keras.Variable | tf.Variable)
-        numbers = {"initial_scale": initial_scale, "kl_weight": 1 if is_variable else kl_weight}
-        for name, value in numbers.items():
-            if value is not None and not is_number(value, above=0):
-                raise ValueError(f"Impossible {name}. Expected a number > 0. Received {value!r}.")
+        initial_scale = check_number("initial_scale", initial_scale, above=0)
         if bayesian_bias and (bias_regularizer is not None or bias_constraint is not None):
             raise ValueError(
                 "A bias with a prior has no regularizer and no constraint. Expected them with "
@@ -129,12 +125,12 @@ class BayesianLayer(keras.Layer):
                 "A bias that is not there cannot be Bayesian. Expected use_bias=True with "
                 "bayesian_bias=True. Received use_bias=False."
             )
-        self.units = int(units)
+        self.units = units
         self.activation = _named("activation", keras.activations.get, activation)
         self.use_bias, self.bayesian_bias = bool(use_bias), bool(bayesian_bias)
         self.weight_prior = priors.get(prior)
         self.covariance = covariance
-        self.initial_scale = float(initial_scale)
+        self.initial_scale = initial_scale
         name = getattr(self.activation, "__name__", None)
         default = networks.initializer(name)
         self.kernel_initializer = _named(
@@ -145,10 +141,9 @@ class BayesianLayer(keras.Layer):
         )
         self.bias_regularizer = _named("bias_regularizer", keras.regularizers.get, bias_regularizer)
         self.bias_constraint = _named("bias_constraint", keras.constraints.get, bias_constraint)
-        if seed is not None and not is_count(seed, 0):
-            raise ValueError(f"Unusable seed. Expected an integer in [0, 2^31). Received {seed!r}.")
-        # In a function: Keras would take a variable for a weight of the layer, and train it.
-        self._kl_weight = lambda: kl_weight
+        if seed is not None:
+            check_seed(seed)
+        self._take_kl_weight(kl_weight)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
@@ -159,8 +154,12 @@ class BayesianLayer(keras.Layer):
 
     @kl_weight.setter
     def kl_weight(self, value: "float | keras.Variable | tf.Variable | None") -> None:
-        if not isinstance(value, keras.Variable | tf.Variable) and value is not None:
+        self._take_kl_weight(value)
+
+    def _take_kl_weight(self, value):
+        if value is not None and not isinstance(value, keras.Variable | tf.Variable):
             value = check_number("kl_weight", value, above=0)
+        # In a function: Keras would take a variable for a weight of the layer, and train it.
         self._kl_weight = lambda: value
 
     takes_any_covariance = False
@@ -473,8 +472,3 @@ def _named(name: str, get: Callable, value: Any) -> Any:
             f"Unknown {name}. Expected a name that Keras knows, or an object of Keras. Received "
             f"{value!r}."
         ) from None
-
-
-def _check_count(name: str, value: Any) -> None:
-    if not is_count(value):
-        raise ValueError(f"Impossible {name}. Expected an integer >= 1. Received {value!r}.")

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.arguments import is_count, is_number
+from tfp_vae.arguments import check_number, is_count
 from tfp_vae.distributions.base import spread
 from tfp_vae.layers import noise as noise_sources
 from tfp_vae.layers.base import registered
@@ -37,8 +37,7 @@ class MonteCarloDropout(keras.Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        if not (is_number(rate, 0) and rate < 1):
-            raise ValueError(f"Impossible rate. Expected 0 <= rate < 1. Received {rate!r}.")
+        rate = check_number("rate", rate, 0, below=1)
         if noise_shape is not None:
             noise_shape = tuple(noise_shape)
             if not all(size is None or is_count(size) for size in noise_shape):
@@ -46,7 +45,7 @@ class MonteCarloDropout(keras.Layer):
                     "Impossible noise_shape. Expected 1 or None for each axis. Received "
                     f"{noise_shape}."
                 )
-        self.rate, self.seed, self.noise_shape = float(rate), seed, noise_shape
+        self.rate, self.seed, self.noise_shape = rate, seed, noise_shape
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, inputs: tf.Tensor, training: "bool | None" = None) -> tf.Tensor:

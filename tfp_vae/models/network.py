@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfp_vae import keras_private, objectives
-from tfp_vae.arguments import is_count
+from tfp_vae.arguments import check_count, check_type
 from tfp_vae.data import Kind, Split
 from tfp_vae.distributions.base import registered, tfd
 from tfp_vae.distributions.heads import Head
@@ -75,17 +75,9 @@ class BayesianNetwork(SupervisedModel):
             ("network", network, keras.Layer),
             ("likelihood", likelihood, Head),
         ):
-            if not isinstance(value, kind):
-                raise ValueError(
-                    f"BayesianNetwork needs a {what}. Expected a {kind.__name__}. Received "
-                    f"{value!r}."
-                )
-        for name, value in (
-            ("num_samples", num_samples),
-            ("num_predictive_samples", num_predictive_samples),
-        ):
-            if not is_count(value):
-                raise ValueError(f"{name} must be positive. Expected >= 1. Received {value!r}.")
+            check_type(what, value, kind, "BayesianNetwork")
+        num_samples = check_count("num_samples", num_samples)
+        draws = check_count("num_predictive_samples", num_predictive_samples)
         if isinstance(weight_prior, priors.Horseshoe) or weight_prior == "horseshoe":
             raise ValueError(
                 "The horseshoe has a pole at 0, so that there is no maximum a posteriori. Expected "
@@ -93,8 +85,8 @@ class BayesianNetwork(SupervisedModel):
             )
         self.network, self.likelihood = network, likelihood
         self.weight_prior = None if weight_prior is None else priors.get(weight_prior)
-        self.num_samples = int(num_samples)
-        self.num_predictive_samples = int(num_predictive_samples)
+        self.num_samples = num_samples
+        self.num_predictive_samples = draws
         self._track_accuracy()
 
     @property

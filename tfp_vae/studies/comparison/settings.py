@@ -3,7 +3,7 @@
 import dataclasses
 
 from tfp_vae import methods
-from tfp_vae.arguments import check_count, check_number, is_number
+from tfp_vae.arguments import check_choice, check_count, check_number
 from tfp_vae.data import CORRUPTIONS, Data, Kind
 from tfp_vae.report import TASKS
 
@@ -77,16 +77,10 @@ class Settings:
             ("match", self.match, MATCHES),
             ("estimator", self.estimator, methods.ESTIMATORS),
         ):
-            if value not in known:
-                raise ValueError(
-                    f"Unknown {name}. Expected one of {', '.join(known)}. Received {value!r}."
-                )
+            check_choice(name, value, known)
         positive = "hidden latent_dim epochs seconds batch_size members num_samples"
         for name in (*positive.split(), "num_importance_samples", "num_examples"):
-            if not is_number(getattr(self, name), above=0):
-                raise ValueError(
-                    f"Impossible {name}. Expected a number > 0. Received {getattr(self, name)}."
-                )
+            check_number(name, getattr(self, name), above=0)
 
         check_count("number of learning rates", len(self.rates))
         for rate in self.rates:

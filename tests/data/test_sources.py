@@ -268,7 +268,7 @@ def test_series_stay_and_images_get_a_channel_axis():
     assert data.load(real, images=True).shape == (6, 3, 1)
     assert data.load(np.abs(np.tanh(real))).shape == (6, 3, 1)
     assert data.load(np.abs(np.tanh(real)), images=False).shape == (6, 3)
-    with refused("no images", "(20, 18)"):
+    with refused("not images", "(20, 18)"):
         data.load(real.reshape(20, 18), images=True)
 
 

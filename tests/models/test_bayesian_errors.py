@@ -43,8 +43,8 @@ TARGETS = {
     "no_targets": (REAL, X, None, r"real targets.*Expected.*targets.*Received"),
     "columns": (REAL, X, X[:, :2], r"one target per example.*\(N,\).*\(10, 2\)"),
     "too_few": (REAL, X, COUNTS[:9], r"do not fit.*\(10,\).*Received shape \(9,\)"),
-    "half_a_count": (POISSON, X, _with(COUNTS, 2, 0.5), r"no counts.*Received 0.5 at index 2"),
-    "negative_count": (POISSON, X, _with(COUNTS, 5, -1.0), r"no counts.*Received -1 at index 5"),
+    "half_a_count": (POISSON, X, _with(COUNTS, 2, 0.5), r"not counts.*Received 0.5 at index 2"),
+    "negative_count": (POISSON, X, _with(COUNTS, 5, -1.0), r"not counts.*Received -1 at index 5"),
     "no_count": (POISSON, X, 0 * COUNTS, r"counts are all zero.*Expected.*Received"),
     "nan_input": (REAL, _with(X, (2, 1), np.nan), COUNTS, r"not finite.*index \(2, 1\)"),
 }

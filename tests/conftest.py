@@ -46,7 +46,10 @@ def base_seed(request):
 def fresh_state(base_seed):
     keras.config.set_dtype_policy("float32")
     keras.utils.set_random_seed(base_seed)
+    registered = keras.saving.get_custom_objects()
+    before = dict(registered)
     yield
+    registered.update(before)  # the code of a page may have registered another class of a name
     keras.config.set_dtype_policy("float32")
     keras.backend.clear_session(free_memory=False)  # collecting takes longer than most tests
 

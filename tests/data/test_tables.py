@@ -459,7 +459,7 @@ def test_an_unknown_target_column_is_refused_with_the_columns(csv_file):
     ("values", "task", "words"),
     [
         (["x", "y"] * 5, "regression", ["not numeric", "'x' in line 2"]),
-        ([0.5, 1] * 5, "classification", ["not class numbers", "0.5 in line 2"]),
+        ([0.5, 1] * 5, "classification", ["no class numbers", "0.5 in line 2"]),
         ([1] * 9, "ranking", ["Unknown task", "classification, regression", "'ranking'"]),
     ],
 )

@@ -25,6 +25,7 @@ def test_a_comparison_is_reported_and_gone_on_with(succeeds, tmp_path):
     assert all(result["n"] == 2 for result in values["results"])
 
 
+@pytest.mark.pictures
 def test_another_plan_needs_another_folder_or_overwrite(succeeds, program):
     changed = ["--models=ml", *(flag for flag in TINY[1:] if "hidden" not in flag)]
     succeeds("compare", "--run_dir=run", *changed, "--hidden=8")

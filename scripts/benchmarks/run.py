@@ -56,7 +56,7 @@ def peak() -> float:
     return 2 * size**3 / best
 
 
-def images() -> tv.data.Data:
+def images() -> "tv.data.Data":
     """Returns the images, which the flags name."""
     loaded = data_flags.load(data_flags.source(), tv.data.Kind.DYNAMIC)
     train = loaded.train

@@ -44,6 +44,9 @@ _POSTERIOR_PRECISION = flags.DEFINE_string(
 _POSTERIOR_PREDICTIVE = flags.DEFINE_enum(
     "posterior_predictive", "sampled", ["sampled", "probit"], "Of laplace."
 )
+_LABEL_NOISE = flags.DEFINE_float(
+    "label_noise", 0.0, "Share of labels that say nothing of their class, in the likelihood.", 0, 1
+)
 _IMAGES = ("digits", "mnist", "fashion_mnist")
 
 
@@ -93,6 +96,7 @@ def recipe() -> "tv.methods.Recipe":
         posterior_rate=_POSTERIOR_RATE.value,
         posterior_precision=cli.number_or_name(_POSTERIOR_PRECISION),
         posterior_predictive=_POSTERIOR_PREDICTIVE.value,
+        label_noise=_LABEL_NOISE.value,
     )
 
 
@@ -105,6 +109,7 @@ def build(chosen: "tv.methods.Recipe", data: "tv.data.Data"):
     """Returns the compiled model of a recipe, for data that fit it."""
     if data.task == "classification":
         cli.refuse_unused(False, "real targets", _SCALE)
+    cli.refuse_unused(data.task == "classification", "classes", _LABEL_NOISE)
     steps = data.train.num_batches(training_flags.BATCH_SIZE.value)
     objective = bound_flags.bound(steps)
     model = tv.methods.build(chosen, data, objective, training_flags.SEED.value)

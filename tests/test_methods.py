@@ -241,3 +241,15 @@ def test_features_before_the_first_random_layer_are_computed_once_and_change_no_
     once, first.call = first.call, lambda *args, **kwargs: (calls.append(1), once(*args))[1]
     model.draw_parameters(x, 3, key)
     assert len(calls) == 1
+
+
+def test_label_noise_mixes_the_softmax_with_all_classes_and_is_none_of_real_targets():
+    head = methods.make_likelihood(Recipe("map", label_noise=0.2), 4)
+    logits = np.array([[2.0, -1.0, 0.5, 0.0], [50.0, -50.0, 0.0, 0.0]], np.float32)
+    softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    found = head.distribution(head(logits)).probs_parameter()
+    np.testing.assert_allclose(found, 0.8 * softmax + 0.05, rtol=1e-5)
+    with pytest.raises(ValueError, match="Expected label_noise=0 for real targets"):
+        methods.make_likelihood(Recipe("map", label_noise=0.2), None)
+    with pytest.raises(ValueError, match="Impossible label_noise"):
+        Recipe("map", label_noise=1.0)

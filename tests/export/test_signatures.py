@@ -289,7 +289,7 @@ def _swag():
 
 
 def _laplace():
-    laplace = tv.Laplace(_point_network(tv.likelihoods.Categorical(3)))
+    laplace = tv.Laplace(_point_network(tv.likelihoods.NoisyCategorical(3, 0.1)))
     y = np.arange(20) % 3
     x = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
     return laplace.fit(Split(x, kinds.infer(x), labels=y))

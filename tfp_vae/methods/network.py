@@ -64,6 +64,8 @@ class Recipe:
         posterior_precision: of the prior in a "laplace" posterior: "prior", that of the training;
             "validation", the one with the lowest NLL on validation data; or a number > 0.
         posterior_predictive: of "laplace": "sampled" or "probit", see `models.Laplace`.
+        label_noise: e in [0, 1), the share of labels that say nothing of their class, see
+            `likelihoods.NoisyCategorical`; 0 for a softmax.
     """
 
     method: str = "vi"
@@ -85,6 +87,7 @@ class Recipe:
     posterior_rate: float = 1e-3
     posterior_precision: "float | str" = "validation"
     posterior_predictive: str = "sampled"
+    label_noise: float = 0.0
 
     def __post_init__(self):
         METHODS.check(self.method)
@@ -95,6 +98,7 @@ class Recipe:
             ("activation", networks.ACTIVATIONS),
         ):
             check_choice(name, getattr(self, name), known)
+        check_number("label_noise", self.label_noise, 0, below=1)
         if self.posterior_precision not in PRECISIONS:
             check_number("posterior_precision", self.posterior_precision, above=0)
         if self.bayesian_layers not in LAYER_CHOICES and not is_count(self.bayesian_layers):
@@ -138,7 +142,15 @@ def make_network(recipe: Recipe, num_features: int, standardize: bool) -> keras.
 def make_likelihood(recipe: Recipe, num_classes: int | None) -> heads.Head:
     """Returns the likelihood of a recipe for data with so many classes, or with real targets."""
     if num_classes is not None:
-        return likelihoods.Categorical(max(num_classes, 2))
+        count = max(num_classes, 2)
+        if recipe.label_noise:
+            return likelihoods.NoisyCategorical(count, recipe.label_noise)
+        return likelihoods.Categorical(count)
+    if recipe.label_noise:
+        raise ValueError(
+            "Only labels are noisy by chance. Expected label_noise=0 for real targets, whose noise "
+            f"is their scale. Received {recipe.label_noise}."
+        )
     if recipe.scale in heads.HEADS:
         return heads.HEADS[recipe.scale]()
     return likelihoods.Normal(recipe.scale)

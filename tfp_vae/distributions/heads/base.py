@@ -168,6 +168,10 @@ class Head(keras.Layer):
         """Returns the variance, by operations that ONNX and LiteRT have, [..., Q] -> [...]."""
         return self.distribution(parameters).variance()
 
+    def log_probs(self, parameters: tf.Tensor) -> tf.Tensor:
+        """Returns log p of every class by operations that all have, [..., Q] -> [..., K], nats."""
+        return tf.nn.log_softmax(self.distribution(parameters).logits_parameter())
+
     # Abilities: without them something cannot be done, and the default says what.
 
     def has(self, ability: str) -> bool:

@@ -117,7 +117,7 @@ def test_lenet_learns_images(succeeds, tmp_path):
         ("--network=lenet --hidden=3", "--hidden has no effect"),
         ("--network=lenet --dataset=wine", "LeNet is a network of images"),
         ("--network=lenet", "at least 12"),
-        ("--method=laplace_last_layer --hidden=500", "last layer is too large"),
+        ("--method=laplace_last_layer --hidden=500", "too many for all their covariances"),
         ("--method=nuts --posterior_steps=3", "Too few samples"),
         ("--method=map --num_samples=2", "--num_samples has no effect"),
         ("--method=ml --beta=0.5", "--beta has no effect"),

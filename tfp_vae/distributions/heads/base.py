@@ -149,6 +149,18 @@ class Head(keras.Layer):
         """Whether `adapt` takes numbers from the data, which are weights that are not trained."""
         return bool(self.non_trainable_variables)
 
+    @property
+    def shared_scale(self) -> "tf.Tensor | None":
+        """The one learned standard deviation of all normal targets, in their units; or None."""
+        return None
+
+    def set_shared_scale(self, scale: float) -> None:
+        """Sets `shared_scale`, of a head that has one."""
+        raise ValueError(
+            f"{type(self).__name__} has no learned scale. Expected a head with shared_scale. "
+            f"Received the scale {scale}."
+        )
+
     # For other runtimes: TFP's own forms, unless the head has some by operations that all have.
 
     def portable_log_prob(self, parameters: tf.Tensor, x: tf.Tensor) -> tf.Tensor:

@@ -64,3 +64,15 @@ class NormalInUnits(LocationScale):
         else:
             scale = tf.zeros_like(loc) + self.scale
         return tf.stack([loc, scale], axis=-1)
+
+    @property
+    def shared_scale(self) -> "tf.Tensor | None":
+        """The learned scale in the units of the target, or None if there is not one for all."""
+        if self.scale != "shared":
+            return None
+        return self.target_scale * positive(self.raw_scale, TARGET_SCALE_FLOOR)
+
+    def set_shared_scale(self, scale: float) -> None:
+        """Sets the learned scale, in the units of the target, no lower than its floor."""
+        own = max(scale / float(self.target_scale), 1.001 * TARGET_SCALE_FLOOR)
+        self.raw_scale.assign(inverse_positive(own, TARGET_SCALE_FLOOR))

@@ -25,7 +25,8 @@ def _table(tmp_path, name="table.csv", target=lambda i: f"{i % 3}.5", rows=40):
 @pytest.mark.pictures
 @pytest.mark.parametrize("estimator", methods.ESTIMATORS)
 def test_train_bnn_leaves_what_it_promises_for_classes(succeeds, tmp_path, estimator):
-    succeeds("train_bnn", "--run_dir=run", f"--estimator={estimator}", *NETWORK)
+    last = ["--bayesian_layers=last"] if estimator == "deterministic" else []
+    succeeds("train_bnn", "--run_dir=run", f"--estimator={estimator}", *last, *NETWORK)
     run = tmp_path / "run"
     names = {path.name for path in run.iterdir()} - {".lock"}
     assert names == {

@@ -28,6 +28,7 @@ ESTIMATORS = {
     "reparameterization": (layers.DenseReparameterization, layers.Conv2DReparameterization),
     "local": (layers.DenseLocalReparameterization, layers.Conv2DLocalReparameterization),
     "flipout": (layers.DenseFlipout, layers.Conv2DFlipout),
+    "deterministic": (layers.DenseDeterministic, None),  # of the last layer alone
 }
 NETWORKS = ("mlp", "lenet")
 LAYER_CHOICES = ("last", "all")

@@ -19,7 +19,8 @@ a table), and the likelihood of a network, where it is the target. A head of you
 `tfp_vae.testing.check_head(StudentT())` tries it. So it trains, is evaluated, saved and loaded.
 Exports use TFP's own forms of log p and mean, and leave out, with the reason, what a format has no
 operations for; `portable_log_prob` and its like are for those. `fisher_root` is for Laplace
-approximations, `steps` for the page of a decoder, `tables` for a codec.
+approximations, `expected_log_prob` for last layers that are integrated out, `steps` for the page of
+a decoder, `tables` for a codec.
 """
 
 import keras
@@ -194,6 +195,18 @@ class Head(keras.Layer):
         """Returns R with R'R the Fisher information of the parameters, [..., Q] -> [..., R, Q]."""
         raise self.lacks("fisher_root")
 
+    def expected_log_prob(
+        self, mean: tf.Tensor, variance: tf.Tensor, value: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns E[log p(value | f)] over f ~ N(mean, variance), or a bound below it, nats [...].
+
+        Args:
+            mean: of independent normal features, float32 [..., F].
+            variance: of each, [..., F].
+            value: targets, [...].
+        """
+        raise self.lacks("expected_log_prob")
+
     def steps(self) -> dict:
         """Returns how a page finds the mean in the features of a value, JSON-ready.
 
@@ -216,6 +229,8 @@ class Head(keras.Layer):
 
 _ABILITIES = {
     "fisher_root": "Fisher information, which a Laplace approximation is made of",
+    "expected_log_prob": "expectation of log p over normal features, which an estimator without "
+    "noise is made of",
     "steps": "mean that a page can draw",
     "tables": "table of probabilities, which a codec needs",
 }

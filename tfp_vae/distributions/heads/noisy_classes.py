@@ -56,6 +56,16 @@ class NoisyClasses(Classes):
         probs = tf.exp(self.log_probs(parameters))
         return (1 - self.noise) * slope / tf.sqrt(probs)[..., tf.newaxis]
 
+    def expected_log_prob(
+        self, mean: tf.Tensor, variance: tf.Tensor, value: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns log p at the bound below E[log softmax(f)_y], a bound below too.
+
+        log p is convex in log softmax(f)_y, and rises with it.
+        """
+        certain = super().expected_log_prob(mean, variance, value)
+        return tf.math.log((1 - self.noise) * tf.exp(certain) + self.noise / self.num_classes)
+
     def tables(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns the probabilities of the labels."""
         return tf.exp(self.log_probs(parameters))

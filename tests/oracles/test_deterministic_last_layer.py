@@ -96,9 +96,9 @@ def test_elbo_of_classes_is_below_the_evidence_by_quadrature(base_seed):
     @tf.function(autograph=False)
     def step():
         with tf.GradientTape() as tape:
-            elbo = tf.reduce_mean(model(features).log_prob(y)) - layer.kl_divergence() / COUNT
-        optimizer.apply(tape.gradient(-elbo, model.trainable_variables), model.trainable_variables)
-        return elbo
+            loss = layer.kl_divergence() / COUNT - tf.reduce_mean(model(features).log_prob(y))
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        return -loss
 
     for _ in range(200):
         value = float(step())

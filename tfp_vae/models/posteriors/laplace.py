@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from scipy import optimize
 
-from tfp_vae.arguments import check_choice, check_count, check_number, is_number
+from tfp_vae.arguments import check_choice, check_count, check_number
 from tfp_vae.data import Split
 from tfp_vae.layers import priors
 from tfp_vae.models.curvatures import STRUCTURES
@@ -310,26 +310,26 @@ class Laplace(WeightPosterior):
 
     def summary(self) -> dict:
         """Returns the precision and the validation NLL or evidence it was chosen by, JSON-ready."""
-        several = isinstance(self.precision, tuple)
+        chosen = self.precision
         found = {
-            "posterior_precision": list(self.precision) if several else self.precision,
+            "posterior_precision": list(chosen) if isinstance(chosen, tuple) else chosen,
             "posterior_predictive": self.form,
             "posterior_structure": self.structure,
         }
         if self.tried:
-            found["posterior_validation_nll"] = self.tried[self.precision]
+            found["posterior_validation_nll"] = min(self.tried.values())
         if self.log_evidence is not None:
             found["posterior_log_evidence"] = self.log_evidence
         return found
 
     def _set_precision(self, precision: "float | Sequence[float] | None") -> None:
-        if precision is None or is_number(precision):
+        if precision is None or isinstance(precision, int | float):
             self.precision = precision
         else:
             self.precision = tuple(float(p) for p in precision)
         self.curvature.set_precision(self._own_precision(self.precision))
 
-    def _own_precision(self, precision) -> np.ndarray:
+    def _own_precision(self, precision: "float | tuple[float, ...] | None") -> np.ndarray:
         """Returns the precision of the prior of every chosen weight, [P]."""
         if precision is None:
             return self._prior_precision(self.chosen)
@@ -337,7 +337,7 @@ class Laplace(WeightPosterior):
             return np.asarray(precision)[self.layer_of]
         return np.full(len(self.index), float(precision))
 
-    def _prior_precision(self, variables) -> np.ndarray:
+    def _prior_precision(self, variables: list) -> np.ndarray:
         """Returns the precision of the model's prior of weights, [P], at the trained point."""
         model = self.network_model
         known = model.network.trainable_variables

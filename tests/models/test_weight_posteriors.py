@@ -8,10 +8,9 @@ from scipy import stats
 
 import tfp_vae as tv
 from tfp_vae.data import Kind, Split
-from tfp_vae.models import WeightSamples
+from tfp_vae.models import Chains, WeightSamples
 from tfp_vae.models.posteriors import laplace
-from tfp_vae.models.posteriors import nuts as mcmc
-from tfp_vae.models.posteriors.nuts import _effective_sample_size
+from tfp_vae.models.posteriors.chains import effective_sample_size
 from tfp_vae.models.variational import fold_in
 
 PRIOR_SCALE, NOISE, COUNT = 2.0, 0.3, 20
@@ -300,7 +299,7 @@ def test_nuts_on_a_linear_network_has_the_moments_of_its_posterior(linear, base_
     away = draws - linear.mean
     products = away[..., :, np.newaxis] * away[..., np.newaxis, :]
     for values, exact in ((draws, linear.mean), (products.reshape(400, 3, 9), linear.covariance)):
-        error = values.std(axis=(0, 1)) / np.sqrt(_effective_sample_size(values))
+        error = values.std(axis=(0, 1)) / np.sqrt(effective_sample_size(values))
         assert np.all(np.abs(values.mean(axis=(0, 1)) - np.ravel(exact)) < 4.5 * error)
     # The noise is fixed: only the twenty means are looked at, and none of them is NaN.
     assert chains.rhat.shape == chains.effective_sample_size.shape == (20,)
@@ -405,5 +404,5 @@ def test_chains_that_stand_still_are_an_error_and_never_a_number_that_json_lacks
     with pytest.raises(FloatingPointError, match=r"NUTS broke down.*Expected.*Received"):
         nuts.fit(linear.split)
     stuck = np.array([np.nan, 1.0])
-    summary = mcmc.Chains(np.zeros((2, 4, 3)), stuck, stuck, 0.5, 0.0).summary()
+    summary = Chains(np.zeros((2, 4, 3)), stuck, stuck, {}).summary()
     assert summary["rhat_max"] is summary["effective_sample_size_min"] is None

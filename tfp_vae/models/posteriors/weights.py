@@ -6,7 +6,7 @@ from a set is running the network's own code with other weights.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -27,9 +27,14 @@ class WeightPosterior(Predictor):
     Args:
         model: a trained `BayesianNetwork` without Bayesian layers.
 
+    Attributes:
+        needs_prior: whether the prior is that of the model.
+
     Raises:
         ValueError: if the model has Bayesian layers, no prior, or was never trained.
     """
+
+    needs_prior: ClassVar[bool] = True
 
     def __init__(self, model: BayesianNetwork):
         name = type(self).__name__
@@ -38,7 +43,7 @@ class WeightPosterior(Predictor):
                 f"{name} is a posterior over ordinary weights. Expected a BayesianNetwork without "
                 f"Bayesian layers or Monte Carlo dropout. Received {model!r}."
             )
-        if model.weight_prior is None:
+        if self.needs_prior and model.weight_prior is None:
             raise ValueError(
                 f"{name} needs a prior. Expected a model with weight_prior. Received one without."
             )

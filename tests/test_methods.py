@@ -40,7 +40,8 @@ def _data(task, seed=0):
 def _predictor(recipe, data):
     model = methods.build(recipe, data, seed=3)
     # Two steps: tracing them takes longer than doing them.
-    model.compile(optimizer=keras.optimizers.Adam(0.05), run_eagerly=True)
+    rate = 0.001 if recipe.method == "ivon" else 0.05
+    model.compile(recipe.weights.optimizer(rate, COUNT), run_eagerly=True)
     history = model.fit(data.train, batch_size=COUNT, epochs=2, verbose=0).history
     assert np.all(np.isfinite(history["loss"]))
     assert model.seed == 3
@@ -181,7 +182,13 @@ def test_names_and_flags_of_methods_need_no_tensorflow():
         "print([name for name, m in methods.METHODS.items() if m.post_hoc], 'keras' in sys.modules)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert out.stdout.split() == "['laplace', 'laplace_last_layer', 'swag', 'nuts'] False".split()
+    assert (
+        out.stdout.split()
+        == (
+            "['laplace', 'laplace_last_layer', 'swag', 'multiswag', 'nuts', 'sgmcmc', 'mile', 'ivon'] "
+            "False"
+        ).split()
+    )
 
 
 def test_a_bayesian_decoder_is_for_dense_networks_alone():

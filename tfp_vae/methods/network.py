@@ -57,10 +57,12 @@ class Recipe:
         covariance: of the last layer's posterior, for "vi": see `layers.BayesianLayer`; that of
             the other layers is diagonal.
         dropout: rate, for "mc_dropout".
-        members: networks of an "ensemble".
+        members: networks of an "ensemble" and of what starts from one: chains of "mile" and
+            "sgmcmc", modes of "multiswag".
         samples: passes per training step.
-        posterior_steps: epochs of "swag", samples per chain of "nuts".
-        posterior_rate: learning rate of "swag".
+        posterior_steps: epochs of "swag" and "multiswag", samples per chain of "nuts", "mile" and
+            "sgmcmc".
+        posterior_rate: learning rate of "swag", "multiswag" and "sgmcmc"; None: that of the method.
         posterior_precision: of the prior in a "laplace" posterior: "prior", that of the training;
             "validation", the one with the lowest NLL on validation data; or a number > 0.
         posterior_predictive: of "laplace": "sampled" or "probit", see `models.Laplace`.
@@ -82,7 +84,7 @@ class Recipe:
     members: int = 5
     samples: int = 1
     posterior_steps: int = 200
-    posterior_rate: float = 1e-3
+    posterior_rate: float | None = None
     posterior_precision: "float | str" = "validation"
     posterior_predictive: str = "sampled"
 
@@ -95,6 +97,8 @@ class Recipe:
             ("activation", networks.ACTIVATIONS),
         ):
             check_choice(name, getattr(self, name), known)
+        if self.posterior_rate is not None:
+            check_number("posterior_rate", self.posterior_rate, above=0)
         if self.posterior_precision not in PRECISIONS:
             check_number("posterior_precision", self.posterior_precision, above=0)
         if self.bayesian_layers not in LAYER_CHOICES and not is_count(self.bayesian_layers):

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfp_vae.arguments import check_count
 from tfp_vae.models.ensemble import Ensemble
-from tfp_vae.models.posteriors.weights import WeightPosterior, WeightSamples
+from tfp_vae.models.posteriors.weights import WeightPosterior, WeightSamples, flat
 from tfp_vae.probability import mcmc
 
 FEWEST = 4  # samples per chain, of whose halves R-hat is made
@@ -151,11 +151,6 @@ class EnsembleSampler(Sampler):
     def starts(self) -> np.ndarray:
         """Returns the weights of all members, [C, P], float32."""
         return flat([np.asarray(each) for each in self.ensemble.stacks if each.trainable])
-
-
-def flat(stacks: "list[np.ndarray]") -> np.ndarray:
-    """Returns stacked weights [C, ...] side by side, [C, P], float32."""
-    return np.concatenate([np.reshape(s, (len(s), -1)) for s in stacks], axis=1, dtype=np.float32)
 
 
 def check_some_left(diverged: np.ndarray, name: str) -> None:

@@ -19,7 +19,7 @@ class MILE(EnsembleSampler):
     Args:
         ensemble: trained, see `EnsembleSampler`.
         num_samples: kept per chain, at least 4.
-        num_burnin: steps of the warm-up; 5 per sample by default, at least 100.
+        num_burnin: steps of the warm-up; 5 per sample by default, at least 500.
         thinning: steps per sample.
         energy_variance: targets of the warm-up, see `microcanonical.walk`.
     """
@@ -34,7 +34,7 @@ class MILE(EnsembleSampler):
     ):
         super().__init__(ensemble)
         self.num_samples = check_length(num_samples, "mile")
-        burnin = max(100, 5 * self.num_samples) if num_burnin is None else num_burnin
+        burnin = max(500, 5 * self.num_samples) if num_burnin is None else num_burnin
         self.num_burnin = check_count("num_burnin", burnin, 0)
         self.thinning = check_count("thinning", thinning)
         self.energy_variance = energy_variance

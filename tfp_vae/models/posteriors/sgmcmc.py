@@ -9,12 +9,9 @@ import numpy as np
 from tfp_vae.arguments import check_count, check_number
 from tfp_vae.data import Split
 from tfp_vae.models.ensemble import Ensemble
-from tfp_vae.models.posteriors.chains import (
-    EnsembleSampler,
-    check_length,
-    check_some_left,
-    flat,
-)
+from tfp_vae.models.posteriors.chains import EnsembleSampler, check_length, check_some_left
+from tfp_vae.models.posteriors.weights import copied, flat
+from tfp_vae.objectives import ELBO
 from tfp_vae.optimizers import CyclicalLangevin
 
 SAMPLING = 0.2  # share of a cycle that is sampled from
@@ -78,7 +75,8 @@ class SGMCMC(EnsembleSampler):
             sampling=self.per_cycle * steps,
             seed=seed,
         )
-        chains = self._copy(split)
+        chains = copied(self.ensemble, split)
+        chains.objective = ELBO()  # whatever weight the KL had in the training before
         chains.compile(optimizer=optimizer, steps_per_execution=steps, jit_compile=False)
         draws, energies = [], []
 
@@ -109,12 +107,3 @@ class SGMCMC(EnsembleSampler):
         }
         self.take(found[:, ~diverged], split.values(), facts)
         return self
-
-    def _copy(self, split: Split) -> Ensemble:
-        """Returns an ensemble with the same weights and units, which the chains are."""
-        ensemble = self.ensemble
-        chains = type(ensemble).from_config(ensemble.get_config())
-        for new, old in zip(chains.stacks, ensemble.stacks, strict=True):
-            new.assign(old)
-        chains.data_kind = ensemble.data_kind or split.kind  # or it would take units of its own
-        return chains

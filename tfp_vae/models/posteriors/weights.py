@@ -12,6 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae.data import Split
+from tfp_vae.models.ensemble import Ensemble
 from tfp_vae.models.graphs import forget
 from tfp_vae.models.network import BayesianNetwork
 from tfp_vae.models.predictive import Predictor
@@ -176,3 +178,24 @@ class WeightSamples(WeightPosterior):
         if num_samples >= have:
             return self.samples
         return tf.gather(self.samples, np.linspace(0, have - 1, num_samples).round().astype(int))
+
+
+def copied(model: "BayesianNetwork | Ensemble", split: Split) -> Any:
+    """Returns a model with the same weights and units, which may be trained in its place.
+
+    Args:
+        model: trained.
+        split: what the copy is trained on.
+    """
+    copy = type(model).from_config(model.get_config())
+    if not copy.built:
+        copy.build((None, *model.event_shape))
+    for new, old in zip(copy.weights, model.weights, strict=True):
+        new.assign(old)
+    copy.data_kind = model.data_kind or split.kind  # or it would take units of its own
+    return copy
+
+
+def flat(stacks: "list[np.ndarray]") -> np.ndarray:
+    """Returns stacked weights [M, ...] side by side, [M, P], float32."""
+    return np.concatenate([np.reshape(s, (len(s), -1)) for s in stacks], axis=1, dtype=np.float32)

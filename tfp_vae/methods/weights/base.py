@@ -49,8 +49,6 @@ class Method:
             model: `finish` makes it.
         trained_as: the method whose training it shares; "" if it has one of its own.
         several: whether `Recipe.members` networks are trained.
-        in_optimizer: whether the posterior is in the state of the optimizer, which a saved model
-            has.
         default_rate: of `Recipe.posterior_rate`.
         needs_optimum: whether it depends on how far the training went, and not only on a start.
     """
@@ -60,7 +58,6 @@ class Method:
     post_hoc: ClassVar[bool] = False
     trained_as: ClassVar[str] = ""
     several: ClassVar[bool] = False
-    in_optimizer: ClassVar[bool] = False
     default_rate: ClassVar[float] = 1e-3
     needs_optimum: ClassVar[bool] = True
 

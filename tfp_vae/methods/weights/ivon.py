@@ -12,8 +12,6 @@ class VariationalOnlineNewton(Method):
 
     uses = ("prior_scale",)
     post_hoc = True
-    in_optimizer = True
-
     FASTER = 100  # than those of Adam, its rates are
     # The start is forgotten within some hundred steps: small data have no more than a few thousand.
     CURVATURE, BETA_2 = 0.1, 0.99

@@ -89,7 +89,7 @@ class IVONPosterior(WeightPosterior):
         return (math.fsum(each) / num_samples - self.kl_divergence()) / len(split)
 
     def fit(self, split: Split, seed: int = 0) -> "IVONPosterior":
-        """Measures the bound on the training data, for `summary`; the posterior is there already."""
+        """Measures the bound on the training data, for `summary`; the posterior is there."""
         self.bound = {"posterior_elbo": self.elbo(split, seed=seed)}
         return self
 

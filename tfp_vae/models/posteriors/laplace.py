@@ -50,6 +50,8 @@ class Laplace(WeightPosterior):
     The scale of a normal likelihood stays at its point.
     """
 
+    has_networks = False
+
     def __init__(
         self,
         model: BayesianNetwork,

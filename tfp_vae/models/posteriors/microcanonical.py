@@ -102,7 +102,7 @@ def walk(
             value = log_prob(position)
         return value, tape.gradient(value, position)
 
-    def step(index, state: _State) -> _State:
+    def step(index: tf.Tensor, state: _State) -> _State:
         warm = index < num_burnin
         u, before = _turn(state.momentum, state.gradient, state.step_size / 2)
         position = state.position + state.step_size[:, tf.newaxis] * u
@@ -191,10 +191,13 @@ def _turn(u: tf.Tensor, gradient: tf.Tensor, time: tf.Tensor) -> "tuple[tf.Tenso
     return new, (dims - 1) * gain
 
 
-def _adapted(state: _State, sound, squared, target, is_settled) -> _State:
+def _adapted(
+    state: _State, sound: tf.Tensor, squared: tf.Tensor, target: tf.Tensor, is_settled: tf.Tensor
+) -> _State:
     """Returns a state whose step size has learned from one step of the warm-up."""
     size = tf.cast(state.step_size, tf.float64)
-    ratio = tf.cast(squared, tf.float64) / tf.exp(target) + 1e-8
+    # Weights of errors that are far from the target are small: half of the mean is in their tail.
+    ratio = 2 * tf.cast(squared, tf.float64) / tf.exp(target) + 1e-8
     weight = tf.exp(-0.5 * (tf.math.log(ratio) / (6 * _SPREAD)) ** 2)
     weight = tf.where(sound, weight, 0.0)
     average = _MEMORY * state.average + weight * ratio / size**6

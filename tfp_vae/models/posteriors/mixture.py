@@ -27,6 +27,7 @@ class Mixture(WeightPosterior):
                 f"same weights. Received {len(posteriors)}."
             )
         super().__init__(posteriors[0].network_model)
+        self.has_networks = all(each.has_networks for each in posteriors)  # type: ignore[misc]
         self.posteriors = list(posteriors)
 
     def _shares(self, num_samples: int, key: tf.Tensor) -> list:
@@ -45,6 +46,11 @@ class Mixture(WeightPosterior):
         """Returns `draw_parameters` with the draws as constants, [S, B, Q]."""
         shares = self._shares(num_samples, key)
         return tf.concat([part.frozen_parameters(x, n, own) for part, n, own in shares], axis=0)
+
+    def frozen_draws(self, num_samples: int, key: tf.Tensor) -> list[tf.Tensor]:
+        """Returns the weights that `draw_parameters` predicts from, [P] each."""
+        shares = self._shares(num_samples, key)
+        return [draw for part, n, own in shares for draw in part.frozen_draws(n, own)]
 
     def draw(self, num_samples: int, key: tf.Tensor) -> tf.Tensor:
         """Returns draws of the weights, [S, P]."""

@@ -116,7 +116,14 @@ def around_members(
     return [swag.take(steps[:, index]) for index, swag in enumerate(found)]
 
 
-def _path(model, split, epochs, learning_rate, batch_size, callbacks) -> list:
+def _path(
+    model: "BayesianNetwork | Ensemble",
+    split: Split,
+    epochs: int,
+    learning_rate: float,
+    batch_size: int,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> list:
     """Returns the weights of a copy of a network or an ensemble after each epoch of its walk."""
     walk = copied(model, split)
     members = getattr(model, "num_members", 1)  # whose gradients are one, and longer

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae.arguments import check_count
 from tfp_vae.data import Split
 from tfp_vae.models.ensemble import Ensemble
 from tfp_vae.models.graphs import forget
@@ -31,12 +32,14 @@ class WeightPosterior(Predictor):
 
     Attributes:
         needs_prior: whether the prior is that of the model.
+        has_networks: whether a draw is the network itself with other weights.
 
     Raises:
         ValueError: if the model has Bayesian layers, no prior, or was never trained.
     """
 
     needs_prior: ClassVar[bool] = True
+    has_networks: ClassVar[bool] = True
 
     def __init__(self, model: BayesianNetwork):
         name = type(self).__name__
@@ -140,6 +143,35 @@ class WeightPosterior(Predictor):
         with tf.init_scope():
             draws = self.frozen_draws(num_samples, key)
         return tf.stack([self.parameters_with(draw, x) for draw in draws])
+
+    def as_ensemble(self, num_samples: int = 32, seed: int | None = None) -> Ensemble:
+        """Returns draws as the members of an ensemble, a Keras model, saved and exported as one.
+
+        Its predictions are those of `predictive` with so many draws and this seed.
+
+        Args:
+            num_samples: S, members; fewer where there are fewer draws.
+            seed: fixes the draws; the model's seed by default.
+
+        Raises:
+            ValueError: if a draw is more than other weights, as in a linearised network.
+        """
+        if not self.has_networks:
+            raise ValueError(
+                f"A draw of {type(self).__name__} is a linearised network. Expected a posterior "
+                "whose draws are networks. Received one that predicts by slopes."
+            )
+        model = self.network_model
+        draws = self.frozen_draws(check_count("num_samples", num_samples), model.caller_key(seed))
+        parts = zip(*(self.split(draw) for draw in draws), strict=True)
+        drawn = {id(v): tf.stack(each) for v, each in zip(self.variables, parts, strict=True)}
+        found = Ensemble(model, len(draws), seed=model.seed, data_kind=model.data_kind)
+        for weight, stack in zip(model.weights, found.stacks, strict=True):
+            known = tf.convert_to_tensor(weight)
+            stack.assign(drawn.get(id(weight), tf.stack([known] * len(draws))))
+        found.num_data, found.columns = model.num_data, model.columns
+        found.class_names = model.class_names
+        return found
 
     def frozen_draws(self, num_samples: int, key: tf.Tensor) -> list[tf.Tensor]:
         """Returns the weights that `draw_parameters` predicts from, [P] each."""

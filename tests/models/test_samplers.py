@@ -317,7 +317,8 @@ def _hamiltonian(split, scale, count, seed):
     return np.array(found[count // 5 :])
 
 
-@pytest.mark.slow
+@pytest.mark.all_only
+@pytest.mark.dear(reason="two samplers and Hamiltonian Monte Carlo in NumPy, long enough to agree")
 def test_the_reference_and_mile_predict_as_hamiltonian_monte_carlo_in_numpy(base_seed):
     split = _split()
     keras.utils.set_random_seed(base_seed)
@@ -329,13 +330,13 @@ def test_the_reference_and_mile_predict_as_hamiltonian_monte_carlo_in_numpy(base
     given = Split(
         split.values(), Kind.REAL, targets=(split.y - likelihood.target_mean) / unit, name="train"
     )
-    draws = _hamiltonian(given, 0.3 / unit, 3000, base_seed)
+    draws = _hamiltonian(given, 0.3 / unit, 4000, base_seed)
     exact = split.y.mean() + unit * draws.mean(0), unit * draws.std(0)
     size = effective_sample_size(np.float32(draws)[:, np.newaxis])
     nuts = tv.reference(
-        split, _member(), num_chains=2, num_samples=200, num_burnin=150, max_tree_depth=4, steps=0
+        split, _member(), num_chains=2, num_samples=300, num_burnin=200, max_tree_depth=5, steps=0
     )
-    mile = tv.MILE(many, 200, thinning=5).fit(split)
+    mile = tv.MILE(many, 300, thinning=5).fit(split)
     for chains, bias in ((nuts, 0.05), (mile, 0.15)):
         parts = chains.predictive(split, 10_000).components_distribution.loc.numpy()
         own = chains.chains.effective_sample_size.min()

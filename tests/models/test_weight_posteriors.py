@@ -326,6 +326,23 @@ def test_a_tuned_precision_is_the_best_of_the_grid_for_the_predictive_in_use(lin
 
 
 @pytest.mark.parametrize("structure", curvatures.STRUCTURES)
+def test_a_tuned_predictive_is_hardly_worse_than_its_point(structure, base_seed):
+    rng = np.random.default_rng(base_seed)
+    model = _model([keras.layers.Dense(4, "tanh"), keras.layers.Dense(3)],
+                   tv.likelihoods.Categorical(3))  # fmt: skip
+    for variable in model.trainable_variables:
+        variable.assign(rng.normal(size=variable.shape))
+    train, validation = (
+        Split(x, Kind.REAL, labels=np.argmax(model(x, seed=1).logits[0], axis=-1), name=name)
+        for x, name in ((_inputs(), "train"), (_inputs(30, seed=5), "validation"))
+    )  # of which the point is sure, and right
+    posterior = tv.Laplace(model, structure, predictive="probit").fit(train)
+    point = -float(np.mean(model.predictive(validation).log_prob(validation.labels)))
+    assert -float(np.mean(posterior.predictive(validation).log_prob(validation.labels))) > point
+    assert min(posterior.tune(validation).tried.values()) <= point + 0.005
+
+
+@pytest.mark.parametrize("structure", curvatures.STRUCTURES)
 def test_probit_logits_are_those_of_the_variances_of_the_linear_ones(structure, base_seed):
     dense = keras.layers.Dense(3, bias_initializer="random_normal")
     model = _model([dense], tv.likelihoods.Categorical(3), num_data=COUNT)

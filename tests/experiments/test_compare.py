@@ -26,15 +26,26 @@ def test_a_comparison_is_reported_and_gone_on_with(succeeds, tmp_path):
 
 
 @pytest.mark.pictures
-def test_another_plan_needs_another_folder_or_overwrite(succeeds, program):
-    changed = ["--models=ml", *(flag for flag in TINY[1:] if "hidden" not in flag)]
-    succeeds("compare", "--run_dir=run", *changed, "--hidden=8")
+def test_another_plan_needs_another_folder_or_overwrite(program, monkeypatch, tmp_path):
+    def broken(*_, **__):
+        raise RuntimeError("nothing is trained here")
+
+    monkeypatch.setattr("tfp_vae.studies.comparison.plan.train", broken)
+    # What was written when the first part broke is a plan as that of a comparison that is done.
+    status, _, err = program("compare", "--run_dir=run", *TINY)
+    assert (status, "nothing is trained here" in err) == (2, True)
+    part = tmp_path / "run/parts/ml-0-main.json"
+    part.write_text("{}")
+    changed = [flag for flag in TINY if "hidden" not in flag]
     status, _, err = program("compare", "--run_dir=run", *changed, "--hidden=9")
     assert status == 2
     assert "another plan" in err
     assert "'hidden': 9" in err
-    out = succeeds("compare", "--run_dir=run", *changed, "--hidden=9", "--overwrite")
+    assert part.exists()
+    _, out, err = program("compare", "--run_dir=run", *changed, "--hidden=9", "--overwrite")
+    assert "another plan" not in err
     assert "are done already" not in out
+    assert not part.exists()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The house keeps its order: a room imports only rooms listed above it, and nothing of Keras 2."""
 
 import ast
+import functools
 import pathlib
 import re
 
@@ -36,13 +37,18 @@ ROOMS = [
 FILES = sorted((ROOT / "tfp_vae").rglob("*.py"))
 
 
+@functools.cache
+def _tree(path: pathlib.Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def _room(path: pathlib.Path) -> str:
     return path.relative_to(ROOT / "tfp_vae").with_suffix("").parts[0]
 
 
 def _imports(path: pathlib.Path) -> set[str]:
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("tfp_vae"):
             parts = node.module.split(".")
             found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
@@ -102,10 +108,7 @@ def _at_once(body: list[ast.stmt]) -> set[str]:
 
 def test_importing_a_room_loads_neither_plots_nor_data_sets():
     heavy = re.compile(r"(matplotlib|sklearn|tensorflow_datasets|PIL|tfp_vae\.plots)(\.|$)")
-    loads = {
-        str(path.relative_to(ROOT / "tfp_vae")): _at_once(ast.parse(path.read_text("utf-8")).body)
-        for path in FILES
-    }
+    loads = {str(path.relative_to(ROOT / "tfp_vae")): _at_once(_tree(path).body) for path in FILES}
     assert "matplotlib.figure.Figure" in loads["plots/vae.py"]
     for path, names in loads.items():
         if not path.startswith(("plots/", "studies/")):
@@ -114,9 +117,8 @@ def test_importing_a_room_loads_neither_plots_nor_data_sets():
 
 def _private_names(path: pathlib.Path, stored: bool) -> set[str]:
     """Returns the private names that a file defines, or those that it reads from objects."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
     found = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) == stored:
             found.add(node.attr)
         elif stored and isinstance(node, ast.FunctionDef | ast.ClassDef):

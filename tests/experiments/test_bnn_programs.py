@@ -170,17 +170,18 @@ def test_data_without_targets_are_refused(refused, tmp_path):
 
 
 def test_the_uci_table_runs_and_goes_on_with_the_same_settings_alone(
-    succeeds, refused, prepared, tmp_path
+    request, succeeds, refused, prepared, tmp_path
 ):
+    more = ["vi", *["ensemble"] * request.config.getoption("--all")]
     plain = ("--sets=yacht", f"--data_dir={prepared('uci', 'yacht.npz')}", "--run_dir=run")
     arguments = ("--steps=9", "--members=2", *plain)
     succeeds("uci", "--methods=map", *arguments)
     results = tmp_path / "run" / "results.json"
     before = json.loads(results.read_text())["sets"]["uci/yacht"]
     assert len(before["map"]["rmse"]) == 20
-    succeeds("uci", "--methods=map,vi", *arguments)
+    succeeds("uci", f"--methods={','.join(['map', *more])}", *arguments)
     after = json.loads(results.read_text())["sets"]["uci/yacht"]
-    assert after["map"] == before["map"] and {*after} == {"map", "vi"}
+    assert after["map"] == before["map"] and {*after} == {"map", *more}
     assert "| uci/yacht |" in (tmp_path / "run" / "table.md").read_text()
     assert "other settings" in refused("uci", "--methods=map", "--steps=10", *plain)
 

@@ -69,7 +69,7 @@ def interrupted(program, breaks, stopped, tmp_path):
 
     def run():
         if not stopped.exists():
-            mend = breaks(2, stop)
+            mend = breaks(1, stop)
             status, out, _ = program(*VAE, "--run_dir=parts")
             mend()
             assert status == 0

@@ -8,6 +8,7 @@ TINY = ("--models=ml,bnn", "--tasks=classification", "--epochs=1", "--hidden=8",
 
 
 @pytest.mark.pictures
+@pytest.mark.dear(reason="three parts of a comparison, two reports with their pictures")
 def test_a_comparison_is_reported_and_gone_on_with(succeeds, tmp_path):
     out = succeeds("compare", "--run_dir=run", *TINY)
     assert "part 2/2" in out

@@ -59,10 +59,9 @@ def test_every_class_comes_back_to_the_last_bit_and_training_goes_on(
 ):
     split = _split(DECODERS[name][2])
     vae = _model(name, encoder, network, seed=7, num_samples=2)
-    # Compiled by XLA once: what a file brings back does not depend on it, and to trace eight steps
-    # takes longer than to take them.
+    # Compiled by XLA once: what a file brings back does not depend on it.
     jit = "auto" if (name, encoder) == ("bernoulli", tv.encoders.Gaussian) else False
-    vae.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=jit, run_eagerly=not jit)
+    vae.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=jit)
     vae.fit(split, batch_size=20, epochs=2, verbose=0)
     vae.save(tmp_path / "model.keras")
     again = tv.load(tmp_path / "model.keras")

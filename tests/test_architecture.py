@@ -24,6 +24,7 @@ ROOMS = [
     "distributions",
     "layers",
     "objectives",
+    "optimizers",
     "models",
     "methods",
     "training",

@@ -63,9 +63,9 @@ def test_train_bnn_leaves_what_it_promises_for_numbers_and_reparameterizes_local
     assert [type(layer) for layer in layers] == [tv.layers.DenseLocalReparameterization] * 2
 
 
-# One of each sort: a point, several, random layers, a posterior that is found after training. NUTS
+# One of each sort: a point, several, random layers, a posterior found after training, chains. NUTS
 # and Laplace are run by the toys below.
-USUAL_METHODS = ("map", "ensemble", "mc_dropout", "swag")
+USUAL_METHODS = ("map", "ensemble", "mc_dropout", "swag", "sgmcmc")
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ import tensorflow as tf
 from tfp_vae import keras_private
 from tfp_vae.arguments import check_number, hint
 from tfp_vae.data import Feed, Split, kinds
-from tfp_vae.data.feeds import MOST_BYTES
-from tfp_vae.data.streams import Stream
+from tfp_vae.data.streams import MOST_BYTES, Stream
 from tfp_vae.layers.convolution import Convolution
 from tfp_vae.models.intake import check_options
 from tfp_vae.models.loop import Skipping

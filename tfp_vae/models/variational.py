@@ -20,8 +20,7 @@ import tensorflow as tf
 from tfp_vae import keras_private, objectives
 from tfp_vae.arguments import check_count, check_seed
 from tfp_vae.data import Data, Feed, Kind, Split, kinds
-from tfp_vae.data.feeds import num_batches
-from tfp_vae.data.streams import own_errors
+from tfp_vae.data.streams import num_batches, own_errors
 from tfp_vae.files import replacing
 from tfp_vae.layers import BayesianLayer
 from tfp_vae.layers import noise as noises

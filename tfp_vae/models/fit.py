@@ -143,6 +143,18 @@ def listed(callbacks: Any) -> list:
     return keras.tree.flatten(callbacks or [])
 
 
+def check_callbacks(callbacks: Any) -> None:
+    """Raises `ValueError` for a callback that would fail after the first epoch of training."""
+    for callback in listed(callbacks):
+        if not isinstance(callback, keras.callbacks.ModelCheckpoint) or callback.save_weights_only:
+            continue
+        if not str(callback.filepath).endswith(".keras"):
+            raise ValueError(
+                f"{type(callback).__name__} saves in another format. Expected a path ending in "
+                f".keras, or save_weights_only=True. Received {callback.filepath!r}."
+            )
+
+
 def choose_modes(model: keras.Model, callbacks: Any) -> None:
     """Tells callbacks that compare a metric whether more is better, which the models know.
 

@@ -5,7 +5,7 @@ batches of them imports it.
 """
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfp_vae.data import toys
 from tfp_vae.data.answers import UNLABELLED
@@ -64,7 +64,7 @@ __all__ = [
 _OF_TENSORFLOW = {"Feed": "feeds", "augmented": "augmentation"}
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name not in _OF_TENSORFLOW:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{_OF_TENSORFLOW[name]}"), name)

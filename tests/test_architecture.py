@@ -32,6 +32,7 @@ ROOMS = [
     "report",
     "plots",
     "studies",
+    "comparison",
     "export",
     "testing",
 ]

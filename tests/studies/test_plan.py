@@ -20,7 +20,8 @@ SIZES = {"train": 60, "validation": 30, "test": 40}
 pytestmark = pytest.mark.filterwarnings("ignore:No temperature minimises the NLL:UserWarning")
 SMALL = {
     "epochs": 1,
-    "rates": (1e-2,),
+    "learning_rate": 1e-2,
+    "rate_factors": (1,),
     "hidden": 6,
     "latent_dim": 2,
     "num_samples": 3,

@@ -23,7 +23,7 @@ from tfp_vae.data import Data, Feed, Kind, Split, kinds
 from tfp_vae.data.feeds import num_batches
 from tfp_vae.data.streams import own_errors
 from tfp_vae.files import replacing
-from tfp_vae.layers import BayesianLayer
+from tfp_vae.layers import WeightLayer
 from tfp_vae.layers import noise as noises
 from tfp_vae.layers.noise import ESTIMATOR, MEAN
 from tfp_vae.models import fit as fits
@@ -352,9 +352,9 @@ class VariationalModel(keras.Model):
 
         return list({id(x): x for x in inside(self) if getattr(x, "draws_noise", False)}.values())
 
-    def bayesian_layers(self) -> "list[BayesianLayer]":
+    def bayesian_layers(self) -> "list[WeightLayer]":
         """Returns the layers with a posterior over their weights, each once, first layer first."""
-        return [layer for layer in self.random_layers() if isinstance(layer, BayesianLayer)]
+        return [layer for layer in self.random_layers() if isinstance(layer, WeightLayer)]
 
     def noise_numbers(self) -> "dict[int, int]":
         """Returns the number of each random layer, by its id: its place among them."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from tfp_vae.distributions import decoders, encoders, heads, likelihoods, priors
     from tfp_vae.export import load
+    from tfp_vae.layers import convert
     from tfp_vae.models import (
         M2,
         NUTS,
@@ -52,6 +53,7 @@ __all__ = [
     "Laplace",
     "LatentVariable",
     "__version__",
+    "convert",
     "data",
     "decoders",
     "encoders",
@@ -77,6 +79,7 @@ __all__ = [
 _ELSEWHERE = {
     "tfp_vae.distributions": ("decoders", "encoders", "heads", "likelihoods", "priors"),
     "tfp_vae.export": ("load",),
+    "tfp_vae.layers": ("convert",),
     "tfp_vae.models": (
         *("M2", "NUTS", "SWAG", "VAE", "BayesianNetwork", "ConditionalVAE", "Ensemble", "Laplace"),
         "LatentVariable",

@@ -2,6 +2,7 @@
 
 from tfp_vae.layers import noise, priors
 from tfp_vae.layers.base import BayesianLayer, WeightLayer
+from tfp_vae.layers.conversion import convert
 from tfp_vae.layers.convolution import (
     Conv1DFlipout,
     Conv1DLocalReparameterization,
@@ -48,6 +49,7 @@ __all__ = [
     "Standardize",
     "WeightLayer",
     "bayesian",
+    "convert",
     "noise",
     "priors",
 ]

@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae import keras_private
 from tfp_vae.arguments import check_number, check_seed, check_type
 from tfp_vae.distributions.base import tfd
 from tfp_vae.layers import noise as noise_sources
@@ -63,8 +64,8 @@ class Bayesian(WeightLayer):
         chosen: the variables that have a posterior, once built.
 
     Raises:
-        ValueError: for what is no layer or one that is random already; when it is built, for one
-            without kernels, or whose kernels have a regularizer or a constraint.
+        ValueError: for what is no layer, or one that is random already or stateful; when it is
+            built, for one without kernels, or whose kernels have a regularizer or a constraint.
     """
 
     covariance = "diagonal"
@@ -84,6 +85,11 @@ class Bayesian(WeightLayer):
             raise ValueError(
                 f"{layer.name} is random already. Expected a layer of Keras whose weights are "
                 f"points. Received a {type(layer).__name__}."
+            )
+        if any(getattr(x, "stateful", False) for x in (layer, *keras_private.all_sublayers(layer))):
+            raise ValueError(
+                f"{layer.name} carries a state from batch to batch, made with other weights. "
+                "Expected a layer with stateful=False. Received one with stateful=True."
             )
         super().__init__(**{"dtype": layer.dtype_policy, "autocast": layer.autocast, **kwargs})
         self.layer = layer
@@ -212,7 +218,7 @@ class Bayesian(WeightLayer):
             outputs = self.layer(inputs, **given)
             after = [scope.get_current_value(variable) for variable in self.layer.variables]
         for variable, value in zip(self.layer.variables, after, strict=True):
-            if value is not before[id(variable)]:  # states and seeds go on
+            if value is not before[id(variable)]:  # statistics and seeds go on
                 variable.assign(value)
         self._add_kl()
         return outputs

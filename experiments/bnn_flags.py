@@ -33,7 +33,9 @@ _COVARIANCE = flags.DEFINE_string(
     "covariance", "diagonal", "Of the last layer's posterior (vi): diagonal, full, or a rank."
 )
 _DROPOUT = flags.DEFINE_float("dropout", 0.05, "Rate of --method=mc_dropout.", 0, 0.99)
-_MEMBERS = flags.DEFINE_integer("members", 5, "Networks of --method=ensemble.", lower_bound=1)
+_MEMBERS = flags.DEFINE_integer(
+    "members", 5, "Networks of ensemble, batch_ensemble, rank1.", lower_bound=1
+)
 _POSTERIOR_STEPS = flags.DEFINE_integer(
     "posterior_steps", 200, "Epochs of swag; samples per chain of nuts.", lower_bound=2
 )

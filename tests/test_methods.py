@@ -17,7 +17,7 @@ from tfp_vae.randomness import fold_in
 from tfp_vae.studies import comparison
 
 COUNT, DRAWS, STEPS = 40, 7, 4
-COMPONENTS = {"map": 1, "ml": 1, "ensemble": 2}
+COMPONENTS = {"map": 1, "ml": 1, "ensemble": 2, "batch_ensemble": 2}
 
 
 def _data(task, seed=0):

@@ -20,6 +20,7 @@ from tfp_vae.layers.dense import (
     DenseReparameterization,
 )
 from tfp_vae.layers.plain import MonteCarloDropout, Standardize
+from tfp_vae.layers.rank_one import BatchEnsemble, RankOne
 from tfp_vae.layers.transposed import (
     Conv2DTransposeFlipout,
     Conv2DTransposeLocalReparameterization,
@@ -28,6 +29,7 @@ from tfp_vae.layers.transposed import (
 from tfp_vae.layers.wrapper import Bayesian, bayesian
 
 __all__ = [
+    "BatchEnsemble",
     "Bayesian",
     "BayesianLayer",
     "Conv1DFlipout",
@@ -46,6 +48,7 @@ __all__ = [
     "DenseLocalReparameterization",
     "DenseReparameterization",
     "MonteCarloDropout",
+    "RankOne",
     "Standardize",
     "WeightLayer",
     "bayesian",

@@ -105,6 +105,11 @@ class WeightLayer(keras.Layer):
         """
         raise NotImplementedError
 
+    @property
+    def own_weights(self) -> list:
+        """Those that a model gives no prior of its own: with a posterior, or points without one."""
+        return self.weights
+
     def keep(self, kept: Any) -> None:
         """Sets the weights that are not kept to 0 for certain, of `posterior.event_shape`."""
         raise NotImplementedError

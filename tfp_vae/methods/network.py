@@ -57,7 +57,7 @@ class Recipe:
         covariance: of the last layer's posterior, for "vi": see `layers.BayesianLayer`; that of
             the other layers is diagonal.
         dropout: rate, for "mc_dropout".
-        members: networks of an "ensemble".
+        members: networks of an "ensemble", or those in one of "batch_ensemble" and "rank1".
         samples: passes per training step.
         posterior_steps: epochs of "swag", samples per chain of "nuts".
         posterior_rate: learning rate of "swag".

@@ -415,6 +415,7 @@ class VariationalModel(keras.Model):
         mode: str = ESTIMATOR,
         training: "bool | None" = False,
         frozen: bool = False,
+        number: "tf.Tensor | int | None" = None,
     ) -> Draw:
         """Returns the model under one draw of all that is random in it.
 
@@ -425,8 +426,9 @@ class VariationalModel(keras.Model):
                 for. "mean": every weight at its posterior mean.
             training: whether layers such as Keras' dropout train.
             frozen: whether the noise is a constant in a traced graph.
+            number: which of the draws of a prediction it is.
         """
-        return Draw(self, key, mode, training, frozen)
+        return Draw(self, key, mode, training, frozen, number)
 
     def at_mean(self) -> Draw:
         """Returns the model with every weight at its posterior mean, for pictures and encodings."""

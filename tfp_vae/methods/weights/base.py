@@ -25,6 +25,9 @@ METHODS = Registry(
         "laplace_last_layer",
         "swag",
         "nuts",
+        "sngp",
+        "batch_ensemble",
+        "rank1",
     ),
 )
 

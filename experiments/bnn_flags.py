@@ -44,7 +44,13 @@ _POSTERIOR_PRECISION = flags.DEFINE_string(
     "posterior_precision", "validation", "Of the prior in laplace: validation, prior, or a number."
 )
 _POSTERIOR_PREDICTIVE = flags.DEFINE_enum(
-    "posterior_predictive", "sampled", ["sampled", "probit"], "Of laplace."
+    "posterior_predictive", "sampled", ["sampled", "probit"], "Of laplace and sngp."
+)
+_RANDOM_FEATURES = flags.DEFINE_integer(
+    "random_features", 1024, "Of the Gaussian process of sngp.", lower_bound=1
+)
+_SPECTRAL_BOUND = flags.DEFINE_float(
+    "spectral_bound", 0.95, "Of the norms of the hidden kernels of sngp.", 0
 )
 _IMAGES = ("digits", "mnist", "fashion_mnist")
 
@@ -95,6 +101,8 @@ def recipe() -> "tv.methods.Recipe":
         posterior_rate=_POSTERIOR_RATE.value,
         posterior_precision=cli.number_or_name(_POSTERIOR_PRECISION),
         posterior_predictive=_POSTERIOR_PREDICTIVE.value,
+        random_features=_RANDOM_FEATURES.value,
+        spectral_bound=_SPECTRAL_BOUND.value,
     )
 
 

@@ -19,6 +19,7 @@ from tfp_vae.layers.dense import (
     DenseLocalReparameterization,
     DenseReparameterization,
 )
+from tfp_vae.layers.gaussian_process import RandomFeatureGaussianProcess, SpectralBound
 from tfp_vae.layers.plain import MonteCarloDropout, Standardize
 from tfp_vae.layers.rank_one import BatchEnsemble, RankOne
 from tfp_vae.layers.transposed import (
@@ -48,7 +49,9 @@ __all__ = [
     "DenseLocalReparameterization",
     "DenseReparameterization",
     "MonteCarloDropout",
+    "RandomFeatureGaussianProcess",
     "RankOne",
+    "SpectralBound",
     "Standardize",
     "WeightLayer",
     "bayesian",

@@ -63,7 +63,9 @@ class Recipe:
         posterior_rate: learning rate of "swag".
         posterior_precision: of the prior in a "laplace" posterior: "prior", that of the training;
             "validation", the one with the lowest NLL on validation data; or a number > 0.
-        posterior_predictive: of "laplace": "sampled" or "probit", see `models.Laplace`.
+        posterior_predictive: of "laplace" and "sngp": "sampled" or "probit", see `models.Laplace`.
+        random_features: D of "sngp", see `layers.RandomFeatureGaussianProcess`.
+        spectral_bound: of the hidden kernels of "sngp", see `layers.SpectralBound`.
     """
 
     method: str = "vi"
@@ -85,6 +87,8 @@ class Recipe:
     posterior_rate: float = 1e-3
     posterior_precision: "float | str" = "validation"
     posterior_predictive: str = "sampled"
+    random_features: int = 1024
+    spectral_bound: float = 0.95
 
     def __post_init__(self):
         METHODS.check(self.method)

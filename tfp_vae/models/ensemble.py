@@ -87,6 +87,11 @@ class Ensemble(SupervisedModel):
                     "Moving averages are not kept per member. Expected a network without "
                     f"BatchNormalization. Received {layer.name}."
                 )
+            if getattr(layer, "collects", False):
+                raise ValueError(
+                    "What a layer collects in an epoch is not kept per member. Expected a network "
+                    f"without a {type(layer).__name__}. Received {layer.name}."
+                )
             ours = getattr(layer, "draws_noise", False)
             if getattr(layer, "seed_generator", None) is not None and not ours:
                 raise ValueError(

@@ -117,6 +117,8 @@ class BayesianNetwork(SupervisedModel):
             self.likelihood.build(features)
         self.event_shape = input_shape[1:]
         own_random_layers(self)
+        for layer in self.collecting_layers():
+            layer.attach(self.likelihood)
         self.built = True
 
     def call(

@@ -356,6 +356,14 @@ class VariationalModel(keras.Model):
         """Returns the layers with a posterior over their weights, each once, first layer first."""
         return [layer for layer in self.random_layers() if isinstance(layer, WeightLayer)]
 
+    def collecting_layers(self) -> "list[keras.Layer]":
+        """Returns the layers that add something up over an epoch, such as a covariance.
+
+        They have `begin`, called where an epoch begins, and `finish`, where a training ends.
+        """
+        layers = keras_private.all_sublayers(self)
+        return [layer for layer in layers if getattr(layer, "collects", False)]
+
     def noise_numbers(self) -> "dict[int, int]":
         """Returns the number of each random layer, by its id: its place among them."""
         return {id(layer): number for number, layer in enumerate(self.random_layers())}
@@ -647,9 +655,12 @@ class VariationalModel(keras.Model):
         kept = fits.LastEpoch()
         self.current = current
         try:
-            return super().fit(callbacks=[*callbacks, kept], **more)
+            # Before the callback that takes what is skipped of an epoch.
+            return super().fit(callbacks=[fits.Collecting(), *callbacks, kept], **more)
         except KeyboardInterrupt:
             kept.restore()
+            for layer in self.collecting_layers():
+                layer.finish()
             raise
         finally:
             self.current = None

@@ -50,7 +50,7 @@ _RANDOM_FEATURES = flags.DEFINE_integer(
     "random_features", 1024, "Of the Gaussian process of sngp.", lower_bound=1
 )
 _SPECTRAL_BOUND = flags.DEFINE_float(
-    "spectral_bound", 0.95, "Of the norms of the hidden kernels of sngp.", 0
+    "spectral_bound", 2.0, "Of the norms of the hidden kernels of sngp.", 0
 )
 _IMAGES = ("digits", "mnist", "fashion_mnist")
 

@@ -38,7 +38,7 @@ class SpectralBound(keras.constraints.Constraint):
             whose norm may be as much larger as the root of its positions.
     """
 
-    def __init__(self, bound: float = 0.95):
+    def __init__(self, bound: float):
         self.bound = check_number("bound", bound, above=0)
 
     def __call__(self, w: tf.Tensor) -> tf.Tensor:

@@ -56,7 +56,8 @@ class _Shared(keras.Layer):
         check_type("layer", layer, keras.Layer, type(self).__name__)
         config = layer.get_config()
         last = config.get("data_format") in (None, "channels_last")
-        if not {"use_bias", "activation"} <= {*config} or not last:
+        linear = {"use_bias", "activation"} <= {*config} and "recurrent_initializer" not in config
+        if not (linear and last):
             raise ValueError(
                 f"The kernel of {layer.name} cannot be shared. Expected a layer of Keras such as "
                 f"Dense or Conv2D, channels last. Received a {type(layer).__name__}."

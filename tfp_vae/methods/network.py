@@ -88,7 +88,7 @@ class Recipe:
     posterior_precision: "float | str" = "validation"
     posterior_predictive: str = "sampled"
     random_features: int = 1024
-    spectral_bound: float = 0.95
+    spectral_bound: float = 2.0
 
     def __post_init__(self):
         METHODS.check(self.method)

@@ -19,7 +19,7 @@ _SCALE = flags.DEFINE_string(
     "scale", "shared", "Of a real target: shared, per_example, a number > 0; poisson for counts."
 )
 _PRIOR = flags.DEFINE_enum(
-    "prior", "normal", peek.names("layers.priors.BY_NAME"), "Of the weights (vi)."
+    "prior", "normal", peek.names("layers.priors.WEIGHT_PRIORS"), "Of the weights (vi)."
 )
 _PRIOR_SCALE = flags.DEFINE_string("prior_scale", "1.0", "A number > 0, or fan_in.")
 _LEARNED_PRIOR = flags.DEFINE_bool("learned_prior", True, "Learn a factor on the scale (vi).")

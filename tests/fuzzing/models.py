@@ -463,7 +463,7 @@ class Layer(Record):
         prior = options.get("prior")
         if isinstance(prior, tuple):
             name, given = prior
-            options["prior"] = tv.layers.priors.BY_NAME[name](**dict(given))
+            options["prior"] = tv.layers.priors.WEIGHT_PRIORS[name](**dict(given))
         if self.name == "MonteCarloDropout":
             return tv.layers.MonteCarloDropout(self.units)
         if self.name == "Standardize":
@@ -563,7 +563,7 @@ class NetworkCase(TrainingCase):
         network = [*layers[:split], keras.layers.Flatten(), *layers[split:], last]
         prior = self.weight_prior
         if isinstance(prior, tuple):
-            prior = tv.layers.priors.BY_NAME[prior[0]](**dict(prior[1]))
+            prior = tv.layers.priors.WEIGHT_PRIORS[prior[0]](**dict(prior[1]))
         model = tv.BayesianNetwork(
             keras.Sequential(network),
             likelihood,

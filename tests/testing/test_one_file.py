@@ -33,6 +33,7 @@ ROWS = {
         "distributions.heads.HEADS",
     ),
     "bound": ("renyi_bound", "toy_renyi", "objectives.BOUNDS"),
+    "prior of weights": ("cauchy_weight_prior", "toy_cauchy", "layers.priors.WEIGHT_PRIORS"),
     "weight method": ("wide_map_method", "toy_wide_map", "methods.weights.METHODS"),
     "OOD score": ("brightness_score", "toy_brightness", "evaluation.ood.base.SCORES"),
     "export format": ("lookup_format", "toy_lookup", "export.formats.FORMATS"),
@@ -40,6 +41,7 @@ ROWS = {
     "named data set": ("ramp_named", "toy_ramp", "data.named.NAMES"),
 }
 FAMILIES = (
+    tv.layers.priors.WEIGHT_PRIORS,
     *(tv.priors.PRIORS, tv.heads.HEADS, tv.objectives.BOUNDS, methods.METHODS, SCORES),
     *(export.FORMATS, data.SOURCES, data.NAMES),
 )
@@ -138,6 +140,15 @@ def test_method_and_likelihood_of_y_are_named_in_a_recipe(table):
     model.fit(table.train, epochs=1, verbose=0)
     predictive = methods.finish(recipe, model, table.train).predictive(table.test, 2)
     assert np.all(np.isfinite(predictive.log_prob(table.test.targets)))
+
+
+def test_a_prior_of_weights_is_named_in_a_recipe(table):
+    recipe = methods.Recipe("vi", hidden=(), prior="toy_cauchy", learned_prior=True)
+    model = methods.build(recipe, table)
+    layer = next(each for each in model.network.layers if hasattr(each, "posterior"))
+    scale = np.asarray(layer.prior.distribution.scale)
+    assert scale.shape == (4, 1)  # three inputs and the bias
+    np.testing.assert_allclose(scale, 1.0, rtol=1e-5)
 
 
 def test_a_score_is_asked_for_by_name(make_vae, binary_images):

@@ -45,7 +45,7 @@ class Recipe:
         scale: of a real target, see `likelihoods.Normal`; or the name of another head in
             `heads.HEADS` that is made without arguments, such as "poisson" for counts.
         estimator: a name in `ESTIMATORS`, for "vi".
-        prior: a name in `layers.priors.BY_NAME`, for "vi"; point weights have a normal one.
+        prior: a name in `layers.priors.WEIGHT_PRIORS`, for "vi"; point weights have a normal one.
         prior_scale: see `layers.priors.WeightPrior`.
         learned_prior: whether the scale of the prior is learned, for "vi".
         initial_scale: see `layers.BayesianLayer`, for "vi".
@@ -95,7 +95,7 @@ class Recipe:
         for name, known in (
             ("network", NETWORKS),
             ("estimator", ESTIMATORS),
-            ("prior", layers.priors.BY_NAME),
+            ("prior", layers.priors.WEIGHT_PRIORS),
             ("activation", networks.ACTIVATIONS),
         ):
             check_choice(name, getattr(self, name), known)

@@ -57,7 +57,7 @@ class VariationalInference(Method):
     def _options(self) -> dict:
         from tfp_vae import layers
 
-        prior = layers.priors.BY_NAME[self.recipe.prior]
+        prior = layers.priors.WEIGHT_PRIORS[self.recipe.prior]
         return {
             "bayesian_bias": True,
             "prior": prior(self.recipe.prior_scale, learned=self.recipe.learned_prior),

@@ -1,7 +1,7 @@
-"""Priors of weights: independent, zero-mean, with a scale that may depend on the fan-in.
+"""What a prior of weights is: the distribution of a block of weights.
 
-A prior is asked for the distribution of a whole block of weights, so that `layer.prior` can be
-inspected and `tfd.kl_divergence(layer.posterior, layer.prior)` means what it says.
+A prior is asked for that of a whole block, so that `layer.prior` can be inspected and
+`tfd.kl_divergence(layer.posterior, layer.prior)` means what it says.
 """
 
 import math
@@ -11,11 +11,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.arguments import check_number, is_number
+from tfp_vae.arguments import is_number
 from tfp_vae.distributions.base import inverse_positive, positive, tfd
+from tfp_vae.registry import Registry
 
 # Of the prior of a learned scale^2; it matters for groups of few weights, such as biases.
 HYPER_SHAPE, HYPER_RATE = 1.0, 10.0
+
+WEIGHT_PRIORS = Registry("tfp_vae.layers.priors", "prior of weights", first=("normal",))
 
 registered = keras.saving.register_keras_serializable(package="tfp_vae.weight_priors")
 
@@ -33,6 +36,8 @@ class WeightPrior(keras.Layer):
     """
 
     closed_form = False  # whether a learned scale is a function of the posterior
+    # The distribution of TFP that can stand for this prior, and its parameters beside `scale`.
+    of_tfp: "tuple[type, tuple[str, ...]] | None" = None
 
     def __init__(self, scale: "float | str" = 1.0, learned: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
@@ -92,96 +97,6 @@ class WeightPrior(keras.Layer):
         return {"name": self.name, "scale": self.scale, "learned": self.learned}
 
 
-@registered
-class Normal(WeightPrior):
-    """N(0, scale^2); the KL of a normal posterior to it is in closed form.
-
-    With `learned`, scale^2 = (sum_i E[w_i^2] + 2 b) / (n + 2 a + 2) over the n weights of a group,
-    the kernel or the bias of a layer, where the bound is highest under an inverse-gamma prior of
-    scale^2 with shape a = `HYPER_SHAPE` and rate b = `HYPER_RATE` times the square of the argument
-    `scale` (Wu et al., "Deterministic variational inference for robust Bayesian neural networks",
-    ICLR 2019, eq. 13, who have 1 and 10 with scale 1). The KL is that to the prior with this scale.
-    """
-
-    closed_form = True
-
-    def elementwise(self, scale: tf.Tensor) -> tfd.Distribution:
-        """Returns a `Normal`."""
-        return tfd.Normal(tf.zeros_like(scale), scale)
-
-
-@registered
-class ScaleMixture(WeightPrior):
-    """pi N(0, scale^2) + (1 - pi) N(0, (ratio scale)^2): few large weights, many small ones.
-
-    Blundell et al., "Weight uncertainty in neural networks", ICML 2015, eq. 7.
-
-    Args:
-        scale: of the wide component, see `WeightPrior`.
-        ratio: narrow over wide scale, in (0, 1).
-        weight: pi, in (0, 1).
-        learned: see `WeightPrior`.
-    """
-
-    def __init__(
-        self,
-        scale: "float | str" = 1.0,
-        ratio: float = 0.0025,
-        weight: float = 0.5,
-        learned: bool = False,
-        **kwargs: Any,
-    ):
-        super().__init__(scale, learned, **kwargs)
-        self.ratio = check_number("ratio", ratio, above=0, below=1)
-        self.weight = check_number("weight", weight, above=0, below=1)
-
-    def elementwise(self, scale: tf.Tensor) -> tfd.Distribution:
-        """Returns a `MixtureSameFamily` of two normals."""
-        scales = tf.stack([scale, self.ratio * scale], axis=-1)
-        return tfd.MixtureSameFamily(
-            tfd.Categorical(probs=[self.weight, 1 - self.weight]),
-            tfd.Normal(tf.zeros_like(scales), scales),
-        )
-
-    def get_config(self) -> dict:
-        """Returns the constructor's arguments, as JSON."""
-        return super().get_config() | {"ratio": self.ratio, "weight": self.weight}
-
-
-@registered
-class StudentT(WeightPrior):
-    """Student's t with `df` degrees of freedom: a normal with heavier tails.
-
-    Args:
-        scale: see `WeightPrior`; the standard deviation is sqrt(df / (df - 2)) times that.
-        df: degrees of freedom, > 0.
-        learned: see `WeightPrior`.
-    """
-
-    def __init__(
-        self, scale: "float | str" = 1.0, df: float = 3.0, learned: bool = False, **kwargs: Any
-    ):
-        super().__init__(scale, learned, **kwargs)
-        self.df = check_number("df", df, above=0)
-
-    def elementwise(self, scale: tf.Tensor) -> tfd.Distribution:
-        """Returns a `StudentT`."""
-        return tfd.StudentT(self.df, tf.zeros_like(scale), scale)
-
-    def get_config(self) -> dict:
-        """Returns the constructor's arguments, as JSON."""
-        return super().get_config() | {"df": self.df}
-
-
-@registered
-class Horseshoe(WeightPrior):
-    """The horseshoe: a pole at 0 and Cauchy-like tails (Carvalho, Polson & Scott, 2009)."""
-
-    def elementwise(self, scale: tf.Tensor) -> tfd.Distribution:
-        """Returns a `Horseshoe`."""
-        return tfd.Horseshoe(scale)
-
-
 def _best_scale(squares: tf.Tensor, center: tf.Tensor, fan_in: int) -> tf.Tensor:
     """Returns the best scale of every weight, [F, U]: one of the kernel and one of the bias."""
     rows, parts = min(fan_in, squares.shape[0]), []
@@ -212,16 +127,8 @@ def log_prob(prior: WeightPrior, variables: list) -> tf.Tensor:
     return total
 
 
-BY_NAME = {
-    "normal": Normal,
-    "scale_mixture": ScaleMixture,
-    "student_t": StudentT,
-    "horseshoe": Horseshoe,
-}
-
-
 def get(prior: "WeightPrior | tfd.Distribution | float | str | dict") -> WeightPrior:
-    """Returns a prior from itself, the scale of a normal, a name in `BY_NAME`, or a config.
+    """Returns a prior from itself, the scale of a normal, a name in `WEIGHT_PRIORS`, or a config.
 
     A zero-mean `tfd.Normal`, `tfd.StudentT` or `tfd.Horseshoe` of one weight is one too.
 
@@ -232,27 +139,22 @@ def get(prior: "WeightPrior | tfd.Distribution | float | str | dict") -> WeightP
         prior = keras.saving.deserialize_keras_object(prior)
     if isinstance(prior, WeightPrior):
         return prior
-    if isinstance(prior, str) and prior in BY_NAME:
-        return BY_NAME[prior]()
+    if isinstance(prior, str) and prior in WEIGHT_PRIORS:
+        return WEIGHT_PRIORS[prior]()
     if isinstance(prior, int | float) and not isinstance(prior, bool):
-        return Normal(prior)
+        return WEIGHT_PRIORS["normal"](prior)
     if isinstance(prior, tfd.Distribution):
         return _of_distribution(prior)
     raise ValueError(
-        f"Unusable prior. Expected a number, one of {', '.join(BY_NAME)}, or an object of "
+        f"Unusable prior. Expected a number, one of {', '.join(WEIGHT_PRIORS)}, or an object of "
         f"tfp_vae.layers.priors. Received {prior!r}."
     )
 
 
-_OF_TFP = {
-    tfd.Normal: (Normal, ()),
-    tfd.StudentT: (StudentT, ("df",)),
-    tfd.Horseshoe: (Horseshoe, ()),
-}
-
-
 def _of_distribution(prior: tfd.Distribution) -> WeightPrior:
-    kind, names = _OF_TFP.get(type(prior), (None, ()))
+    known = {each.of_tfp[0]: each for each in WEIGHT_PRIORS.values() if each.of_tfp}
+    kind = known.get(type(prior))
+    names = kind.of_tfp[1] if kind else ()
     values = {
         k: np.asarray(v) for k, v in prior.parameters.items() if k in ("loc", "scale", *names)
     }

@@ -96,7 +96,9 @@ def convert(
     return converted
 
 
-def _bayesian_form(layer, copied, suffix, options) -> WeightLayer:
+def _bayesian_form(
+    layer: keras.Layer, copied: keras.Layer, suffix: str, options: dict
+) -> WeightLayer:
     name = f"{type(layer).__name__}{suffix}"
     kind = next((vars(room)[name] for room in _ROOMS if name in vars(room)), None)
     if kind is None or type(layer) is not getattr(keras.layers, type(layer).__name__, None):

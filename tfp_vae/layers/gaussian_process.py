@@ -12,6 +12,7 @@ have, would ensure.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -106,7 +107,7 @@ class RandomFeatureGaussianProcess(keras.Layer):
         self.predictive = check_choice("predictive", predictive, PREDICTIVES)
         self.seed = seed if seed is None else check_seed(seed)
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self._likelihood = lambda: None
+        self._likelihood: Callable[[], Head | None] = lambda: None
 
     @property
     def num_functions(self) -> "int | None":

@@ -53,14 +53,15 @@ class Noise:
         self.draw = draw
         self._numbers: dict[int, int] = dict(numbers or {})
 
-    def _key(self, layer: keras.Layer, purpose: int) -> tf.Tensor:
+    def _number(self, layer: keras.Layer, purpose: int) -> int:
         # By order of first use, which a reload keeps; a layer used twice has its noise twice: one
         # layer is one set of weights.
         number = self._numbers.setdefault(id(layer), len(self._numbers))
-        return randomness.fold_in(self.key, 8 * number + purpose)
+        return 8 * number + purpose
 
-    def _draw(self, sampler, key, name, shape, axis):
+    def _draw(self, sampler, number, name, shape, axis):
         del name  # of who asks, for errors
+        key = randomness.fold_in(self.key, number)
         if self.member is None:
             return sampler(shape, key, axis)
         index, count = self.member
@@ -73,13 +74,13 @@ class Noise:
         self, layer: keras.Layer, purpose: int, shape: Any, axis: "int | None" = None
     ) -> tf.Tensor:
         """Returns standard normal numbers, float32."""
-        return self._draw(randomness.normal, self._key(layer, purpose), layer.name, shape, axis)
+        return self._draw(randomness.normal, self._number(layer, purpose), layer.name, shape, axis)
 
     def uniform(
         self, layer: keras.Layer, purpose: int, shape: Any, axis: "int | None" = None
     ) -> tf.Tensor:
         """Returns uniform numbers in [0, 1), float32."""
-        return self._draw(randomness.uniform, self._key(layer, purpose), layer.name, shape, axis)
+        return self._draw(randomness.uniform, self._number(layer, purpose), layer.name, shape, axis)
 
     def signs(
         self, layer: keras.Layer, purpose: int, shape: Any, axis: "int | None" = None
@@ -98,8 +99,7 @@ class Noise:
         one = isinstance(shape, tuple | list) and not shape
         if one and self.draw is not None:
             return tf.math.floormod(tf.cast(self.draw, tf.int32), count)
-        key = randomness.fold_in(self.key, _OF_ALL)
-        uniform = self._draw(randomness.uniform, key, "a member", [1] if one else shape, axis)
+        uniform = self._draw(randomness.uniform, _OF_ALL, "a member", [1] if one else shape, axis)
         chosen = tf.minimum(tf.cast(uniform * count, tf.int32), count - 1)
         return chosen[0] if one else chosen
 
@@ -110,7 +110,7 @@ class FrozenNoise(Noise):
     The numbers are those that `Noise` would give for the same key.
     """
 
-    def _draw(self, sampler, key, name, shape, axis):
+    def _draw(self, sampler, number, name, shape, axis):
         static = tf.get_static_value(tf.convert_to_tensor(shape))
         if static is None:
             raise ValueError(
@@ -118,7 +118,7 @@ class FrozenNoise(Noise):
                 f"depend on the batch. Received {shape}."
             )
         with tf.init_scope():
-            return super()._draw(sampler, key, name, static, axis)
+            return super()._draw(sampler, number, name, static, axis)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from tfp_vae.layers.dense import (
     DenseLocalReparameterization,
     DenseReparameterization,
 )
+from tfp_vae.layers.deterministic import DenseDeterministic
 from tfp_vae.layers.gaussian_process import RandomFeatureGaussianProcess, SpectralBound
 from tfp_vae.layers.plain import MonteCarloDropout, Standardize
 from tfp_vae.layers.rank_one import BatchEnsemble, RankOne
@@ -45,6 +46,7 @@ __all__ = [
     "Conv3DFlipout",
     "Conv3DLocalReparameterization",
     "Conv3DReparameterization",
+    "DenseDeterministic",
     "DenseFlipout",
     "DenseLocalReparameterization",
     "DenseReparameterization",

@@ -34,16 +34,19 @@ _COVARIANCE = flags.DEFINE_string(
 )
 _DROPOUT = flags.DEFINE_float("dropout", 0.05, "Rate of --method=mc_dropout.", 0, 0.99)
 _MEMBERS = flags.DEFINE_integer(
-    "members", 5, "Networks of ensemble, batch_ensemble, rank1.", lower_bound=1
+    "members",
+    5,
+    "Networks of ensemble, multiswag, sgmcmc, mile, batch_ensemble, rank1.",
+    lower_bound=1,
 )
 _POSTERIOR_STEPS = flags.DEFINE_integer(
     "posterior_steps",
     200,
-    "Epochs of swag, or laplace by evidence; samples per chain of nuts.",
+    "Epochs of swag, or laplace by evidence; samples per chain of nuts, mile, sgmcmc.",
     lower_bound=2,
 )
 _POSTERIOR_RATE = flags.DEFINE_float(
-    "posterior_rate", 1e-3, "Learning rate of swag, or laplace by evidence.", 0
+    "posterior_rate", None, "Learning rate of swag, laplace by evidence (1e-3), sgmcmc (1e-2)."
 )
 _POSTERIOR_PRECISION = flags.DEFINE_string(
     "posterior_precision", "validation", "Laplace: validation, evidence, prior, or a number."
@@ -133,4 +136,4 @@ def build(chosen: "tv.methods.Recipe", data: "tv.data.Data"):
     objective = bound_flags.bound(steps)
     model = tv.methods.build(chosen, data, objective, training_flags.SEED.value)
     objective.check(model)
-    return training_flags.compiled(model, data)
+    return training_flags.compiled(model, data, chosen.weights.optimizer)

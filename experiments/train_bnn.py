@@ -4,8 +4,9 @@
     python -m experiments.train_bnn --dataset=diabetes --hidden=50 --run_dir=runs/diabetes
 
 The run folder receives flags.txt (replays the run with --flagfile), history.csv, model.keras,
-metrics.json and pictures. Log-likelihoods, entropies and KL are in nats; errors and scales of real
-targets in their own units.
+metrics.json and pictures; draws of a posterior that starts from the trained point are the members
+of an ensemble in posterior.keras. Log-likelihoods, entropies and KL are in nats; errors and scales
+of real targets in their own units.
 """
 
 from absl import flags
@@ -17,6 +18,7 @@ from . import bnn_flags, cli, training_flags
 _PREDICTIVE_SAMPLES = flags.DEFINE_integer(
     "num_predictive_samples", 100, "S, draws of the weights behind each prediction.", lower_bound=1
 )
+_MOST_NUMBERS = 2**26  # in the file of the draws
 
 
 def main():
@@ -35,6 +37,9 @@ def main():
         callbacks=[tv.training.ShowProgress()],
         validation=data.validation,
     )
+    if predictor is not model and predictor.has_networks:
+        most = max(1, _MOST_NUMBERS // predictor.num_weights)
+        predictor.as_ensemble(min(num_samples, most)).save(run / "posterior.keras")
     metrics |= {"method": chosen.method, "kl": None}
     test = tv.evaluation.predict(predictor, data.test, num_samples, verbose=True)
     validation = tv.evaluation.predict(predictor, data.validation, num_samples)

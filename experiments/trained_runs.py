@@ -27,12 +27,14 @@ def opened(run: "tv.report.RunFolder") -> "tuple[object, tv.data.Data, dict, dic
     Raises:
         ValueError: if model.keras is not the model that the run is about.
     """
-    model = tv.load(run / "model.keras")
+    # Of a posterior that started from the trained point: its draws, as an ensemble.
+    drawn = run / "posterior.keras"
+    model = tv.load(drawn if drawn.is_file() else run / "model.keras")
     source = data_flags.source()
     known_run = (run / "metrics.json").exists() or not data_flags.DATASET.present
     trained = tv.report.read_json(run / "metrics.json") if known_run else {}
     method = trained.get("method")
-    if method is not None and tv.methods.METHODS[method].post_hoc:
+    if method and tv.methods.METHODS[method].post_hoc and not drawn.is_file():
         raise ValueError(
             f"The posterior of {method} is not in model.keras, which holds the point it "
             "started from. Expected a run of another method. Received this one; train_bnn with its "

@@ -61,14 +61,22 @@ def prepare(preferred_kind) -> "tuple[tv.report.RunFolder, tv.data.Data]":
     return run, dataclasses.replace(data, train=data.train.augmented(_AUGMENT.value))
 
 
-def compiled(model, data: "tv.data.Data"):
-    """Returns the model with its optimizer, after a look at whether it can learn these data."""
+def compiled(model, data: "tv.data.Data", optimizer=None):
+    """Returns the model with its optimizer, after a look at whether it can learn these data.
+
+    Args:
+        model: that is trained.
+        data: that it is trained on.
+        optimizer: of a method, see `tfp_vae.methods.Method.optimizer`; None for Adam.
+    """
     import keras
 
     steps = model.batches_per_epoch(data.train, BATCH_SIZE.value) * EPOCHS.value
     rate = tv.training.learning_rate(_SCHEDULE.value, _LEARNING_RATE.value, steps)
     model.compile(
-        optimizer=keras.optimizers.Adam(rate),
+        optimizer=optimizer(rate, len(data.train), SEED.value)
+        if optimizer
+        else keras.optimizers.Adam(rate),
         jit_compile=_JIT.value and model.supports_jit and not running_flags.is_shared(),
         steps_per_execution=tv.training.steps_per_execution(
             data.train, BATCH_SIZE.value, running_flags.steps_at_once()

@@ -25,6 +25,7 @@ ROOMS = [
     "distributions",
     "layers",
     "objectives",
+    "optimizers",
     "models",
     "methods",
     "training",

@@ -61,6 +61,13 @@ def test_the_raw_step_is_that_of_the_optimizer_inside_a_loss_scale():
     assert keras_private.raw_step(outer) is keras_private.raw_step(inner)
 
 
+def test_a_weight_has_a_place_in_its_optimizer():
+    weights = [keras.Variable(0.0), keras.Variable(1.0)]
+    optimizer = keras.optimizers.SGD()
+    optimizer.build(weights)
+    assert [keras_private.index_of(optimizer, each) for each in weights] == [0, 1]
+
+
 def test_the_strategy_of_a_model_is_none_or_the_one_it_was_made_under():
     assert keras_private.strategy_of(small()) is None
     strategy = tf.distribute.MirroredStrategy(["CPU:0"])

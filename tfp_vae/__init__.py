@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         methods,
         networks,
         objectives,
+        optimizers,
         plots,
         report,
         studies,
@@ -30,28 +31,37 @@ if TYPE_CHECKING:
     from tfp_vae.distributions import decoders, encoders, heads, likelihoods, priors
     from tfp_vae.export import load
     from tfp_vae.layers import convert
+    from tfp_vae.methods.reference import reference
     from tfp_vae.models import (
         M2,
+        MILE,
         NUTS,
+        SGMCMC,
         SWAG,
         VAE,
         BayesianNetwork,
         ConditionalVAE,
         Ensemble,
+        IVONPosterior,
         Laplace,
         LatentVariable,
+        Mixture,
     )
 
 __all__ = [
     "M2",
+    "MILE",
     "NUTS",
+    "SGMCMC",
     "SWAG",
     "VAE",
     "BayesianNetwork",
     "ConditionalVAE",
     "Ensemble",
+    "IVONPosterior",
     "Laplace",
     "LatentVariable",
+    "Mixture",
     "__version__",
     "convert",
     "data",
@@ -66,8 +76,10 @@ __all__ = [
     "methods",
     "networks",
     "objectives",
+    "optimizers",
     "plots",
     "priors",
+    "reference",
     "report",
     "studies",
     "testing",
@@ -79,10 +91,11 @@ __all__ = [
 _ELSEWHERE = {
     "tfp_vae.distributions": ("decoders", "encoders", "heads", "likelihoods", "priors"),
     "tfp_vae.export": ("load",),
+    "tfp_vae.methods.reference": ("reference",),
     "tfp_vae.layers": ("convert",),
     "tfp_vae.models": (
-        *("M2", "NUTS", "SWAG", "VAE", "BayesianNetwork", "ConditionalVAE", "Ensemble", "Laplace"),
-        "LatentVariable",
+        *("M2", "MILE", "NUTS", "SGMCMC", "SWAG", "VAE", "BayesianNetwork", "ConditionalVAE"),
+        *("Ensemble", "IVONPosterior", "Laplace", "LatentVariable", "Mixture"),
     ),
 }
 

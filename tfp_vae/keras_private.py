@@ -8,6 +8,7 @@ import contextlib
 import contextvars
 import functools
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -64,6 +65,11 @@ def raw_step(optimizer: keras.optimizers.Optimizer) -> keras.Variable:
     The public `iterations` stands still while an optimizer accumulates gradients.
     """
     return getattr(optimizer, "inner_optimizer", optimizer)._iterations
+
+
+def index_of(optimizer: keras.optimizers.Optimizer, variable: Any) -> int:
+    """Returns the place of a weight among those that an optimizer was built for."""
+    return optimizer._get_variable_index(variable)
 
 
 def strategy_of(model: keras.Model) -> "tf.distribute.Strategy | None":

@@ -62,7 +62,8 @@ def test_local_reparameterization_is_what_train_bnn_does_unless_told(succeeds, t
 
 @pytest.mark.parametrize("method", [name for name in methods.METHODS if name != "vi"])
 def test_every_method_is_a_flag(succeeds, tmp_path, method):
-    steps = ["--posterior_steps=4"] if method in ("swag", "nuts") else []
+    kind = methods.METHODS[method]
+    steps = [f"--{flag}" for flag in ("posterior_steps=4", "members=2") if flag[:-2] in kind.uses]
     name = _table(tmp_path)
     succeeds(
         "train_bnn", f"--dataset={name}", f"--method={method}", "--run_dir=run", *steps,
@@ -72,7 +73,13 @@ def test_every_method_is_a_flag(succeeds, tmp_path, method):
     assert metrics["method"] == method
     assert (metrics["kl"] is None) == methods.METHODS[method].point_weights
     assert np.isfinite(metrics["test_rmse"])
-    assert ("rhat_max" in metrics) == (method == "nuts")
+    assert ("rhat_max" in metrics) == (method in ("nuts", "mile", "sgmcmc"))
+    drawn = tmp_path / "run" / "posterior.keras"
+    assert drawn.exists() == (kind.post_hoc and not method.startswith("laplace"))
+    if drawn.exists():
+        again = tv.load(drawn).predictive(np.array([[1.5, 2.0], [30.0, 4.25]]), 3)
+        assert np.isfinite(again.mean()).all()
+        assert again.components_distribution.batch_shape == (2, 3)
 
 
 def test_a_table_of_classes_and_counts_can_be_learned(succeeds, tmp_path):
@@ -121,6 +128,9 @@ def test_lenet_learns_images(succeeds, tmp_path):
         ("--network=lenet", "at least 12"),
         ("--method=laplace_last_layer --hidden=500", "too many for all their covariances"),
         ("--method=nuts --posterior_steps=3", "Too few samples"),
+        ("--method=mile --posterior_steps=3", "Too few samples"),
+        ("--method=sgmcmc --posterior_steps=3", "Too few samples"),
+        ("--method=ivon --prior_scale=fan_in", "one prior for all weights"),
         ("--method=map --num_samples=2", "--num_samples has no effect"),
         ("--method=ml --beta=0.5", "--beta has no effect"),
         ("--bound=iwae", "needs latents of each example"),

@@ -9,9 +9,8 @@ from sklearn import linear_model
 
 import tfp_vae as tv
 from tfp_vae.data import Kind, Split
-from tfp_vae.models import WeightSamples, curvatures
-from tfp_vae.models.posteriors import nuts as mcmc
-from tfp_vae.models.posteriors.nuts import _effective_sample_size
+from tfp_vae.models import Chains, WeightSamples, curvatures
+from tfp_vae.models.posteriors.chains import effective_sample_size
 from tfp_vae.models.variational import fold_in
 
 PRIOR_SCALE, NOISE, COUNT = 2.0, 0.3, 20
@@ -327,6 +326,23 @@ def test_a_tuned_precision_is_the_best_of_the_grid_for_the_predictive_in_use(lin
 
 
 @pytest.mark.parametrize("structure", curvatures.STRUCTURES)
+def test_a_tuned_predictive_is_hardly_worse_than_its_point(structure, base_seed):
+    rng = np.random.default_rng(base_seed)
+    model = _model([keras.layers.Dense(4, "tanh"), keras.layers.Dense(3)],
+                   tv.likelihoods.Categorical(3))  # fmt: skip
+    for variable in model.trainable_variables:
+        variable.assign(rng.normal(size=variable.shape))
+    train, validation = (
+        Split(x, Kind.REAL, labels=np.argmax(model(x, seed=1).logits[0], axis=-1), name=name)
+        for x, name in ((_inputs(), "train"), (_inputs(30, seed=5), "validation"))
+    )  # of which the point is sure, and right
+    posterior = tv.Laplace(model, structure, predictive="probit").fit(train)
+    point = -float(np.mean(model.predictive(validation).log_prob(validation.labels)))
+    assert -float(np.mean(posterior.predictive(validation).log_prob(validation.labels))) > point
+    assert min(posterior.tune(validation).tried.values()) <= point + 0.005
+
+
+@pytest.mark.parametrize("structure", curvatures.STRUCTURES)
 def test_probit_logits_are_those_of_the_variances_of_the_linear_ones(structure, base_seed):
     dense = keras.layers.Dense(3, bias_initializer="random_normal")
     model = _model([dense], tv.likelihoods.Categorical(3), num_data=COUNT)
@@ -412,7 +428,7 @@ def test_nuts_on_a_linear_network_has_the_moments_of_its_posterior(linear, base_
     away = draws - linear.mean
     products = away[..., :, np.newaxis] * away[..., np.newaxis, :]
     for values, exact in ((draws, linear.mean), (products.reshape(400, 3, 9), linear.covariance)):
-        error = values.std(axis=(0, 1)) / np.sqrt(_effective_sample_size(values))
+        error = values.std(axis=(0, 1)) / np.sqrt(effective_sample_size(values))
         assert np.all(np.abs(values.mean(axis=(0, 1)) - np.ravel(exact)) < 4.5 * error)
     # The noise is fixed: only the twenty means are looked at, and none of them is NaN.
     assert chains.rhat.shape == chains.effective_sample_size.shape == (20,)
@@ -517,5 +533,5 @@ def test_chains_that_stand_still_are_an_error_and_never_a_number_that_json_lacks
     with pytest.raises(FloatingPointError, match=r"NUTS broke down.*Expected.*Received"):
         nuts.fit(linear.split)
     stuck = np.array([np.nan, 1.0])
-    summary = mcmc.Chains(np.zeros((2, 4, 3)), stuck, stuck, 0.5, 0.0).summary()
+    summary = Chains(np.zeros((2, 4, 3)), stuck, stuck, {}).summary()
     assert summary["rhat_max"] is summary["effective_sample_size_min"] is None

@@ -50,6 +50,12 @@ def test_deterministic_expectations_are_those_of_draws_or_below_them(name, covar
         assert np.all(np.abs(found - mean) < 5 * error)
 
 
+def test_an_activation_that_no_check_of_networks_knows_is_not_integrated_out():
+    model, _ = _model(tv.likelihoods.Categorical(2), 2, activation=lambda x: tf.nn.relu(x))
+    with pytest.raises(ValueError, match=r"has to be linear\. Expected activation=None"):
+        model(tf.zeros([3, 2]))
+
+
 def test_elbo_of_the_exact_posterior_is_the_evidence_and_of_others_below_it():
     rng = np.random.default_rng(1)
     x = rng.normal(size=(COUNT, 2)) @ [[1.0, 0.8], [0.0, 0.6]]

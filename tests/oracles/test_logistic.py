@@ -8,7 +8,7 @@ from scipy import optimize, special
 
 import tfp_vae as tv
 from tfp_vae.data import Kind, Split
-from tfp_vae.models.posteriors.nuts import _effective_sample_size
+from tfp_vae.models.posteriors.chains import effective_sample_size
 
 PRIOR_SCALE, COUNT, POINTS = 3.0, 20, 601
 SIGNS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
@@ -193,7 +193,7 @@ def test_nuts_has_the_moments_of_the_posterior_within_its_errors(oracle, base_se
             ),
         ),
     ):
-        size = _effective_sample_size(values)
+        size = effective_sample_size(values)
         assert np.all(size > 100)
         error = values.std(axis=(0, 1)) / np.sqrt(size)
         assert np.all(np.abs(values.mean(axis=(0, 1)) - exact) < 4 * error)

@@ -1,7 +1,6 @@
 """A dense last layer that is integrated out in closed form."""
 
-from typing import Any
-
+import keras
 import tensorflow as tf
 
 from tfp_vae.layers.base import Reparameterization, registered
@@ -18,21 +17,22 @@ class DenseDeterministic(Reparameterization, _Dense):
     noise in the gradient; for classes the bound is looser than that of draws. Predictions draw the
     weights as with any other layer, and so does a call outside of such a network.
 
-    [B, I] -> [B, U]; arguments as of `BayesianLayer`, without an activation.
+    [B, I] -> [B, U]; arguments as of `BayesianLayer`, as a last layer without an activation.
     """
 
     is_integrated = True  # what `BayesianNetwork` asks its last layer
 
-    def __init__(self, units: int, activation: Any = None, **kwargs: Any):
-        super().__init__(units, activation, **kwargs)
-        if self.activation.__name__ != "linear":
-            raise ValueError(
-                "A layer that is integrated out is linear. Expected activation=None. Received "
-                f"{activation!r}."
-            )
-
     def moments(self, inputs: tf.Tensor) -> "tuple[tf.Tensor, tf.Tensor]":
-        """Returns means and variances of the outputs, [B, I] -> [B, U] each, float32."""
+        """Returns means and variances of the outputs, [B, I] -> [B, U] each, float32.
+
+        Raises:
+            ValueError: if there is an activation: its outputs are not normal.
+        """
+        if self.activation is not keras.activations.linear:
+            raise ValueError(
+                f"{self.name} is integrated out, so that it has to be linear. Expected "
+                f"activation=None. Received {self.activation!r}."
+            )
         inputs = tf.cast(inputs, self.compute_dtype)
         mean = tf.cast(self.affine(inputs, tf.convert_to_tensor(self.loc)), tf.float32)
         rows = tf.cast(inputs, tf.float32)

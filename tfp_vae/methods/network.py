@@ -59,11 +59,12 @@ class Recipe:
         covariance: of the last layer's posterior, for "vi": see `layers.BayesianLayer`; that of
             the other layers is diagonal.
         dropout: rate, for "mc_dropout".
-        members: networks of an "ensemble", or those in one of "batch_ensemble" and "rank1".
+        members: networks of an "ensemble" and of what starts from one: chains of "mile" and
+            "sgmcmc", modes of "multiswag"; those in one network of "batch_ensemble" and "rank1".
         samples: passes per training step.
-        posterior_steps: epochs of "swag", samples per chain of "nuts"; epochs in which a "laplace"
-            posterior is trained on by its evidence.
-        posterior_rate: learning rate of these epochs.
+        posterior_steps: epochs of "swag" and "multiswag", samples per chain of "nuts", "mile" and
+            "sgmcmc"; epochs in which a "laplace" posterior is trained on by its evidence.
+        posterior_rate: learning rate of these epochs, and of "sgmcmc"; None: that of the method.
         posterior_precision: of the prior in a "laplace" posterior: "prior", that of the training;
             "validation", the one with the lowest NLL on validation data; "evidence", one for each
             layer, with which the training goes on, see `models.Laplace.train`; or a number > 0.
@@ -92,7 +93,7 @@ class Recipe:
     members: int = 5
     samples: int = 1
     posterior_steps: int = 200
-    posterior_rate: float = 1e-3
+    posterior_rate: float | None = None
     posterior_precision: "float | str" = "validation"
     posterior_structure: "str | None" = None
     posterior_predictive: str = "sampled"
@@ -109,6 +110,8 @@ class Recipe:
             ("activation", networks.ACTIVATIONS),
         ):
             check_choice(name, getattr(self, name), known)
+        if self.posterior_rate is not None:
+            check_number("posterior_rate", self.posterior_rate, above=0)
         check_number("label_noise", self.label_noise, 0, below=1)
         if self.posterior_precision not in PRECISIONS:
             check_number("posterior_precision", self.posterior_precision, above=0)

@@ -5,8 +5,13 @@ from tfp_vae.models.ensemble import Ensemble
 from tfp_vae.models.latents import LatentVariable
 from tfp_vae.models.m2 import M2
 from tfp_vae.models.network import BayesianNetwork
+from tfp_vae.models.posteriors.chains import Chains
+from tfp_vae.models.posteriors.ivon import IVONPosterior
 from tfp_vae.models.posteriors.laplace import Laplace
-from tfp_vae.models.posteriors.nuts import NUTS, Chains
+from tfp_vae.models.posteriors.mile import MILE
+from tfp_vae.models.posteriors.mixture import Mixture
+from tfp_vae.models.posteriors.nuts import NUTS
+from tfp_vae.models.posteriors.sgmcmc import SGMCMC
 from tfp_vae.models.posteriors.swag import SWAG
 from tfp_vae.models.posteriors.weights import WeightPosterior, WeightSamples
 from tfp_vae.models.predictive import Predictive, Predictor
@@ -16,7 +21,9 @@ from tfp_vae.models.variational import VariationalModel
 
 __all__ = [
     "M2",
+    "MILE",
     "NUTS",
+    "SGMCMC",
     "SWAG",
     "VAE",
     "BayesianNetwork",
@@ -24,8 +31,10 @@ __all__ = [
     "Chains",
     "ConditionalVAE",
     "Ensemble",
+    "IVONPosterior",
     "Laplace",
     "LatentVariable",
+    "Mixture",
     "Pass",
     "Predictive",
     "Predictor",

@@ -75,14 +75,15 @@ def compare(
             samples=1 if methods.METHODS[name].point_weights else 8,
             members=10,
             posterior_steps=chain,
-            posterior_rate=1e-3,
         )
         member = methods.make_member(recipe, train.shape, _classes(train), seed=seed)
         model = recipe.weights.model(member, seed)
         at_once = min(100, steps)
         rate = keras.optimizers.schedules.CosineDecay(1e-2, steps // at_once * at_once)
         model.compile(
-            optimizer=keras.optimizers.Adam(rate), steps_per_execution=at_once, jit_compile=False
+            optimizer=recipe.weights.optimizer(rate, len(train), seed),
+            steps_per_execution=at_once,
+            jit_compile=False,
         )
         model.fit(
             train,

@@ -1,6 +1,6 @@
 """What a weight method is: all that building, training and predicting have to know of it."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tfp_vae.registry import Registry
 
@@ -24,7 +24,11 @@ METHODS = Registry(
         "laplace",
         "laplace_last_layer",
         "swag",
+        "multiswag",
         "nuts",
+        "sgmcmc",
+        "mile",
+        "ivon",
         "sngp",
         "batch_ensemble",
         "rank1",
@@ -48,6 +52,7 @@ class Method:
             model: `finish` makes it.
         trained_as: the method whose training it shares; "" if it has one of its own.
         several: whether `Recipe.members` networks are trained.
+        default_rate: of `Recipe.posterior_rate`.
         needs_optimum: whether it depends on how far the training went, and not only on a start.
     """
 
@@ -56,10 +61,32 @@ class Method:
     post_hoc: ClassVar[bool] = False
     trained_as: ClassVar[str] = ""
     several: ClassVar[bool] = False
+    default_rate: ClassVar[float] = 1e-3
     needs_optimum: ClassVar[bool] = True
 
     def __init__(self, recipe: "Recipe"):
         self.recipe = recipe
+
+    @property
+    def rate(self) -> float:
+        """`Recipe.posterior_rate`, or what the method has in its place."""
+        chosen = self.recipe.posterior_rate
+        return self.default_rate if chosen is None else chosen
+
+    def optimizer(
+        self, learning_rate: Any, num_data: int, seed: int = 0
+    ) -> "keras.optimizers.Optimizer":
+        """Returns the optimizer of the training; here Adam.
+
+        Args:
+            learning_rate: of Adam, a number or a schedule.
+            num_data: N, examples that are trained on.
+            seed: of an optimizer that draws.
+        """
+        del num_data, seed
+        import keras
+
+        return keras.optimizers.Adam(learning_rate)
 
     def check(self, member: "BayesianNetwork", num_data: int) -> None:
         """Raises `ValueError`, before the training, for what the method cannot do after it.

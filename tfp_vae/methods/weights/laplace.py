@@ -45,7 +45,7 @@ class LaplaceMethod(Method):
         chosen, posterior = self.recipe.posterior_precision, self._posterior(model)
         if chosen != "evidence":
             return posterior.fit(train, chosen if is_number(chosen) else None)
-        epochs, rate = self.recipe.posterior_steps, self.recipe.posterior_rate
+        epochs, rate = self.recipe.posterior_steps, self.rate
         return posterior.train(train, epochs, rate, batch_size, callbacks=callbacks)
 
     def tuned(self, predictor: "Predictor", validation: "Split | None") -> "Predictor":

@@ -14,11 +14,9 @@ class HamiltonianMonteCarlo(Method):
 
     def check(self, member, num_data):
         """Raises `ValueError` if the chains are too short to say whether they agree."""
-        if self.recipe.posterior_steps < 4:
-            raise ValueError(
-                "Too few samples for NUTS. Expected at least 4. Received "
-                f"{self.recipe.posterior_steps}."
-            )
+        from tfp_vae.models.posteriors.chains import check_length
+
+        check_length(self.recipe.posterior_steps, "nuts")
 
     def finish(self, model, train, seed=0, batch_size=32, callbacks=()):
         """Returns the chains."""

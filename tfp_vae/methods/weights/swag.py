@@ -16,8 +16,8 @@ class StochasticWeightAveraging(Method):
         del seed
         from tfp_vae.models import SWAG
 
-        steps, rate = self.recipe.posterior_steps, self.recipe.posterior_rate
-        return SWAG(model).fit(train, steps, rate, batch_size, callbacks)
+        steps = self.recipe.posterior_steps
+        return SWAG(model).fit(train, steps, self.rate, batch_size, callbacks)
 
     def finish_groups(self, ensemble, train, batch_size):
         """Returns a predictor of each group; all walk together, then each is looked at alone.
@@ -49,7 +49,7 @@ class StochasticWeightAveraging(Method):
         parts = ensemble.predictive(train.take(1)).components_distribution
         units = ensemble.member(0).likelihood.target_scale.numpy()
         smallest = float(tf.reduce_min(parts.scale)) / float(units)
-        rate = self.recipe.posterior_rate * smallest**2
+        rate = self.rate * smallest**2
         walk.compile(
             optimizer=keras.optimizers.SGD(rate, momentum=0.9),
             steps_per_execution=train.num_batches(batch_size),

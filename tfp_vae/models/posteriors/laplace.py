@@ -57,6 +57,8 @@ class Laplace(WeightPosterior):
     The scale of a normal likelihood is a point.
     """
 
+    has_networks = False
+
     def __init__(
         self,
         model: BayesianNetwork,

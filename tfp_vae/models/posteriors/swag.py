@@ -9,8 +9,9 @@ import tensorflow as tf
 from tfp_vae import keras_private
 from tfp_vae.arguments import check_count
 from tfp_vae.data import Split
+from tfp_vae.models.ensemble import Ensemble
 from tfp_vae.models.network import BayesianNetwork
-from tfp_vae.models.posteriors.weights import WeightPosterior
+from tfp_vae.models.posteriors.weights import WeightPosterior, copied, flat
 from tfp_vae.randomness import fold_in, normal
 
 
@@ -49,21 +50,7 @@ class SWAG(WeightPosterior):
             batch_size: examples per step.
             callbacks: of Keras.
         """
-        model = self.network_model
-        walk = type(model).from_config(model.get_config())
-        walk.build((None, *model.event_shape))
-        for new, old in zip(walk.weights, model.weights, strict=True):
-            new.assign(old)
-        walk.data_kind = model.data_kind or split.kind  # or the walk would take units of its own
-        walk.compile(
-            optimizer=walker(learning_rate),
-            steps_per_execution=split.num_batches(batch_size),
-            jit_compile=False,
-        )
-        walk.optimizer.build(walk.trainable_variables)
-        if getattr(model, "optimizer", None) is not None:  # a schedule of the KL weight goes on
-            keras_private.raw_step(walk.optimizer).assign(tf.convert_to_tensor(model.training_step))
-        path = collect_path(walk, split, epochs, batch_size, callbacks)
+        path = _path(self.network_model, split, epochs, learning_rate, batch_size, callbacks)
         return self.take(np.stack([np.concatenate([np.ravel(v) for v in step]) for step in path]))
 
     def take(self, path: np.ndarray) -> "SWAG":
@@ -105,9 +92,50 @@ class SWAG(WeightPosterior):
         return self.mean + diagonal * self.scale / np.sqrt(2) + low
 
 
-def walker(learning_rate: float) -> keras.optimizers.Optimizer:
-    """Returns the optimizer that SWAG walks with."""
-    return keras.optimizers.SGD(learning_rate, momentum=0.9, clipnorm=1.0)
+def around_members(
+    ensemble: Ensemble,
+    split: Split,
+    epochs: int = 50,
+    learning_rate: float = 1e-2,
+    batch_size: int = 32,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> "list[SWAG]":
+    """Returns a fitted SWAG around each member of a trained ensemble; they walk side by side.
+
+    Args:
+        ensemble: of networks that SWAG takes, all on the same data.
+        split: the training data.
+        epochs: weights collected.
+        learning_rate: see `SWAG.fit`.
+        batch_size: examples per step.
+        callbacks: of Keras.
+    """
+    found = [SWAG(ensemble.member(index)) for index in range(ensemble.size)]
+    path = _path(ensemble, split, epochs, learning_rate, batch_size, callbacks)
+    steps = np.stack([flat(step) for step in path])  # [T, M, P]
+    return [swag.take(steps[:, index]) for index, swag in enumerate(found)]
+
+
+def _path(
+    model: "BayesianNetwork | Ensemble",
+    split: Split,
+    epochs: int,
+    learning_rate: float,
+    batch_size: int,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> list:
+    """Returns the weights of a copy of a network or an ensemble after each epoch of its walk."""
+    walk = copied(model, split)
+    members = getattr(model, "num_members", 1)  # whose gradients are one, and longer
+    walk.compile(
+        optimizer=keras.optimizers.SGD(learning_rate, momentum=0.9, clipnorm=members**0.5),
+        steps_per_execution=split.num_batches(batch_size),
+        jit_compile=False,
+    )
+    walk.optimizer.build(walk.trainable_variables)
+    if getattr(model, "optimizer", None) is not None:  # a schedule of the KL weight goes on
+        keras_private.raw_step(walk.optimizer).assign(tf.convert_to_tensor(model.training_step))
+    return collect_path(walk, split, epochs, batch_size, callbacks)
 
 
 def collect_path(

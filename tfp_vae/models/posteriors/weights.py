@@ -6,12 +6,15 @@ from a set is running the network's own code with other weights.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae.arguments import check_count
+from tfp_vae.data import Split
+from tfp_vae.models.ensemble import Ensemble
 from tfp_vae.models.graphs import forget
 from tfp_vae.models.network import BayesianNetwork
 from tfp_vae.models.predictive import Predictor
@@ -27,9 +30,16 @@ class WeightPosterior(Predictor):
     Args:
         model: a trained `BayesianNetwork` without Bayesian layers.
 
+    Attributes:
+        needs_prior: whether the prior is that of the model.
+        has_networks: whether a draw is the network itself with other weights.
+
     Raises:
         ValueError: if the model has Bayesian layers, no prior, or was never trained.
     """
+
+    needs_prior: ClassVar[bool] = True
+    has_networks: ClassVar[bool] = True
 
     def __init__(self, model: BayesianNetwork):
         name = type(self).__name__
@@ -38,7 +48,7 @@ class WeightPosterior(Predictor):
                 f"{name} is a posterior over ordinary weights. Expected a BayesianNetwork without "
                 f"Bayesian layers or Monte Carlo dropout. Received {model!r}."
             )
-        if model.weight_prior is None:
+        if self.needs_prior and model.weight_prior is None:
             raise ValueError(
                 f"{name} needs a prior. Expected a model with weight_prior. Received one without."
             )
@@ -134,6 +144,35 @@ class WeightPosterior(Predictor):
             draws = self.frozen_draws(num_samples, key)
         return tf.stack([self.parameters_with(draw, x) for draw in draws])
 
+    def as_ensemble(self, num_samples: int = 32, seed: int | None = None) -> Ensemble:
+        """Returns draws as the members of an ensemble, a Keras model, saved and exported as one.
+
+        Its predictions are those of `predictive` with so many draws and this seed.
+
+        Args:
+            num_samples: S, members; fewer where there are fewer draws.
+            seed: fixes the draws; the model's seed by default.
+
+        Raises:
+            ValueError: if a draw is more than other weights, as in a linearised network.
+        """
+        if not self.has_networks:
+            raise ValueError(
+                f"A draw of {type(self).__name__} is a linearised network. Expected a posterior "
+                "whose draws are networks. Received one that predicts by slopes."
+            )
+        model = self.network_model
+        draws = self.frozen_draws(check_count("num_samples", num_samples), model.caller_key(seed))
+        parts = zip(*(self.split(draw) for draw in draws), strict=True)
+        drawn = {id(v): tf.stack(each) for v, each in zip(self.variables, parts, strict=True)}
+        found = Ensemble(model, len(draws), seed=model.seed, data_kind=model.data_kind)
+        for weight, stack in zip(model.weights, found.stacks, strict=True):
+            known = tf.convert_to_tensor(weight)
+            stack.assign(drawn.get(id(weight), tf.stack([known] * len(draws))))
+        found.num_data, found.columns = model.num_data, model.columns
+        found.class_names = model.class_names
+        return found
+
     def frozen_draws(self, num_samples: int, key: tf.Tensor) -> list[tf.Tensor]:
         """Returns the weights that `draw_parameters` predicts from, [P] each."""
         return [self.draw(1, fold_in(key, index))[0] for index in range(num_samples)]
@@ -171,3 +210,24 @@ class WeightSamples(WeightPosterior):
         if num_samples >= have:
             return self.samples
         return tf.gather(self.samples, np.linspace(0, have - 1, num_samples).round().astype(int))
+
+
+def copied(model: "BayesianNetwork | Ensemble", split: Split) -> Any:
+    """Returns a model with the same weights and units, which may be trained in its place.
+
+    Args:
+        model: trained.
+        split: what the copy is trained on.
+    """
+    copy = type(model).from_config(model.get_config())
+    if not copy.built:
+        copy.build((None, *model.event_shape))
+    for new, old in zip(copy.weights, model.weights, strict=True):
+        new.assign(old)
+    copy.data_kind = model.data_kind or split.kind  # or it would take units of its own
+    return copy
+
+
+def flat(stacks: "list[np.ndarray]") -> np.ndarray:
+    """Returns stacked weights [M, ...] side by side, [M, P], float32."""
+    return np.concatenate([np.reshape(s, (len(s), -1)) for s in stacks], axis=1, dtype=np.float32)

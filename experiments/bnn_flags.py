@@ -34,7 +34,10 @@ _COVARIANCE = flags.DEFINE_string(
 )
 _DROPOUT = flags.DEFINE_float("dropout", 0.05, "Rate of --method=mc_dropout.", 0, 0.99)
 _MEMBERS = flags.DEFINE_integer(
-    "members", 5, "Networks of ensemble, multiswag, sgmcmc, mile.", lower_bound=1
+    "members",
+    5,
+    "Networks of ensemble, multiswag, sgmcmc, mile, batch_ensemble, rank1.",
+    lower_bound=1,
 )
 _POSTERIOR_STEPS = flags.DEFINE_integer(
     "posterior_steps",
@@ -52,7 +55,13 @@ _POSTERIOR_STRUCTURE = flags.DEFINE_enum(
     "posterior_structure", None, peek.names("models.curvatures.STRUCTURES"), "Of laplace."
 )
 _POSTERIOR_PREDICTIVE = flags.DEFINE_enum(
-    "posterior_predictive", "sampled", ["sampled", "probit"], "Of laplace."
+    "posterior_predictive", "sampled", ["sampled", "probit"], "Of laplace and sngp."
+)
+_RANDOM_FEATURES = flags.DEFINE_integer(
+    "random_features", 1024, "Of the Gaussian process of sngp.", lower_bound=1
+)
+_SPECTRAL_BOUND = flags.DEFINE_float(
+    "spectral_bound", 2.0, "Of the norms of the hidden kernels of sngp.", 0
 )
 _LABEL_NOISE = flags.DEFINE_float(
     "label_noise", 0.0, "Share of labels that say nothing of their class, in the likelihood.", 0, 1
@@ -107,6 +116,8 @@ def recipe() -> "tv.methods.Recipe":
         posterior_precision=cli.number_or_name(_POSTERIOR_PRECISION),
         posterior_structure=_POSTERIOR_STRUCTURE.value,
         posterior_predictive=_POSTERIOR_PREDICTIVE.value,
+        random_features=_RANDOM_FEATURES.value,
+        spectral_bound=_SPECTRAL_BOUND.value,
         label_noise=_LABEL_NOISE.value,
     )
 

@@ -12,12 +12,14 @@ import tensorflow as tf
 import tfp_vae as tv
 from tfp_vae import methods
 from tfp_vae.data import Data, Kind, Split
+from tfp_vae.export import FORMATS
+from tfp_vae.export.proof import runtimes
 from tfp_vae.methods import Recipe
 from tfp_vae.randomness import fold_in
 from tfp_vae.studies import comparison
 
 COUNT, DRAWS, STEPS = 40, 7, 4
-COMPONENTS = {"map": 1, "ml": 1, "ensemble": 2}
+COMPONENTS = {"map": 1, "ml": 1, "ensemble": 2, "batch_ensemble": 2}
 
 
 def _data(task, seed=0):
@@ -298,3 +300,48 @@ def test_label_noise_mixes_the_softmax_with_all_classes_and_is_none_of_real_targ
         methods.make_likelihood(Recipe("map", label_noise=0.2), None)
     with pytest.raises(ValueError, match="Impossible label_noise"):
         Recipe("map", label_noise=1.0)
+
+
+CHEAP = ("sngp", "batch_ensemble", "rank1")
+
+
+@pytest.mark.parametrize("method", CHEAP)
+def test_a_cheap_posterior_predicts_from_a_file_and_in_every_runtime_as_it_did(method, tmp_path):
+    pytest.importorskip("tf2onnx")
+    data = _data("classification")
+    model = methods.build(Recipe(method, hidden=(4,), members=2, random_features=8), data, seed=3)
+    model.compile(optimizer=keras.optimizers.Adam(0.05), run_eagerly=True)
+    model.fit(data.train, batch_size=COUNT, epochs=1, verbose=0)
+    expected = model.predictive(data.test, DRAWS).log_probs
+    model.save(tmp_path / "model.keras")
+    again = tv.load(tmp_path / "model.keras").predictive(data.test, DRAWS)
+    np.testing.assert_array_equal(again.log_probs, expected)
+    folder = tv.export.export(
+        model, data, tmp_path / "export", ["savedmodel", "onnx", "litert"], num_samples=3
+    )
+    written = {a["format"] for a in tv.report.read_json(folder / "export.json")["artefacts"]}
+    assert {"savedmodel", "onnx", "litert"} <= written
+    for name in ("onnx", "litert"):
+        kind, cells = FORMATS[name], []
+        runtimes.run_format(folder, [name], kind.form, kind.load, cells.append, 0.0)
+        assert cells and all(cell["tolerance_share"] < 1 for cell in cells)
+
+
+# Not of "batch_ensemble": its members are points, whose differences are those of their starts.
+@pytest.mark.parametrize("method", ["sngp", "rank1"])
+def test_what_the_weights_add_to_the_uncertainty_falls_with_the_number_of_examples(method):
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(300, 3)).astype(np.float32)
+    targets = x @ [1.0, -1.0, 0.5] + 0.3 * rng.normal(size=300)
+    found = []
+    for count in (6, 200):
+        keras.utils.set_random_seed(1)
+        train = Split(x[:count], Kind.REAL, targets=targets[:count], name="train")
+        recipe = Recipe(method, hidden=(8,), members=4, random_features=64)
+        model = methods.make_member(recipe, (3,), None, seed=1)
+        rate = keras.optimizers.Adam(0.02)
+        model.compile(optimizer=rate, steps_per_execution=100, jit_compile=False)
+        steps = {"steps_per_epoch": 100, "epochs": 3}
+        model.fit(train, batch_size=count, verbose=0, **steps)
+        found.append(float(np.mean(model.predictive(x[200:], 50).epistemic)))
+    assert found[1] < 0.7 * found[0]

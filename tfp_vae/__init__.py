@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from tfp_vae.distributions import decoders, encoders, heads, likelihoods, priors
     from tfp_vae.export import load
+    from tfp_vae.layers import convert
     from tfp_vae.methods.reference import reference
     from tfp_vae.models import (
         M2,
@@ -62,6 +63,7 @@ __all__ = [
     "LatentVariable",
     "Mixture",
     "__version__",
+    "convert",
     "data",
     "decoders",
     "encoders",
@@ -90,6 +92,7 @@ _ELSEWHERE = {
     "tfp_vae.distributions": ("decoders", "encoders", "heads", "likelihoods", "priors"),
     "tfp_vae.export": ("load",),
     "tfp_vae.methods.reference": ("reference",),
+    "tfp_vae.layers": ("convert",),
     "tfp_vae.models": (
         *("M2", "MILE", "NUTS", "SGMCMC", "SWAG", "VAE", "BayesianNetwork", "ConditionalVAE"),
         *("Ensemble", "IVONPosterior", "Laplace", "LatentVariable", "Mixture"),

@@ -56,8 +56,10 @@ def test_a_bound_keeps_its_contract(name, base_seed):
 
 
 LAYERS = [
-    # Convolutions of one axis are those of two with another rank.
-    pytest.param(kind, marks=[pytest.mark.all_only] if kind.__name__.startswith("Conv1D") else [])
+    # Convolutions of one axis and of three are those of two with another rank.
+    pytest.param(
+        kind, marks=[pytest.mark.all_only] if kind.__name__[:6] in ("Conv1D", "Conv3D") else []
+    )
     for kind in (
         *_members(tv.layers, tv.layers.BayesianLayer, tv.layers.BayesianLayer),
         tv.layers.MonteCarloDropout,
@@ -76,6 +78,29 @@ def test_a_layer_keeps_its_contract(kind, base_seed):
         options = {"filters": 2, "kernel_size": 2, "bayesian_bias": True}
     is_dense = len(shape) == 2
     testing.check_layer(kind(**options), rng.standard_normal(shape), seed=base_seed, xla=is_dense)
+
+
+# Layers that are made with others or with arguments of their own, and the shape of their inputs.
+WRAPPED = {
+    "LSTM": (lambda: tv.layers.bayesian(keras.layers.LSTM(2), bayesian_bias=True), (4, 3, 2)),
+    "GRU": (lambda: tv.layers.bayesian(keras.layers.GRU(2), prior=0.5), (4, 3, 2)),
+    "Embedding": (lambda: tv.layers.bayesian(keras.layers.Embedding(5, 2)), (4, 3)),
+    # Of many members, so that two keys have two.
+    "BatchEnsemble": (lambda: tv.layers.BatchEnsemble(keras.layers.Conv2D(2, 2), 99), (4, 3, 3, 2)),
+    "RankOne": (lambda: tv.layers.RankOne(keras.layers.Dense(2), 5), (4, 3)),
+    "GaussianProcess": (lambda: tv.layers.RandomFeatureGaussianProcess(2, 16), (4, 3)),
+}
+
+
+@pytest.mark.parametrize(
+    "name",  # a GRU is an LSTM with fewer gates
+    [pytest.param(n, marks=[pytest.mark.all_only] if n == "GRU" else []) for n in WRAPPED],
+)
+def test_a_layer_with_arguments_of_its_own_keeps_its_contract(name, base_seed):
+    make, shape = WRAPPED[name]
+    rng = np.random.default_rng(base_seed)
+    x = rng.integers(0, 5, shape) if name == "Embedding" else rng.standard_normal(shape)
+    testing.check_layer(make(), x, seed=base_seed, xla=False)
 
 
 # Parts that break a claim: it is named.

@@ -59,11 +59,23 @@ def test_the_same_training_twice_ends_the_same(whole, found, tmp_path):
     [
         ("vae", False, (3, 5)),  # into the first pass, then into the second
         ("bnn", False, (5,)),
+        ("sngp", False, (5,)),  # whose curvature is that of a whole epoch
+        pytest.param("batch_ensemble", False, (5,), marks=pytest.mark.all_only),
+        pytest.param("rank1", False, (5,), marks=pytest.mark.all_only),
         pytest.param("vae", True, (3,), marks=pytest.mark.dear(reason="an XLA program")),
         pytest.param("vae", True, (3, 5), marks=ALL_ONLY),
         pytest.param("bnn", True, (3, 5), marks=ALL_ONLY),
     ],
-    ids=["vae-graph", "bnn-graph", "vae-xla", "vae-xla-twice", "bnn-xla"],
+    ids=[
+        "vae-graph",
+        "bnn-graph",
+        "sngp",
+        "batch_ensemble",
+        "rank1",
+        "vae-xla",
+        "vae-xla-twice",
+        "bnn-xla",
+    ],
 )
 def test_a_resumed_training_equals_an_uninterrupted_one_to_the_last_bit(
     kind, jit, crashes, found, whole, tmp_path

@@ -23,10 +23,11 @@ def data():
 
 
 def model(kind, found, jit=False, steps_per_execution=2, rate=1e-2):
-    """Returns a compiled model, "vae" or "bnn"."""
+    """Returns a compiled model, "vae", "bnn" or the network of a method."""
     keras.utils.set_random_seed(1)
-    if kind == "bnn":
-        recipe = methods.Recipe(method="vi", hidden=(8,))
+    if kind != "vae":
+        method = "vi" if kind == "bnn" else kind
+        recipe = methods.Recipe(method=method, hidden=(8,), random_features=16)
         made = methods.build(recipe, found, tv.objectives.ELBO(tv.objectives.linear(20)), 3)
     else:
         made = tv.VAE(

@@ -182,9 +182,8 @@ def _prune_into(pruned: BayesianNetwork, model: BayesianNetwork, share: float) -
     for new, old in zip(pruned.bayesian_layers(), model.bayesian_layers(), strict=True):
         if old.covariance == "diagonal":
             normal = old.posterior.distribution
-            kept = np.abs(normal.loc) / normal.scale.numpy() >= threshold
-            new.loc.assign(np.where(kept, old.loc, 0))
-            new.raw_scale.assign(np.where(kept, old.raw_scale, -100.0))
+            new.set_weights(old.get_weights())
+            new.keep(np.abs(normal.loc) / normal.scale.numpy() >= threshold)
 
 
 def pruning_curve(

@@ -15,7 +15,7 @@ import keras
 from tfp_vae import keras_private, report
 from tfp_vae.export.formats import base
 from tfp_vae.export.package import Package
-from tfp_vae.layers import BayesianLayer
+from tfp_vae.layers import WeightLayer
 from tfp_vae.models import VAE
 from tfp_vae.report.escaping import code, code_block, escape
 from tfp_vae.report.escaping import table as markdown_table
@@ -107,7 +107,7 @@ def _counted(layer: keras.Layer) -> "list[tuple[keras.Layer, int]]":
     """Returns the layers inside a layer and what each has of parameters, first to last."""
     if isinstance(layer, keras.layers.InputLayer):
         return []
-    if isinstance(layer, BayesianLayer) or not keras_private.sublayers(layer):
+    if isinstance(layer, WeightLayer) or not keras_private.sublayers(layer):
         return [(layer, layer.count_params())]
     inside = [each for inner in keras_private.sublayers(layer) for each in _counted(inner)]
     own = sum(math.prod(variable.shape) for variable in keras_private.own_variables(layer))

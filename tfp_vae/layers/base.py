@@ -34,7 +34,9 @@ WEIGHT_SCALE_FLOOR = 1e-6
 # where they end, while scales have to travel from 0.1 / sqrt(F).
 SCALE_SPEED = 10.0
 MAX_JOINT = 4096  # weights with a covariance matrix, whose factors cost their cube
-_WEIGHTS, _SIGNS_IN, _SIGNS_OUT, _KL = range(4)
+CERTAIN = -100.0  # a raw scale that is none
+# What noise is for.
+DRAW_OF_WEIGHTS, _SIGNS_IN, _SIGNS_OUT, DRAW_OF_KL = range(4)
 
 
 def scale_of(raw: tf.Tensor) -> tf.Tensor:
@@ -47,7 +49,73 @@ def raw_scale_of(scale: float) -> float:
     return inverse_positive(scale, WEIGHT_SCALE_FLOOR) / SCALE_SPEED
 
 
-class BayesianLayer(keras.Layer):
+class WeightLayer(keras.Layer):
+    """A layer with a distribution over weights: what a model asks of it, whatever its map is.
+
+    A subclass gives `posterior`, `prior`, `kl_divergence` and, if its weights are independent, says
+    `covariance = "diagonal"` and gives `keep`.
+
+    Attributes:
+        covariance: of the posterior; "diagonal" if `posterior.distribution` is a normal with a
+            `loc` and a `scale` of every weight.
+    """
+
+    draws_noise = True  # see `layers.noise`
+    covariance: "str | int" = "joint"
+
+    @property
+    def kl_weight(self) -> "float | keras.Variable | tf.Variable | None":
+        """What the KL is multiplied by that the layer adds to the loss; None: it adds none."""
+        return self._kl_weight()
+
+    @kl_weight.setter
+    def kl_weight(self, value: "float | keras.Variable | tf.Variable | None") -> None:
+        self._take_kl_weight(value)
+
+    def _take_kl_weight(self, value):
+        if value is not None and not isinstance(value, keras.Variable | tf.Variable):
+            value = check_number("kl_weight", value, above=0)
+        # In a function: Keras would take a variable for a weight of the layer, and train it.
+        self._kl_weight = lambda: value
+
+    def _add_kl(self):
+        """Adds the weighted KL to the loss of Keras, if it is to be there."""
+        if self.kl_weight is not None:
+            weight = tf.cast(tf.convert_to_tensor(self.kl_weight), tf.float32)
+            self.add_loss(weight * self.kl_divergence())
+
+    def _kl_config(self):
+        return None if self.kl_weight is None else _value_of(self.kl_weight)
+
+    @property
+    def posterior(self) -> tfd.Distribution:
+        """q(w)."""
+        raise NotImplementedError
+
+    @property
+    def prior(self) -> tfd.Distribution:
+        """p(w), with the event shape of `posterior`."""
+        raise NotImplementedError
+
+    def kl_divergence(self, num_samples: int = 1) -> tf.Tensor:
+        """Returns KL(q(w) || p(w)) in nats, summed over all weights, not scaled by anything.
+
+        Args:
+            num_samples: draws of q where there is no closed form.
+        """
+        raise NotImplementedError
+
+    @property
+    def own_weights(self) -> list:
+        """Those that a model gives no prior of its own: with a posterior, or points without one."""
+        return self.weights
+
+    def keep(self, kept: Any) -> None:
+        """Sets the weights that are not kept to 0 for certain, of `posterior.event_shape`."""
+        raise NotImplementedError
+
+
+class BayesianLayer(WeightLayer):
     """A linear map with a distribution over its weights, and an activation.
 
     Args:
@@ -146,24 +214,10 @@ class BayesianLayer(keras.Layer):
         self._take_kl_weight(kl_weight)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-
-    @property
-    def kl_weight(self) -> "float | keras.Variable | tf.Variable | None":
-        """What the KL is multiplied by that the layer adds to the loss; None: it adds none."""
-        return self._kl_weight()
-
-    @kl_weight.setter
-    def kl_weight(self, value: "float | keras.Variable | tf.Variable | None") -> None:
-        self._take_kl_weight(value)
-
-    def _take_kl_weight(self, value):
-        if value is not None and not isinstance(value, keras.Variable | tf.Variable):
-            value = check_number("kl_weight", value, above=0)
-        # In a function: Keras would take a variable for a weight of the layer, and train it.
-        self._kl_weight = lambda: value
+        self.supports_masking = self.keeps_masks
 
     takes_any_covariance = False
-    draws_noise = True  # see `layers.noise`
+    keeps_masks = False  # whether a mask of the inputs, [B, ...], is one of the outputs
 
     # What the kind of map gives.
 
@@ -296,7 +350,7 @@ class BayesianLayer(keras.Layer):
         except NotImplementedError:
             noise = noise_sources.of(self)
             shape = [num_samples, *self.loc.shape]
-            draws = self._weights(noise.normal(self, _KL, shape))
+            draws = self._weights(noise.normal(self, DRAW_OF_KL, shape))
             if self.covariance != "diagonal":
                 draws = tf.reshape(draws, [num_samples, -1])
             return -posterior.entropy() - tf.reduce_mean(prior.log_prob(draws))
@@ -316,7 +370,7 @@ class BayesianLayer(keras.Layer):
         """Returns one draw of the weights, [F, U]; their mean if `noise` is of that mode."""
         if noise.mode == MEAN:
             return tf.convert_to_tensor(self.loc)
-        return self._weights(noise.normal(self, _WEIGHTS, self.loc.shape))
+        return self._weights(noise.normal(self, DRAW_OF_WEIGHTS, self.loc.shape))
 
     def call(self, inputs: tf.Tensor, training: "bool | None" = None) -> tf.Tensor:
         """Returns activation(linear map of `inputs`) under the noise of the pass."""
@@ -327,9 +381,7 @@ class BayesianLayer(keras.Layer):
             outputs = self.affine(inputs, self.draw(noise))
         else:
             outputs = self.estimate(inputs, noise)
-        if self.kl_weight is not None:
-            weight = tf.cast(tf.convert_to_tensor(self.kl_weight), tf.float32)
-            self.add_loss(weight * self.kl_divergence())
+        self._add_kl()
         return self.activation(outputs)
 
     def kernel_of(self, weights: tf.Tensor) -> tf.Tensor:
@@ -342,6 +394,29 @@ class BayesianLayer(keras.Layer):
         if self.bayesian_bias:
             return tf.cast(weights[self.fan_in], self.compute_dtype)
         return 0.0 if self.bias is None else tf.cast(self.bias, self.compute_dtype)
+
+    def keep(self, kept: Any) -> None:
+        """Sets the weights that are not kept, [F, U], to 0 for certain."""
+        self.loc.assign(tf.where(kept, self.loc, 0.0))
+        self.raw_scale.assign(tf.where(kept, self.raw_scale, CERTAIN))
+
+    def start_at(self, kernel: Any, bias: Any = None) -> None:
+        """Sets the posterior means to the weights of the layer of Keras with the same arguments.
+
+        Args:
+            kernel: of the shape that it has in Keras.
+            bias: [U]; None where there is none.
+        """
+        rows = [tf.reshape(tf.cast(self._of_keras(kernel), tf.float32), [self.fan_in, self.units])]
+        if self.bayesian_bias:
+            rows.append(tf.cast(bias, tf.float32)[tf.newaxis])
+        elif self.bias is not None:
+            self.bias.assign(bias)
+        self.loc.assign(tf.concat(rows, axis=0))
+
+    def _of_keras(self, kernel):
+        """Returns a kernel of Keras, in the shape of `kernel_shape`."""
+        return tf.convert_to_tensor(kernel)
 
     def affine(self, inputs: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """Returns inputs * kernel + bias for weights [F, U]."""
@@ -361,7 +436,7 @@ class BayesianLayer(keras.Layer):
             "covariance": self.covariance,
             "initial_scale": self.initial_scale,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "kl_weight": None if self.kl_weight is None else _value_of(self.kl_weight),
+            "kl_weight": self._kl_config(),
             "seed": self.seed,
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
             "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
@@ -395,7 +470,7 @@ class LocalReparameterization(BayesianLayer):
             variance += variances[self.fan_in]
         # The floor is for inputs that are all zero, where the square root has no gradient.
         scale = tf.sqrt(variance + WEIGHT_SCALE_FLOOR**2)
-        deviation = scale * noise.normal(self, _WEIGHTS, tf.shape(scale), axis=0)
+        deviation = scale * noise.normal(self, DRAW_OF_WEIGHTS, tf.shape(scale), axis=0)
         return self.affine(inputs, normal.loc) + tf.cast(deviation, self.compute_dtype)
 
 
@@ -405,7 +480,7 @@ class Flipout(BayesianLayer):
     def estimate(self, inputs: tf.Tensor, noise: noise_sources.Noise) -> tf.Tensor:
         """Returns the pre-activations under deviations with signs of their own per example."""
         normal = self.posterior.distribution
-        deviation = normal.scale * noise.normal(self, _WEIGHTS, self.loc.shape)
+        deviation = normal.scale * noise.normal(self, DRAW_OF_WEIGHTS, self.loc.shape)
         batch, ones = tf.shape(inputs)[:1], [1] * (inputs.shape.rank - 2)
 
         def signs(purpose, size):

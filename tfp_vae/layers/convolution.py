@@ -75,7 +75,7 @@ class Convolution(BayesianLayer):
     def kernel_shape(self, input_shape: Any) -> "tuple[int, ...]":
         """Returns (*kernel_size, C, filters)."""
         if len(input_shape) != self.rank + 2 or input_shape[-1] is None:
-            axes = ", ".join("HW"[-self.rank :])
+            axes = ", ".join("DHW"[-self.rank :])
             raise ValueError(
                 f"{self.name} got inputs of a wrong shape. Expected (B, {axes}, C). Received "
                 f"{tuple(input_shape)}."
@@ -131,6 +131,10 @@ class _Convolution1D(Convolution):
     rank = 1
 
 
+class _Convolution3D(Convolution):
+    rank = 3
+
+
 @registered
 class Conv2DReparameterization(Reparameterization, Convolution):
     """A 2-D convolution with one weight draw per batch; arguments as of keras.layers.Conv2D."""
@@ -169,3 +173,21 @@ class Conv1DLocalReparameterization(LocalReparameterization, _Convolution1D):
 @registered
 class Conv1DFlipout(Flipout, _Convolution1D):
     """A 1-D convolution with signs of its own per example and channel."""
+
+
+@registered
+class Conv3DReparameterization(Reparameterization, _Convolution3D):
+    """A 3-D convolution with one weight draw per batch; arguments as of keras.layers.Conv3D."""
+
+
+@registered
+class Conv3DLocalReparameterization(LocalReparameterization, _Convolution3D):
+    """A 3-D convolution that draws its pre-activations, independently for every position.
+
+    See `Conv2DLocalReparameterization` for what it ignores.
+    """
+
+
+@registered
+class Conv3DFlipout(Flipout, _Convolution3D):
+    """A 3-D convolution with signs of its own per example and channel."""

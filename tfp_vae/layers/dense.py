@@ -14,6 +14,8 @@ from tfp_vae.layers.base import (
 class _Dense(BayesianLayer):
     """[B, ..., I] -> [B, ..., U]."""
 
+    keeps_masks = True
+
     def kernel_shape(self, input_shape):
         """Returns (I, U)."""
         if input_shape[-1] is None:

@@ -19,6 +19,7 @@ from tfp_vae import randomness
 from tfp_vae.arguments import check_choice
 
 ESTIMATOR, SHARED, MEAN = "estimator", "shared", "mean"
+_OF_ALL = 2**29  # folded into the key of what all layers of a pass share
 _active = threading.local()
 
 
@@ -35,6 +36,8 @@ class Noise:
             drawn in one operation, which has no index in it, and then cut up: vectorising
             stateless random operations is beyond `tf.vectorized_map`.
         numbers: of the layers by their ids; others are numbered as they are first asked.
+        draw: which of the draws of a prediction this is, for layers that are one of finitely many
+            functions: they take turns.
     """
 
     def __init__(
@@ -43,19 +46,22 @@ class Noise:
         mode: str = ESTIMATOR,
         member: "tuple | None" = None,
         numbers: "dict[int, int] | None" = None,
+        draw: "tf.Tensor | int | None" = None,
     ):
         check_choice("mode of noise", mode, (ESTIMATOR, SHARED, MEAN))
         self.key, self.mode, self.member = key, mode, member
+        self.draw = draw
         self._numbers: dict[int, int] = dict(numbers or {})
 
-    def _key(self, layer: keras.Layer, purpose: int) -> tf.Tensor:
+    def _number(self, layer: keras.Layer, purpose: int) -> int:
         # By order of first use, which a reload keeps; a layer used twice has its noise twice: one
         # layer is one set of weights.
         number = self._numbers.setdefault(id(layer), len(self._numbers))
-        return randomness.fold_in(self.key, 8 * number + purpose)
+        return 8 * number + purpose
 
-    def _draw(self, sampler, layer, purpose, shape, axis):
-        key = self._key(layer, purpose)
+    def _draw(self, sampler, number, name, shape, axis):
+        del name  # of who asks, for errors
+        key = randomness.fold_in(self.key, number)
         if self.member is None:
             return sampler(shape, key, axis)
         index, count = self.member
@@ -68,19 +74,34 @@ class Noise:
         self, layer: keras.Layer, purpose: int, shape: Any, axis: "int | None" = None
     ) -> tf.Tensor:
         """Returns standard normal numbers, float32."""
-        return self._draw(randomness.normal, layer, purpose, shape, axis)
+        return self._draw(randomness.normal, self._number(layer, purpose), layer.name, shape, axis)
 
     def uniform(
         self, layer: keras.Layer, purpose: int, shape: Any, axis: "int | None" = None
     ) -> tf.Tensor:
         """Returns uniform numbers in [0, 1), float32."""
-        return self._draw(randomness.uniform, layer, purpose, shape, axis)
+        return self._draw(randomness.uniform, self._number(layer, purpose), layer.name, shape, axis)
 
     def signs(
         self, layer: keras.Layer, purpose: int, shape: Any, axis: "int | None" = None
     ) -> tf.Tensor:
         """Returns -1 and 1 with probability 1/2 each, float32."""
         return 1.0 - 2.0 * tf.round(self.uniform(layer, purpose, shape, axis))
+
+    def choice(self, count: int, shape: Any = (), axis: "int | None" = None) -> tf.Tensor:
+        """Returns numbers below `count`, int32, the same ones for every layer of the pass.
+
+        Args:
+            count: of what is chosen from, such as the members of an ensemble of weights.
+            shape: of the numbers; (): one for the whole pass, which draws take in turn.
+            axis: see `normal`.
+        """
+        one = isinstance(shape, tuple | list) and not shape
+        if one and self.draw is not None:
+            return tf.math.floormod(tf.cast(self.draw, tf.int32), count)
+        uniform = self._draw(randomness.uniform, _OF_ALL, "a member", [1] if one else shape, axis)
+        chosen = tf.minimum(tf.cast(uniform * count, tf.int32), count - 1)
+        return chosen[0] if one else chosen
 
 
 class FrozenNoise(Noise):
@@ -89,15 +110,15 @@ class FrozenNoise(Noise):
     The numbers are those that `Noise` would give for the same key.
     """
 
-    def _draw(self, sampler, layer, purpose, shape, axis):
+    def _draw(self, sampler, number, name, shape, axis):
         static = tf.get_static_value(tf.convert_to_tensor(shape))
         if static is None:
             raise ValueError(
-                f"The noise of {layer.name} cannot be frozen. Expected a shape that does not "
+                f"The noise of {name} cannot be frozen. Expected a shape that does not "
                 f"depend on the batch. Received {shape}."
             )
         with tf.init_scope():
-            return super()._draw(sampler, layer, purpose, static, axis)
+            return super()._draw(sampler, number, name, static, axis)
 
 
 @contextlib.contextmanager

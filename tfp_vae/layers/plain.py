@@ -46,6 +46,7 @@ class MonteCarloDropout(keras.Layer):
                     f"{noise_shape}."
                 )
         self.rate, self.seed, self.noise_shape = rate, seed, noise_shape
+        self.supports_masking = True
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, inputs: tf.Tensor, training: "bool | None" = None) -> tf.Tensor:
@@ -93,6 +94,10 @@ class Standardize(keras.Layer):
     Like keras.layers.Normalization, but with its statistics in variables from the start, so that
     they can differ between the members of a vectorised ensemble.
     """
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
         """Makes the two statistics, one per feature of the last axis."""

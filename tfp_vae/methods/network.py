@@ -60,7 +60,7 @@ class Recipe:
             the other layers is diagonal.
         dropout: rate, for "mc_dropout".
         members: networks of an "ensemble" and of what starts from one: chains of "mile" and
-            "sgmcmc", modes of "multiswag".
+            "sgmcmc", modes of "multiswag"; those in one network of "batch_ensemble" and "rank1".
         samples: passes per training step.
         posterior_steps: epochs of "swag" and "multiswag", samples per chain of "nuts", "mile" and
             "sgmcmc"; epochs in which a "laplace" posterior is trained on by its evidence.
@@ -70,7 +70,9 @@ class Recipe:
             layer, with which the training goes on, see `models.Laplace.train`; or a number > 0.
         posterior_structure: of "laplace": a name in `curvatures.STRUCTURES`; None for that of the
             method, "diagonal" of all layers and "full" of the last.
-        posterior_predictive: of "laplace": "sampled" or "probit", see `models.Laplace`.
+        posterior_predictive: of "laplace" and "sngp": "sampled" or "probit", see `models.Laplace`.
+        random_features: D of "sngp", see `layers.RandomFeatureGaussianProcess`.
+        spectral_bound: of the hidden kernels of "sngp", see `layers.SpectralBound`.
         label_noise: e in [0, 1), the share of labels that say nothing of their class, see
             `likelihoods.NoisyCategorical`; 0 for a softmax.
     """
@@ -95,6 +97,8 @@ class Recipe:
     posterior_precision: "float | str" = "validation"
     posterior_structure: "str | None" = None
     posterior_predictive: str = "sampled"
+    random_features: int = 1024
+    spectral_bound: float = 2.0
     label_noise: float = 0.0
 
     def __post_init__(self):

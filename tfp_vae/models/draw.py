@@ -42,6 +42,7 @@ class Draw:
         mode: "estimator", "shared" or "mean"; see `layers.noise`.
         training: whether layers such as dropout of Keras train.
         frozen: whether the noise is a constant in a traced graph; made under `tf.init_scope`.
+        number: which of the draws of a prediction it is, see `layers.noise.Noise`.
     """
 
     def __init__(
@@ -51,11 +52,13 @@ class Draw:
         mode: str = ESTIMATOR,
         training: "bool | None" = False,
         frozen: bool = False,
+        number: "tf.Tensor | int | None" = None,
     ):
         self.model, self.training = model, training
         self.key = fold_in(key)
         kind = FrozenNoise if frozen else Noise
-        self.noise = kind(fold_in(self.key, _WEIGHTS), mode, numbers=model.noise_numbers())
+        own = fold_in(self.key, _WEIGHTS)
+        self.noise = kind(own, mode, numbers=model.noise_numbers(), draw=number)
         self._entered: list[contextlib.ExitStack] = []
 
     @contextlib.contextmanager

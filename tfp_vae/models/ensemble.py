@@ -16,7 +16,6 @@ from tfp_vae.arguments import check_count, check_type
 from tfp_vae.data import Kind, Split
 from tfp_vae.distributions.base import registered, tfd
 from tfp_vae.distributions.heads import Head
-from tfp_vae.layers import BayesianLayer, MonteCarloDropout
 from tfp_vae.layers import noise as noises
 from tfp_vae.layers.convolution import Convolution
 from tfp_vae.layers.noise import ESTIMATOR, SHARED, FrozenNoise, Noise, use
@@ -88,7 +87,12 @@ class Ensemble(SupervisedModel):
                     "Moving averages are not kept per member. Expected a network without "
                     f"BatchNormalization. Received {layer.name}."
                 )
-            ours = isinstance(layer, BayesianLayer | MonteCarloDropout)
+            if getattr(layer, "collects", False):
+                raise ValueError(
+                    "What a layer collects in an epoch is not kept per member. Expected a network "
+                    f"without a {type(layer).__name__}. Received {layer.name}."
+                )
+            ours = getattr(layer, "draws_noise", False)
             if getattr(layer, "seed_generator", None) is not None and not ours:
                 raise ValueError(
                     "The noise of Keras' own layers stands still in an ensemble. Expected "

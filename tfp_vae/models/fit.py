@@ -107,6 +107,21 @@ class Fit:
         return batches, at_epoch(on_epoch_begin=set_pass)
 
 
+class Collecting(keras.callbacks.Callback):
+    """Tells layers that add something up over an epoch where one begins and a training ends."""
+
+    def on_epoch_begin(self, epoch: int, logs: "dict | None" = None) -> None:
+        """Has them begin, but in an epoch that a training which goes on has begun before."""
+        if not self.model.current.skip:
+            for layer in self.model.collecting_layers():
+                layer.begin()
+
+    def on_train_end(self, logs: "dict | None" = None) -> None:
+        """Has them finish."""
+        for layer in self.model.collecting_layers():
+            layer.finish()
+
+
 class LastEpoch(keras.callbacks.Callback):
     """Keeps what the variables of a training were after its last whole epoch."""
 

@@ -1,5 +1,6 @@
 """The Bayesian neural network: a network whose weights have a posterior, and a likelihood."""
 
+import math
 from typing import Any
 
 import keras
@@ -122,6 +123,8 @@ class BayesianNetwork(SupervisedModel):
             self.likelihood.build(features)
         self.event_shape = input_shape[1:]
         own_random_layers(self)
+        for layer in self.collecting_layers():
+            layer.attach(self.likelihood)
         self.built = True
 
     def call(
@@ -178,20 +181,29 @@ class BayesianNetwork(SupervisedModel):
             x = layer(x, training=False)
         return x
 
+    def num_draws(self, num_samples: int) -> int:
+        """Returns how many draws of the weights say all that `num_samples` would.
+
+        One of a network of points; of layers that are one of finitely many functions, which draws
+        take in turn, each once.
+        """
+        known = [getattr(layer, "num_functions", None) for layer in self.random_layers()]
+        return num_samples if None in known else math.lcm(*known)
+
     def draw_parameters(self, x: tf.Tensor, num_samples: int, key: tf.Tensor) -> tf.Tensor:
         """Returns parameters of the likelihood under draws of the weights, [S, B, Q]."""
         behind = self.num_certain_layers if self.is_random else 0
         x = self.features(x) if behind else x
 
         def draw(index):
-            return self.at(fold_in(key, index), SHARED).parameters(x, behind)
+            return self.at(fold_in(key, index), SHARED, number=index).parameters(x, behind)
 
         if not self.is_random:
             return draw(0)[tf.newaxis]
         # One draw at a time: memory holds one set of weights whatever S is.
         return tf.map_fn(
             draw,
-            tf.range(num_samples),
+            tf.range(self.num_draws(num_samples)),
             fn_output_signature=tf.TensorSpec([x.shape[0], None], tf.float32),
             parallel_iterations=1,
         )
@@ -201,9 +213,9 @@ class BayesianNetwork(SupervisedModel):
         passes = []
         behind = self.num_certain_layers if self.is_random else 0
         x = self.features(x) if behind else x
-        for index in range(num_samples if self.is_random else 1):
+        for index in range(self.num_draws(num_samples)):
             with tf.init_scope():
-                draw = self.at(fold_in(key, index), SHARED, frozen=True)
+                draw = self.at(fold_in(key, index), SHARED, frozen=True, number=index)
             passes.append(draw.parameters(x, behind))
         return tf.stack(passes)
 
@@ -224,8 +236,8 @@ class BayesianNetwork(SupervisedModel):
         return self.weight_prior is not None or super().has_weight_kl
 
     def point_weights(self) -> list:
-        """Returns the trainable weights of the network that have no posterior."""
-        owned = [w for layer in self.bayesian_layers() for w in layer.weights]
+        """Returns the trainable weights of the network that have no posterior of a layer."""
+        owned = [w for x in self.random_layers() for w in getattr(x, "own_weights", ())]
         ids = {id(w) for w in owned}
         return [w for w in self.network.trainable_variables if id(w) not in ids]
 

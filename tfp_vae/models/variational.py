@@ -22,7 +22,7 @@ from tfp_vae.arguments import check_count, check_seed
 from tfp_vae.data import Data, Feed, Kind, Split, kinds
 from tfp_vae.data.streams import num_batches, own_errors
 from tfp_vae.files import replacing
-from tfp_vae.layers import BayesianLayer
+from tfp_vae.layers import WeightLayer
 from tfp_vae.layers import noise as noises
 from tfp_vae.layers.noise import ESTIMATOR, MEAN
 from tfp_vae.models import fit as fits
@@ -351,9 +351,17 @@ class VariationalModel(keras.Model):
 
         return list({id(x): x for x in inside(self) if getattr(x, "draws_noise", False)}.values())
 
-    def bayesian_layers(self) -> "list[BayesianLayer]":
+    def bayesian_layers(self) -> "list[WeightLayer]":
         """Returns the layers with a posterior over their weights, each once, first layer first."""
-        return [layer for layer in self.random_layers() if isinstance(layer, BayesianLayer)]
+        return [layer for layer in self.random_layers() if isinstance(layer, WeightLayer)]
+
+    def collecting_layers(self) -> "list[keras.Layer]":
+        """Returns the layers that add something up over an epoch, such as a covariance.
+
+        They have `begin`, called where an epoch begins, and `finish`, where a training ends.
+        """
+        layers = keras_private.all_sublayers(self)
+        return [layer for layer in layers if getattr(layer, "collects", False)]
 
     def noise_numbers(self) -> "dict[int, int]":
         """Returns the number of each random layer, by its id: its place among them."""
@@ -414,6 +422,7 @@ class VariationalModel(keras.Model):
         mode: str = ESTIMATOR,
         training: "bool | None" = False,
         frozen: bool = False,
+        number: "tf.Tensor | int | None" = None,
     ) -> Draw:
         """Returns the model under one draw of all that is random in it.
 
@@ -424,8 +433,9 @@ class VariationalModel(keras.Model):
                 for. "mean": every weight at its posterior mean.
             training: whether layers such as Keras' dropout train.
             frozen: whether the noise is a constant in a traced graph.
+            number: which of the draws of a prediction it is.
         """
-        return Draw(self, key, mode, training, frozen)
+        return Draw(self, key, mode, training, frozen, number)
 
     def at_mean(self) -> Draw:
         """Returns the model with every weight at its posterior mean, for pictures and encodings."""
@@ -650,9 +660,12 @@ class VariationalModel(keras.Model):
         kept = fits.LastEpoch()
         self.current = current
         try:
-            return super().fit(callbacks=[*callbacks, kept], **more)
+            # Before the callback that takes what is skipped of an epoch.
+            return super().fit(callbacks=[fits.Collecting(), *callbacks, kept], **more)
         except KeyboardInterrupt:
             kept.restore()
+            for layer in self.collecting_layers():
+                layer.finish()
             raise
         finally:
             self.current = None

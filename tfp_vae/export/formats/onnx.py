@@ -19,7 +19,7 @@ STAND_ALONE = ("OPERATORS", "operators", "load")
 # The default domain, nothing random, and of that what the exporter is known to write.
 OPERATORS = """
     Abs Add And AveragePool BatchNormalization Cast Clip Concat Constant ConstantOfShape Conv
-    ConvTranspose CumSum Div Elu Equal Erf Exp Expand Flatten Floor Gather GatherND Gemm
+    ConvTranspose Cos CumSum Div Elu Equal Erf Exp Expand Flatten Floor Gather GatherND Gemm
     GlobalAveragePool Greater GreaterOrEqual Identity If LeakyRelu Less LessOrEqual Log
     LogSoftmax Loop MatMul Max MaxPool Min Mod Mul Neg Not OneHot Or Pad Pow PRelu Range
     Reciprocal ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum Relu Reshape Resize

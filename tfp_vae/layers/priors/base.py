@@ -60,7 +60,13 @@ class WeightPrior(keras.Layer):
     def distribution(
         self, shape: "tuple[int, ...]", fan_in: int, squares: "tf.Tensor | None" = None
     ) -> tfd.Distribution:
-        """Returns the prior of weights [F, U].
+        """Returns the prior of weights [F, U]; see `scales`."""
+        return tfd.Independent(self.elementwise(self.scales(shape, fan_in, squares)), 2)
+
+    def scales(
+        self, shape: "tuple[int, ...]", fan_in: int, squares: "tf.Tensor | None" = None
+    ) -> tf.Tensor:
+        """Returns the scale of each weight of [F, U].
 
         Args:
             shape: (F, U). Rows from `fan_in` on are biases.
@@ -80,7 +86,7 @@ class WeightPrior(keras.Layer):
                     "None."
                 )
             scale = _best_scale(squares, scale, fan_in)
-        return tfd.Independent(self.elementwise(scale), 2)
+        return scale
 
     def elementwise(self, scale: tf.Tensor) -> tfd.Distribution:
         """Returns the distribution of every weight, batch shape that of `scale`."""

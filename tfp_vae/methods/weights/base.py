@@ -29,6 +29,9 @@ METHODS = Registry(
         "sgmcmc",
         "mile",
         "ivon",
+        "sngp",
+        "batch_ensemble",
+        "rank1",
     ),
 )
 

@@ -51,6 +51,21 @@ def _briers(log_probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.square(difference).sum(axis=1)
 
 
+def parts(log_probs, labels) -> "dict[str, np.ndarray]":
+    """Returns what the scores here are made of, example by example, {name: [N]}.
+
+    `correct` (0 or 1), `nll` (nats), `brier` and `log_confidence` of the predicted class (nats).
+    """
+    log_probs, labels = checks.classification(log_probs, labels)
+    log_confidence, correct = _top(log_probs, labels)
+    return {
+        "correct": correct.astype(np.float64),
+        "nll": _nlls(log_probs, labels),
+        "brier": _briers(log_probs, labels),
+        "log_confidence": log_confidence,
+    }
+
+
 # Scores.
 
 
@@ -120,7 +135,7 @@ def brier_decomposition(log_probs, labels, num_bins: int = 15) -> dict[str, floa
 
 
 def equal_width(probs: np.ndarray, num_bins: int) -> np.ndarray:
-    """Returns the bin of each probability; bin m is (m/M, (m+1)/M], and 0 is in the first."""
+    """Returns the bin of each probability, [N]; bin m is (m/M, (m+1)/M], and 0 is in the first."""
     bins = np.ceil(probs * num_bins - _EDGE_TOLERANCE).astype(np.int64) - 1
     return np.clip(bins, 0, num_bins - 1)
 

@@ -195,25 +195,27 @@ def sample(metric: str, by_seed: "Mapping[int, Mapping]", resamples: int = RESAM
 
     Args:
         metric: one of `METRICS`.
-        by_seed: {seed: parts}, each part an array [N] of the same N examples in the same order:
-            `correct`, `nll`, `brier`, `log_confidence` and so on; of detection `inside` [N] and
-            `outside` [M].
+        by_seed: {seed: parts}, each part an array [N] in the order of the examples, which are the
+            same for all models: `calibration.parts`, `nll_scaled` and `scaled_log_confidence`,
+            `log_likelihood`, `elbo`; of detection `inside` [N] and `outside` [M].
         resamples: R.
 
     Raises:
-        ValueError: if the seeds saw different numbers of examples, or one example.
+        ValueError: if there are fewer than two examples.
     """
-    sizes = {_sizes(parts) for parts in by_seed.values()}
-    if len(sizes) != 1 or min(min(sizes)) < 2:
-        raise ValueError(
-            "The examples of the seeds do not fit. Expected the same examples for every seed, at "
-            f"least 2. Received numbers of examples {sorted(sizes)}."
-        )
-    size = min(sizes)
-    # Inputs that were made of the test examples have as many, and are drawn together with them.
-    counts = [_counts(each, 0 if each == size[0] else 1, resamples) for each in size]
     function = _DETECTIONS[metric] if metric in _DETECTIONS else _METRICS[metric]
-    found = {seed: function(parts, *counts) for seed, parts in by_seed.items()}
+    found, least = {}, np.inf
+    for seed, parts in by_seed.items():
+        size = _sizes(parts)
+        least = min(least, *size)
+        if least < 2:
+            raise ValueError(
+                "There are too few examples for an interval. Expected at least 2. Received "
+                f"{int(least)} of seed {seed}."
+            )
+        # What was made of the test examples has as many, and is drawn together with them.
+        counts = [_counts(each, 0 if each == size[0] else 1, resamples) for each in size]
+        found[seed] = function(parts, *counts)
     spread = _SPREAD.get(metric, 1.0)
     if metric in ("nll", "nll_scaled", "log_likelihood", "elbo"):
         each = np.concatenate([np.ravel(parts[metric]) for parts in by_seed.values()])
@@ -221,7 +223,7 @@ def sample(metric: str, by_seed: "Mapping[int, Mapping]", resamples: int = RESAM
     return Sample(
         {seed: float(values[0]) for seed, values in found.items()},
         {seed: values[1:] for seed, values in found.items()},
-        _RULE_OF_THREE * spread / min(size),
+        _RULE_OF_THREE * spread / least,
     )
 
 
@@ -374,13 +376,3 @@ def _largest(found: dict, samples: Mapping, noise_scale: float, degrees: int) ->
 def _variances(covariance: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     diagonal = np.diag(covariance)
     return diagonal[first] + diagonal[second] - 2 * covariance[first, second]
-
-
-def best(found: "Sequence[Pair]", models: Sequence[str], direction: int) -> "frozenset[str]":
-    """Returns the models that no other one is better than, all pairs at once at 5 %."""
-    beaten = set()
-    for pair in found:
-        if pair.adjusted < 1 - LEVEL:
-            a_wins = direction * pair.difference > 0
-            beaten.add(pair.b if a_wins else pair.a)
-    return frozenset(models) - beaten

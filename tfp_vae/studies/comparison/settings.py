@@ -56,7 +56,7 @@ class Settings:
     epochs: int = 50
     seconds: float = 10.0
     batch_size: int = 32
-    rates: "tuple[float, ...]" = (1e-3, 3e-3, 1e-2, 3e-2)
+    rates: "tuple[float, ...]" = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
     trial: float = 0.25
     members: int = 5
     num_samples: int = 50

@@ -35,14 +35,25 @@ _COVARIANCE = flags.DEFINE_string(
 _DROPOUT = flags.DEFINE_float("dropout", 0.05, "Rate of --method=mc_dropout.", 0, 0.99)
 _MEMBERS = flags.DEFINE_integer("members", 5, "Networks of --method=ensemble.", lower_bound=1)
 _POSTERIOR_STEPS = flags.DEFINE_integer(
-    "posterior_steps", 200, "Epochs of swag; samples per chain of nuts.", lower_bound=2
+    "posterior_steps",
+    200,
+    "Epochs of swag, or laplace by evidence; samples per chain of nuts.",
+    lower_bound=2,
 )
-_POSTERIOR_RATE = flags.DEFINE_float("posterior_rate", 1e-3, "Learning rate of swag.", 0)
+_POSTERIOR_RATE = flags.DEFINE_float(
+    "posterior_rate", 1e-3, "Learning rate of swag, or laplace by evidence.", 0
+)
 _POSTERIOR_PRECISION = flags.DEFINE_string(
-    "posterior_precision", "validation", "Of the prior in laplace: validation, prior, or a number."
+    "posterior_precision", "validation", "Laplace: validation, evidence, prior, or a number."
+)
+_POSTERIOR_STRUCTURE = flags.DEFINE_enum(
+    "posterior_structure", None, peek.names("models.curvatures.STRUCTURES"), "Of laplace."
 )
 _POSTERIOR_PREDICTIVE = flags.DEFINE_enum(
     "posterior_predictive", "sampled", ["sampled", "probit"], "Of laplace."
+)
+_LABEL_NOISE = flags.DEFINE_float(
+    "label_noise", 0.0, "Share of labels that say nothing of their class, in the likelihood.", 0, 1
 )
 _IMAGES = ("digits", "mnist", "fashion_mnist")
 
@@ -92,7 +103,9 @@ def recipe() -> "tv.methods.Recipe":
         posterior_steps=_POSTERIOR_STEPS.value,
         posterior_rate=_POSTERIOR_RATE.value,
         posterior_precision=cli.number_or_name(_POSTERIOR_PRECISION),
+        posterior_structure=_POSTERIOR_STRUCTURE.value,
         posterior_predictive=_POSTERIOR_PREDICTIVE.value,
+        label_noise=_LABEL_NOISE.value,
     )
 
 
@@ -105,6 +118,7 @@ def build(chosen: "tv.methods.Recipe", data: "tv.data.Data"):
     """Returns the compiled model of a recipe, for data that fit it."""
     if data.task == "classification":
         cli.refuse_unused(False, "real targets", _SCALE)
+    cli.refuse_unused(data.task == "classification", "classes", _LABEL_NOISE)
     steps = data.train.num_batches(training_flags.BATCH_SIZE.value)
     objective = bound_flags.bound(steps)
     model = tv.methods.build(chosen, data, objective, training_flags.SEED.value)

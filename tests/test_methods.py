@@ -112,7 +112,10 @@ def test_a_recipe_says_what_the_layers_are():
     dropped = [*tail, "Dense", "MonteCarloDropout", "Dense", "MonteCarloDropout", "Dense"]
     assert names(made("mc_dropout", hidden=(4, 4))) == dropped
     for estimator, (dense, _) in methods.ESTIMATORS.items():
-        assert names(made("vi", estimator=estimator)) == [*tail, *[dense.__name__] * 2]
+        only_last = estimator == "deterministic"
+        chosen = made("vi", estimator=estimator, bayesian_layers="last" if only_last else "all")
+        first = "Dense" if only_last else dense.__name__
+        assert names(chosen) == [*tail, first, dense.__name__]
     assert made("ml").weight_prior is None
     assert made("map", prior_scale=0.5).weight_prior.scale == 0.5
     vi = made("vi", prior="student_t", prior_scale="fan_in", learned_prior=False)
@@ -141,6 +144,30 @@ def test_a_recipe_says_what_the_layers_are():
 def test_unknown_names_are_errors(options, message):
     with pytest.raises(ValueError, match=message):
         Recipe(**options)
+
+
+def test_laplace_has_the_structure_of_its_recipe_and_trains_on_by_evidence():
+    data = _data("classification")
+    recipe = Recipe(
+        "laplace", hidden=(4,), posterior_structure="kronecker", posterior_precision="evidence",
+        posterior_steps=5, posterior_predictive="probit",
+    )  # fmt: skip
+    predictor = _predictor(recipe, data)
+    summary = recipe.weights.summary(predictor)
+    assert summary["posterior_structure"] == "kronecker" and predictor.layers == "all"
+    assert len(summary["posterior_precision"]) == 2 and summary["posterior_log_evidence"] < 0
+    probs = predictor.predictive(data.test).probs
+    np.testing.assert_allclose(np.sum(probs, axis=1), 1, rtol=1e-5)
+    assert np.isfinite(predictor.predictive(data.test).log_prob(data.test.y)).all()
+
+
+def test_validation_data_of_one_class_are_refused_before_training():
+    data = _data("classification")
+    one = data.validation.select(np.flatnonzero(data.validation.labels == 1), "validation")
+    data = Data("table", data.train, one, data.test)
+    with pytest.raises(ValueError, match="Expected validation data of several classes"):
+        methods.build(Recipe("laplace"), data)
+    methods.build(Recipe("laplace", posterior_precision="evidence"), data)
 
 
 def test_data_that_do_not_fit_a_recipe_are_refused():
@@ -213,6 +240,17 @@ def test_the_last_layers_are_bayesian_as_many_as_asked_for(chosen, mlp, lenet):
         assert weighted == [False] * (depth - count) + [True] * count
 
 
+def test_the_deterministic_estimator_is_one_of_the_last_layer_with_any_covariance():
+    recipe = Recipe("vi", hidden=(6,), estimator="deterministic", covariance="full")
+    with pytest.raises(ValueError, match=r"is one of the last layer.*Received 'all'"):
+        methods.make_network(recipe, 2, False)
+    recipe = dataclasses.replace(recipe, bayesian_layers="last")
+    (layer,) = methods.make_member(recipe, (3,), 4).bayesian_layers()
+    assert layer.covariance == "full"
+    with pytest.raises(ValueError, match="A scale from the network has no expectation"):
+        methods.make_member(dataclasses.replace(recipe, scale="per_example"), (3,), None)
+
+
 @pytest.mark.parametrize("wrong", ["first", 0, 1.5, None])
 def test_other_layers_than_the_last_ones_are_refused(wrong):
     with pytest.raises(ValueError, match="Expected 'last', 'all' or an integer >= 1"):
@@ -241,3 +279,15 @@ def test_features_before_the_first_random_layer_are_computed_once_and_change_no_
     once, first.call = first.call, lambda *args, **kwargs: (calls.append(1), once(*args))[1]
     model.draw_parameters(x, 3, key)
     assert len(calls) == 1
+
+
+def test_label_noise_mixes_the_softmax_with_all_classes_and_is_none_of_real_targets():
+    head = methods.make_likelihood(Recipe("map", label_noise=0.2), 4)
+    logits = np.array([[2.0, -1.0, 0.5, 0.0], [50.0, -50.0, 0.0, 0.0]], np.float32)
+    softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    found = head.distribution(head(logits)).probs_parameter()
+    np.testing.assert_allclose(found, 0.8 * softmax + 0.05, rtol=1e-5)
+    with pytest.raises(ValueError, match="Expected label_noise=0 for real targets"):
+        methods.make_likelihood(Recipe("map", label_noise=0.2), None)
+    with pytest.raises(ValueError, match="Impossible label_noise"):
+        Recipe("map", label_noise=1.0)

@@ -142,11 +142,30 @@ ITEMS = {
 
 
 class Contestant:
-    """A process that works when told to."""
+    """A process that works when told to.
 
-    def __init__(self, name, environment, file, arguments):
-        python = sys.executable
-        if environment:
+    Args:
+        name: of the contestant.
+        environment: of a peer; "" for our own.
+        file: beside this one.
+        arguments: of the file.
+        checkout: another checkout of this project whose code works instead, in its own
+            environment if it has one.
+    """
+
+    def __init__(self, name, environment, file, arguments, checkout=None):
+        python, file, variables = sys.executable, HERE / file, None
+        if checkout:
+            root = pathlib.Path(checkout).absolute()
+            file = root / "scripts" / "benchmarks" / file.name
+            if not file.exists():
+                raise ValueError(
+                    f"{name} is no checkout of this project. Expected {file}. Received none."
+                )
+            own = root / ".venv" / "bin" / "python"
+            python = own if own.exists() else python
+            variables = os.environ | {"PYTHONPATH": str(root)}
+        elif environment:
             python = pathlib.Path(os.environ.get("TFP_VAE_PEERS", "")) / environment / "bin/python"
         if not pathlib.Path(python).exists():
             raise ValueError(
@@ -156,7 +175,8 @@ class Contestant:
         self.name, self.results = name, []
         self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            [str(python), str(HERE / file), *arguments],
+            [str(python), str(file), *arguments],
+            env=variables,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
@@ -172,7 +192,7 @@ class Contestant:
             raise ValueError(f"{self.name} gave up. Expected an answer. Received: {last[0]}")
         return json.loads(line)
 
-    def work(self) -> dict:
+    def work(self) -> None:
         """Lets it run one block."""
         self.process.stdin.write("go\n")
         self.process.stdin.flush()

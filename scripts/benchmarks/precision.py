@@ -1,8 +1,6 @@
 """What half precision costs in nats: the VAE of V1 trained in both, from the same weights."""
 
-import keras
 import numpy as np
-from ours import make_vae
 
 EPOCHS, SEEDS, NUM_SAMPLES = 5, (0, 1), 16
 PRECISIONS = ("float32", "mixed_bfloat16")
@@ -14,6 +12,8 @@ PRECISION_TABLE = (
 
 def _bound(precision: str, seed: int, data, epochs: int) -> np.ndarray:
     """Returns the ELBO of every test image after training."""
+    from ours import make_vae
+
     arrays = {"x": data.train.stored, "y": data.train.labels}
     vae, split = make_vae("P1", arrays, 128, policy=precision, seed=seed, jit_compile=True)
     vae.fit(split, batch_size=128, epochs=epochs, verbose=0)
@@ -26,6 +26,8 @@ def measure_precision(data, epochs: int = EPOCHS) -> list[dict]:
     Weights, order, binarisation and noise of a seed are the same in both, so the difference is
     taken image by image, which leaves a small standard error.
     """
+    import keras
+
     print(f"\nP1: test ELBO after {epochs} epochs in both precisions", flush=True)
     rows = []
     for seed in SEEDS:

@@ -21,15 +21,18 @@ from growth import growth_figure, measure_growth, measure_noise, measure_numbers
 from precision import PRECISION_TABLE, measure_precision
 
 import tfp_vae as tv
-from experiments import cli, data_flags, start
+from experiments import cli, data_flags, folder_flags, start
 from tfp_vae import report
 
 flags.set_default(data_flags.DATASET, "mnist")
-flags.set_default(cli.RUN_DIR, "runs/benchmark")
+flags.set_default(folder_flags.RUN_DIR, "runs/benchmark")
 EVERY = [*ITEMS, "R1", "N1", "S1", "G1", "P1"]
 TABLE = {"x": (1030, 8), "test_index": (20, 103)}  # shapes of the set "concrete"
 _ITEMS = flags.DEFINE_list("items", EVERY, f"Which of {', '.join(EVERY)}.")
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "Blocks of each contestant.", lower_bound=2)
+_AGAINST = flags.DEFINE_string(
+    "against", None, "Another checkout of this project that takes part in the races of images."
+)
 _UCI_DIR = flags.DEFINE_string(
     "uci_dir",
     os.environ.get("TFP_VAE_UCI_DIR"),
@@ -53,7 +56,7 @@ def peak() -> float:
     return 2 * size**3 / best
 
 
-def images() -> tv.data.Data:
+def images() -> "tv.data.Data":
     """Returns the images, which the flags name."""
     loaded = data_flags.load(data_flags.source(), tv.data.Kind.DYNAMIC)
     train = loaded.train
@@ -93,10 +96,13 @@ def measure(name: str, item: Item, data: dict, rounds: int) -> list[dict]:
             part = {**data, "steps": _UCI_STEPS.value}
         np.savez(folder / "data.npz", **part)
         running, rows = [], []
-        for contestant, (environment, file, variant) in item.contestants.items():
+        contestants = {known: (*who, None) for known, who in item.contestants.items()}
+        if _AGAINST.value and item.data == "images":
+            contestants[f"{OURS}, other checkout"] = (*item.contestants[OURS], _AGAINST.value)
+        for contestant, (environment, file, variant, checkout) in contestants.items():
             arguments = [name, variant, str(folder / "data.npz")]
             try:
-                started = Contestant(contestant, environment, file, arguments)
+                started = Contestant(contestant, environment, file, arguments, checkout)
             except ValueError as error:
                 print(f"  {error}", flush=True)
                 rows.append({"item": name, "contestant": contestant, "error": str(error)})
@@ -179,16 +185,16 @@ def table(rows: list[dict], top: float) -> str:
 
 def main():
     """Measures the items, prints a table and writes it with the JSON."""
-    start()
     unknown = [item for item in _ITEMS.value if item not in EVERY]
     if unknown:
         raise ValueError(f"Unknown items. Expected {', '.join(EVERY)}. Received {unknown}.")
+    start()
     data = {"splits": splits()}
     with_images = {"G1", "P1", *(name for name, item in ITEMS.items() if item.data == "images")}
     if with_images & set(_ITEMS.value):
         whole = images()
         data["images"] = {"x": whole.train.stored, "y": whole.train.labels.astype(np.int32)}
-    run = report.RunFolder(cli.RUN_DIR.value, overwrite=True)
+    run = report.RunFolder(folder_flags.RUN_DIR.value, overwrite=True)
     top, rows = peak(), []
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, matrix products "

@@ -38,6 +38,7 @@ FORMS = {
         "per pixel": lambda: tv.heads.Normal("per_pixel", scale_floor=0.1),
     },
     "classes": {"four": lambda: tv.heads.Classes(4)},
+    "noisy_classes": {"four": lambda: tv.heads.NoisyClasses(4, 0.2)},
     "normal_in_units": {
         "shared": _in_units,
         "per example": lambda: _in_units(scale="per_example"),

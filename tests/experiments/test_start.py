@@ -54,6 +54,16 @@ def test_help_of_a_program_comes_before_tensorflow_is_imported(name, tmp_path):
     assert out.startswith(f"python -m experiments.{name} ") and "\nBasics:\n" in out
 
 
+def test_the_benchmark_refuses_an_unknown_item_before_it_starts():
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "benchmarks" / "run.py", "--items=V1,V9"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "Unknown items. Expected V1" in done.stderr and "Received ['V9']" in done.stderr
+
+
 def test_a_table_of_runs_needs_no_tensorflow(tmp_path):
     (tmp_path / "runs" / "one").mkdir(parents=True)
     (tmp_path / "runs" / "one" / "metrics.json").write_text('{"test_elbo": -3.5}')

@@ -288,8 +288,9 @@ def _swag():
     return swag.take(np.random.default_rng(0).normal(size=(4, swag.num_weights)))
 
 
-def _laplace():
-    laplace = tv.Laplace(_point_network(tv.likelihoods.Categorical(3)))
+def _laplace(**options):
+    model = _point_network(tv.likelihoods.NoisyCategorical(3, 0.1))
+    laplace = tv.Laplace(model, **options)
     y = np.arange(20) % 3
     x = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
     return laplace.fit(Split(x, kinds.infer(x), labels=y))
@@ -317,7 +318,8 @@ PREDICTORS = {
         _bnn(tv.likelihoods.Categorical(3), _dense(4, "relu"), _dense(3)), 2
     ),
     "SWAG": _swag,
-    "Laplace": _laplace,
+    "Laplace": lambda: _laplace(structure="kronecker"),
+    "probit": lambda: _laplace(structure="kronecker", layers="last", predictive="probit"),
     "chains": _chains,
 }
 
@@ -370,7 +372,7 @@ def test_predictions_are_those_of_the_model(kind):
     assert found.keys() == expected.keys() == {value.name for value in signature.outputs}
     for name, value in expected.items():
         np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=2e-6, err_msg=name)
-    is_random = kind not in ("points", "ensemble")
+    is_random = kind not in ("points", "ensemble", "probit")
     assert (signature.draws is not None) == is_random
     if is_random:
         seeds = [tf.constant(seed) for seed in ([1, 2], [1, 2], [2, 2])]

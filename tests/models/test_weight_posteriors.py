@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import stats
+from sklearn import linear_model
 
 import tfp_vae as tv
 from tfp_vae.data import Kind, Split
-from tfp_vae.models import WeightSamples
-from tfp_vae.models.posteriors import laplace
+from tfp_vae.models import WeightSamples, curvatures
 from tfp_vae.models.posteriors import nuts as mcmc
 from tfp_vae.models.posteriors.nuts import _effective_sample_size
 from tfp_vae.models.variational import fold_in
@@ -59,25 +59,30 @@ def _assert_moments(draws, mean, covariance):
     assert np.all(np.abs(np.cov(draws.T) - covariance) < 5 * error + 1e-9)
 
 
+def _covariance(posterior):
+    """Returns the covariance of the chosen weights of a Laplace approximation, [p, p]."""
+    root = np.float64(posterior.curvature.deviations(tf.eye(len(posterior.index))))
+    return root.T @ root
+
+
 def _curvature(posterior):
     """Returns the inverse of the covariance of a Laplace approximation, [p, p]."""
-    scale = np.float64(posterior.scale.numpy())
-    return np.diag(scale**-2) if scale.ndim == 1 else np.linalg.inv(scale @ scale.T)
+    return np.linalg.inv(_covariance(posterior))
 
 
 # Laplace.
 
 
 def test_laplace_of_a_linear_network_is_its_posterior(linear):
-    whole = tv.Laplace(linear.model, "last_layer", batch_size=7).fit(linear.split)
+    whole = tv.Laplace(linear.model, "full", "last", batch_size=7).fit(linear.split)
     np.testing.assert_allclose(whole.loc, linear.mean, rtol=1e-6)
-    scale = np.float64(whole.scale.numpy())
-    np.testing.assert_allclose(scale @ scale.T, linear.covariance, rtol=1e-4, atol=1e-8)
+    np.testing.assert_allclose(_covariance(whole), linear.covariance, rtol=1e-4, atol=1e-8)
     diagonal = tv.Laplace(linear.model, "diagonal", batch_size=7).fit(linear.split)
-    np.testing.assert_allclose(diagonal.scale**2, 1 / np.diag(linear.precision), rtol=1e-4)
+    expected = np.diag(1 / np.diag(linear.precision))
+    np.testing.assert_allclose(_covariance(diagonal), expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("structure", laplace.STRUCTURES)
+@pytest.mark.parametrize("structure", curvatures.STRUCTURES)
 def test_linearised_predictive_variance_is_that_of_the_closed_form(linear, structure, base_seed):
     posterior = tv.Laplace(linear.model, structure).fit(linear.split)
     covariance = linear.covariance
@@ -107,7 +112,7 @@ def test_gauss_newton_of_a_linear_network_is_the_hessian_of_the_log_joint(kind, 
     model = _model([keras.layers.Dense(likelihood.num_features)], likelihood)
     for variable in model.trainable_variables:
         variable.assign(rng.normal(0, 0.3, variable.shape))
-    posterior = tv.Laplace(model, "last_layer").fit(split)
+    posterior = tv.Laplace(model, "full", "last").fit(split)
     at, x, y = posterior.point(), tf.constant(split.values()), tf.constant(split.y)
     with tf.GradientTape() as outer:
         outer.watch(at)
@@ -128,7 +133,7 @@ def test_a_scale_per_example_enters_with_its_fisher_information(base_seed):
     kernel = 0.3 * np.random.default_rng(base_seed).normal(size=(3, 2))
     model.network.layers[0].kernel.assign(kernel)
     x = _inputs()
-    posterior = tv.Laplace(model, "last_layer").fit(
+    posterior = tv.Laplace(model, "full", "last").fit(
         Split(x, Kind.REAL, targets=x[:, 0], name="train")
     )
     raw = np.float64(x) @ kernel[:, 1]
@@ -168,20 +173,128 @@ def test_predictions_are_those_of_the_network_linearised_at_its_weights(linear, 
     assert np.max(np.abs(plain - expected)) > 1e-2
 
 
+def test_kronecker_factors_are_exact_for_one_output_and_for_an_input_that_is_always_the_same():
+    """A (x) G is the Gauss-Newton matrix where inputs and slopes do not go together."""
+    rng = np.random.default_rng(3)
+    linear = _model([keras.layers.Dense(1)], tv.likelihoods.Normal(NOISE))
+    split = Split(_inputs(), Kind.REAL, targets=_inputs()[:, 0], name="train")
+    # One convolution of three filters at four positions each, all with the same patch and slope.
+    image = np.tile(rng.normal(size=(1, 1, 1, 2)), (COUNT, 2, 2, 1))
+    images = Split(image, Kind.REAL, labels=np.arange(COUNT) % 3, name="train")
+    layers = [keras.layers.Conv2D(3, 1, activation="tanh"), keras.layers.GlobalAveragePooling2D()]
+    convolution = tv.BayesianNetwork(
+        keras.Sequential(layers), tv.likelihoods.Categorical(3), 2.0, num_data=COUNT
+    )
+    convolution.build((None, 2, 2, 2))
+    for model, data, positions in ((linear, split, 1), (convolution, images, 4)):
+        whole, factors = (
+            tv.Laplace(model, structure).fit(data).curvature for structure in ("full", "kronecker")
+        )
+        size = whole.num_weights
+        _, first = factors.log_determinant(1.0, np.ones(size))
+        exact = np.linalg.eigvalsh(whole.totals[0]) / positions
+        np.testing.assert_allclose(np.sort(1 / first - 1), exact, rtol=1e-4, atol=1e-4 * exact[-1])
+    own = np.repeat([0.7, 0.2], [3, 1])  # of kernel and bias
+    at = {}
+    for structure in ("full", "kronecker"):
+        posterior = tv.Laplace(linear, structure).fit(split)
+        posterior.curvature.set_precision(own)
+        at[structure] = _covariance(posterior)
+    np.testing.assert_allclose(at["kronecker"], at["full"], rtol=1e-5, atol=1e-5 * at["full"].max())
+
+
+def test_layers_without_kronecker_factors_are_refused():
+    layers = [keras.layers.LayerNormalization(), keras.layers.Dense(1)]
+    model = _model(layers, tv.likelihoods.Normal())
+    with pytest.raises(ValueError, match=r"Expected Dense or Conv2D.*a LayerNormalization"):
+        tv.Laplace(model, "kronecker")
+    tv.Laplace(model, "kronecker", "last")
+    inputs = keras.Input((3,))
+    functional = keras.Model(inputs, keras.layers.Dense(1)(inputs))
+    model = tv.BayesianNetwork(functional, tv.likelihoods.Normal(), 1.0, num_data=5)
+    model.build((None, 3))
+    with pytest.raises(ValueError, match=r"Expected a keras.Sequential, or another structure"):
+        tv.Laplace(model, "kronecker")
+
+
+@pytest.mark.parametrize("structure", ["kronecker", "full"])
+def test_precision_and_noise_from_evidence_are_those_of_bayesian_ridge(structure):
+    rng = np.random.default_rng(4)
+    x = _inputs(60, seed=2)
+    y = x @ [1.0, -0.2, 0.5] + 0.5 * rng.normal(size=60)
+    y = (y - y.mean()) / y.std()
+    model = _model([keras.layers.Dense(1, use_bias=False)], tv.likelihoods.Normal(), num_data=60)
+    split = Split(x, Kind.REAL, targets=y, name="train")
+    posterior = tv.Laplace(model, structure)
+    x, y = np.float64(x), np.float64(split.targets)
+    precision = 1 / PRIOR_SCALE**2
+    for _ in range(30):  # weights and evidence in turns
+        variance = float(model.likelihood.shared_scale) ** 2
+        mode = np.linalg.solve(x.T @ x + variance * precision * np.eye(3), x.T @ y)
+        model.network.layers[0].kernel.assign(mode[:, np.newaxis])
+        posterior.fit(split, precision).maximise_evidence(split)
+        (precision,) = posterior.precision
+    ridge = linear_model.BayesianRidge(
+        fit_intercept=False, alpha_1=0, alpha_2=0, lambda_1=0, lambda_2=0, tol=1e-9, max_iter=2000
+    ).fit(x, y)
+    assert precision == pytest.approx(ridge.lambda_, rel=1e-2)
+    assert float(model.likelihood.shared_scale) ** -2 == pytest.approx(ridge.alpha_, rel=1e-2)
+    covariance = np.eye(60) / ridge.alpha_ + x @ x.T / ridge.lambda_
+    exact = stats.multivariate_normal(np.zeros(60), covariance).logpdf(y)
+    assert posterior.log_evidence == pytest.approx(exact, abs=1e-2)
+
+
+@pytest.mark.parametrize("structure", curvatures.STRUCTURES)
+def test_evidence_has_its_slope_in_every_precision(structure, base_seed):
+    """The optimum is one: no neighbour has a higher evidence, whatever layer or noise moves."""
+    model = _deep(base_seed)
+    x = _inputs()
+    split = Split(x, Kind.REAL, targets=x[:, 0], name="train")
+    posterior = tv.Laplace(model, structure).fit(split).maximise_evidence(split)
+    best, found = posterior.log_evidence, posterior.precision
+    assert len(found) == 2
+    for layer in range(2):
+        for factor in (0.8, 1.25):
+            near = np.array(found)
+            near[layer] *= factor
+            posterior.fit(split, near).maximise_evidence(split, most=1.0)
+            assert posterior.log_evidence < best + 1e-6
+
+
+def test_training_by_evidence_keeps_its_best_epoch_and_leaves_the_model_alone():
+    model = _deep(0)
+    x = _inputs()
+    split = Split(x, Kind.REAL, targets=x @ [1.0, -0.5, 0.0], name="train")
+    before = [w.numpy() for w in model.weights]
+    start = tv.Laplace(model, "kronecker").fit(split)
+    trained = start.train(split, epochs=6, learning_rate=0.05, batch_size=COUNT, every=2)
+    for weight, value in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(weight, value)
+    first = start.maximise_evidence(split, most=np.e)
+    assert trained.log_evidence > first.log_evidence
+    walk = trained.trained_model()
+    np.testing.assert_allclose(walk.weight_prior.precisions, trained.precision, rtol=1e-6)
+    assert trained.summary()["posterior_precision"] == list(trained.precision)
+    assert walk.likelihood.trainable_variables
+    # The evidence that was kept is the one of these weights, precisions and noise.
+    again = tv.Laplace(walk, "kronecker").fit(split, trained.precision)
+    again.maximise_evidence(split, most=1.0)
+    assert again.log_evidence == pytest.approx(trained.log_evidence, abs=1e-2)
+
+
 def test_only_the_last_layer_moves_if_that_is_asked(linear, base_seed):
-    posterior = tv.Laplace(_deep(base_seed), "last_layer").fit(linear.split)
+    posterior = tv.Laplace(_deep(base_seed), "full", "last").fit(linear.split)
     assert list(posterior.index) == [16, 17, 18, 19, 20]
     draws = posterior.draw(2000, tf.constant([base_seed, 3])).numpy()
     still = np.delete(np.arange(22), posterior.index)
     np.testing.assert_array_equal(draws[:, still], np.tile(posterior.loc.numpy()[still], (2000, 1)))
-    scale = np.float64(posterior.scale.numpy())
     mean = posterior.loc.numpy()[posterior.index]
-    _assert_moments(draws[:, posterior.index], mean, scale @ scale.T)
+    _assert_moments(draws[:, posterior.index], mean, _covariance(posterior))
 
 
 def test_the_scale_that_a_prior_has_learned_is_the_one_that_counts():
     linear = Linear(weight_prior=tv.layers.priors.Normal(PRIOR_SCALE, learned=True))
-    posterior = tv.Laplace(linear.model, "last_layer").fit(linear.split)
+    posterior = tv.Laplace(linear.model, "full", "last").fit(linear.split)
     weights = np.float64(posterior.loc.numpy()[posterior.index])
     variance = (np.sum(weights**2) + 20 * PRIOR_SCALE**2) / (len(weights) + 4)
     expected = linear.precision + np.eye(3) * (1 / variance - PRIOR_SCALE**-2)
@@ -193,7 +306,7 @@ def test_a_network_without_a_last_layer_of_its_own_is_refused():
     model = tv.BayesianNetwork(network, tv.likelihoods.Categorical(3), 1.0, num_data=5)
     model.build((None, 2))
     with pytest.raises(ValueError, match="needs a last layer with weights of its own"):
-        tv.Laplace(model, "last_layer")
+        tv.Laplace(model, "full", "last")
     tv.Laplace(model)
 
 
@@ -213,15 +326,14 @@ def test_a_tuned_precision_is_the_best_of_the_grid_for_the_predictive_in_use(lin
     assert tuned.summary()["posterior_validation_nll"] == min(tuned.tried.values())
 
 
-@pytest.mark.parametrize("structure", laplace.STRUCTURES)
+@pytest.mark.parametrize("structure", curvatures.STRUCTURES)
 def test_probit_logits_are_those_of_the_variances_of_the_linear_ones(structure, base_seed):
     dense = keras.layers.Dense(3, bias_initializer="random_normal")
     model = _model([dense], tv.likelihoods.Categorical(3), num_data=COUNT)
     x, labels = _inputs(COUNT, base_seed), np.arange(COUNT) % 3
     split = Split(x, Kind.REAL, labels=labels, name="train")
     posterior = tv.Laplace(model, structure, predictive="probit").fit(split)
-    scale = np.float64(posterior.scale.numpy())
-    covariance = np.diag(scale**2) if structure == "diagonal" else scale @ scale.T
+    covariance = _covariance(posterior)
     inputs = np.concatenate([x, np.ones((COUNT, 1))], axis=1)  # weights: kernel row by row, bias
     jacobian = np.einsum("ni,kl->nkil", inputs, np.eye(3)).reshape(COUNT, 3, 12)
     variance = np.einsum("nkp,pq,nkq->nk", jacobian, covariance, jacobian)
@@ -378,7 +490,7 @@ def test_models_without_a_posterior_to_approximate_are_refused(kind, linear):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda model: tv.Laplace(model, "full"), r"Unknown structure.*diagonal.*Received 'full'"),
+        (lambda model: tv.Laplace(model, "block"), r"Unknown structure.*full.*Received 'block'"),
         (lambda model: tv.SWAG(model, rank=1), r"Impossible rank.*>= 2.*Received 1"),
         (lambda model: tv.NUTS(model, num_chains=0), r"Impossible num_chains.*Received 0"),
         (lambda model: tv.NUTS(model, num_samples=1), r"Impossible num_samples.*>= 2.*Received 1"),
@@ -394,9 +506,9 @@ def test_impossible_posteriors_are_refused(make, message, linear):
 
 
 def test_a_last_layer_with_too_many_covariances_is_refused(linear, monkeypatch):
-    monkeypatch.setattr(laplace, "MAX_LAST_LAYER", 2)
-    with pytest.raises(ValueError, match=r"too large.*at most 2 weights.*Received 3"):
-        tv.Laplace(linear.model, "last_layer")
+    monkeypatch.setattr(curvatures.full, "MAX_WEIGHTS", 2)
+    with pytest.raises(ValueError, match=r"too many for all.*at most 2.*Received 3"):
+        tv.Laplace(linear.model, "full", "last")
 
 
 def test_chains_that_stand_still_are_an_error_and_never_a_number_that_json_lacks(linear):

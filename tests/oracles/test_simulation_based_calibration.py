@@ -55,7 +55,7 @@ def laplace(problem):
     )
     model.build((None, 2))
     # The curvature depends on the design alone, so that any targets will do.
-    posterior = tv.Laplace(model, "last_layer").fit(
+    posterior = tv.Laplace(model, "full", "last").fit(
         Split(problem.x, Kind.REAL, targets=np.zeros(COUNT))
     )
 

@@ -314,3 +314,7 @@ def test_a_report_says_how_far_each_bound_was_optimised(language):
     assert words["not_converged"].split("{")[0].split("(")[0].strip("（ ") in told
     page = report.render_html(values, cases.pictures(values), language)
     assert words["collapsed"] in page
+    tempered = words["temperature"].format(weight="0.5")
+    assert tempered not in told
+    values["models"]["bnn"]["training"]["kl_weight_at_end"] = 0.5
+    assert tempered in report.render_markdown(values, language)

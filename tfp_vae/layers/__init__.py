@@ -15,6 +15,7 @@ from tfp_vae.layers.dense import (
     DenseLocalReparameterization,
     DenseReparameterization,
 )
+from tfp_vae.layers.deterministic import DenseDeterministic
 from tfp_vae.layers.plain import MonteCarloDropout, Standardize
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Conv2DFlipout",
     "Conv2DLocalReparameterization",
     "Conv2DReparameterization",
+    "DenseDeterministic",
     "DenseFlipout",
     "DenseLocalReparameterization",
     "DenseReparameterization",

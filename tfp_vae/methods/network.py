@@ -22,15 +22,17 @@ from tfp_vae.data import Data, Split
 from tfp_vae.distributions import heads, likelihoods
 from tfp_vae.methods.weights import METHODS, Method
 from tfp_vae.models import BayesianNetwork, Ensemble, Predictor
+from tfp_vae.models.curvatures import STRUCTURES
 
 ESTIMATORS = {
     "reparameterization": (layers.DenseReparameterization, layers.Conv2DReparameterization),
     "local": (layers.DenseLocalReparameterization, layers.Conv2DLocalReparameterization),
     "flipout": (layers.DenseFlipout, layers.Conv2DFlipout),
+    "deterministic": (layers.DenseDeterministic, None),  # of the last layer alone
 }
 NETWORKS = ("mlp", "lenet")
 LAYER_CHOICES = ("last", "all")
-PRECISIONS = ("prior", "validation")
+PRECISIONS = ("prior", "validation", "evidence")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,11 +61,17 @@ class Recipe:
         dropout: rate, for "mc_dropout".
         members: networks of an "ensemble".
         samples: passes per training step.
-        posterior_steps: epochs of "swag", samples per chain of "nuts".
-        posterior_rate: learning rate of "swag".
+        posterior_steps: epochs of "swag", samples per chain of "nuts"; epochs in which a "laplace"
+            posterior is trained on by its evidence.
+        posterior_rate: learning rate of these epochs.
         posterior_precision: of the prior in a "laplace" posterior: "prior", that of the training;
-            "validation", the one with the lowest NLL on validation data; or a number > 0.
+            "validation", the one with the lowest NLL on validation data; "evidence", one for each
+            layer, with which the training goes on, see `models.Laplace.train`; or a number > 0.
+        posterior_structure: of "laplace": a name in `curvatures.STRUCTURES`; None for that of the
+            method, "diagonal" of all layers and "full" of the last.
         posterior_predictive: of "laplace": "sampled" or "probit", see `models.Laplace`.
+        label_noise: e in [0, 1), the share of labels that say nothing of their class, see
+            `likelihoods.NoisyCategorical`; 0 for a softmax.
     """
 
     method: str = "vi"
@@ -84,7 +92,9 @@ class Recipe:
     posterior_steps: int = 200
     posterior_rate: float = 1e-3
     posterior_precision: "float | str" = "validation"
+    posterior_structure: "str | None" = None
     posterior_predictive: str = "sampled"
+    label_noise: float = 0.0
 
     def __post_init__(self):
         METHODS.check(self.method)
@@ -95,8 +105,11 @@ class Recipe:
             ("activation", networks.ACTIVATIONS),
         ):
             check_choice(name, getattr(self, name), known)
+        check_number("label_noise", self.label_noise, 0, below=1)
         if self.posterior_precision not in PRECISIONS:
             check_number("posterior_precision", self.posterior_precision, above=0)
+        if self.posterior_structure is not None:
+            STRUCTURES.check(self.posterior_structure)
         if self.bayesian_layers not in LAYER_CHOICES and not is_count(self.bayesian_layers):
             raise ValueError(
                 "Impossible bayesian_layers. Expected 'last', 'all' or an integer >= 1. Received "
@@ -138,7 +151,15 @@ def make_network(recipe: Recipe, num_features: int, standardize: bool) -> keras.
 def make_likelihood(recipe: Recipe, num_classes: int | None) -> heads.Head:
     """Returns the likelihood of a recipe for data with so many classes, or with real targets."""
     if num_classes is not None:
-        return likelihoods.Categorical(max(num_classes, 2))
+        count = max(num_classes, 2)
+        if recipe.label_noise:
+            return likelihoods.NoisyCategorical(count, recipe.label_noise)
+        return likelihoods.Categorical(count)
+    if recipe.label_noise:
+        raise ValueError(
+            "Only labels are noisy by chance. Expected label_noise=0 for real targets, whose noise "
+            f"is their scale. Received {recipe.label_noise}."
+        )
     if recipe.scale in heads.HEADS:
         return heads.HEADS[recipe.scale]()
     return likelihoods.Normal(recipe.scale)
@@ -184,6 +205,7 @@ def build(
             f"{data.name} has nothing to predict. Expected labels or targets. Received neither."
         )
     classes = data.num_classes if data.task == "classification" else None
+    recipe.weights.check_data(data)
     member = make_member(recipe, data.shape, classes, objective, seed)
     recipe.weights.check(member, len(data.train))
     return recipe.weights.model(member, seed)
@@ -205,8 +227,8 @@ def finish(
         model: trained.
         train: what it was trained on.
         seed: of the chains of "nuts".
-        batch_size: of the walk of "swag".
-        callbacks: of Keras, for the walk of "swag".
+        batch_size: of what is trained on: the walk of "swag", "laplace" by its evidence.
+        callbacks: of Keras, for that training.
         validation: what the precision of "laplace" is chosen by.
 
     Raises:

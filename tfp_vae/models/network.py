@@ -10,6 +10,7 @@ from tfp_vae.arguments import check_count, check_type
 from tfp_vae.data import Kind, Split
 from tfp_vae.distributions.base import registered, tfd
 from tfp_vae.distributions.heads import Head
+from tfp_vae.distributions.integrated import Integrated
 from tfp_vae.layers import priors
 from tfp_vae.layers.noise import MEAN, SHARED
 from tfp_vae.layers.priors import WeightPrior
@@ -111,6 +112,11 @@ class BayesianNetwork(SupervisedModel):
                 f"Received {tuple(features)}."
             )
         check_ends_free(self.network, type(self).__name__)
+        if self.integrated_layer() is not None:  # an expectation that has no form is refused here
+            if not self.likelihood.built:
+                self.likelihood.build(features)
+            one = tf.ones([1, self.likelihood.num_features])
+            self.likelihood.expected_log_prob(one, one, one[:, 0])
         units.check_first(self.network)
         if not self.likelihood.built:
             self.likelihood.build(features)
@@ -124,14 +130,33 @@ class BayesianNetwork(SupervisedModel):
         training: "bool | None" = None,
         num_samples: "int | None" = None,
         seed: "int | None" = None,
-    ) -> tfd.Distribution:
-        """Returns p(y|x, w) under `num_samples` passes, a distribution with batch shape [S, B]."""
+    ) -> "tfd.Distribution | Integrated":
+        """Returns p(y|x, w) under `num_samples` passes, a distribution with batch shape [S, B].
+
+        With a last layer such as `DenseDeterministic` its log p is the expectation over that.
+        """
         key = self.noise_key(training) if seed is None else self.caller_key(seed)
-        passes = []
+        last = self.integrated_layer()
+        passes, variances = [], []
         for i in range(num_samples or self.num_samples):
             with self.at(fold_in(key, i), training=training):
-                passes.append(self.likelihood(self.network(x, training=training)))
-        return self.distribution(tf.stack(passes))
+                if last is None:
+                    passes.append(self.likelihood(self.network(x, training=training)))
+                    continue
+                features = x
+                for layer in self.network.layers[:-1]:
+                    features = layer(features, training=training)
+                mean, variance = last.moments(features)
+                passes.append(mean)
+                variances.append(variance)
+        if last is None:
+            return self.distribution(tf.stack(passes))
+        return Integrated(self.likelihood, tf.stack(passes), tf.stack(variances))
+
+    def integrated_layer(self) -> "keras.Layer | None":
+        """Returns the last layer if the likelihood takes the expectation over its weights."""
+        layers = self.network.layers if isinstance(self.network, keras.Sequential) else []
+        return layers[-1] if layers and getattr(layers[-1], "is_integrated", False) else None
 
     @property
     def num_certain_layers(self) -> int:

@@ -171,7 +171,9 @@ def trainings(report: Mapping, texts: Texts) -> "list[str]":
         if end.get("weight_kl") is not None:
             numbers = {"elbo": f"{end['elbo_at_end']:.3f}", "kl": f"{end['weight_kl']:,.1f}"}
             said.append(texts.say("training", "bound", **numbers))
-            said.append(texts.say("training", "weight", weight=f"{end['kl_weight_at_end']:g}"))
+            weight = end["kl_weight_at_end"]
+            name = "temperature" if weight < 1 else "weight"
+            said.append(texts.say("training", name, weight=f"{weight:g}"))
         if end.get("elbo_gain") is not None:
             verb = "converged" if end["converged"] else "not_converged"
             said.append(texts.say("training", verb, gain=f"{end['elbo_gain']:+.3f}"))

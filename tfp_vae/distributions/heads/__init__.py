@@ -6,6 +6,7 @@ from tfp_vae.distributions.heads.categorical import Categorical
 from tfp_vae.distributions.heads.classes import Classes
 from tfp_vae.distributions.heads.continuous_bernoulli import ContinuousBernoulli
 from tfp_vae.distributions.heads.discretized_logistic import DiscretizedLogistic
+from tfp_vae.distributions.heads.noisy_classes import NoisyClasses
 from tfp_vae.distributions.heads.normal import Normal
 from tfp_vae.distributions.heads.normal_in_units import NormalInUnits
 from tfp_vae.distributions.heads.poisson import Poisson
@@ -18,6 +19,7 @@ __all__ = [
     "ContinuousBernoulli",
     "DiscretizedLogistic",
     "Head",
+    "NoisyClasses",
     "Normal",
     "NormalInUnits",
     "Poisson",

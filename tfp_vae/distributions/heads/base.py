@@ -19,7 +19,8 @@ a table), and the likelihood of a network, where it is the target. A head of you
 `tfp_vae.testing.check_head(StudentT())` tries it. So it trains, is evaluated, saved and loaded.
 Exports use TFP's own forms of log p and mean, and leave out, with the reason, what a format has no
 operations for; `portable_log_prob` and its like are for those. `fisher_root` is for Laplace
-approximations, `steps` for the page of a decoder, `tables` for a codec.
+approximations, `expected_log_prob` for last layers that are integrated out, `steps` for the page of
+a decoder, `tables` for a codec.
 """
 
 import keras
@@ -149,6 +150,18 @@ class Head(keras.Layer):
         """Whether `adapt` takes numbers from the data, which are weights that are not trained."""
         return bool(self.non_trainable_variables)
 
+    @property
+    def shared_scale(self) -> "tf.Tensor | None":
+        """The one learned standard deviation of all normal targets, in their units; or None."""
+        return None
+
+    def set_shared_scale(self, scale: float) -> None:
+        """Sets `shared_scale`, of a head that has one."""
+        raise ValueError(
+            f"{type(self).__name__} has no learned scale. Expected a head with shared_scale. "
+            f"Received the scale {scale}."
+        )
+
     # For other runtimes: TFP's own forms, unless the head has some by operations that all have.
 
     def portable_log_prob(self, parameters: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
@@ -168,6 +181,10 @@ class Head(keras.Layer):
         """Returns the variance, by operations that ONNX and LiteRT have, [..., Q] -> [...]."""
         return self.distribution(parameters).variance()
 
+    def log_probs(self, parameters: tf.Tensor) -> tf.Tensor:
+        """Returns log p of every class by operations that all have, [..., Q] -> [..., K], nats."""
+        return tf.nn.log_softmax(self.distribution(parameters).logits_parameter())
+
     # Abilities: without them something cannot be done, and the default says what.
 
     def has(self, ability: str) -> bool:
@@ -177,6 +194,18 @@ class Head(keras.Layer):
     def fisher_root(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns R with R'R the Fisher information of the parameters, [..., Q] -> [..., R, Q]."""
         raise self.lacks("fisher_root")
+
+    def expected_log_prob(
+        self, mean: tf.Tensor, variance: tf.Tensor, value: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns E[log p(value | f)] over f ~ N(mean, variance), or a bound below it, nats [...].
+
+        Args:
+            mean: of independent normal features, float32 [..., F].
+            variance: of each, [..., F].
+            value: targets, [...].
+        """
+        raise self.lacks("expected_log_prob")
 
     def steps(self) -> dict:
         """Returns how a page finds the mean in the features of a value, JSON-ready.
@@ -200,6 +229,8 @@ class Head(keras.Layer):
 
 _ABILITIES = {
     "fisher_root": "Fisher information, which a Laplace approximation is made of",
+    "expected_log_prob": "expectation of log p over normal features, which an estimator without "
+    "noise is made of",
     "steps": "mean that a page can draw",
     "tables": "table of probabilities, which a codec needs",
 }

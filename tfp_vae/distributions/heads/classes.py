@@ -68,6 +68,13 @@ class Classes(Head):
         p = tf.nn.softmax(parameters)
         return tf.sqrt(p)[..., tf.newaxis] * (tf.eye(self.num_classes) - p[..., tf.newaxis, :])
 
+    def expected_log_prob(
+        self, mean: tf.Tensor, variance: tf.Tensor, value: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns m_y - log sum_k exp(m_k + v_k / 2), by Jensen's inequality a bound below."""
+        one_hot = tf.one_hot(tf.cast(value, tf.int32), self.num_classes)
+        return tf.reduce_sum(mean * one_hot, axis=-1) - logsumexp(mean + variance / 2, -1)
+
     def tables(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns the probabilities of the classes."""
         return tf.nn.softmax(parameters)

@@ -64,3 +64,28 @@ class NormalInUnits(LocationScale):
         else:
             scale = tf.zeros_like(loc) + self.scale
         return tf.stack([loc, scale], axis=-1)
+
+    def expected_log_prob(
+        self, mean: tf.Tensor, variance: tf.Tensor, value: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns log N(y | m, scale^2) - v / (2 scale^2): exact, of one scale for all."""
+        if self.scale == self.per_value:
+            raise ValueError(
+                "A scale from the network has no expectation in closed form. Expected "
+                f"scale='shared' or a number. Received {self.scale!r}."
+            )
+        parameters = self.parameters(mean)
+        spread = variance[..., 0] * tf.square(self.target_scale / parameters[..., 1])
+        return self.portable_log_prob(parameters, value) - 0.5 * spread
+
+    @property
+    def shared_scale(self) -> "tf.Tensor | None":
+        """The learned scale in the units of the target, or None if there is not one for all."""
+        if self.scale != "shared":
+            return None
+        return self.target_scale * positive(self.raw_scale, TARGET_SCALE_FLOOR)
+
+    def set_shared_scale(self, scale: float) -> None:
+        """Sets the learned scale, in the units of the target, no lower than its floor."""
+        own = max(scale / float(self.target_scale), 1.001 * TARGET_SCALE_FLOOR)
+        self.raw_scale.assign(inverse_positive(own, TARGET_SCALE_FLOOR))

@@ -70,6 +70,15 @@ class Poisson(Head):
         """Returns the rate."""
         return tf.exp(parameters[..., 0])
 
+    def expected_log_prob(
+        self, mean: tf.Tensor, variance: tf.Tensor, value: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns y m - exp(m + v / 2) - log y!, with the log rate m at the mean: exact."""
+        value = tf.cast(value, tf.float32)
+        rate = self.parameters(mean)[..., 0]
+        expected = tf.exp(self.parameters(mean + variance / 2)[..., 0])
+        return value * rate - expected - tf.math.lgamma(value + 1)
+
     def fisher_root(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns the square root of the rate, [..., 1, 1]."""
         return tf.exp(0.5 * parameters)[..., tf.newaxis]

@@ -59,6 +59,7 @@ class Format(abc.ABC):
         form: of the recorded examples that it is asked with: SEEDED, where the runtime draws from
             a seed, or PORTABLE, where the noise is an input.
         extra: of the installation that brings what it needs; None for none.
+        made_for: signatures that it knows; None for all.
         only_float32: whether it cannot compute with other numbers.
         variants: {name: meaning} of files that it writes beside its own, such as a quantised one.
         allowed: what may be said to a request that has no answer, {request: kinds of answers}, the
@@ -69,6 +70,7 @@ class Format(abc.ABC):
     name: ClassVar[str]
     form: ClassVar[str] = SEEDED
     extra: ClassVar[str | None] = None
+    made_for: ClassVar["tuple[str, ...] | None"] = None
     only_float32: ClassVar[bool] = False
     variants: ClassVar[Mapping[str, str]] = {}
     allowed: "ClassVar[Mapping[str | None, tuple[str, ...]] | None]" = None

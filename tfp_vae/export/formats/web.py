@@ -11,6 +11,7 @@ class Web(Format):
     name = "web"
     extra = "report"
     form = PORTABLE
+    made_for = ("decode",)
 
     def write(self, package, folder):
         """Writes `web/index.html`."""

@@ -114,7 +114,7 @@ def uncertainty(head: Head, parameters: tf.Tensor) -> "dict[str, tf.Tensor]":
     The same numbers as `models.Predictive`, by operations that every format has.
     """
     if head.task == "classification":
-        log_probs = tf.nn.log_softmax(parameters)
+        log_probs = head.log_probs(parameters)
         mean = log_mean_exp(log_probs)
         total = entropy(mean)
         known = tf.reduce_mean(entropy(log_probs), axis=0)

@@ -3,6 +3,7 @@
 from tfp_vae.layers.priors.base import WEIGHT_PRIORS, WeightPrior, get, log_prob, point
 from tfp_vae.layers.priors.horseshoe import Horseshoe
 from tfp_vae.layers.priors.normal import Normal
+from tfp_vae.layers.priors.normal_per_layer import NormalPerLayer
 from tfp_vae.layers.priors.scale_mixture import ScaleMixture
 from tfp_vae.layers.priors.student_t import StudentT
 
@@ -10,6 +11,7 @@ __all__ = [
     "WEIGHT_PRIORS",
     "Horseshoe",
     "Normal",
+    "NormalPerLayer",
     "ScaleMixture",
     "StudentT",
     "WeightPrior",

@@ -86,6 +86,10 @@ class WeightPrior(keras.Layer):
         """Returns the distribution of every weight, batch shape that of `scale`."""
         raise NotImplementedError
 
+    def points(self, variables: list) -> "list[tuple[tfd.Distribution, tf.Tensor]]":
+        """Returns `point` of each variable, all weights of a network that have no posterior."""
+        return [point(self, variable) for variable in variables]
+
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         return {"name": self.name, "scale": self.scale, "learned": self.learned}
@@ -115,8 +119,7 @@ def point(prior: WeightPrior, variable: Any) -> "tuple[tfd.Distribution, tf.Tens
 def log_prob(prior: WeightPrior, variables: list) -> tf.Tensor:
     """Returns log p of kernels [..., U], biases [U] and scalars together, a scalar in nats."""
     total = tf.zeros([])
-    for variable in variables:
-        found, matrix = point(prior, variable)
+    for found, matrix in prior.points(variables):
         total += found.log_prob(matrix)
     return total
 

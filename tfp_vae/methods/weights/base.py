@@ -7,7 +7,7 @@ from tfp_vae.registry import Registry
 if TYPE_CHECKING:
     import keras
 
-    from tfp_vae.data import Split
+    from tfp_vae.data import Data, Split
     from tfp_vae.layers.priors import WeightPrior
     from tfp_vae.methods.network import Recipe
     from tfp_vae.models import BayesianNetwork, Ensemble, Predictor
@@ -64,6 +64,13 @@ class Method:
         Args:
             member: the network, untrained.
             num_data: N, examples that it will be trained on.
+        """
+
+    def check_data(self, data: "Data") -> None:
+        """Raises `ValueError`, before the training, for data that cannot choose what they have to.
+
+        Args:
+            data: to be trained on.
         """
 
     def check_depth(self, depth: int) -> None:

@@ -6,7 +6,7 @@ from tfp_vae.arguments import is_number
 from tfp_vae.methods.weights.base import METHODS, Method
 
 if TYPE_CHECKING:
-    from tfp_vae.data import Split
+    from tfp_vae.data import Data, Split
     from tfp_vae.models import Predictor
 
 
@@ -14,11 +14,16 @@ class LaplaceMethod(Method):
     """What Laplace approximations have in common: they start at the mode and fit one curvature.
 
     Attributes:
-        structure: of the covariance, as `models.Laplace` calls it.
+        structure: of the precision unless the recipe has another, as `models.Laplace` calls it.
+        layers: "all" or "last", those that have a posterior.
     """
 
     structure: ClassVar[str]
-    uses = ("prior_scale", "posterior_precision", "posterior_predictive")
+    layers: ClassVar[str]
+    uses = (
+        *("prior_scale", "posterior_precision", "posterior_structure", "posterior_predictive"),
+        *("posterior_steps", "posterior_rate"),
+    )
     post_hoc = True
     trained_as = "map"
 
@@ -27,11 +32,21 @@ class LaplaceMethod(Method):
         member.num_data = num_data
         self._posterior(member)
 
+    def check_data(self, data: "Data") -> None:
+        """Raises `ValueError` if validation data are to choose a precision and have one class."""
+        if self.recipe.posterior_precision == "validation" and data.validation is not None:
+            from tfp_vae.models.posteriors.laplace import check_several_classes
+
+            check_several_classes(data.validation)
+
     def finish(self, model, train, seed=0, batch_size=32, callbacks=()):
         """Returns the posterior around the trained weights, with the precision of the recipe."""
-        del seed, batch_size, callbacks
-        chosen = self.recipe.posterior_precision
-        return self._posterior(model).fit(train, chosen if is_number(chosen) else None)
+        del seed
+        chosen, posterior = self.recipe.posterior_precision, self._posterior(model)
+        if chosen != "evidence":
+            return posterior.fit(train, chosen if is_number(chosen) else None)
+        epochs, rate = self.recipe.posterior_steps, self.recipe.posterior_rate
+        return posterior.train(train, epochs, rate, batch_size, callbacks=callbacks)
 
     def tuned(self, predictor: "Predictor", validation: "Split | None") -> "Predictor":
         """Returns the posterior with the precision that validation data ask for, if they may."""
@@ -51,11 +66,13 @@ class LaplaceMethod(Method):
     def _posterior(self, model):
         from tfp_vae.models import Laplace
 
-        return Laplace(model, self.structure, predictive=self.recipe.posterior_predictive)
+        structure = self.recipe.posterior_structure or self.structure
+        form = self.recipe.posterior_predictive
+        return Laplace(model, structure, self.layers, predictive=form)
 
 
-@METHODS.register("laplace", "Laplace, diagonal, all weights")
+@METHODS.register("laplace", "Laplace, all weights")
 class DiagonalLaplace(LaplaceMethod):
-    """A normal posterior of all weights with a diagonal covariance (MacKay, 1992)."""
+    """A normal posterior of all weights, with a diagonal covariance by default (MacKay, 1992)."""
 
-    structure = "diagonal"
+    structure, layers = "diagonal", "all"

@@ -4,8 +4,8 @@ from tfp_vae.methods.weights.base import METHODS
 from tfp_vae.methods.weights.laplace import LaplaceMethod
 
 
-@METHODS.register("laplace_last_layer", "Laplace, full covariance, last layer")
+@METHODS.register("laplace_last_layer", "Laplace, last layer")
 class LastLayerLaplace(LaplaceMethod):
-    """A normal posterior of the last layer with a full covariance (Daxberger et al., 2021)."""
+    """A normal posterior of the last layer, with all covariances by default (Daxberger, 2021)."""
 
-    structure = "last_layer"
+    structure, layers = "full", "last"

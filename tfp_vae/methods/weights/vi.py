@@ -19,11 +19,16 @@ class VariationalInference(Method):
     point_weights = False
 
     def check_depth(self, depth: int) -> None:
-        """Raises `ValueError` if more layers are to be Bayesian than there are."""
+        """Raises `ValueError` if more layers are to be Bayesian than there are, or can be."""
         if self._count(depth) > depth:
             raise ValueError(
                 f"The network has too few layers with weights. Expected bayesian_layers of at most "
                 f"{depth}, or 'all'. Received {self.recipe.bayesian_layers}."
+            )
+        if getattr(self._estimator()[0], "is_integrated", False) and self._count(depth) > 1:
+            raise ValueError(
+                f"The estimator {self.recipe.estimator!r} is one of the last layer. Expected "
+                f"bayesian_layers='last'. Received {self.recipe.bayesian_layers!r}."
             )
 
     def dense(self, units: int, activation: "str | None" = None, behind: int = 0) -> "keras.Layer":

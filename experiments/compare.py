@@ -7,6 +7,7 @@ report/report.json, and under parts/ what every model found, by which an interru
 on: run the same command again. More seeds or models may be asked for in the same folder.
 """
 
+import sys
 import time
 
 from absl import flags
@@ -17,11 +18,17 @@ from tfp_vae import extras, peek
 from . import cli, data_flags, folder_flags, start
 
 _ENTRANTS, _TASK_NAMES = peek.names("studies.comparison.ENTRANTS"), peek.names("report.TASKS")
+_OTHERS = [name for name in peek.names("methods.METHODS") if name not in _ENTRANTS]
 _BUDGET = flags.DEFINE_enum(
     "budget", "quick", peek.names("studies.comparison.BUDGETS"), "How much is spent."
 )
-_SEEDS = flags.DEFINE_integer("seeds", None, "Trainings per model; 3 quick, 5 full.", 1)
-_MODELS = flags.DEFINE_list("models", [*_ENTRANTS], "Which models.")
+_SEEDS = flags.DEFINE_integer("seeds", None, "Trainings per model; 3 quick, 5 full.", 2)
+_MODELS = flags.DEFINE_list(
+    "models",
+    [*_ENTRANTS],
+    f"Which models; also {', '.join(_OTHERS)}, and module:function for a function of the data that "
+    "returns a Keras network of logits.",
+)
 _MATCH = flags.DEFINE_enum(
     "match",
     "parameters",
@@ -49,11 +56,14 @@ def main():
     cli.refuse_unused(_MATCH.value == "seconds", "--match=seconds", _SECONDS)
     cli.refuse_unused(_MATCH.value == "parameters", "--match=parameters", _EPOCHS)
     tasks = None if _TASKS.value is None else tuple(cli.chosen(_TASKS, _TASK_NAMES))
-    models = cli.chosen(_MODELS, _ENTRANTS)
+    own = [name for name in _MODELS.value or () if ":" in name]
+    models = cli.chosen(_MODELS, [*_ENTRANTS, *_OTHERS, *own])
     extras.need("report", "Reports")
     extras.need("images", "Corrupted and compressed images")
     data_flags.check()
     start()
+    if own:
+        sys.path.insert(0, "")  # a module beside the command
     from tfp_vae.studies import comparison
 
     kind = tv.data.Kind.UNIT_INTERVAL

@@ -3,6 +3,7 @@
     python -m experiments.uci --data_dir=../shared/uci --run_dir=runs/uci
 
 writes results.json (every split), metrics.json (means and standard errors), table.md and a picture.
+Errors are those of published tables, and in brackets corrected for splits that share examples.
 What is in results.json already is not run again. Units: those of the target; nats.
 """
 

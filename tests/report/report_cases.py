@@ -113,6 +113,7 @@ _REPORT = {
         }
     ],
     "results": _results(),
+    "pairs": [],
     "figures": [
         {
             "task": "classification",

@@ -62,7 +62,16 @@ def test_headings_descend_without_gaps_and_the_verdict_comes_first(page):
     assert levels[:2] == [1, 2] and levels.count(1) == 1
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
     ids = [a["id"] for a in Parser(page).attributes("section")]
-    assert ids == ["verdict", "overview", "figures", "details", "failures", "costs", "reproduce"]
+    assert ids == [
+        "verdict",
+        "advised",
+        "overview",
+        "figures",
+        "details",
+        "failures",
+        "costs",
+        "reproduce",
+    ]
 
 
 def test_the_page_names_its_language():

@@ -41,6 +41,14 @@ def data():
     return dataclasses.replace(whole, **cut)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_seed():
+    """Lets a comparison have one seed, which is enough but for intervals."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "LEAST_SEEDS", 1)
+        yield
+
+
 def _settings(data, **options):
     return comparison.Settings.of("quick", data, **(SMALL | options))
 
@@ -51,7 +59,7 @@ def models(request):
 
 
 @pytest.fixture(scope="module")
-def done(data, models, tmp_path_factory):
+def done(data, models, one_seed, tmp_path_factory):
     """A comparison of all kinds of models, all tasks, one seed."""
     folder = tmp_path_factory.mktemp("comparison")
     run = comparison.Comparison(folder, data, _settings(data), models, 1)
@@ -196,9 +204,10 @@ def test_another_plan_in_the_folder_is_refused_by_name(done, data, models):
 
 @pytest.mark.parametrize(
     ("models", "seeds", "message"),
-    [(["ml", "oracle"], 1, "models do not fit.*oracle"), (["ml"], 0, "Impossible seeds")],
+    [(["ml", "oracle"], 1, "models do not fit.*oracle"), (["ml"], 1, "Too few seeds")],
 )
-def test_impossible_comparisons_are_refused(data, tmp_path, models, seeds, message):
+def test_impossible_comparisons_are_refused(data, tmp_path, monkeypatch, models, seeds, message):
+    monkeypatch.setattr(plan, "LEAST_SEEDS", 2)
     with pytest.raises(ValueError, match=message):
         comparison.Comparison(tmp_path / "new", data, _settings(data), models, seeds)
     assert not (tmp_path / "new").exists()

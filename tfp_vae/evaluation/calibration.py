@@ -51,6 +51,21 @@ def _briers(log_probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.square(difference).sum(axis=1)
 
 
+def parts(log_probs, labels) -> "dict[str, np.ndarray]":
+    """Returns what the scores here are made of, example by example, {name: [N]}.
+
+    `correct` (0 or 1), `nll` (nats), `brier` and `log_confidence` of the predicted class (nats).
+    """
+    log_probs, labels = checks.classification(log_probs, labels)
+    log_confidence, correct = _top(log_probs, labels)
+    return {
+        "correct": correct.astype(np.float64),
+        "nll": _nlls(log_probs, labels),
+        "brier": _briers(log_probs, labels),
+        "log_confidence": log_confidence,
+    }
+
+
 # Scores.
 
 
@@ -99,7 +114,7 @@ def brier_decomposition(log_probs, labels, num_bins: int = 15) -> dict[str, floa
     probs = np.exp(log_probs)
     count, num_classes = probs.shape
     hits = labels[:, None] == np.arange(num_classes)
-    cells = (_equal_width(probs, num_bins) + num_bins * np.arange(num_classes)).ravel()
+    cells = (equal_width(probs, num_bins) + num_bins * np.arange(num_classes)).ravel()
     size = np.bincount(cells, minlength=num_classes * num_bins)
     per_cell = np.maximum(size, 1)
     mean = np.bincount(cells, probs.ravel(), len(size)) / per_cell
@@ -119,13 +134,13 @@ def brier_decomposition(log_probs, labels, num_bins: int = 15) -> dict[str, floa
 # Calibration of the predicted class.
 
 
-def _equal_width(probs: np.ndarray, num_bins: int) -> np.ndarray:
-    """Returns the bin of each probability; bin m is (m/M, (m+1)/M], and 0 is in the first."""
+def equal_width(probs: np.ndarray, num_bins: int) -> np.ndarray:
+    """Returns the bin of each probability, [N]; bin m is (m/M, (m+1)/M], and 0 is in the first."""
     bins = np.ceil(probs * num_bins - _EDGE_TOLERANCE).astype(np.int64) - 1
     return np.clip(bins, 0, num_bins - 1)
 
 
-def _equal_mass(values: np.ndarray, num_bins: int) -> np.ndarray:
+def equal_mass(values: np.ndarray, num_bins: int) -> np.ndarray:
     """Returns the bin of each value by its rank; equal values have one rank, the middle of theirs.
 
     So the bins do not depend on the order of the examples.
@@ -138,9 +153,9 @@ def _equal_mass(values: np.ndarray, num_bins: int) -> np.ndarray:
 def _curve(log_confidence, correct, num_bins: int, adaptive: bool) -> ReliabilityCurve:
     confidence = np.exp(log_confidence)
     if adaptive:
-        bins = _equal_mass(log_confidence, num_bins)
+        bins = equal_mass(log_confidence, num_bins)
     else:
-        bins = _equal_width(confidence, num_bins)
+        bins = equal_width(confidence, num_bins)
     count = np.bincount(bins, minlength=num_bins)
     size = np.where(count > 0, count, np.nan)
     return ReliabilityCurve(

@@ -180,6 +180,25 @@ def against_labels(lines: Curves, style: Style) -> Figure:
     return _finished(figure, [axis])
 
 
+def cost_against(
+    points: "Mapping[str, tuple[float, tuple[float, float, float]]]", style: Style
+) -> Figure:
+    """Returns what models cost against the negative log-likelihood of their predictions.
+
+    Args:
+        points: {model: (milliseconds per prediction, (NLL, lower, upper) in nats)}.
+        style: of the models.
+    """
+    figure = Figure(figsize=(6.5, 3.8), layout="constrained")
+    axis = figure.subplots()
+    for model, (cost, (mean, lower, upper)) in points.items():
+        look = style.of(model) | {"linestyle": "none", "markersize": 7}
+        axis.errorbar(cost, mean, [[mean - lower], [upper - mean]], elinewidth=1.2, **look)
+    axis.set(xscale="log", xlabel=style.words["milliseconds"], ylabel=style.words["nll"])
+    axis.set_ylim(bottom=0)
+    return _finished(figure, [axis])
+
+
 def _draw_curves(axis, lines: Curves, style: Style) -> None:
     for model, levels in lines.items():
         x = sorted(levels)

@@ -7,7 +7,15 @@ report.write_report(folder, values, {"reliability.png": png}, language="en")
 from tfp_vae.report.comparison import TASKS, validate
 from tfp_vae.report.folders import CHECKPOINTS, RunFolder, read_json, resume_table, versions
 from tfp_vae.report.markdown import render_markdown
-from tfp_vae.report.marks import DIRECTIONS, Estimate, Marked, best_within_error, mark
+from tfp_vae.report.marks import (
+    DIRECTIONS,
+    Estimate,
+    Marked,
+    best_by_pairs,
+    best_within_error,
+    mark,
+    size_of,
+)
 from tfp_vae.report.page import render_html
 from tfp_vae.report.runs import Run, RunTable, find_runs, read_run, tabulate
 from tfp_vae.report.sealed import LANGUAGES
@@ -26,6 +34,7 @@ __all__ = [
     "RunFolder",
     "RunTable",
     "Verdict",
+    "best_by_pairs",
     "best_within_error",
     "find_runs",
     "mark",
@@ -35,6 +44,7 @@ __all__ = [
     "render_html",
     "render_markdown",
     "resume_table",
+    "size_of",
     "state_verdict",
     "summary",
     "tabulate",

@@ -18,6 +18,9 @@
         "results": [{"task": TASK, "condition": "noise", "level": 2, "model": NAME,
                      "metric": "accuracy", "mean": 0.95, "lower": 0.93, "upper": 0.96, "n": 3},
                     ...],
+        "pairs": [{"task": TASK, "condition": "noise", "level": 2, "metric": "accuracy",
+                   "a": NAME, "b": NAME, "difference": 0.02, "lower": 0.01, "upper": 0.03,
+                   "probability": 0.998, "adjusted": 0.01, "size": one of `marks.SIZES`}, ...],
         "figures": [{"task": TASK, "name": "reliability", "file": "reliability.png",
                      "alt": "what there is to see"}, ...],
     }
@@ -33,6 +36,12 @@ they are is different for each task:
 | labels | "" | labels to learn from |
 | missing | which pixels are missing | share of them, 0 to 1 |
 | generation, cost | what is measured, or "" | None |
+
+A pair is the difference a - b of two models on the same seeds and test examples, with an interval
+of both errors; `probability` is that of a being the better one, `adjusted` a p-value that holds for
+all pairs of models at once (`evaluation.paired`). Pairs with condition "" and no level are of means
+over all conditions and levels of their task but level 0, of OOD inputs with each model's
+`ood_score`; their metric "drop" is by how much accuracy is worse than at level 0.
 
 Metrics that `marks` does not know are shown, but marked nowhere. A mean may lie outside of its
 interval: the percentile bootstrap of a calibration error gives such intervals.
@@ -81,6 +90,20 @@ _FIELDS = {
         "upper": _NUMBER,
         "n": "an integer >= 1",
     },
+    "pair": {
+        "task": TASKS,
+        "condition": _TEXT,
+        "level": "a finite number or None",
+        "metric": _TEXT,
+        "a": _TEXT,
+        "b": _TEXT,
+        "difference": _NUMBER,
+        "lower": _NUMBER,
+        "upper": _NUMBER,
+        "probability": _NUMBER,
+        "adjusted": _NUMBER,
+        "size": ("negligible", "small", "medium", "large"),
+    },
     "figure": {"task": TASKS, "name": _TEXT, "file": _TEXT, "alt": _TEXT},
     "report": {
         "dataset": "a dict",
@@ -92,6 +115,7 @@ _FIELDS = {
         "models": "a dict",
         "failures": "a list",
         "results": "a list",
+        "pairs": "a list",
         "figures": "a list",
     },
 }
@@ -109,12 +133,16 @@ def validate(report: Mapping) -> None:
     _check(report["settings"], "settings", "report['settings']")
     for name, model in report["models"].items():
         _check(model, "model", f"report['models'][{name!r}]")
-    for kind in ("failure", "result", "figure"):
+    for kind, named in (("failure", "model"), ("result", "model"), ("pair", "ab"), ("figure", "")):
         for index, entry in enumerate(report[f"{kind}s"]):
             where = f"report['{kind}s'][{index}]"
             _check(entry, kind, where)
-            if kind != "figure" and entry["model"] not in report["models"]:
-                _refuse(f"{where}['model']", f"one of {list(report['models'])}", entry["model"])
+            for name in (named,) if named == "model" else named:
+                if entry[name] not in report["models"]:
+                    known = f"one of {list(report['models'])}"
+                    _refuse(f"{where}[{name!r}]", known, entry[name])
+    for index, pair in enumerate(report["pairs"]):
+        _check_interval(pair, f"report['pairs'][{index}]")
     _check_results(report["results"])
     _check_figures(report["figures"])
 
@@ -177,13 +205,17 @@ def _check_results(results: Sequence[Mapping]) -> None:
     seen = set()
     for index, result in enumerate(results):
         where = f"report['results'][{index}]"
-        if result["lower"] > result["upper"]:
-            interval = (result["lower"], result["upper"])
-            _refuse(f"The interval of {where}", "lower <= upper", interval)
+        _check_interval(result, where)
         identity = (*key_of(result), result["model"])
         if identity in seen:
             _refuse(where, "one result per task, metric, condition, level and model", identity)
         seen.add(identity)
+
+
+def _check_interval(entry: Mapping, where: str) -> None:
+    if entry["lower"] > entry["upper"]:
+        interval = (entry["lower"], entry["upper"])
+        _refuse(f"The interval of {where}", "lower <= upper", interval)
 
 
 def _check_figures(figures: Sequence[Mapping]) -> None:

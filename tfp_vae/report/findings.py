@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from tfp_vae.report import marks
@@ -28,6 +29,7 @@ class Quantity:
         conditions: what the numbers are averaged over.
         level: the only level, if there is one only.
         scores: the score that a model stands with, where it had several.
+        pairs: entries of "pairs" of the report about this question, where there are any.
     """
 
     key: str
@@ -37,6 +39,18 @@ class Quantity:
     conditions: "tuple[str, ...]" = ()
     level: "float | None" = None
     scores: "Mapping[str, str]" = dataclasses.field(default_factory=dict)
+    pairs: "Sequence[Mapping]" = ()
+
+    def pair(self, a: str, b: str) -> "Mapping | None":
+        """The difference a - b, whichever way round the report has it, or None."""
+        for pair in self.pairs:
+            if (pair["a"], pair["b"]) == (a, b):
+                return pair
+            if (pair["a"], pair["b"]) == (b, a):
+                turned = {"difference": -pair["difference"], "probability": 1 - pair["probability"]}
+                ends = {"lower": -pair["upper"], "upper": -pair["lower"]}
+                return {**pair, "a": a, "b": b, **turned, **ends}
+        return None
 
     @property
     def order(self) -> list[str]:
@@ -51,7 +65,10 @@ class Quantity:
     @property
     def best(self) -> list[str]:
         """Models that are best within error, best mean first; none if there is one model only."""
-        found = marks.best_within_error(self.estimates, self.direction)
+        if self.pairs:
+            found = marks.best_by_pairs(self.pairs, self.estimates, self.direction)
+        else:
+            found = marks.best_within_error(self.estimates, self.direction)
         return [model for model in self.order if model in found]
 
     @property
@@ -69,7 +86,44 @@ def quantities(report: Mapping) -> "dict[str, Quantity]":
     found += [*_corruptions(results), _ood(results, chosen), _labels(results), _missing(results)]
     density = [_plain(results, "generation", m) for m in ("log_likelihood", "elbo")]
     found += [dataclasses.replace(q, key="density") for q in density if q][:1]
+    compared = marks.by_key(report["pairs"])
+    found = [quantity and _with_pairs(quantity, compared) for quantity in found]
     return {quantity.key: quantity for quantity in [*found, *_costs(report)] if quantity}
+
+
+# The task whose pairs answer a question, where it is not that of classification.
+_TASK_OF = {
+    **{name: name for name in ("corruptions", "ood", "labels", "missing")},
+    "drop": "corruptions",
+    "density": "generation",
+}
+
+
+def _with_pairs(quantity: "Quantity", compared: Mapping) -> "Quantity":
+    task = _TASK_OF.get(quantity.key, "classification")
+    metric = "drop" if quantity.key == "drop" else quantity.metric
+    pairs = compared.get((task, metric, "", quantity.level), ())
+    return dataclasses.replace(quantity, pairs=tuple(pairs))
+
+
+def advice(report: Mapping) -> "dict[str, tuple[Quantity, str]]":
+    """Returns {key: (question, model to take)} of every question with several models.
+
+    To be taken is the cheapest to predict with, then to train, of those that are best within error:
+    between them nothing else decides.
+    """
+    found = quantities(report)
+
+    def cost(model: str) -> tuple:
+        each = (found[key].estimates.get(model) for key in ("predict", "train") if key in found)
+        return tuple(one.mean if one else math.inf for one in each)
+
+    asked = {key: found[key] for key in PURPOSES if key in found}
+    return {
+        key: (quantity, min(quantity.best, key=cost))
+        for key, quantity in asked.items()
+        if len(quantity.estimates) > 1
+    }
 
 
 def score_of(condition: str) -> "tuple[str, str]":

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from tfp_vae.report.comparison import TASKS
-from tfp_vae.report.findings import Quantity, quantities
-from tfp_vae.report.marks import DIRECTIONS, Estimate, Marked, mark
+from tfp_vae.report.findings import Quantity, advice, quantities
+from tfp_vae.report.marks import ALPHA, DIRECTIONS, Estimate, Marked, estimate_of_pair, mark
 from tfp_vae.report.texts import Texts
 
 _COSTS = ("train", "predict", "parameters")
@@ -78,10 +78,62 @@ def overview(report: Mapping, texts: Texts) -> Grid:
     return Grid(tuple(columns), tuple(rows))
 
 
+def advised(report: Mapping, texts: Texts) -> Grid:
+    """Returns one row per question: which model to take, who else is best, and what it costs."""
+    words = ("purpose", "take", "no_worse")
+    columns = [Column(texts.word(word)) for word in words]
+    costs_of = {key: quantities(report).get(key) for key in ("train", "predict")}
+    known = {key: quantity for key, quantity in costs_of.items() if quantity}
+    columns += [Column(texts.word("value"))]
+    columns += [Column(quantity_title(q, texts), q.direction) for q in known.values()]
+    rows = []
+    for key, (quantity, taken) in advice(report).items():
+        others = [texts.title("models", name) for name in quantity.best if name != taken]
+        title = texts.say("purposes", key)
+        heads = (
+            Head(title, quantity_title(quantity, texts)),
+            Head(texts.title("models", taken)),
+            Head(texts.words["lists"]["comma"].join(others) or "–"),
+        )
+        cells = (
+            _cell(quantity.metric, quantity.estimates[taken], False, texts),
+            *(_of_quantity(each, taken, texts, marked=False) for each in known.values()),
+        )
+        rows.append(Row(heads, cells))
+    return Grid(tuple(columns), tuple(rows))
+
+
+def pair_grids(report: Mapping, texts: Texts) -> "dict[str, Grid]":
+    """Returns {title: Grid} of questions: one row per pair of models, the better mean first."""
+    found = {}
+    for quantity in quantities(report).values():
+        if not quantity.pairs:
+            continue
+        columns = [Column(texts.word(word)) for word in ("better", "worse", "size")]
+        columns += [Column(texts.word("difference")), Column(texts.word("probability"), 1)]
+        order, rows = quantity.order, []
+        for index, a in enumerate(order):
+            for b in order[index + 1 :]:
+                pair = quantity.pair(a, b)
+                if pair is not None:
+                    names = (Head(texts.title("models", name)) for name in (a, b))
+                    heads = (*names, Head(texts.say("sizes", pair["size"])))
+                    share = pair["probability"]
+                    told = pair["adjusted"] < ALPHA
+                    gap = estimate_of_pair(pair, quantity.direction)
+                    cells = (
+                        _cell(quantity.metric, gap, False, texts),
+                        Cell(texts.share(share), "", share, told),
+                    )
+                    rows.append(Row(heads, cells))
+        found[quantity_title(quantity, texts)] = Grid(tuple(columns), tuple(rows))
+    return found
+
+
 def costs(report: Mapping, texts: Texts) -> Grid:
     """Returns one row per model: time, size, and every result of the task "cost"."""
     found = [q for key, q in quantities(report).items() if key in ("train", "parameters")]
-    measured = mark([r for r in report["results"] if r["task"] == "cost"])
+    measured = mark([r for r in report["results"] if r["task"] == "cost"], report["pairs"])
     columns = [Column(texts.word("model"))]
     columns += [Column(quantity_title(q, texts), q.direction) for q in found]
     columns += [Column(_cost_title(key, texts), DIRECTIONS.get(key[1], 0)) for key in measured]
@@ -101,7 +153,7 @@ def task_grids(report: Mapping, texts: Texts) -> "dict[str, dict[str, Grid]]":
     """
     found = {}
     for task in TASKS:
-        marked = mark([r for r in report["results"] if r["task"] == task])
+        marked = mark([r for r in report["results"] if r["task"] == task], report["pairs"])
         if not marked or task == "cost":
             continue
         metrics = list(dict.fromkeys(key[1] for key in marked))
@@ -132,7 +184,7 @@ def _model(report: Mapping, name: str, texts: Texts) -> Head:
     return Head(texts.title("models", name), family)
 
 
-def _of_quantity(quantity: Quantity, model: str, texts: Texts) -> Cell:
+def _of_quantity(quantity: Quantity, model: str, texts: Texts, marked: bool = True) -> Cell:
     if model not in quantity.estimates:
         return Cell()
     everything = quantity.estimates.values()
@@ -141,7 +193,7 @@ def _of_quantity(quantity: Quantity, model: str, texts: Texts) -> Cell:
     return _cell(
         quantity.metric,
         quantity.estimates[model],
-        model in quantity.best,
+        marked and model in quantity.best,
         texts,
         texts.score(score) if score else "",
         (low, high) if high > low and quantity.key not in _COSTS else None,

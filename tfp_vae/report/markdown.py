@@ -41,6 +41,9 @@ def render_markdown(report: Mapping, language: str = "en", pictures: "Collection
     lines = [f"# {escape(plain_heading(report, texts))}", escape(said["facts"])]
     lines += [f"## {words['verdict']}", f"**{escape(told.headline)}**"]
     lines += ["\n".join(f"- **{title}.** {escape(text)}" for title, text in told.points)]
+    advised = grids.advised(report, texts)
+    if advised.rows:
+        lines += [f"## {words['advised']}", _table(advised), escape(words["advised_note"])]
     overview = grids.overview(report, texts)
     if overview.rows:
         lines += [f"## {words['overview']}", _table(overview), escape(said["overview_note"])]
@@ -61,6 +64,11 @@ def render_markdown(report: Mapping, language: str = "en", pictures: "Collection
         for metric, grid in found.items():
             title = [f"#### {escape(texts.title('metrics', metric))}"] if metric else []
             lines += [*title, _table(grid)]
+    compared = grids.pair_grids(report, texts)
+    if compared:
+        lines += [f"## {words['pairs']}", escape(words["pairs_table_note"])]
+    for title, grid in compared.items():
+        lines += [f"### {escape(title)}", _table(grid)]
     if report["failures"]:
         lines += [f"## {words['failures']}", escape(words["failures_note"])]
         parts = ("model", "seed", "stage", "error")
@@ -80,7 +88,7 @@ def render_markdown(report: Mapping, language: str = "en", pictures: "Collection
             f"{escape(name)} {escape(value)}".strip() for name, value in entries
         )
         lines.append(f"**{title}:** {pairs}")
-    lines += [f"## {words['rule']}", escape(words["rule_note"])]
+    lines += [f"## {words['rule']}", escape(said["rule"])]
     return "\n\n".join(line for line in lines if line) + "\n"
 
 

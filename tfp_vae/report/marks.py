@@ -1,10 +1,13 @@
 """Which models are best within error: the rule that tables and sentences of a report share.
 
-The best model has the best mean; with it are marked all whose interval overlaps with its interval.
-So a reader can check every mark by eye in the table. The rule errs to the side of caution: for two
-independent estimates with equal 95 % intervals, intervals that do not overlap are a test at the
-level of about 0.6 % and not 5 %. That is wanted, because the best of several models is picked
-after looking, for many numbers at once, and nothing else here corrects for it.
+Where models are compared pair by pair ("pairs" of a report: the same seeds and test examples), a
+model is among the best unless another one is better than it at 5 %, for all pairs of models at
+once: the largest of all differences decides, in units of its error, as it would be with equal
+models. So the chance that any of equal models is left out is 5 %, however many there are.
+
+Without pairs the best model has the best mean, and with it are marked all whose interval overlaps
+with its interval. For two independent estimates with equal 95 % intervals that is a test at the
+level of about 0.6 %, and blind to what two models have in common.
 
 A single value (n = 1) without a width has an error that nobody knows, and is treated as if its
 interval had no ends; but not if it counts or measures a cost, such as parameters or seconds.
@@ -20,6 +23,12 @@ _UP = "accuracy auroc aupr log_likelihood elbo"
 _DOWN = (
     "nll nll_scaled brier ece ece_scaled ece_adaptive aurc fpr95 error rmse mae bits_per_dim drop"
 )
+ALPHA = 0.05  # of all pairs of models at once
+# The sizes of a difference in words, each up to a share: of what the worse one lacks to perfection,
+# or of log-likelihoods, which have none, up to so many nats per example.
+SIZES = ("negligible", "small", "medium", "large")
+_SHARES, _NATS = (0.05, 0.2, 0.5), (0.1, 1.0, 10.0)
+_PERFECT = dict.fromkeys("accuracy auroc aupr".split(), 1.0)
 COSTS = frozenset("seconds milliseconds parameters memory".split())
 DIRECTIONS: "dict[str, int]" = {
     **dict.fromkeys(_UP.split(), 1),
@@ -77,6 +86,12 @@ def estimate_of(result: Mapping) -> Estimate:
     return Estimate(*numbers, result["n"], result["metric"] in COSTS)
 
 
+def estimate_of_pair(pair: Mapping, direction: int = 1) -> Estimate:
+    """Returns the difference of an entry of "pairs", above 0 where a is the better one."""
+    ends = sorted(direction * pair[part] for part in ("lower", "upper"))
+    return Estimate(direction * pair["difference"], *ends, 2)
+
+
 def ordered(estimates: "Mapping[str, Estimate]", direction: int) -> list[str]:
     """Returns the models, best mean first; with equal means in the order given."""
     return sorted(estimates, key=lambda model: -direction * estimates[model].mean)
@@ -98,11 +113,45 @@ def best_within_error(estimates: "Mapping[str, Estimate]", direction: int) -> fr
     return frozenset(model for model, one in estimates.items() if one.overlaps(leader))
 
 
-def mark(results: Sequence[Mapping]) -> "dict[tuple, list[Marked]]":
+def best_by_pairs(
+    pairs: Sequence[Mapping], estimates: "Mapping[str, Estimate]", direction: int
+) -> frozenset[str]:
+    """Returns the models that no other one is better than, by the entries of "pairs" of one key.
+
+    Models without pairs are among them: nothing is known of their differences.
+    """
+    beaten = set()
+    for pair in pairs:
+        if pair["adjusted"] < ALPHA:
+            beaten.add(pair["b" if direction * pair["difference"] > 0 else "a"])
+    return frozenset(estimates) - beaten
+
+
+def size_of(metric: str, a: float, b: float) -> str:
+    """Returns one of `SIZES`: how large the difference of two means is, in words."""
+    if metric in ("log_likelihood", "elbo"):
+        gap, limits = abs(a - b), _NATS
+    else:
+        best = _PERFECT.get(metric, 0.0)
+        lacking = max(abs(best - a), abs(best - b))
+        gap, limits = (abs(a - b) / lacking if lacking else 0.0), _SHARES
+    return SIZES[sum(gap >= limit for limit in limits)]
+
+
+def by_key(pairs: Sequence[Mapping]) -> "dict[tuple, list[Mapping]]":
+    """Returns {(task, metric, condition, level): entries of "pairs"}."""
+    found: dict[tuple, list[Mapping]] = {}
+    for pair in pairs:
+        found.setdefault(key_of(pair), []).append(pair)
+    return found
+
+
+def mark(results: Sequence[Mapping], pairs: Sequence[Mapping] = ()) -> "dict[tuple, list[Marked]]":
     """Returns the results with marks, {(task, metric, condition, level): [Marked]}.
 
     Args:
         results: the entries of "results" of a report.
+        pairs: its entries of "pairs".
 
     Returns:
         Keys and models in the order in which they come first.
@@ -110,8 +159,12 @@ def mark(results: Sequence[Mapping]) -> "dict[tuple, list[Marked]]":
     groups: dict[tuple, dict[str, Estimate]] = {}
     for result in results:
         groups.setdefault(key_of(result), {})[result["model"]] = estimate_of(result)
-    marked = {}
+    marked, compared = {}, by_key(pairs)
     for key, estimates in groups.items():
-        best = best_within_error(estimates, DIRECTIONS.get(key[1], 0))
+        direction = DIRECTIONS.get(key[1], 0)
+        if key in compared:
+            best = best_by_pairs(compared[key], estimates, direction)
+        else:
+            best = best_within_error(estimates, direction)
         marked[key] = [Marked(model, one, model in best) for model, one in estimates.items()]
     return marked

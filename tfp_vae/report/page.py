@@ -52,6 +52,8 @@ def render_html(
             for other, address in (links or {}).items()
         ],
         verdict=state_verdict(report, language),
+        advised=grids.advised(report, texts),
+        pairs=grids.pair_grids(report, texts),
         overview=grids.overview(report, texts),
         figures=[_figure(entry, figures, texts) for entry in shown],
         are_english=language != "en"
@@ -137,11 +139,20 @@ def sentences(report: Mapping, texts: Texts) -> "dict[str, str]":
             match=texts.words["matches"][settings["match"]],
             **{n: f"{dataset[n]:,}" for n in ("num_train", "num_validation", "num_test")},
         ),
-        "overview_note": texts.say("page", "overview_note", star=STAR),
+        "overview_note": texts.say(
+            "page", "overview_note_paired" if report["pairs"] else "overview_note", star=STAR
+        ),
+        "rule": rule_of(report, texts),
         "costs_note": texts.say(
             "page", "costs_note", seconds=duration(report["seconds"]), machine=report["machine"]
         ),
     }
+
+
+def rule_of(report: Mapping, texts: Texts) -> str:
+    """Returns how the marks are made: of pairs of models where there are any, else by overlap."""
+    rules = (["pairs_note"] if report["pairs"] else []) + ["rule_note"]
+    return texts.join([texts.word(rule) for rule in rules])
 
 
 def trainings(report: Mapping, texts: Texts) -> "list[str]":
@@ -155,6 +166,8 @@ def trainings(report: Mapping, texts: Texts) -> "list[str]":
         said, end = [], model.get("training") or {}
         if model.get("learning_rate") is not None:
             said.append(texts.say("training", "rate", rate=f"{model['learning_rate']:g}"))
+        if model.get("rate_at_end"):
+            said.append(texts.say("training", model["rate_at_end"]))
         if end.get("weight_kl") is not None:
             numbers = {"elbo": f"{end['elbo_at_end']:.3f}", "kl": f"{end['weight_kl']:,.1f}"}
             said.append(texts.say("training", "bound", **numbers))

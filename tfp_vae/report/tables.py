@@ -37,16 +37,22 @@ def _belongs_to_another(key: str, metrics: Mapping) -> bool:
 
 
 def method_table(table: Mapping, keys: "tuple[str, ...]") -> str:
-    """Returns {set: {method: {key, key_se}}} as Markdown tables, one per key, sets in rows."""
+    """Returns {set: {method: {key, key_se}}} as Markdown tables, one per key, sets in rows.
+
+    Where there is a `key_se_corrected` too, for splits that overlap, it stands behind in brackets.
+    """
     methods = list(dict.fromkeys(m for row in table.values() for m in row))
     parts = []
     for key in keys:
         lines = [[key, *methods]]
         for name, row in table.items():
-            cells = [
-                f"{row[m][key]:.4g} +- {row[m][f'{key}_se']:.2g}" if m in row else ""
-                for m in methods
-            ]
-            lines.append([name, *cells])
+            lines.append([name, *(_with_error(row.get(m), key) for m in methods)])
         parts.append(markdown_table([[escape(cell) for cell in line] for line in lines]) + "\n")
     return "\n".join(parts)
+
+
+def _with_error(row: "Mapping | None", key: str) -> str:
+    if row is None:
+        return ""
+    text, corrected = f"{row[key]:.4g} +- {row[f'{key}_se']:.2g}", row.get(f"{key}_se_corrected")
+    return text if corrected is None else f"{text} ({corrected:.2g})"

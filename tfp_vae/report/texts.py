@@ -83,6 +83,12 @@ class Texts:
         """Returns the mean alone, with its unit."""
         return numbers(metric, estimate)[0] + self.unit(metric)
 
+    def share(self, probability: float) -> str:
+        """Returns a probability in percent, never as certain as 100%."""
+        if probability >= 0.9995:
+            return "> 99.9%"
+        return "< 0.1%" if probability < 0.0005 else f"{100 * probability:.3g}%"
+
     def unit(self, metric: str) -> str:
         """Returns what is written behind a number: a percent sign, a unit, or nothing."""
         if metric in (*_PERCENT, "error"):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from tfp_vae.report import findings
 from tfp_vae.report.findings import PURPOSES, Quantity, quantities
-from tfp_vae.report.marks import estimate_of
+from tfp_vae.report.marks import estimate_of, estimate_of_pair
 from tfp_vae.report.texts import Texts, plain
 
 
@@ -20,8 +20,8 @@ class Verdict:
 def state_verdict(report: Mapping, language: str = "en") -> Verdict:
     """Returns what the numbers of a comparison say.
 
-    A model is called best only if its interval overlaps with no other; else the sentence says that
-    they cannot be told apart. Tasks that were not measured have no sentence.
+    A model is called best only if it alone is best within error (`marks`); of several the sentence
+    says which they are, and who is behind. Tasks that were not measured have no sentence.
 
     Args:
         report: see `comparison`; it is taken as valid.
@@ -129,19 +129,34 @@ def _told(found: Mapping, texts: Texts, key: str) -> "list[str]":
     if len(best) > 1:
         words["ties"] = texts.list([who(model) for model in best[1:]])
         words["all"] = texts.list([who(model) for model in best])
+        if behind and quantity.pairs:
+            words["purpose"] = texts.say("purposes", key)
+            words["models"] = texts.list([texts.name("models", model) for model in behind])
+            return [texts.say("verdict", "several", **words)]
         lines = [texts.say("verdict", f"{key}_tied", **words)]
+        if quantity.pairs:
+            lines = [texts.say("verdict", "nobody", purpose=texts.say("purposes", key), **words)]
         if behind:
             models = texts.list([texts.name("models", model) for model in behind])
             lines.append(texts.say("verdict", "behind", models=models))
         return lines
     second = quantity.estimates[behind[0]]
-    gap = first.minus(second) if quantity.direction > 0 else second.minus(first)
+    pair = quantity.pair(leader, behind[0])
+    if pair is not None:
+        gap = estimate_of_pair(pair, quantity.direction)
+    else:
+        gap = first.minus(second) if quantity.direction > 0 else second.minus(first)
     words |= {
         "next": who(behind[0]),
         "next_value": value(second),
         "gap": texts.estimate(quantity.metric, gap, gap=True),
     }
-    return [texts.say("verdict", f"{key}_clear", **words)]
+    lines = [texts.say("verdict", f"{key}_clear", **words)]
+    if pair is not None:
+        size = texts.say("sizes", pair["size"])
+        share = texts.share(pair["probability"])
+        lines.append(texts.say("verdict", "paired", probability=share, size=size))
+    return lines
 
 
 def _but(found: Mapping, texts: Texts) -> "list[str]":

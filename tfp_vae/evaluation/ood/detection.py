@@ -36,7 +36,7 @@ def detection_metrics(
     Raises:
         ValueError: if the scores are not two lists of numbers.
     """
-    inside, outside = _ranked(inside_scores, outside_scores)
+    inside, outside = ranked(inside_scores, outside_scores)
     if num < 2:
         raise ValueError(f"No interval can be taken. Expected num >= 2. Received {num}.")
     found = areas(inside, outside)
@@ -65,7 +65,7 @@ def auroc_standard_error(inside_scores, outside_scores) -> float | None:
     """
     from scipy import stats
 
-    inside, outside = _ranked(inside_scores, outside_scores)
+    inside, outside = ranked(inside_scores, outside_scores)
     if min(len(inside), len(outside)) < 2:
         return None
     ranks = stats.rankdata(np.concatenate([inside, outside]))
@@ -79,7 +79,7 @@ def areas(inside_scores, outside_scores) -> dict[str, float]:
     """Returns auroc, aupr_outside, aupr_inside and fpr_at_95_tpr; see `detection_metrics`."""
     from sklearn import metrics
 
-    inside, outside = _ranked(inside_scores, outside_scores)
+    inside, outside = ranked(inside_scores, outside_scores)
     is_outside = np.repeat([0, 1], [len(inside), len(outside)])
     scores = np.concatenate([inside, outside])
     # Every threshold: the curve without those inside its straight parts would miss the point at
@@ -93,8 +93,12 @@ def areas(inside_scores, outside_scores) -> dict[str, float]:
     }
 
 
-def _ranked(inside_scores, outside_scores) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the scores as their dense ranks among all, which are finite, ties kept."""
+def ranked(inside_scores, outside_scores) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the scores [N], [M] as their dense ranks among all, which are finite, ties kept.
+
+    Raises:
+        ValueError: if the scores are not two lists of numbers.
+    """
     arrays = []
     for name, scores in (("inside", inside_scores), ("outside", outside_scores)):
         scores = np.asarray(scores, np.float64)

@@ -6,9 +6,9 @@ run.run()
 page, verdict = comparison.write(run, command="...")
 """
 
-from tfp_vae.studies.comparison.entrants import ENTRANTS
+from tfp_vae.studies.comparison.entrants import ENTRANTS, names
 from tfp_vae.studies.comparison.plan import Comparison, Part
 from tfp_vae.studies.comparison.settings import BUDGETS, MATCHES, Settings
 from tfp_vae.studies.comparison.writing import write
 
-__all__ = ["BUDGETS", "ENTRANTS", "MATCHES", "Comparison", "Part", "Settings", "write"]
+__all__ = ["BUDGETS", "ENTRANTS", "MATCHES", "Comparison", "Part", "Settings", "names", "write"]

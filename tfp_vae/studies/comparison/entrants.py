@@ -5,17 +5,20 @@ of whole and of partly observed images, and scores that are to be high for OOD i
 """
 
 import dataclasses
+import importlib
 import math
 from collections.abc import Callable
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from tfp_vae import evaluation, methods
 from tfp_vae.data import Data, Split
+from tfp_vae.distributions import likelihoods
 from tfp_vae.distributions.base import tfd
 from tfp_vae.evaluation import ood
-from tfp_vae.models import VAE, Predictive
+from tfp_vae.models import VAE, BayesianNetwork, Predictive
 from tfp_vae.models.graphs import compiled
 from tfp_vae.models.memory import in_batches
 from tfp_vae.models.variational import VariationalModel
@@ -68,27 +71,13 @@ class Contestant:
         return {
             score.reported_as: score(predictive)
             for score in ood.of_kind(ood.ClassScore).values()
-            if self.is_random or not score.needs_draws
+            if int(predictive.components_distribution.batch_shape[-1]) > 1 or not score.needs_draws
         }
-
-    @property
-    def is_random(self) -> bool:
-        """Whether predictions are means over draws that differ."""
-        return True
 
     @property
     def density(self) -> VAE | None:
         """The model of p(x) inside, if there is one."""
         return None
-
-
-class Point(Contestant):
-    """One network with one value per weight."""
-
-    @property
-    def is_random(self):
-        """Whether predictions are means over draws that differ."""
-        return False
 
 
 class Probed(Contestant):
@@ -170,18 +159,32 @@ class Probed(Contestant):
         return (z - self._center) / self._spread
 
     def _fitted(self, features, labels, strength):
-        from sklearn.linear_model import LogisticRegression
+        return logistic_regression(features, labels, strength, self.data.num_classes)
 
-        fitted = LogisticRegression(C=strength, max_iter=300, tol=1e-3).fit(features, labels)
-        # Classes that training data lack are impossible; scikit-learn leaves them out.
-        kernel = np.zeros((features.shape[1], self.data.num_classes))
-        bias = np.full(self.data.num_classes, -50.0)
-        coefficients, intercept = fitted.coef_, fitted.intercept_
-        if len(fitted.classes_) == 2:
-            coefficients = np.stack([np.zeros_like(coefficients[0]), coefficients[0]])
-            intercept = np.array([0.0, intercept[0]])
-        kernel[:, fitted.classes_], bias[fitted.classes_] = coefficients.T, intercept
-        return kernel, bias
+
+def logistic_regression(
+    features: np.ndarray, labels: np.ndarray, strength: float, num_classes: int
+) -> "tuple[np.ndarray, np.ndarray]":
+    """Returns kernel [D, K] and bias [K] of scikit-learn's logistic regression.
+
+    Args:
+        features: [N, D].
+        labels: [N].
+        strength: inverse regularisation.
+        num_classes: K; classes that training data lack are impossible.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    fitted = LogisticRegression(C=strength, max_iter=300, tol=1e-3).fit(features, labels)
+    # scikit-learn leaves out the classes that training data lack.
+    kernel = np.zeros((features.shape[1], num_classes))
+    bias = np.full(num_classes, -50.0)
+    coefficients, intercept = fitted.coef_, fitted.intercept_
+    if len(fitted.classes_) == 2:
+        coefficients = np.stack([np.zeros_like(coefficients[0]), coefficients[0]])
+        intercept = np.array([0.0, intercept[0]])
+    kernel[:, fitted.classes_], bias[fitted.classes_] = coefficients.T, intercept
+    return kernel, bias
 
 
 def _log_prob(probe, features, labels) -> float:
@@ -195,11 +198,6 @@ class Generative(Contestant):
     def __init__(self, model, data, settings, seed):
         super().__init__(model, data, settings, seed)
         self._reference = None
-
-    @property
-    def is_random(self):
-        """Whether predictions are means over draws that differ; here latents are summed over."""
-        return False
 
     @property
     def density(self):
@@ -238,34 +236,80 @@ class Generative(Contestant):
         return densities | self.class_scores(Predictive.of(tfd.Categorical(logits=logits)))
 
 
+class Logistic(Contestant):
+    """Logistic regression on the pixels: what a network with few labels must not fall below.
+
+    Its regularisation is chosen on validation data.
+    """
+
+    def __init__(self, model, data, settings, seed):
+        super().__init__(model, data, settings, seed)
+        features, labels = self._features(data.train), data.train.labels
+        candidates = [
+            logistic_regression(features, labels, strength, data.num_classes)
+            for strength in _PROBE_STRENGTHS
+        ]
+        validation = self._features(data.validation)
+        scores = [_log_prob(each, validation, data.validation.labels) for each in candidates]
+        self.weights = candidates[int(np.argmax(scores))]
+
+    def predictive(self, split):
+        """Returns p(y|x), batch shape [N]."""
+        kernel, bias = self.weights
+        logits = (self._features(split) @ kernel + bias).astype(np.float32)
+        return Predictive.of(tfd.Categorical(logits=logits[:, np.newaxis, :]))
+
+    @staticmethod
+    def _features(split: Split) -> np.ndarray:
+        return split.values().reshape(len(split), -1)
+
+
+def _as_trained(model, data, settings, width, seed):
+    """Returns the trained model itself: it predicts."""
+    return model
+
+
+def _adam(rate, data, settings, width, seed) -> keras.optimizers.Optimizer:
+    return keras.optimizers.Adam(rate)
+
+
 @dataclasses.dataclass(frozen=True)
 class Entrant:
     """A model that can be compared.
 
     Attributes:
         family: "vae" or "network".
-        build: (data, width, settings, seed) -> model, not compiled.
+        build: (data, width, settings, seed) -> model, not compiled; None for what is not trained
+            by Keras, which `contestant` fits itself.
         contestant: what the tasks get of the trained model.
         learns_few_labels: whether it takes part in the task "labels".
         only_labels: whether it takes part in nothing else.
+        needs_all_examples: whether it learns from examples without a label too.
         objective: the metric of Keras' `evaluate` that its training maximises, without what is
             known of the weights alone: its learning rate is chosen by it on validation data.
+        finish: (model, data, settings, width, seed) -> what predicts, of the trained model.
+        optimizer: (rate, data, settings, width, seed) -> optimizer of the training.
     """
 
     family: str
-    build: "Callable[[Data, int, Settings, int], VariationalModel]"
+    build: "Callable[[Data, int, Settings, int], VariationalModel] | None"
     contestant: type[Contestant] = Contestant
     learns_few_labels: bool = False
     only_labels: bool = False
+    needs_all_examples: bool = False
     objective: str = "elbo"
+    finish: Callable = _as_trained
+    optimizer: Callable = _adam
 
 
 _FIT = "expected_log_likelihood"
 
 
-def _network(method: str, **options):
-    def build(data, width, settings, seed):
-        recipe = methods.Recipe(
+def _network(method: str, **options) -> Entrant:
+    """Returns the entrant of a weight method, with two hidden layers."""
+
+    def recipe(settings, width):
+        return methods.Recipe(
             method,
             hidden=(width, width),
             estimator=settings.estimator,
@@ -273,9 +317,53 @@ def _network(method: str, **options):
             dropout=0.1,
             **options,
         )
-        return methods.build(recipe, data, seed=seed)
 
-    return build
+    def build(data, width, settings, seed):
+        return methods.build(recipe(settings, width), data, seed=seed)
+
+    def finish(model, data, settings, width, seed):
+        size = min(settings.batch_size, len(data.train))
+        chosen = recipe(settings, width)
+        return methods.finish(chosen, model, data.train, seed, size, validation=data.validation)
+
+    def optimizer(rate, data, settings, width, seed):
+        of_method = getattr(recipe(settings, width).weights, "optimizer", None)
+        if of_method is None:
+            return keras.optimizers.Adam(rate)
+        return of_method(rate, len(data.train), seed)
+
+    points = methods.METHODS[method].point_weights
+    return Entrant(
+        "network",
+        build,
+        learns_few_labels=True,
+        objective=_FIT if points else "elbo",
+        finish=finish,
+        optimizer=optimizer,
+    )
+
+
+def _own(name: str) -> Entrant:
+    """Returns the entrant of a Keras network of somebody's own, "module:function".
+
+    The function is called with the data, and returns a network [B, H, W, C] -> logits [B, K].
+    """
+    module, _, function = name.partition(":")
+    try:
+        make = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"There is no network {name}. Expected module:function with a function of the data "
+            f"that returns a Keras network of logits. Received {error}."
+        ) from error
+
+    def build(data, width, settings, seed):
+        likelihood = likelihoods.Categorical(data.num_classes)
+        model = BayesianNetwork(make(data), likelihood, seed=seed)
+        model.build((None, *data.shape))
+        return model
+
+    return Entrant("network", build, learns_few_labels=True, objective=_FIT)
 
 
 def _vae(model: str = "vae", **options):
@@ -287,17 +375,61 @@ def _vae(model: str = "vae", **options):
     return build
 
 
-# The order in which models are trained and shown, whatever the order in which they are asked for.
+# The order in which models are trained and shown, whatever the order in which they are asked for;
+# without being asked for, these are compared.
 ENTRANTS = {
     "conditional_vae": Entrant("vae", _vae("conditional"), Generative),
     "vae_probe": Entrant("vae", _vae(), Probed),
     "bayesian_decoder_vae": Entrant("vae", _vae(bayesian_decoder=True), Probed),
-    "m2": Entrant("vae", _vae("m2"), learns_few_labels=True, only_labels=True),
-    "bnn": Entrant("network", _network("vi"), learns_few_labels=True),
-    "bnn_last_layer": Entrant(
-        "network", _network("vi", bayesian_layers="last"), learns_few_labels=True
+    # Its classifier weighs as that of the preset for MNIST: with the usual 0.1 the few labels are
+    # nothing beside the many examples without.
+    "m2": Entrant(
+        "vae",
+        _vae("m2", alpha=50.0),
+        learns_few_labels=True,
+        only_labels=True,
+        needs_all_examples=True,
     ),
-    "ml": Entrant("network", _network("ml"), Point, objective=_FIT),
-    "mc_dropout": Entrant("network", _network("mc_dropout"), objective=_FIT),
-    "ensemble": Entrant("network", _network("ensemble"), objective=_FIT),
+    "bnn": _network("vi"),
+    "bnn_last_layer": _network("vi", bayesian_layers="last"),
+    "ml": _network("ml"),
+    "mc_dropout": _network("mc_dropout"),
+    "ensemble": _network("ensemble"),
+    "logistic_regression": Entrant(
+        "network", None, Logistic, learns_few_labels=True, only_labels=True
+    ),
 }
+_OWN: "dict[str, Entrant]" = {}  # networks of somebody's own, imported once
+
+
+def names() -> "tuple[str, ...]":
+    """Returns what can be compared: `ENTRANTS`, and all other weight methods of the package."""
+    return (*ENTRANTS, *(name for name in methods.METHODS if name not in ENTRANTS))
+
+
+def entrant_of(name: str) -> Entrant:
+    """Returns an entrant by one of `names`, or "module:function" for a Keras network of one's own.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if name in ENTRANTS:
+        return ENTRANTS[name]
+    if name in methods.METHODS:
+        return _network(name)
+    if ":" not in name:
+        raise ValueError(
+            f"The models do not fit. Expected some of {', '.join(names())}, or module:function of "
+            f"a Keras network. Received {name}."
+        )
+    if name not in _OWN:
+        _OWN[name] = _own(name)
+    return _OWN[name]
+
+
+def in_order(chosen) -> "list[str]":
+    """Returns models in the order in which they are trained and shown; one's own come last."""
+    known = names()
+    return [name for name in known if name in chosen] + [
+        name for name in dict.fromkeys(chosen) if name not in known
+    ]

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfp_vae import training
 from tfp_vae.data import Data
 from tfp_vae.models.variational import VariationalModel
-from tfp_vae.studies.comparison.entrants import ENTRANTS
+from tfp_vae.studies.comparison.entrants import entrant_of
 from tfp_vae.studies.comparison.settings import Settings
 
 _REFERENCE = "ml"
@@ -23,11 +23,11 @@ def num_parameters(model: keras.Model) -> int:
 
 def width_of(name: str, data: Data, settings: Settings) -> int:
     """Returns the width of the hidden layers with which a model has the settings' parameters."""
-    if settings.match != "parameters" or name == _REFERENCE:
-        return settings.hidden
+    if settings.match != "parameters" or name == _REFERENCE or ":" in name:
+        return settings.hidden  # a network of one's own has the width that it has
 
     def count(entrant: str, width: int) -> int:
-        return num_parameters(ENTRANTS[entrant].build(data, width, settings, 0))
+        return num_parameters(entrant_of(entrant).build(data, width, settings, 0))
 
     wanted = count(_REFERENCE, settings.hidden)
     # A quadratic function of the width, because layers of that width stand behind each other.
@@ -48,7 +48,7 @@ def train(
     """Returns a trained model and what is known of its training.
 
     Args:
-        name: one of `ENTRANTS`.
+        name: see `entrant_of`.
         data: what to train on.
         settings: of the comparison.
         seed: of weights, order and noise.
@@ -77,9 +77,17 @@ def train(
         "epochs": epochs,
         "train_seconds": seconds,
         "learning_rate": rate,
+        "rate_at_end": _at_end(rate, tried),
         "rates_tried": {f"{key:g}": value for key, value in tried.items() if math.isfinite(value)},
         "training": training.convergence_of(run.model, history),
     }
+
+
+def _at_end(rate: float, tried: "dict[float, float]") -> str:
+    """Returns "largest" or "smallest" if the choice is at an end of the grid, else ""."""
+    if len(tried) < 2:
+        return ""
+    return {max(tried): "largest", min(tried): "smallest"}.get(rate, "")
 
 
 class _Cosine(keras.optimizers.schedules.LearningRateSchedule):
@@ -99,17 +107,18 @@ class _Run:
 
     def __init__(self, name, width, data, settings, seed):
         keras.utils.set_random_seed(seed)
-        self.entrant, self.data = ENTRANTS[name], data
+        self.entrant, self.data = entrant_of(name), data
         self.model = self.entrant.build(data, width, settings, seed)
         self.batch_size = min(settings.batch_size, len(data.train))
         self.schedule = _Cosine()
         self.model.compile(
-            optimizer=keras.optimizers.Adam(self.schedule),
+            optimizer=self.entrant.optimizer(self.schedule, data, settings, width, seed),
             jit_compile=settings.jit and self.model.supports_jit,
             steps_per_execution=training.steps_per_execution(data.train, self.batch_size),
         )
         self.rates = settings.rates
         self._start: list | None = None
+        self._moments: list = []
 
     def tried(self, epochs: int) -> "dict[float, float]":
         """Returns the objective on validation data by learning rate; -inf where it broke down."""
@@ -133,11 +142,13 @@ class _Run:
         model, optimizer = self.model, self.model.optimizer
         if self._start is None:
             self._start = [np.array(weight) for weight in model.weights]
+            optimizer.build(model.trainable_variables)
+            self._moments = [np.array(variable) for variable in optimizer.variables]
         else:
-            for weight, value in zip(model.weights, self._start, strict=True):
-                weight.assign(value)
-            for variable in optimizer.variables:  # moments and the count of steps
-                variable.assign(keras.ops.zeros_like(variable))
+            starts = (*self._start, *self._moments)  # moments and the count of steps too
+            variables = (*model.weights, *optimizer.variables)
+            for variable, value in zip(variables, starts, strict=True):
+                variable.assign(value)
         self.schedule.initial.assign(rate)
         self.schedule.steps.assign(float(self.steps(epochs)))
         started = time.monotonic()

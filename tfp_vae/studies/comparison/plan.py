@@ -9,6 +9,7 @@ import dataclasses
 import gc
 import json
 import pathlib
+import re
 import time
 from collections.abc import Callable, Sequence
 
@@ -20,11 +21,13 @@ from tfp_vae.data import Data, Split, hold_out, keep_labels
 from tfp_vae.reading import Arrays
 from tfp_vae.report import RunFolder, read_json
 from tfp_vae.studies.comparison import tasks
-from tfp_vae.studies.comparison.entrants import ENTRANTS
+from tfp_vae.studies.comparison.entrants import Contestant, entrant_of, in_order
 from tfp_vae.studies.comparison.fitting import train
 from tfp_vae.studies.comparison.settings import Settings, check_data
 
-_PLAN, _PARTS = "plan.json", "parts"
+_PLAN, _PARTS, _EXAMPLES = "plan.json", "parts", "examples"
+# One seed has no error, and of a handful of examples nobody knows how they spread.
+LEAST_SEEDS, LEAST_EXAMPLES = 2, 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +41,8 @@ class Part:
     @property
     def key(self) -> str:
         """The name of its files."""
-        return f"{self.model}-{self.seed}-{self.stage}"
+        model = re.sub(r"[^\w.]", "_", self.model)  # of one's own there is a colon
+        return f"{model}-{self.seed}-{self.stage}"
 
     def __str__(self) -> str:
         return f"{self.model}, seed {self.seed}" + f", {self.stage}" * (self.stage != "main")
@@ -51,8 +55,8 @@ class Comparison:
         path: the folder; one of the same plan is gone on with.
         data: labelled images.
         settings: of all parts.
-        models: some of `ENTRANTS`, in any order.
-        seeds: how many, 0 to seeds - 1.
+        models: see `entrant_of`, in any order.
+        seeds: how many, 0 to seeds - 1, at least `LEAST_SEEDS`: one has no error.
         others: OOD sets that are not transforms of the data, {name: split}.
         overwrite: start anew where the folder holds another comparison.
 
@@ -71,19 +75,21 @@ class Comparison:
         others: "dict[str, Split] | None" = None,
         overwrite: bool = False,
     ):
-        unknown = [name for name in models if name not in ENTRANTS]
-        if unknown or not models:
+        entrants = {name: entrant_of(name) for name in models}
+        if seeds < LEAST_SEEDS:
             raise ValueError(
-                f"The models do not fit. Expected some of {', '.join(ENTRANTS)}. Received "
-                f"{', '.join(models) or 'none'}."
+                f"Too few seeds for an interval. Expected at least {LEAST_SEEDS}. Received {seeds}."
             )
-        if seeds < 1:
-            raise ValueError(f"Impossible seeds. Expected an integer >= 1. Received {seeds}.")
         check_data(data)
+        if len(data.test) < LEAST_EXAMPLES:
+            raise ValueError(
+                f"Too few test examples for an interval. Expected at least {LEAST_EXAMPLES}. "
+                f"Received {len(data.test)} in {data.name}."
+            )
         self.data, self.settings, self.seeds = data, settings, seeds
-        self.models = [name for name in ENTRANTS if name in models]
+        self.models = in_order(models)
         if "labels" not in settings.tasks:
-            self.models = [name for name in self.models if not ENTRANTS[name].only_labels]
+            self.models = [name for name in self.models if not entrants[name].only_labels]
         if not self.models:
             raise ValueError(
                 "There is nothing to run. Expected a model besides those that only learn from few "
@@ -125,7 +131,7 @@ class Comparison:
         ]
 
     def _stages(self, model: str) -> list[str]:
-        entrant, settings, stages = ENTRANTS[model], self.settings, []
+        entrant, settings, stages = entrant_of(model), self.settings, []
         if not entrant.only_labels:
             stages.append("main")
             if settings.held_out and "ood" in settings.tasks and self.data.num_classes > 2:
@@ -139,7 +145,8 @@ class Comparison:
     def found(self, part: Part) -> dict | None:
         """Returns what a finished part found, or None.
 
-        {"parameters", "width", "epochs", "train_seconds", "seconds", "values"}, see `tasks.Found`.
+        {"parameters", "width", "epochs", "train_seconds", "seconds", "values", "cells"}, see
+        `tasks.Found`; of the cells' parts the sizes.
         """
         file = self.run_folder / _PARTS / f"{part.key}.json"
         return read_json(file) if file.exists() else None
@@ -185,9 +192,12 @@ class Comparison:
                     tried = ", ".join(f"{r}: {s:.3f}" for r, s in known["rates_tried"].items())
                     show(
                         f"{part}: learning rate {known['learning_rate']:g}, by "
-                        f"{ENTRANTS[part.model].objective} on validation data ({tried})"
+                        f"{entrant_of(part.model).objective} on validation data ({tried})"
+                        + f", the {known['rate_at_end']} of the grid"
+                        * bool(known["rate_at_end"])
                     )
-                show(f"{part}: {training.conclusion(known['training'])}")
+                if known["training"]:
+                    show(f"{part}: {training.conclusion(known['training'])}")
             done.append(part)
             progress(len(done), len(parts), f"{part}  ")
             keras.backend.clear_session(free_memory=False)
@@ -195,12 +205,32 @@ class Comparison:
 
     def _keep(self, part: Part, known: dict, found: tasks.Found) -> None:
         folder = RunFolder(self.run_folder / _PARTS, overwrite=True)
-        if found.arrays:
-            folder.write_arrays(f"{part.key}.npz", **found.arrays)
-        folder.write_json(f"{part.key}.json", {**known, "values": found.values})
+        arrays, cells = dict(found.arrays), []
+        if found.cells:  # one array of them all: a file of hundreds is slow to read
+            each = [values for cell in found.cells for values in cell["parts"].values()]
+            arrays[_EXAMPLES] = np.concatenate(each)
+            for cell in found.cells:
+                sizes = {name: len(values) for name, values in cell["parts"].items()}
+                cells.append({**cell, "parts": sizes})
+        if arrays:
+            folder.write_arrays(f"{part.key}.npz", **arrays)
+        known = {**known, "values": found.values, "cells": cells}
+        folder.write_json(f"{part.key}.json", known)
+
+    def cells(self, part: Part) -> "list[dict]":
+        """Returns what a finished part found example by example, see `tasks.Found`."""
+        found, examples, start = self.found(part), self.arrays(part).get(_EXAMPLES), 0
+        cells = []
+        for cell in found["cells"] if found else []:
+            parts = {}
+            for name, size in cell["parts"].items():
+                parts[name] = examples[start : start + size]
+                start += size
+            cells.append({**cell, "parts": parts})
+        return cells
 
     def _run(self, part: Part) -> "tuple[dict, tasks.Found]":
-        entrant, settings = ENTRANTS[part.model], self.settings
+        entrant, settings = entrant_of(part.model), self.settings
         stage, _, count = part.stage.partition("_")
         data, outside = self.data, None
         if part.stage == "held_out":
@@ -215,9 +245,15 @@ class Comparison:
                 for each in (self.data, data)
             )
             epochs = max(1, settings.epochs * all_ // few)
-        rate = self._rate_of_another_seed(part)
-        model, known = train(part.model, data, settings, part.seed, epochs, rate)
-        one = entrant.contestant(model, data, settings, part.seed)
+        if entrant.build is None:
+            one, known = _fitted(entrant, data, settings, part.seed)
+        else:
+            rate = self._rate_of_another_seed(part)
+            model, known = train(part.model, data, settings, part.seed, epochs, rate)
+            started = time.monotonic()
+            predictor = entrant.finish(model, data, settings, known["width"], part.seed)
+            known["train_seconds"] += time.monotonic() - started
+            one = entrant.contestant(predictor, data, settings, part.seed)
         if stage == "labels":
             return known, tasks.labels(one, int(count))
         if outside is not None:
@@ -225,9 +261,7 @@ class Comparison:
         found = tasks.Found()
         for name in settings.tasks:
             if name in tasks.TASKS:
-                more = tasks.TASKS[name](one, self.others)
-                found.values += more.values
-                found.arrays |= more.arrays
+                found.include(tasks.TASKS[name](one, self.others))
         model.save(self.run_folder / _PARTS / f"{part.key}.keras")
         return known, found
 
@@ -242,6 +276,15 @@ class Comparison:
 
     def _with_labels(self, part: Part, count: int) -> Data:
         train = keep_labels(self.data.train, count, part.seed)
-        if part.model != "m2":  # which learns from the others too
+        if not entrant_of(part.model).needs_all_examples:
             train = train.select(np.flatnonzero(train.labels >= 0), train.name)
         return dataclasses.replace(self.data, train=train)
+
+
+def _fitted(entrant, data: Data, settings: Settings, seed: int) -> "tuple[Contestant, dict]":
+    """Returns what is not trained by Keras, and what is known of it as `fitting.train` says it."""
+    started = time.monotonic()
+    one = entrant.contestant(None, data, settings, seed)
+    nothing = dict.fromkeys(("parameters", "width", "epochs", "learning_rate"))
+    known = {"rate_at_end": "", "rates_tried": {}, "training": {}}
+    return one, {**nothing, **known, "train_seconds": time.monotonic() - started}

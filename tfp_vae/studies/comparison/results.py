@@ -1,4 +1,9 @@
-"""From the values of all parts to the report: means and intervals over seeds."""
+"""From the values of all parts to the report: means, intervals, and models pair by pair.
+
+Where a part kept what its metrics are made of, intervals and pairs have both errors, of seeds and
+of test examples (`evaluation.paired`). What was measured once per seed, such as times, has
+Student's interval over seeds and no pairs.
+"""
 
 import os
 from collections.abc import Mapping
@@ -7,7 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae import report
-from tfp_vae.studies.comparison.entrants import ENTRANTS
+from tfp_vae.evaluation import paired
+from tfp_vae.evaluation.paired import Sample
+from tfp_vae.studies.comparison.entrants import entrant_of, in_order
 from tfp_vae.studies.comparison.plan import Comparison
 
 _TITLES = {
@@ -27,8 +34,8 @@ _ABOUT_TRAINING = ("parameters", "width", "epochs")
 def interval(values) -> "tuple[float, float, float]":
     """Returns mean, lower and upper of the 95 % interval of Student's t over seeds.
 
-    One value has no interval: both ends are the value. The interval says what another seed would
-    give (weights, order, noise), not what other test examples would.
+    One value has no interval: both ends are the value. For what is measured once per seed: it says
+    what another seed would give (weights, order, noise), not what other test examples would.
     """
     from scipy import stats
 
@@ -49,7 +56,8 @@ def summarise(comparison: Comparison, command: str, figures: list) -> dict:
         figures: entries of "figures".
     """
     data, settings = comparison.data, comparison.settings
-    groups: dict[tuple, list[float]] = {}
+    groups: dict[tuple, dict[int, float]] = {}
+    examples: dict[tuple, dict[str, dict[int, dict]]] = {}
     trained: dict[str, list[dict]] = {}
     choice: dict[str, dict[str, list[float]]] = {}
     seconds = 0.0
@@ -58,7 +66,7 @@ def summarise(comparison: Comparison, command: str, figures: list) -> dict:
         if found is None:
             continue
         seconds += found["seconds"]
-        main = part.stage == "main" or ENTRANTS[part.model].only_labels
+        main = part.stage == "main" or entrant_of(part.model).only_labels
         if main:
             trained.setdefault(part.model, []).append(found)
         for entry in found["values"]:
@@ -67,14 +75,24 @@ def summarise(comparison: Comparison, command: str, figures: list) -> dict:
                 scores.setdefault(entry["condition"], []).append(entry["value"])
                 continue
             key = (entry["task"], entry["condition"], entry["level"], part.model, entry["metric"])
-            groups.setdefault(key, []).append(entry["value"])
+            groups.setdefault(key, {})[part.seed] = entry["value"]
+        for cell in comparison.cells(part):
+            for metric in cell["metrics"]:
+                key = (cell["task"], metric, cell["condition"], cell["level"])
+                by_seed = examples.setdefault(key, {}).setdefault(part.model, {})
+                by_seed[part.seed] = cell["parts"]
+    samples = {
+        key: {model: paired.sample(key[1], by_seed) for model, by_seed in found.items()}
+        for key, found in examples.items()
+    }
     models = {}
     for name, runs in trained.items():
         models[name] = {
-            "family": ENTRANTS[name].family,
+            "family": entrant_of(name).family,
             **{each: runs[0][each] for each in _ABOUT_TRAINING},
             "train_seconds": float(np.mean([run["train_seconds"] for run in runs])),
             "learning_rate": runs[0]["learning_rate"],
+            "rate_at_end": runs[0]["rate_at_end"],
             "training": _ends(runs),
         }
         if name in choice:
@@ -82,9 +100,10 @@ def summarise(comparison: Comparison, command: str, figures: list) -> dict:
             models[name]["ood_score"] = max(scores, key=scores.get)
     for failure in comparison.failures:  # a model of which nothing is known is named all the same
         nothing = {"parameters": None, "train_seconds": None}
-        family = ENTRANTS[failure["model"]].family
+        family = entrant_of(failure["model"]).family
         models.setdefault(failure["model"], {"family": family, **nothing})
     plan = settings.plan()
+    order = in_order({key[3] for key in groups})
     return {
         "dataset": {
             "name": data.name,
@@ -107,9 +126,13 @@ def summarise(comparison: Comparison, command: str, figures: list) -> dict:
         "versions": report.versions(),
         "machine": machine(),
         "seconds": seconds,
-        "models": {name: models[name] for name in ENTRANTS if name in models},
+        "models": {name: models[name] for name in in_order(models)},
         "failures": comparison.failures,
-        "results": [_result(key, values) for key, values in sorted(groups.items(), key=_place)],
+        "results": [
+            _result(key, values, samples)
+            for key, values in sorted(groups.items(), key=lambda item: _place(item[0], order))
+        ],
+        "pairs": _pairs(samples, {name: each.get("ood_score") for name, each in models.items()}),
         "figures": figures,
     }
 
@@ -127,19 +150,90 @@ def _ends(runs: "list[dict]") -> dict:
     return found
 
 
-def _place(item: "tuple[tuple, list]") -> tuple:
-    task, condition, level, model, metric = item[0]
-    order = [*ENTRANTS].index(model)
-    return report.TASKS.index(task), condition, -1.0 if level is None else level, metric, order
+def _place(key: tuple, order: "list[str]") -> tuple:
+    task, condition, level, model, metric = key
+    place = order.index(model)
+    return report.TASKS.index(task), condition, -1.0 if level is None else level, metric, place
 
 
-def _result(key: tuple, values: "list[float]") -> dict:
-    mean, lower, upper = interval(values)
-    least, most = _RANGES.get(key[-1], (-np.inf, np.inf))
+def _result(key: tuple, by_seed: "dict[int, float]", samples: Mapping) -> dict:
+    task, condition, level, model, metric = key
+    known = samples.get((task, metric, condition, level), {}).get(model)
+    if known is None:
+        mean, lower, upper = interval([*by_seed.values()])
+    else:
+        found = paired.interval(known)
+        mean, lower, upper = found.mean, found.lower, found.upper
+    least, most = _RANGES.get(metric, (-np.inf, np.inf))
     lower, upper = max(lower, float(least)), min(upper, float(most))
     names = ("task", "condition", "level", "model", "metric")
     entry = dict(zip(names, key, strict=True))
-    return {**entry, "mean": mean, "lower": lower, "upper": upper, "n": len(values)}
+    return {**entry, "mean": mean, "lower": lower, "upper": upper, "n": len(by_seed)}
+
+
+def _pairs(samples: "Mapping[tuple, dict[str, Sample]]", scores: Mapping) -> "list[dict]":
+    """Returns the entries of "pairs": of every result, and of what a task says in one number."""
+    found = []
+    for key, by_model in {**samples, **_averages(samples, scores)}.items():
+        direction = report.DIRECTIONS.get(key[1], 0)
+        if not direction or len(by_model) < 2:
+            continue
+        ordered = {name: by_model[name] for name in in_order(by_model)}
+        names = dict(zip(("task", "metric", "condition", "level"), key, strict=True))
+        for pair in paired.pairs(ordered, direction):
+            size = report.size_of(key[1], ordered[pair.a].mean, ordered[pair.b].mean)
+            numbers = ("difference", "lower", "upper", "probability", "adjusted")
+            rounded = {name: float(f"{getattr(pair, name):.6g}") for name in numbers}
+            found.append({**names, "a": pair.a, "b": pair.b, **rounded, "size": size})
+    return found
+
+
+def _averages(samples: "Mapping[tuple, dict[str, Sample]]", scores: Mapping) -> dict:
+    """Returns samples of means over the conditions and levels of a task, condition "".
+
+    Of corruptions and missing pixels over what was changed; of corruptions the metric "drop" too,
+    by how much it is worse; of OOD inputs with the score that each model stands with.
+    """
+    found: dict[tuple, dict[str, Sample]] = {}
+    for task in ("corruptions", "missing"):
+        for metric in dict.fromkeys(key[1] for key in samples if key[0] == task):
+            keys = [key for key in samples if key[:2] == (task, metric)]
+            changed = [key for key in keys if key[3] != 0]
+            after = _mean_of(samples, [(key, None) for key in changed])
+            found[task, metric, "", None] = after
+            unchanged = [key for key in keys if key[3] == 0] or [
+                ("classification", metric, "", None)
+            ]
+            if task == "corruptions" and metric == "accuracy" and set(unchanged) <= set(samples):
+                before = _mean_of(samples, [(key, None) for key in unchanged])
+                found[task, "drop", "", None] = {
+                    model: before[model].minus(after[model]) for model in after if model in before
+                }
+    for metric in ("auroc", "aupr", "fpr95"):
+        inputs = {key[2].rpartition("/")[0] for key in samples if key[:2] == ("ood", metric)}
+        keys = [(("ood", metric, name, None), scores) for name in sorted(inputs)]
+        if keys:
+            found["ood", metric, "", None] = _mean_of(samples, keys)
+    return found
+
+
+def _mean_of(samples: Mapping, keys: "list[tuple]") -> "dict[str, Sample]":
+    """Returns {model: mean over the keys} of the models that have them all.
+
+    Args:
+        samples: by key and model.
+        keys: with {model: score} to be put behind the condition, or None.
+    """
+    models = dict.fromkeys(model for by_model in samples.values() for model in by_model)
+    found = {}
+    for model in models:
+        each = []
+        for (task, metric, condition, level), scores in keys:
+            behind = f"{condition}/{scores.get(model)}" if scores is not None else condition
+            each.append(samples.get((task, metric, behind, level), {}).get(model))
+        if each and all(one is not None for one in each):
+            found[model] = paired.average(each)
+    return found
 
 
 def machine() -> str:

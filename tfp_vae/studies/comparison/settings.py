@@ -57,7 +57,7 @@ class Settings:
     seconds: float = 10.0
     batch_size: int = 32
     learning_rate: float = 1e-3
-    rate_factors: "tuple[float, ...]" = (1.0, 3.0, 10.0, 30.0)
+    rate_factors: "tuple[float, ...]" = (1.0, 3.0, 10.0, 30.0, 100.0)
     trial: float = 0.25
     members: int = 5
     num_samples: int = 50

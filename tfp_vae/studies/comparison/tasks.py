@@ -13,6 +13,7 @@ import numpy as np
 
 from tfp_vae import data, evaluation
 from tfp_vae.data import Split
+from tfp_vae.evaluation import calibration
 from tfp_vae.evaluation.ood import detection
 from tfp_vae.studies.comparison import cost
 from tfp_vae.studies.comparison.entrants import Contestant
@@ -30,10 +31,27 @@ class Found:
     Attributes:
         values: of {"task", "condition", "level", "metric", "value"}.
         arrays: by name, for pictures.
+        cells: what metrics of one (task, condition, level) are made of, example by example:
+            {"task", "condition", "level", "metrics", "parts": {name: [N]}}, for
+            `evaluation.paired`.
     """
 
     values: "list[dict]" = dataclasses.field(default_factory=list)
     arrays: "dict[str, np.ndarray]" = dataclasses.field(default_factory=dict)
+    cells: "list[dict]" = dataclasses.field(default_factory=list)
+
+    def include(self, other: "Found") -> None:
+        """Adds what another task found."""
+        self.values += other.values
+        self.arrays |= other.arrays
+        self.cells += other.cells
+
+    def add_cell(self, task: str, metrics, parts: dict, condition: str = "", level=None) -> None:
+        """Adds the examples [N] behind metrics of `evaluation.paired.METRICS`."""
+        level = None if level is None else float(level)
+        kept = {name: np.asarray(values, np.float32) for name, values in parts.items()}
+        names = {"task": task, "condition": condition, "level": level, "metrics": list(metrics)}
+        self.cells.append({**names, "parts": kept})
 
     def add(self, task: str, metric: str, value: float, condition: str = "", level=None) -> None:
         """Adds one value."""
@@ -53,6 +71,8 @@ class Found:
         found = evaluation.distribution_metrics(predictive, labels, "")
         for name in names:
             self.add(task, name, found[name], condition, level)
+        parts = calibration.parts(predictive.log_probs.numpy(), labels)
+        self.add_cell(task, names, parts, condition, level)
 
 
 def classification(one: Contestant, others: "dict[str, Split]") -> Found:
@@ -66,6 +86,13 @@ def classification(one: Contestant, others: "dict[str, Split]") -> Found:
     for name in ("nll_scaled", "ece_scaled"):
         found.add("classification", name, scaled[name])
     log_probs = predictive.log_probs.numpy()
+    parts = calibration.parts(
+        calibration.apply_temperature(log_probs, scaled["temperature"]), test.labels
+    )
+    renamed = {"nll_scaled": parts["nll"], "scaled_log_confidence": parts["log_confidence"]}
+    found.add_cell(
+        "classification", ("nll_scaled", "ece_scaled"), renamed | {"correct": parts["correct"]}
+    )
     found.arrays |= {"log_probs": log_probs, "labels": test.labels}
     return found
 
@@ -125,6 +152,10 @@ def _add_detection(found: Found, inside: dict, outside: dict, name: str) -> None
             ("fpr95", "fpr_at_95_tpr"),
         ):
             found.add("ood", metric, areas[key], f"{name}/{score}")
+        # As ranks, which are exact in float32 and finite, and all that the metrics see.
+        ranks = detection.ranked(inside[score], values)
+        parts = dict(zip(("inside", "outside"), ranks, strict=True))
+        found.add_cell("ood", ("auroc", "aupr", "fpr95"), parts, f"{name}/{score}")
 
 
 def missing(one: Contestant, others: "dict[str, Split]") -> Found:
@@ -158,6 +189,8 @@ def generation(one: Contestant, others: "dict[str, Split]") -> Found:
         log_px, elbo = bounds.log_evidence, bounds.elbo
     found.add("generation", "log_likelihood", log_px.mean(dtype=np.float64))
     found.add("generation", "elbo", elbo.mean(dtype=np.float64))
+    parts = {"log_likelihood": log_px, "elbo": elbo}
+    found.add_cell("generation", parts, parts)
     found.arrays["generated"] = np.clip(vae.generate(count, seed=one.seed)["mean"], 0, 1)
     return found
 

@@ -114,6 +114,9 @@ def _figures(comparison: Comparison, values: dict, language: str):
         for model, runs in arrays.items()
         if "pruned_share" in runs[0]
     }
+    points = _costs(values)
+    if points:
+        album.add("cost", "cost_nll", lambda texts, style: plots.cost_against(points, style))
     if pruned:
         album.add("cost", "pruned", lambda texts, style: plots.pruned(pruned, style))
     return album.files, album.entries
@@ -143,7 +146,8 @@ def _add_curves(album: _Album, values: dict, task: str, panels: list, share: boo
 
 def _errors(values: dict, texts: Texts) -> "dict[str, str]":
     """Returns {model: calibration error} as the tables of the report have it."""
-    marked = report.mark([r for r in values["results"] if r["task"] == "classification"])
+    results = [r for r in values["results"] if r["task"] == "classification"]
+    marked = report.mark(results, values["pairs"])
     return {
         one.model: texts.mean("ece", one.estimate)
         for key, found in marked.items()
@@ -158,6 +162,17 @@ def _arrays(comparison: Comparison) -> "dict[str, list[dict]]":
         if part.stage == "main" and comparison.found(part):
             found.setdefault(part.model, []).append(comparison.arrays(part))
     return found
+
+
+def _costs(values: dict) -> "dict[str, tuple]":
+    """Returns {model: (milliseconds per prediction, (NLL, lower, upper))} of what has both."""
+    costs = _levels(values, "cost", "prediction", "milliseconds")
+    likelihoods = _levels(values, "classification", "", "nll")
+    return {
+        model: (costs[model][None][0], found[None])
+        for model, found in likelihoods.items()
+        if model in costs
+    }
 
 
 def _bands(values: list) -> list:

@@ -1,0 +1,138 @@
+"""Two errors of a comparison: intervals cover, equal models stay equal, metrics are recomputed."""
+
+import numpy as np
+import pytest
+
+from tfp_vae import report
+from tfp_vae.evaluation import calibration, paired
+from tfp_vae.evaluation.ood import detection
+from tfp_vae.studies import uci
+
+SEEDS, EXAMPLES, RESAMPLES = 3, 150, 400
+# Standard deviations of seeds, of examples that all models share, of a model's own, and of both.
+SPREADS = {"seeds": 0.06, "examples": 0.9, "own": 0.45, "both": 0.4}
+
+
+def population(rng, models, gap=0.0):
+    """Returns values [M, S, N] of models with mean 0 but the last, which has `gap`."""
+    x = SPREADS["examples"] * rng.standard_normal(EXAMPLES)
+    x = x + SPREADS["own"] * rng.standard_normal((models, 1, EXAMPLES))
+    x = x + SPREADS["seeds"] * rng.standard_normal((models, SEEDS, 1))
+    x = x + SPREADS["both"] * rng.standard_normal((models, SEEDS, EXAMPLES))
+    x[-1] += gap
+    return x
+
+
+def samples(values):
+    return {
+        str(model): paired.sample(
+            "nll", {seed: {"nll": each} for seed, each in enumerate(of_model)}, RESAMPLES
+        )
+        for model, of_model in enumerate(values)
+    }
+
+
+def test_intervals_over_three_seeds_and_examples_cover_95_percent(base_seed):
+    rng, inside = np.random.default_rng(base_seed), []
+    for _ in range(800):
+        found = samples(population(rng, 2))
+        one, (pair,) = paired.interval(found["0"]), paired.pairs(found, -1)
+        inside.append((one.lower <= 0 <= one.upper, pair.lower <= 0 <= pair.upper))
+    error = 3 * np.sqrt(0.95 * 0.05 / len(inside))
+    assert np.all(np.abs(np.mean(inside, axis=0) - 0.95) < 0.02 + error), np.mean(inside, axis=0)
+
+
+def ranked(values, direction=-1):
+    """Returns the models that are best within error by the paired rule, and by overlap."""
+    found = samples(values)
+    estimates = {
+        name: report.Estimate(each.mean, each.lower, each.upper, each.n)
+        for name, each in ((name, paired.interval(one)) for name, one in found.items())
+    }
+    pairs = [
+        {"a": p.a, "b": p.b, "difference": p.difference, "adjusted": p.adjusted}
+        for p in paired.pairs(found, direction)
+    ]
+    by_pairs = report.best_by_pairs(pairs, estimates, direction)
+    return by_pairs, report.best_within_error(estimates, direction)
+
+
+def test_seven_equal_models_are_rarely_told_apart_and_a_worse_one_more_often_than_by_overlap(
+    base_seed,
+):
+    rng = np.random.default_rng(base_seed + 1)
+    wrong = np.mean([len(ranked(population(rng, 7))[0]) < 7 for _ in range(120)])
+    assert wrong < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 120)
+    found = [ranked(population(rng, 7, gap=0.4)) for _ in range(40)]
+    paired_power, overlap_power = (np.mean(["6" not in each[i] for each in found]) for i in (0, 1))
+    assert paired_power > overlap_power + 0.3
+
+
+@pytest.fixture(scope="module")
+def predictions():
+    rng = np.random.default_rng(3)
+    log_probs = calibration.apply_temperature(2 * rng.normal(size=(80, 4)), 1.0)
+    right = rng.random(80) < 0.6
+    return log_probs, np.where(right, log_probs.argmax(axis=1), rng.integers(0, 4, 80))
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "nll", "brier", "ece", "aurc"])
+def test_a_metric_of_resampled_examples_is_that_of_the_copies(predictions, metric):
+    log_probs, labels = predictions
+    found = paired.sample(metric, {0: calibration.parts(log_probs, labels)}, 5)
+    counts = paired._counts(80, 0, 5).astype(int)
+    functions = {
+        "ece": calibration.expected_calibration_error,
+        "aurc": lambda *each: calibration.risk_coverage(*each).area,
+    }
+    function = functions.get(metric) or getattr(calibration, metric)
+    expected = [function(*(np.repeat(a, c, axis=0) for a in (log_probs, labels))) for c in counts]
+    values = [found.values[0], *found.draws[0]]
+    # Copies of an example are one step of the curve of risks there, and several here.
+    tolerance = 0.02 if metric == "aurc" else 1e-6
+    np.testing.assert_allclose(values, expected, atol=tolerance)
+    assert values[0] == pytest.approx(expected[0], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("metric", "key"),
+    [("auroc", "auroc"), ("aupr", "aupr_outside"), ("fpr95", "fpr_at_95_tpr")],
+)
+def test_areas_of_resampled_scores_are_those_of_the_copies(metric, key):
+    rng = np.random.default_rng(4)
+    inside, outside = detection.ranked(rng.integers(0, 30, 50), rng.integers(10, 40, 60))
+    found = paired.sample(metric, {0: {"inside": inside, "outside": outside}}, 5)
+    counts = [paired._counts(n, which, 5).astype(int) for which, n in enumerate((50, 60))]
+    expected = [
+        detection.areas(np.repeat(inside, a), np.repeat(outside, b))[key]
+        for a, b in zip(*counts, strict=True)
+    ]
+    np.testing.assert_allclose([found.values[0], *found.draws[0]], expected, atol=1e-6)
+
+
+def test_no_interval_is_without_a_width_and_few_examples_are_refused():
+    right = {seed: {"correct": np.ones(100)} for seed in range(3)}
+    found = paired.sample("accuracy", right)
+    one = paired.interval(found)
+    assert (one.mean, one.lower) == (1.0, pytest.approx(1 - 3 / 100))
+    (pair,) = paired.pairs({"a": found, "b": found})
+    assert pair.lower < pair.difference == 0 < pair.upper
+    assert pair.probability == pytest.approx(0.5) and pair.adjusted == 1
+    with pytest.raises(ValueError, match=r"too few examples.*at least 2.*1 of seed 0"):
+        paired.sample("accuracy", {0: {"correct": np.ones(1)}})
+
+
+def test_models_that_share_one_seed_have_no_pair():
+    found = samples(population(np.random.default_rng(0), 2))
+    alone = paired.Sample({0: found["1"].values[0]}, {0: found["1"].draws[0]}, found["1"].least)
+    assert paired.pairs({"a": found["0"], "b": alone}) == []
+
+
+def test_errors_over_overlapping_splits_are_corrected_beside_the_convention():
+    values = np.random.default_rng(0).normal(size=20).tolist()
+    scores = {"rmse": values, "log_likelihood": values, "seconds": 1.0}
+    row = uci.summary({"yacht": {"map": scores}})["yacht"]["map"]
+    assert row["rmse_se"] == pytest.approx(np.std(values, ddof=1) / np.sqrt(20))
+    assert row["rmse_se_corrected"] / row["rmse_se"] == pytest.approx(np.sqrt(1 + 20 / 9))
+    table = report.method_table({"yacht": {"map": row}}, ("rmse",))
+    assert f"({row['rmse_se_corrected']:.2g})" in table

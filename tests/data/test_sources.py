@@ -1,5 +1,6 @@
 """Sources: what each one yields, how it is cut, and what bad data are told."""
 
+import functools
 import io
 import os
 import pathlib
@@ -12,6 +13,7 @@ from PIL import Image
 
 from tfp_vae import data, peek
 from tfp_vae.data import Kind
+from tfp_vae.data.named import tfds
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -394,7 +396,8 @@ def test_a_prepared_tfds_folder_of_binary_images_is_static(tiny_tfds):
 
 
 @pytest.mark.slow
-def test_mnist_is_70000_labelled_digits_binarised_on_the_fly(prepared):
+def test_mnist_is_70000_labelled_digits_binarised_on_the_fly(prepared, monkeypatch):
+    monkeypatch.setattr(tfds, "_images", functools.cache(tfds._images))  # read once for both kinds
     mnist = data.load("mnist", data_dir=prepared("tfds", "mnist"))
     assert_is_sound(mnist)
     assert (sizes(mnist), mnist.shape, mnist.num_classes) == ((55000, 5000, 10000), (28, 28, 1), 10)

@@ -3,6 +3,8 @@
 import functools
 import http.server
 import pathlib
+import subprocess
+import sys
 import threading
 import tracemalloc
 
@@ -572,3 +574,16 @@ def test_an_argument_that_does_not_apply_is_refused_with_where_it_goes(
     for form in forms:
         with refused(f"{argument} does not apply", f"{argument}=None; it goes with a"):
             data.load(sources.get(form, form), **{argument: value})
+
+
+def test_a_table_is_loaded_without_tensorflow(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b,y\n" + "".join(f"{i},{2.5 * i},{i % 3}\n" for i in range(60)))
+    code = (
+        "import sys, tfp_vae as tv; split = tv.data.load(sys.argv[1]).train; "
+        "print(split.values().shape[1:], {'tensorflow', 'keras'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, path], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "(2,) set()"

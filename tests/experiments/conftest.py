@@ -92,24 +92,29 @@ def succeeds(program):
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory):
-    """Where runs are kept that several tests start from, {program and flags: folder}."""
+    """Where runs are kept that tests start from, {(flags, with pictures): (folder, output)}."""
     return tmp_path_factory.mktemp("runs"), {}
 
 
 @pytest.fixture
-def trained(succeeds, runs, tmp_path):
+def trained(request, succeeds, runs, tmp_path):
     """Returns a function that leaves in `run_dir` what a program with these flags leaves there.
 
-    The program runs once; later tests get copies.
+    The program runs once, for a test of `pictures` with them; later tests get copies. What it
+    printed is `output` of the function.
     """
+    pictures = request.node.get_closest_marker("pictures") is not None
 
     def run(*command, run_dir="run"):
         folder, kept = runs
-        if command not in kept:
-            succeeds(*command, f"--run_dir={run_dir}")
-            kept[command] = shutil.copytree(tmp_path / run_dir, folder / str(len(kept)))
+        found = kept.get((command, True)) or kept.get((command, pictures))
+        if found is None:
+            run.output = succeeds(*command, f"--run_dir={run_dir}")
+            copy = shutil.copytree(tmp_path / run_dir, folder / str(len(kept)))
+            kept[command, pictures] = copy, run.output
         else:
-            shutil.copytree(kept[command], tmp_path / run_dir)
+            shutil.copytree(found[0], tmp_path / run_dir)
+            run.output = found[1]
         return tmp_path / run_dir
 
     return run

@@ -23,11 +23,16 @@ def _table(tmp_path, name="table.csv", target=lambda i: f"{i % 3}.5", rows=40):
 
 
 @pytest.mark.pictures
-@pytest.mark.parametrize("estimator", methods.ESTIMATORS)
-def test_train_bnn_leaves_what_it_promises_for_classes(succeeds, tmp_path, estimator):
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        pytest.param(name, marks=pytest.mark.all_only if name in ("flipout", "local") else ())
+        for name in methods.ESTIMATORS
+    ],
+)
+def test_train_bnn_leaves_what_it_promises_for_classes(trained, estimator):
     last = ["--bayesian_layers=last"] if estimator == "deterministic" else []
-    succeeds("train_bnn", "--run_dir=run", f"--estimator={estimator}", *last, *NETWORK)
-    run = tmp_path / "run"
+    run = trained("train_bnn", f"--estimator={estimator}", *last, *NETWORK)
     names = {path.name for path in run.iterdir()} - {".lock"}
     assert names == {
         *("flags.txt", "history.csv", "metrics.json", "model.keras", "pruning.json"),
@@ -43,24 +48,34 @@ def test_train_bnn_leaves_what_it_promises_for_classes(succeeds, tmp_path, estim
 
 
 @pytest.mark.pictures
-def test_train_bnn_leaves_what_it_promises_for_numbers(succeeds, tmp_path):
+def test_train_bnn_leaves_what_it_promises_for_numbers_and_reparameterizes_locally(
+    succeeds, tmp_path
+):
     succeeds("train_bnn", "--dataset=diabetes", "--run_dir=run", *NETWORK)
-    metrics = _metrics(tmp_path / "run")
+    run = tmp_path / "run"
+    metrics = _metrics(run)
     assert {"test_rmse", "test_log_likelihood", "test_coverage_90", "kl"} <= {*metrics}
     # In the units of the target, whose standard deviation is 77.
     assert 20 < metrics["test_rmse"] < 300
-    assert (tmp_path / "run" / "interval_coverage.png").exists()
-
-
-def test_local_reparameterization_is_what_train_bnn_does_unless_told(succeeds, tmp_path):
-    name = _table(tmp_path)
-    succeeds("train_bnn", f"--dataset={name}", "--run_dir=run", "--batch_size=8", *NETWORK)
-    assert "--estimator=local" in (tmp_path / "run" / "flags.txt").read_text().splitlines()
-    layers = tv.load(tmp_path / "run" / "model.keras").bayesian_layers()
+    assert (run / "interval_coverage.png").exists()
+    assert "--estimator=local" in (run / "flags.txt").read_text().splitlines()
+    layers = tv.load(run / "model.keras").bayesian_layers()
     assert [type(layer) for layer in layers] == [tv.layers.DenseLocalReparameterization] * 2
 
 
-@pytest.mark.parametrize("method", [name for name in methods.METHODS if name != "vi"])
+# One of each sort: a point, several, random layers, a posterior found after training, chains. NUTS
+# and Laplace are run by the toys below.
+USUAL_METHODS = ("map", "ensemble", "mc_dropout", "swag", "sgmcmc")
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param(name, marks=() if name in USUAL_METHODS else pytest.mark.all_only)
+        for name in methods.METHODS
+        if name != "vi"
+    ],
+)
 def test_every_method_is_a_flag(succeeds, tmp_path, method):
     kind = methods.METHODS[method]
     steps = [f"--{flag}" for flag in ("posterior_steps=4", "members=2") if flag[:-2] in kind.uses]
@@ -83,19 +98,18 @@ def test_every_method_is_a_flag(succeeds, tmp_path, method):
 
 
 def test_a_table_of_classes_and_counts_can_be_learned(succeeds, tmp_path):
+    options = ("--batch_size=8", "--method=map", *NETWORK)
     name = _table(tmp_path, target=lambda i: "abc"[i % 3])
-    succeeds("train_bnn", f"--dataset={name}", "--run_dir=a", "--batch_size=8", *NETWORK)
+    succeeds("train_bnn", f"--dataset={name}", "--run_dir=a", *options)
     assert 0 <= _metrics(tmp_path / "a")["test_accuracy"] <= 1
     name = _table(tmp_path, "counts.csv", target=lambda i: i % 4)
-    succeeds(
-        "train_bnn", f"--dataset={name}", "--task=regression", "--scale=poisson", "--run_dir=b",
-        "--batch_size=8", *NETWORK,
-    )  # fmt: skip
+    counts = ("--task=regression", "--scale=poisson")
+    succeeds("train_bnn", f"--dataset={name}", *counts, "--run_dir=b", *options)
     assert _metrics(tmp_path / "b")["test_log_likelihood"] < 0
 
 
-def test_a_run_repeats_and_can_be_evaluated_again(succeeds, tmp_path):
-    succeeds("train_bnn", "--dataset=wine", "--run_dir=first", "--seed=3", *NETWORK)
+def test_a_run_repeats_and_can_be_evaluated_again(succeeds, trained, tmp_path):
+    trained("train_bnn", "--estimator=reparameterization", *NETWORK, run_dir="first")
     succeeds("train_bnn", "--flagfile=first/flags.txt", "--run_dir=second")
     first, second = _metrics(tmp_path / "first"), _metrics(tmp_path / "second")
     for key in ("test_nll", "test_accuracy", "kl", "digests"):
@@ -167,32 +181,21 @@ def test_data_without_targets_are_refused(refused, tmp_path):
     assert "nothing to predict" in refused("train_bnn", "--dataset=plain.npz", "--run_dir=run")
 
 
-def test_the_uci_table_runs_and_goes_on_where_it_was(succeeds, prepared, tmp_path):
-    arguments = (
-        "--sets=yacht",
-        f"--data_dir={prepared('uci', 'yacht.npz')}",
-        "--steps=9",
-        "--members=2",
-    )
-    succeeds("uci", "--run_dir=run", "--methods=map,ensemble", *arguments)
+def test_the_uci_table_runs_and_goes_on_with_the_same_settings_alone(
+    request, succeeds, refused, prepared, tmp_path
+):
+    more = ["vi", *["ensemble"] * request.config.getoption("--all")]
+    plain = ("--sets=yacht", f"--data_dir={prepared('uci', 'yacht.npz')}", "--run_dir=run")
+    arguments = ("--steps=9", "--members=2", *plain)
+    succeeds("uci", "--methods=map", *arguments)
     results = tmp_path / "run" / "results.json"
     before = json.loads(results.read_text())["sets"]["uci/yacht"]
     assert len(before["map"]["rmse"]) == 20
-    succeeds("uci", "--run_dir=run", "--methods=map,vi", *arguments)
+    succeeds("uci", f"--methods={','.join(['map', *more])}", *arguments)
     after = json.loads(results.read_text())["sets"]["uci/yacht"]
-    assert after["map"] == before["map"] and {*after} == {"map", "ensemble", "vi"}
+    assert after["map"] == before["map"] and {*after} == {"map", *more}
     assert "| uci/yacht |" in (tmp_path / "run" / "table.md").read_text()
-
-
-def test_a_table_of_other_settings_is_not_mixed_with_this_one(succeeds, refused, prepared):
-    arguments = (
-        "--sets=yacht",
-        f"--data_dir={prepared('uci', 'yacht.npz')}",
-        "--methods=map",
-        "--run_dir=run",
-    )
-    succeeds("uci", "--steps=9", *arguments)
-    assert "other settings" in refused("uci", "--steps=10", *arguments)
+    assert "other settings" in refused("uci", "--methods=map", "--steps=10", *plain)
 
 
 @pytest.mark.pictures

@@ -23,10 +23,9 @@ def _metrics(folder, name="metrics.json"):
     "options",
     [
         pytest.param((), marks=pytest.mark.pictures),
-        ("--class_prior", "--warm_up=linear"),
-        ("--network=conv", "--filters=4", "--posterior=full"),
+        ("--class_prior", "--warm_up=linear", "--network=conv", "--filters=4", "--posterior=full"),
     ],
-    ids=["mlp", "class_prior", "conv"],
+    ids=["mlp", "class_prior_conv"],
 )
 def test_a_class_as_condition_is_classified_too(trained, tmp_path, options):
     trained("train_vae", *CONDITIONAL, *TINY, *options)

@@ -11,6 +11,7 @@ PRESETS = pathlib.Path(__file__).parents[2] / "experiments" / "flags"
 # The program of a preset, by the first word of its name; of all others, train_vae.
 PROGRAMS = {"latent": "latent_sizes", "bnn": "train_bnn", "ensemble": "train_bnn"}
 TINY = ("--hidden=8", "--latent_dim=2", "--epochs=2", "--num_importance_samples=20", "--jit=false")
+USUAL = ("train_vae", "--seed=5", *TINY)  # the run that most tests look at
 PROMISED = {
     "dataset",
     "seed",
@@ -39,9 +40,8 @@ def _metrics(folder):
 
 
 @pytest.mark.pictures
-def test_train_vae_leaves_what_it_promises(succeeds, tmp_path):
-    out = succeeds("train_vae", "--run_dir=run", *TINY)
-    run = tmp_path / "run"
+def test_train_vae_leaves_what_it_promises(trained):
+    run = trained(*USUAL)
     assert {p.name for p in run.iterdir()} - {".lock"} == PICTURES | {
         "flags.txt",
         "history.csv",
@@ -51,18 +51,19 @@ def test_train_vae_leaves_what_it_promises(succeeds, tmp_path):
     metrics = _metrics(run)
     assert metrics.keys() >= PROMISED
     assert (metrics["dataset"], metrics["kind"], metrics["epochs"]) == ("digits", "dynamic", 2)
+    assert metrics["test_bits_per_dim"] > 0
     assert metrics["digests"].keys() == {"train", "validation", "test"}
     assert metrics["test_elbo"] < metrics["test_log_likelihood"] < 0
     assert metrics["examples_per_second"] == pytest.approx(2 * 1294 / metrics["train_seconds"])
     rows = list(csv.DictReader((run / "history.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == ["0", "1"]
     assert float(rows[1]["elbo"]) > float(rows[0]["elbo"])
-    assert "epoch 2/2" in out
-    assert f"results: {run}" in out
+    assert "epoch 2/2" in trained.output
+    assert f"results: {run}" in trained.output
 
 
-def test_flags_of_a_run_replay_it(succeeds, tmp_path):
-    succeeds("train_vae", "--run_dir=first", "--seed=5", *TINY)
+def test_flags_of_a_run_replay_it(succeeds, trained, tmp_path):
+    trained(*USUAL, run_dir="first")
     succeeds("train_vae", "--flagfile=first/flags.txt", "--run_dir=second")
     first, second = (_metrics(tmp_path / name) for name in ("first", "second"))
     for timed in ("train_seconds", "examples_per_second"):
@@ -72,69 +73,71 @@ def test_flags_of_a_run_replay_it(succeeds, tmp_path):
     assert curves[0] == curves[1]
 
 
-def test_another_seed_gives_other_numbers_on_the_same_test_images(trained):
-    first = _metrics(trained("train_vae", *TINY))
-    second = _metrics(trained("train_vae", *TINY, "--seed=2", run_dir="other"))
+def test_another_seed_gives_other_numbers_on_the_same_test_images(succeeds, trained, tmp_path):
+    first = _metrics(trained(*USUAL, run_dir="first"))
+    succeeds("train_vae", "--flagfile=first/flags.txt", "--seed=2", "--run_dir=second")
+    second = _metrics(tmp_path / "second")
     assert first["test_elbo"] != second["test_elbo"]
     assert first["digests"] == second["digests"]
 
 
+# Likelihood, kind of its data, whether it has bits: each is trained with some of the options.
+DYNAMIC = ("bernoulli", "dynamic", True)
+CONTINUOUS = ("continuous_bernoulli", "unit_interval", False)
+NORMAL = ("normal", "unit_interval", False)
+LOGISTIC = ("discretized_logistic", "eight_bit", True)
+
+
 @pytest.mark.parametrize(
-    ("likelihood", "kind", "has_bits"),
+    ("likelihood", "options"),
     [
-        ("bernoulli", "dynamic", True),
-        ("continuous_bernoulli", "unit_interval", False),
-        ("normal", "unit_interval", False),
-        ("discretized_logistic", "eight_bit", True),
+        (CONTINUOUS, "--posterior=full --warm_up=linear --warm_up_epochs=1"),
+        (NORMAL, "--precision=mixed_bfloat16 --hidden=8,8 --schedule=constant"),
+        (LOGISTIC, "--network=conv --filters=4 --posterior=full --capacity=3 --beta=10"),
+        (DYNAMIC, "--bound=iwae --num_samples=3 --patience=1 --tensorboard --activation=tanh"),
+        *(
+            pytest.param(each, f"--network={network} --posterior=full", marks=pytest.mark.all_only)
+            for each in (DYNAMIC, CONTINUOUS, NORMAL, LOGISTIC)
+            for network in ("mlp", "conv --filters=4")
+        ),
     ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else value.split(" --")[-1],
 )
-@pytest.mark.parametrize("network", ["mlp", pytest.param("conv", marks=pytest.mark.all_only)])
-def test_every_likelihood_trains_with_both_networks(
-    succeeds, tmp_path, likelihood, kind, has_bits, network
+def test_likelihoods_networks_objectives_and_options_of_training_work(
+    succeeds, tmp_path, likelihood, options
 ):
-    succeeds(
-        "train_vae", "--run_dir=run", f"--likelihood={likelihood}", f"--network={network}",
-        *(["--filters=4"] if network == "conv" else []), *TINY, "--epochs=1", "--posterior=full",
-    )  # fmt: skip
-    metrics = _metrics(tmp_path / "run")
+    (name, kind, has_bits), chosen = likelihood, options.split()
+    succeeds("train_vae", "--run_dir=run", f"--likelihood={name}", *TINY, "--epochs=1", *chosen)
+    run = tmp_path / "run"
+    metrics = _metrics(run)
     assert metrics["kind"] == kind
+    assert np.isfinite(metrics["test_elbo"])
     assert ("test_bits_per_dim" in metrics) == has_bits
+    assert (run / "tensorboard").exists() == ("--tensorboard" in chosen)
+    if "--bound=iwae" in chosen:
+        (row,) = csv.DictReader((run / "history.csv").read_text().splitlines())
+        assert float(row["iwae"]) > float(row["elbo"])
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        ("--warm_up=linear", "--warm_up_epochs=1"),
-        ("--warm_up=cyclical", "--free_bits=0.1"),
-        ("--capacity=3", "--beta=10", "--schedule=step"),
-        ("--num_samples=3", "--patience=1", "--tensorboard", "--activation=tanh"),
-        ("--precision=mixed_bfloat16", "--hidden=8,8", "--schedule=constant"),
-    ],
-    ids=lambda options: options[0].removeprefix("--"),
-)
-def test_options_of_the_objective_and_of_training_work(succeeds, tmp_path, options):
-    succeeds("train_vae", "--run_dir=run", *TINY, *options)
-    assert np.isfinite(_metrics(tmp_path / "run")["test_elbo"])
-    assert (tmp_path / "run" / "tensorboard").exists() == ("--tensorboard" in options)
-
-
-def test_convolutions_train(succeeds, tmp_path):
-    options = ("--network=conv", "--filters=4", "--epochs=1", "--posterior=full")
-    succeeds("train_vae", "--run_dir=run", *TINY, *options, "--likelihood=discretized_logistic")
-    assert _metrics(tmp_path / "run")["kind"] == "eight_bit"
-
-
-def test_vectors_from_an_npz_train_as_well_as_images(succeeds, tmp_path):
+def test_vectors_from_an_npz_train_as_well_as_images_and_are_generated_as_numbers(
+    succeeds, tmp_path
+):
     rng = np.random.default_rng(0)
-    np.savez("table.npz", x=rng.normal(size=(200, 6)), y=rng.integers(0, 3, 200))
+    np.savez("table.npz", x=rng.normal(size=(60, 6)), y=rng.integers(0, 3, 60))
+    options = ("--warm_up=cyclical", "--free_bits=0.1", "--schedule=step", "--batch_size=16")
     succeeds("train_vae", "--dataset=table.npz", "--kind=real", "--likelihood=normal",
-             "--run_dir=run", *TINY)  # fmt: skip
-    assert _metrics(tmp_path / "run")["kind"] == "real"
-    assert not (tmp_path / "run" / "reconstructions.png").exists()
+             "--run_dir=run", *TINY, *options)  # fmt: skip
+    run = tmp_path / "run"
+    assert _metrics(run)["kind"] == "real"
+    assert not (run / "reconstructions.png").exists()
+    succeeds("generate", "--run_dir=run", "--num_images=3")
+    assert not (run / "generated.png").exists()
+    with np.load(run / "generated.npz") as arrays:
+        assert arrays["mean"].shape == (3, 6)
 
 
 def test_evaluate_agrees_with_training_and_knows_the_data(succeeds, trained, tmp_path):
-    trained("train_vae", *TINY)
+    trained(*USUAL)
     succeeds("evaluate", "--run_dir=run", "--num_importance_samples=20")
     trained = _metrics(tmp_path / "run")
     evaluated = json.loads((tmp_path / "run" / "evaluation.json").read_text())
@@ -147,7 +150,7 @@ def test_evaluate_agrees_with_training_and_knows_the_data(succeeds, trained, tmp
 
 
 def test_generate_draws_by_seed(succeeds, trained, tmp_path):
-    trained("train_vae", *TINY)
+    trained(*USUAL)
     drawn = []
     for seed in (1, 1, 2):
         succeeds("generate", "--run_dir=run", "--num_images=7", f"--seed={seed}")
@@ -181,36 +184,18 @@ def test_presets_name_flags_that_exist(program, monkeypatch, name):
         assert "/dev/null/x" in err
 
 
-def test_generate_from_vectors_leaves_numbers_without_pictures(succeeds, tmp_path):
-    np.savez("table.npz", x=np.random.default_rng(0).normal(size=(60, 6)))
-    succeeds("train_vae", "--dataset=table.npz", "--kind=real", "--likelihood=normal",
-             "--run_dir=run", "--batch_size=16", *TINY)  # fmt: skip
-    succeeds("generate", "--run_dir=run", "--num_images=3")
-    assert not (tmp_path / "run" / "generated.png").exists()
-    with np.load(tmp_path / "run" / "generated.npz") as arrays:
-        assert arrays["mean"].shape == (3, 6)
-
-
-def test_a_dozen_images_are_enough(succeeds, tmp_path):
-    np.savez("few.npz", x=np.random.default_rng(0).integers(0, 256, (12, 4, 4)).astype(np.uint8))
-    succeeds("train_vae", "--dataset=few.npz", "--run_dir=run", "--batch_size=4", *TINY,
-             "--latent_dim=3")  # fmt: skip
-    assert _metrics(tmp_path / "run")["test_elbo_se"] is None
-
-
-def test_overwriting_leaves_nothing_of_the_old_run_and_keeps_other_files(
+def test_a_dozen_images_are_enough_and_a_run_overwritten_leaves_only_other_files(
     succeeds, trained, tmp_path
 ):
-    trained("train_vae", *TINY)
-    succeeds("evaluate", "--run_dir=run", "--num_importance_samples=5")
-    (tmp_path / "run" / "notes.txt").write_text("mine")
-    succeeds("train_vae", "--run_dir=run", "--overwrite", *TINY, "--latent_dim=3")
-    names = {p.name for p in (tmp_path / "run").iterdir()} - {".lock"}
+    trained(*USUAL)
+    run = tmp_path / "run"
+    assert (run / "manifold.png").exists()
+    for name in ("evaluation.json", "notes.txt"):
+        (run / name).write_text("mine")
+    np.savez("few.npz", x=np.random.default_rng(0).integers(0, 256, (12, 4, 4)).astype(np.uint8))
+    succeeds("train_vae", "--dataset=few.npz", "--run_dir=run", "--overwrite", "--batch_size=4",
+             *TINY, "--latent_dim=3")  # fmt: skip
+    assert _metrics(run)["test_elbo_se"] is None
+    names = {path.name for path in run.iterdir()}
     assert "notes.txt" in names
     assert not names & {"manifold.png", "evaluation.json"}
-
-
-def test_a_vae_is_trained_with_another_bound_by_its_name(succeeds, tmp_path):
-    succeeds("train_vae", "--run_dir=run", "--bound=iwae", "--num_samples=3", *TINY)
-    rows = list(csv.DictReader((tmp_path / "run" / "history.csv").read_text().splitlines()))
-    assert float(rows[-1]["iwae"]) > float(rows[-1]["elbo"])

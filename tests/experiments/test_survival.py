@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 
@@ -51,16 +52,48 @@ def breaks(monkeypatch):
     return set_up
 
 
+def stop():
+    """Asks a program to end."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """Where the folder of a VAE that was stopped is kept, for the tests that start from one."""
+    return tmp_path_factory.mktemp("stopped") / "parts"
+
+
+@pytest.fixture
+def interrupted(program, breaks, stopped, tmp_path):
+    """Returns a function that leaves a training of a VAE in `parts`, stopped by SIGTERM."""
+
+    def run():
+        if not stopped.exists():
+            mend = breaks(1, stop)
+            status, out, _ = program(*VAE, "--run_dir=parts")
+            mend()
+            assert status == 0
+            assert "stopped by SIGTERM after step 4; everything is saved" in out
+            shutil.copytree(tmp_path / "parts", stopped)
+        else:
+            shutil.copytree(stopped, tmp_path / "parts")
+
+    return run
+
+
 @pytest.mark.dear(reason="three runs of a program, from start to end")
 @pytest.mark.filterwarnings("ignore:No temperature")
 @pytest.mark.parametrize("command", [VAE, BNN], ids=["vae", "bnn"])
 def test_the_same_command_goes_on_and_ends_as_if_nothing_had_happened(
-    command, succeeds, program, trained, breaks, tmp_path
+    command, succeeds, program, trained, interrupted, breaks, tmp_path
 ):
     trained(*command, run_dir="whole")
-    mend = breaks(2)
-    assert program(*command, "--run_dir=parts")[0] == 130
-    mend()
+    if command is VAE:  # is asked to end, and says that it did
+        interrupted()
+    else:  # Ctrl-C
+        mend = breaks(2)
+        assert program(*command, "--run_dir=parts")[0] == 130
+        mend()
     assert not (tmp_path / "parts" / "model.keras").exists()
     out = succeeds(*command, "--run_dir=parts")
     assert "going on after step 4 (epoch 1, batch 4)" in out
@@ -74,28 +107,20 @@ def test_the_same_command_goes_on_and_ends_as_if_nothing_had_happened(
         assert one.tobytes() == other.tobytes()
 
 
-def test_sigterm_saves_exits_0_and_says_so(succeeds, breaks, tmp_path):
-    mend = breaks(1, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    out = succeeds(*VAE, "--run_dir=run")
-    mend()
-    assert "stopped by SIGTERM after step 4; everything is saved" in out
-    assert not (tmp_path / "run" / "model.keras").exists()
-    assert "going on after step 4" in succeeds(*VAE, "--run_dir=run")
-
-
 def test_a_training_of_other_flags_is_refused_and_they_are_named(
-    succeeds, program, refused, breaks
+    program, refused, interrupted, breaks
 ):
-    mend = breaks(2)
-    assert program(*VAE, "--run_dir=run")[0] == 130
-    mend()
-    status, _, err = program(*VAE, "--run_dir=run", "--learning_rate=0.01", "--seed=3")
+    interrupted()
+    status, _, err = program(*VAE, "--run_dir=parts", "--learning_rate=0.01", "--seed=3")
     assert status == 2
     assert "Expected --learning_rate=0.001, --seed=0" in err
     assert "Received --learning_rate=0.01, --seed=3" in err
     plain = [flag for flag in VAE[1:] if "checkpoint" not in flag]
-    assert "or --checkpoint_every to continue" in refused("train_vae", *plain, "--run_dir=run")
-    out = succeeds(*VAE, "--run_dir=run", "--learning_rate=0.01", "--overwrite")
+    assert "or --checkpoint_every to continue" in refused("train_vae", *plain, "--run_dir=parts")
+    breaks(1)  # to have begun is enough
+    options = ("--learning_rate=0.01", "--overwrite")
+    status, out, _ = program(*VAE, "--run_dir=parts", *options)
+    assert status == 130
     assert "going on" not in out
 
 

@@ -222,7 +222,11 @@ def test_dropout_of_a_decoder_is_drawn_where_a_runtime_can():
 
 @pytest.mark.parametrize(
     ("prior", "encoder", "formats"),
-    [(MixturePrior, Flow, ["onnx", "litert"]), (PseudoInputs, Flow, ["onnx"])],
+    [
+        (MixturePrior, Flow, ["onnx"]),
+        (PseudoInputs, Flow, ["onnx"]),
+        pytest.param(MixturePrior, Flow, ["litert"], marks=pytest.mark.all_only),
+    ],
 )
 def test_own_parts_are_run_by_every_runtime(prior, encoder, formats, split, tmp_path, capsys):
     model = _model(prior, encoder)

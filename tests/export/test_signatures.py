@@ -13,8 +13,8 @@ from tfp_vae import objectives
 from tfp_vae.data import Split, kinds
 from tfp_vae.distributions import draws
 from tfp_vae.distributions.discretized import DiscretizedLogistic
+from tfp_vae.distributions.draws import kl_divergence
 from tfp_vae.export.signatures import likelihoods
-from tfp_vae.export.signatures.latents import kl_divergence
 from tfp_vae.layers.noise import SHARED
 from tfp_vae.models.posteriors.weights import WeightSamples
 from tfp_vae.models.predictive import Predictive

@@ -107,7 +107,15 @@ def browse(folder, page, *flags, phone=False, script=ACT):
     return found and json.loads(html.unescape(found.group(1))), console, requests
 
 
-@pytest.mark.parametrize("maker", cases.MAKERS, ids=lambda maker: maker.__name__)
+# Whose heads are drawn behind convolutions too.
+AGAIN = (cases.discretized, cases.categorical)
+
+
+@pytest.mark.parametrize(
+    "maker",
+    [pytest.param(m, marks=pytest.mark.all_only if m in AGAIN else ()) for m in cases.MAKERS],
+    ids=lambda maker: maker.__name__,
+)
 def test_the_page_decodes_as_keras_does(tmp_path, maker):
     model = cases.make(maker)
     z, given, expected = cases.draws(model)

@@ -158,12 +158,16 @@ def refusals():
         "weighted_metrics": (lambda: classifier(weighted_metrics=["mae"]), r"weighted_metrics"),
         "loss_weights": (lambda: classifier(loss_weights=[2.0]), r"compile got loss_weights"),
         "steps_per_execution": (
-            lambda: classifier(steps_per_execution="auto"),
+            lambda: classifier(steps_per_execution="most"),
             r"steps_per_execution\. Expected an integer",
         ),
         "monitor": (
             lambda: classifier().fit(X, Y, callbacks=keras.callbacks.EarlyStopping("val_acurracy")),
             r"'val_acurracy' is better.*Did you mean accuracy",
+        ),
+        "a checkpoint in another format": (
+            lambda: classifier().fit(X, Y, callbacks=keras.callbacks.ModelCheckpoint("a.h5")),
+            r"ModelCheckpoint.*ending in \.keras.*a\.h5",
         ),
         "both weights": (
             lambda: classifier().fit(X, Y, sample_weight=ones, class_weight={0: 1.0}),
@@ -243,3 +247,7 @@ def test_ctrl_c_leaves_the_last_whole_epoch_and_says_so(capsys):
     for weight, value in zip(model.weights, kept, strict=True):
         np.testing.assert_array_equal(weight, value)
     assert "as it was after epoch 1" in capsys.readouterr().out
+
+
+def test_auto_is_one_step_per_execution():
+    assert classifier(steps_per_execution="auto").steps_per_execution == 1

@@ -62,8 +62,15 @@ def _gradients(bnn, x, y, weight=None):
 # The bound and its gradient.
 
 
-@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
-@pytest.mark.parametrize("kind", ["shared", "categorical"])
+@pytest.mark.parametrize(
+    ("kind", "weighted"),
+    [
+        pytest.param("shared", True, id="shared-weighted"),
+        pytest.param("categorical", False, id="categorical-plain"),
+        pytest.param("shared", False, id="shared-plain", marks=pytest.mark.all_only),
+        pytest.param("categorical", True, id="categorical-weighted", marks=pytest.mark.all_only),
+    ],
+)
 def test_gradient_of_all_data_is_the_mean_of_those_of_batches_by_their_sizes(
     kind, weighted, without_noise, base_seed
 ):
@@ -122,7 +129,9 @@ def test_two_replicas_train_as_one():
     assert float(done.stdout.split()[-1]) < 1e-5
 
 
-@pytest.mark.parametrize("kind", ["categorical", "shared", "poisson"])
+@pytest.mark.parametrize(
+    "kind", ["categorical", "shared", pytest.param("poisson", marks=pytest.mark.all_only)]
+)
 def test_bound_is_the_log_likelihood_less_the_kl_over_n(kind, base_seed):
     x, y = _table(24, base_seed, kind)
     bnn = _network(LIKELIHOODS[kind](), num_samples=3)
@@ -187,7 +196,10 @@ def test_n_is_that_of_the_training_data_and_changes_with_them(base_seed):
         assert logs["kl"] == pytest.approx(kl / count, rel=1e-5)  # N is that of the training data
 
 
-@pytest.mark.parametrize(("kind", "key"), [("categorical", "labels"), ("shared", "targets")])
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [pytest.param("categorical", "labels", marks=pytest.mark.all_only), ("shared", "targets")],
+)
 def test_a_split_and_its_arrays_are_the_same_data(kind, key, base_seed):
     x, y = _table(24, base_seed, kind)
     histories = []
@@ -211,7 +223,13 @@ def _generator(x, y):
 # Keras says for every generator that it does not shuffle it.
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed:UserWarning")
 @pytest.mark.filterwarnings("ignore:Units are not known:UserWarning")
-@pytest.mark.parametrize("make", [_batches, _generator], ids=["dataset", "generator"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(_batches, id="dataset"),
+        pytest.param(_generator, id="generator", marks=pytest.mark.all_only),  # that below is one
+    ],
+)
 def test_data_without_a_size_need_n_to_be_given(make):
     data = make(*_table(24))
     bnn = _network()
@@ -256,7 +274,9 @@ def test_units_and_inputs_are_taken_from_the_first_training_data_and_kept(base_s
 # Keras: fit, evaluate, predict, files.
 
 
-@pytest.mark.parametrize("kind", ["categorical", "poisson"])
+@pytest.mark.parametrize(
+    "kind", ["categorical", pytest.param("poisson", marks=pytest.mark.all_only)]
+)
 def test_training_learns_and_predict_is_the_predictive_mean(kind, base_seed):
     x, y = _table(200, base_seed, kind)
     bnn = _network(LIKELIHOODS[kind](), "DenseLocalReparameterization")
@@ -299,7 +319,9 @@ def test_sample_weights_count_in_loss_and_metrics(base_seed):
     assert logs["weighted"]["loss"][0] == pytest.approx(loss, rel=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["categorical", "per_example"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("categorical", marks=pytest.mark.all_only), "per_example"]
+)
 def test_a_loaded_network_predicts_and_trains_on_as_the_saved_one(kind, tmp_path, base_seed):
     x, y = _table(30, base_seed, kind)
     layers = [

@@ -67,12 +67,18 @@ def test_sample_weights_train_with_a_condition(images):
 @pytest.mark.parametrize(
     "options",
     [
-        {},
-        {"planes": True},
-        {"prior": lambda: tv.priors.ClassNormal(2, CLASSES), "decoder_sees_condition": False},
-        {"prior": lambda: tv.priors.ConditionalNormal(tv.networks.mlp([4]), 2)},
+        pytest.param({}, id="flat", marks=pytest.mark.all_only),
+        pytest.param({"planes": True}, id="planes"),
+        pytest.param(
+            {"prior": lambda: tv.priors.ClassNormal(2, CLASSES), "decoder_sees_condition": False},
+            id="class_prior",
+            marks=pytest.mark.all_only,
+        ),
+        pytest.param(
+            {"prior": lambda: tv.priors.ConditionalNormal(tv.networks.mlp([4]), 2)},
+            id="prior_network",
+        ),
     ],
-    ids=["flat", "planes", "class_prior", "prior_network"],
 )
 def test_a_reloaded_model_is_the_same_and_trains_on(images, tmp_path, options):
     options = {**options}

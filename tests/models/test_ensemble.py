@@ -47,7 +47,12 @@ def _assert_same_weights(one, other):
 
 
 @pytest.mark.parametrize(
-    ("kind", "optimizer"), [("dense", "sgd"), ("dense", "adam"), ("conv", "adam")]
+    ("kind", "optimizer"),
+    [
+        ("dense", "sgd"),
+        pytest.param("dense", "adam", marks=pytest.mark.all_only),
+        ("conv", "adam"),
+    ],
 )
 def test_members_train_as_each_would_alone_and_metrics_are_means(kind, optimizer, base_seed):
     x, y = _table(seed=base_seed)

@@ -145,7 +145,10 @@ def test_a_classifier_that_augments_does_so_in_training_only(images):
     assert not np.allclose(in_training, probs)
 
 
-@pytest.mark.parametrize("labels", [FEW, LABELS], ids=["few", "all"])
+@pytest.mark.parametrize(
+    "labels",
+    [pytest.param(FEW, id="few"), pytest.param(LABELS, id="all", marks=pytest.mark.all_only)],
+)
 def test_training_validates_saves_and_goes_on(images, tmp_path, labels):
     model = _model()
     split = _split(images, labels)

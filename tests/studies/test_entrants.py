@@ -19,7 +19,7 @@ def data():
 @pytest.fixture(scope="module")
 def settings(data):
     return comparison.Settings.of(
-        "quick", data, epochs=2, rates=(2e-3,), num_samples=4, latent_dim=4
+        "quick", data, epochs=2, learning_rate=2e-3, rate_factors=(1,), num_samples=4, latent_dim=4
     )
 
 
@@ -44,8 +44,8 @@ def test_seconds_are_matched_by_epochs(data):
 
 
 def test_the_rate_is_the_best_on_validation_data_and_tries_leave_no_trace(data, settings):
-    rates = (1e-9, 1e-2)
-    chosen, known = fitting.train("ml", data, dataclasses.replace(settings, rates=rates), 0)
+    two = dataclasses.replace(settings, learning_rate=1e-9, rate_factors=(1, 1e7))
+    chosen, known = fitting.train("ml", data, two, 0)
     assert known["learning_rate"] == 1e-2
     assert known["rates_tried"]["0.01"] > known["rates_tried"]["1e-09"]
     alone, given = fitting.train("ml", data, settings, 0, rate=1e-2)

@@ -1,11 +1,16 @@
-"""Data sets with a known size, shape and kind of values."""
+"""Data sets with a known size, shape and kind of values.
+
+Data are loaded and looked at without TensorFlow, which takes seconds and much memory; what makes
+batches of them imports it.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from tfp_vae.data import toys
 from tfp_vae.data.answers import UNLABELLED
-from tfp_vae.data.augmentation import augmented
 from tfp_vae.data.completion import QUADRANTS, completion, seen_quadrants
 from tfp_vae.data.corruptions import CORRUPTIONS, corrupted
-from tfp_vae.data.feeds import Feed
 from tfp_vae.data.kinds import Kind
 from tfp_vae.data.labels import keep_labels
 from tfp_vae.data.loading import load
@@ -18,6 +23,10 @@ from tfp_vae.data.source import Named, Raw, Source
 from tfp_vae.data.sources import SOURCES
 from tfp_vae.data.splits import Data, Split
 from tfp_vae.data.streams import Stream
+
+if TYPE_CHECKING:
+    from tfp_vae.data.augmentation import augmented
+    from tfp_vae.data.feeds import Feed
 
 __all__ = [
     "CORRUPTIONS",
@@ -51,3 +60,13 @@ __all__ = [
     "toys",
     "uci",
 ]
+
+_OF_TENSORFLOW = {"Feed": "feeds", "augmented": "augmentation"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _OF_TENSORFLOW:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_OF_TENSORFLOW[name]}"), name)
+    globals()[name] = value
+    return value

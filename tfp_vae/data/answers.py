@@ -46,8 +46,8 @@ def classes(
     if values.ndim > 2:
         raise ValueError(
             f"The {name} labels have more than a class for each example. Expected one class per "
-            "example, shape (N,); classes of pixels are not labels here, give them as values or "
-            f"targets. Received labels of shape {values.shape}."
+            "example, shape (N,); for classes of pixels, cut a patch around each pixel, an example "
+            f"with one class. Received labels of shape {values.shape}."
         )
     if values.ndim == 2 and values.shape[1] == 1:
         values, gone = values[:, 0], gone if gone is None else gone[:, 0]

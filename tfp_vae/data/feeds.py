@@ -13,20 +13,13 @@ import tensorflow as tf
 from tfp_vae.arguments import check_count
 from tfp_vae.data.augmentation import augmented
 from tfp_vae.data.kinds import Kind
-from tfp_vae.data.streams import Stream
+from tfp_vae.data.streams import Stream, num_batches
 from tfp_vae.randomness import current_part, fold_in, uniform
 
 if TYPE_CHECKING:
     from tfp_vae.data.splits import Split
 
-MOST_BYTES = 2**31  # of data that are kept in memory; larger ones go through tf.data
 _FEED = 2**29  # folded into the seed, which a model that learns from the batches folds others into
-
-
-def num_batches(count: int, batch_size: int, replicas: int = 1) -> int:
-    """Returns the batches of one pass, a short last one included if all replicas share in it."""
-    whole, short = divmod(count, batch_size)
-    return whole + bool(short // replicas)
 
 
 class Feed:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tfp_vae.data.feeds import MOST_BYTES
 from tfp_vae.data.source import SPLIT_NAMES, Parts, split_of
+from tfp_vae.data.streams import MOST_BYTES
 from tfp_vae.reading import check_regular
 
 _SUFFIXES = "png jpg jpeg jpe jfif bmp dib gif webp tif tiff pgm ppm pbm pnm".split()

@@ -8,7 +8,6 @@ most (Nalisnick et al., "Do deep generative models know what they don't know?", 
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 
 from tfp_vae.arguments import check_choice, check_seed
 from tfp_vae.data.corruptions import check_images, to_storage
@@ -107,6 +106,8 @@ def fitted(other: Split, like: Split, resize: bool = False) -> Split:
                 f"The {other.name} images do not fit. Expected {like.shape[-1]} channels, as the "
                 f"{like.name} split. Received {other.shape[-1]}."
             )
+        import tensorflow as tf  # which loading data does without
+
         resized = tf.image.resize(values, like.shape[:2], antialias=True).numpy()
         values = np.clip(resized, 0, 1)
     title = f"{other.name}, OOD"

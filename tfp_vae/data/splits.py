@@ -10,16 +10,19 @@ a run that starts at epoch 7 sees what the uninterrupted run saw.
 import dataclasses
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
 from tfp_vae.arguments import check_number, check_type, is_count
 from tfp_vae.data import answers, frames, kinds, streams
-from tfp_vae.data.feeds import Feed, num_batches
 from tfp_vae.data.kinds import Kind
 from tfp_vae.data.schema import Schema
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from tfp_vae.data.feeds import Feed
 
 # Frozen binarisations use their own fixed stream: the test images of "mnist, dynamic" are the same
 # for every model seed, because scores on different images do not compare.
@@ -372,7 +375,7 @@ class Split:
 
     def num_batches(self, batch_size: int) -> int:
         """Returns the number of batches of one epoch, the short last one included."""
-        return num_batches(len(self), batch_size)
+        return streams.num_batches(len(self), batch_size)
 
     def check_batch_size(self, batch_size: int) -> None:
         """Raises `ValueError` if `batch_size` is not in [1, N]."""
@@ -382,7 +385,7 @@ class Split:
                 f"number of examples. Received {batch_size!r}."
             )
 
-    def dataset(self, batch_size: int, with_y: bool = False) -> tf.data.Dataset:
+    def dataset(self, batch_size: int, with_y: bool = False) -> "tf.data.Dataset":
         """Returns one pass in order, in float32 batches [B, ...]; binary images are frozen.
 
         Args:
@@ -392,11 +395,11 @@ class Split:
         Raises:
             ValueError: if `with_y` is asked of a split without labels and targets.
         """
-        return Feed(self, batch_size, None, with_y).dataset()
+        return self._feed(batch_size, None, with_y).dataset()
 
     def epoch(
         self, batch_size: int, seed: int, epoch: "int | tf.Variable", with_y: bool = False
-    ) -> tf.data.Dataset:
+    ) -> "tf.data.Dataset":
         """Returns one shuffled pass for training, in float32 batches [B, ...].
 
         `Feed` says what order and binarisation depend on.
@@ -411,7 +414,13 @@ class Split:
             ValueError: if `batch_size` is not in [1, N], or if `with_y` is asked of a split without
                 labels and targets.
         """
-        return Feed(self, batch_size, seed, with_y).dataset(epoch)
+        return self._feed(batch_size, seed, with_y).dataset(epoch)
+
+    def _feed(self, batch_size: int, seed: "int | None", with_y: bool) -> "Feed":
+        # TensorFlow takes seconds and much memory, which data that are only looked at do without.
+        from tfp_vae.data.feeds import Feed
+
+        return Feed(self, batch_size, seed, with_y)
 
 
 def unmasked(values: Any, name: str) -> np.ndarray:

@@ -10,14 +10,23 @@ import os
 import pathlib
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
 from tfp_vae.data import pixels
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+MOST_BYTES = 2**31  # of data that are kept in memory; larger ones go through tf.data
 _BLOCK_BYTES = 2**24  # of a block: enough to keep files busy, nothing beside the model
+
+
+def num_batches(count: int, batch_size: int, replicas: int = 1) -> int:
+    """Returns the batches of one pass, a short last one included if all replicas share in it."""
+    whole, short = divmod(count, batch_size)
+    return whole + bool(short // replicas)
 
 
 class Stream:
@@ -103,8 +112,9 @@ class Stream:
         for start in range(0, len(self), rows):
             yield self[start : start + rows]
 
-    def batch(self, numbers: tf.Tensor) -> tf.Tensor:
+    def batch(self, numbers: "tf.Tensor") -> "tf.Tensor":
         """Returns the examples with these numbers [B] as vectors [B, P], inside a graph."""
+        import tensorflow as tf
 
         def read(numbers):
             return self.read(numbers.astype(np.int64)).reshape(len(numbers), -1)
@@ -284,6 +294,8 @@ class ImageFiles(Stream):
 @contextlib.contextmanager
 def own_errors() -> Iterator[None]:
     """Raises the `ValueError` of a stream as it is where TensorFlow has made another one of it."""
+    import tensorflow as tf
+
     try:
         yield
     except tf.errors.OpError as error:

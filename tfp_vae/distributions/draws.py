@@ -89,6 +89,10 @@ class Family:
         """Returns the distribution of every dimension, [*batch, D], if they are independent."""
         return None
 
+    def batch_shape(self, distribution: tfd.Distribution) -> tf.Tensor:
+        """Returns the batch shape, an int32 tensor."""
+        return distribution.batch_shape_tensor()
+
 
 _DEFAULT = Family()
 
@@ -150,6 +154,38 @@ def members(distribution: tfd.Distribution) -> "tfd.Distribution | None":
     return family_of(distribution).members(distribution)
 
 
+def batch_shape(distribution: tfd.Distribution) -> tf.Tensor:
+    """Returns the batch shape, an int32 tensor: a constant where it is known without the data."""
+    known = distribution.batch_shape
+    if known.is_fully_defined():
+        return tf.constant(known.as_list(), tf.int32)
+    return family_of(distribution).batch_shape(distribution)
+
+
+def kl_divergence(posterior: tfd.Distribution, prior: tfd.Distribution) -> tf.Tensor:
+    """Returns KL(posterior || prior), nats, with the batch shape of both together.
+
+    Of normals whose prior is diagonal by the formula, in fewer operations than TFP's general one
+    for linear operators, and in portable ones; of others by TFP.
+
+    Raises:
+        NotImplementedError: if TFP has no closed form.
+    """
+    here, there = normal_of(posterior), normal_of(prior)
+    if here is None or there is None:
+        return tfd.kl_divergence(posterior, prior)
+    scale, prior_scale = here.scale(posterior), there.scale(prior)
+    loc, prior_loc = here.loc(posterior), there.loc(prior)
+    if prior_scale.shape.rank > prior_loc.shape.rank:  # a triangular system is to be solved
+        return tfd.kl_divergence(posterior, prior)
+    variance = tf.square(scale)
+    if scale.shape.rank > loc.shape.rank:
+        variance = tf.reduce_sum(variance, axis=-1)
+    spread = (variance + tf.square(loc - prior_loc)) / tf.square(prior_scale)
+    log_ratio = tf.math.log(here.diagonal(posterior)) - tf.math.log(prior_scale)
+    return tf.reduce_sum(0.5 * (spread - 1.0) - log_ratio, axis=-1)
+
+
 def sample_and_log_prob(
     distribution: tfd.Distribution, sample_shape: Any, key: tf.Tensor
 ) -> "tuple[tf.Tensor, Callable[[], tf.Tensor]]":
@@ -173,7 +209,7 @@ def sample_and_log_prob(
     axis = sample_shape.shape[0] if distribution.batch_shape.rank else None
     noise = []
     for number, (kind, shape) in enumerate(noise_of(distribution)):
-        whole = [sample_shape, distribution.batch_shape_tensor(), tf.constant(shape, tf.int32)]
+        whole = [sample_shape, batch_shape(distribution), tf.constant(shape, tf.int32)]
         here = key if number == 0 else randomness.fold_in(key, number)
         noise.append(_SAMPLERS[kind](tf.concat(whole, axis=0), here, axis))
     return from_noise(distribution, *noise)
@@ -232,6 +268,10 @@ class DiagonalNormal(Family):
     def members(self, distribution: tfd.Distribution) -> "tfd.Distribution | None":
         """Returns the normals of the dimensions."""
         return tfd.Normal(self.loc(distribution), self.scale(distribution))
+
+    def batch_shape(self, distribution: tfd.Distribution) -> tf.Tensor:
+        """Returns that of mean and scales together, in fewer operations than TFP's."""
+        return tf.shape(self.loc(distribution) + self.diagonal(distribution))[:-1]
 
 
 @family(tfd.MultivariateNormalTriL)

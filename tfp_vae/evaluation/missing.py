@@ -219,7 +219,7 @@ def _marginal_of_batch(vae, given, x, seen, key, weights_key, num_samples, chunk
         likelihood = vae.at(fold_in(weights_key, i), SHARED).likelihood(z, given)
         each = tf.where(seen, _per_value(likelihood).log_prob(x), 0.0)  # [chunk, B, ...]
         log_likelihood = tf.reduce_sum(each, axis=[axis + 1 for axis in event_axes])
-        log_w = log_likelihood + prior.log_prob(z) - proposal.log_prob(z)
+        log_w = log_likelihood + draws.log_prob(prior, z) - proposal.log_prob(z)
         weights, w, rescale = weights.add(log_w, i * chunk, num_samples)
         if impute:
             more = tf.einsum("sb,sb...->b...", w, likelihood.mean())
@@ -301,7 +301,7 @@ def _proposal(
             lambda count, key: components.sample(count, seed=key),
             components.log_prob,
         ),
-        Part(share, from_prior, prior.log_prob),
+        Part(share, from_prior, lambda z: draws.log_prob(prior, z)),
     ]
     return Proposal(parts), prior
 

@@ -238,8 +238,8 @@ def finish(
         callbacks: of Keras, for that training.
         validation: what the precision of "laplace" is chosen by.
 
-    Raises:
-        ValueError: if something is to be chosen by validation data that were not given.
+    Warns:
+        UserWarning: if something is to be chosen by validation data that were not given.
     """
     found = recipe.weights.finish(model, train, seed, batch_size, callbacks)
     return recipe.weights.tuned(found, validation)

@@ -11,8 +11,7 @@ import tensorflow as tf
 from tfp_vae import keras_private
 from tfp_vae.arguments import check_number, hint
 from tfp_vae.data import Feed, Split, kinds
-from tfp_vae.data.feeds import MOST_BYTES
-from tfp_vae.data.streams import Stream
+from tfp_vae.data.streams import MOST_BYTES, Stream
 from tfp_vae.layers.convolution import Convolution
 from tfp_vae.models.intake import check_options
 from tfp_vae.models.loop import Skipping
@@ -157,6 +156,18 @@ def listed(callbacks: Any) -> list:
     if isinstance(callbacks, keras.callbacks.CallbackList):
         return list(callbacks.callbacks)
     return keras.tree.flatten(callbacks or [])
+
+
+def check_callbacks(callbacks: Any) -> None:
+    """Raises `ValueError` for a callback that would fail after the first epoch of training."""
+    for callback in listed(callbacks):
+        if not isinstance(callback, keras.callbacks.ModelCheckpoint) or callback.save_weights_only:
+            continue
+        if not str(callback.filepath).endswith(".keras"):
+            raise ValueError(
+                f"{type(callback).__name__} saves in another format. Expected a path ending in "
+                f".keras, or save_weights_only=True. Received {callback.filepath!r}."
+            )
 
 
 def choose_modes(model: keras.Model, callbacks: Any) -> None:

@@ -220,13 +220,15 @@ class Joint:
     def log_prior(self, z: tf.Tensor) -> tf.Tensor:
         """Returns log p(z), [S, B]."""
         return tf.add_n(
-            [self.draw.prior(self.given, above).log_prob(v) for v, above in self._levels(z)]
+            [draws.log_prob(self.draw.prior(self.given, above), v) for v, above in self._levels(z)]
         )
 
     def log_posterior(self, z: tf.Tensor) -> tf.Tensor:
         """Returns log q(z|x), [S, B]."""
         levels = self._levels(z)
-        return tf.add_n([self.draw.posterior(self.x, self.given, a).log_prob(v) for v, a in levels])
+        return tf.add_n(
+            [draws.log_prob(self.draw.posterior(self.x, self.given, a), v) for v, a in levels]
+        )
 
     def log_likelihood(self, z: tf.Tensor) -> tf.Tensor:
         """Returns log p(x|z), [S, B]."""

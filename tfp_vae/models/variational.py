@@ -20,8 +20,7 @@ import tensorflow as tf
 from tfp_vae import keras_private, objectives
 from tfp_vae.arguments import check_count, check_seed
 from tfp_vae.data import Data, Feed, Kind, Split, kinds
-from tfp_vae.data.feeds import num_batches
-from tfp_vae.data.streams import own_errors
+from tfp_vae.data.streams import num_batches, own_errors
 from tfp_vae.files import replacing
 from tfp_vae.layers import WeightLayer
 from tfp_vae.layers import noise as noises
@@ -543,11 +542,14 @@ class VariationalModel(keras.Model):
         metrics: None = None,
         weighted_metrics: None = None,
         run_eagerly: bool = False,
-        steps_per_execution: int = 1,
+        steps_per_execution: "int | str" = 1,
         jit_compile: "bool | str" = "auto",
         auto_scale_loss: bool = True,
     ) -> None:
         """Compiles as `keras.Model.compile` does, for the objective of the model.
+
+        A `steps_per_execution` of "auto", which some versions of Keras look for while they train,
+        is 1: the numbers are the same with any.
 
         Raises:
             ValueError: for a loss, its weights or metrics, which would not be used: the objective
@@ -567,6 +569,8 @@ class VariationalModel(keras.Model):
                     "alone: the objective of the model is the loss, and calling it gives "
                     f"distributions. Received {name}={value!r}."
                 )
+        if steps_per_execution == "auto":
+            steps_per_execution = 1
         super().compile(
             optimizer,
             run_eagerly=run_eagerly,
@@ -624,6 +628,7 @@ class VariationalModel(keras.Model):
             "class_weight": class_weight,
         }
         check_options(x, y, batch_size, validation_batch_size, options)
+        fits.check_callbacks(callbacks)
         fits.choose_modes(self, callbacks)
         more: dict[str, Any] = {
             "epochs": epochs,

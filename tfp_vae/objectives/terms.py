@@ -82,20 +82,20 @@ class Latent(LatentTerms):
     @property
     def log_q(self) -> tf.Tensor:
         """Log q(z|x), [S, B]; of a flow without inverting it."""
-        make = self._log_q or (lambda: self.posterior.log_prob(self.value))
+        make = self._log_q or (lambda: draws.log_prob(self.posterior, self.value))
         return self._once("log_q", make)
 
     @property
     def log_p(self) -> tf.Tensor:
         """Log p(z), [S, B]."""
-        return self._once("log_p", lambda: self.prior.log_prob(self.value))
+        return self._once("log_p", lambda: draws.log_prob(self.prior, self.value))
 
     def kl(self) -> tf.Tensor:
-        """Returns KL(q || p), [1 or S, B], or at the samples where TFP has no closed form."""
+        """Returns KL(q || p), [1 or S, B], or at the samples where there is no closed form."""
 
         def make():
             try:
-                found = tfd.kl_divergence(self.posterior, self.prior)
+                found = draws.kl_divergence(self.posterior, self.prior)
             except NotImplementedError:
                 return self.log_q - self.log_p
             return found if found.shape.rank == 2 else found[tf.newaxis]
@@ -115,7 +115,7 @@ class Latent(LatentTerms):
             return super().stopped()
         if held is self.posterior:  # no composite tensor: nothing was held
             return super().stopped()
-        return Latent(self.name, self.value, held, self.prior, lambda: held.log_prob(self.value))
+        return Latent(self.name, self.value, held, self.prior)
 
 
 class KnownLatent(LatentTerms):

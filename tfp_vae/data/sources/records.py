@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tfp_vae.data.folders import RECORD_FILE, files_of, in_memory_or_not, is_folder_of_records
 from tfp_vae.data.pixels import Reading
@@ -253,6 +252,8 @@ def _records(file: str) -> "Iterator[tuple[int, bytes]]":
     Raises:
         ValueError: where the file is damaged.
     """
+    import tensorflow as tf
+
     _check_lengths(file)
     start = 0
     try:
@@ -330,6 +331,8 @@ def _masked_crc(content: bytes) -> int:
 
 def _features(record: bytes, name: str) -> Any:
     """Returns the features of a `tf.train.Example`, a mapping."""
+    import tensorflow as tf
+
     try:
         return tf.train.Example.FromString(record).features.feature
     except Exception as error:  # protobuf's own type, which it has moved between versions

@@ -10,7 +10,7 @@ import pathlib
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 from tensorflow.core.framework import graph_pb2, node_def_pb2
@@ -88,13 +88,13 @@ def traced(signature: Signature) -> "tf.types.experimental.ConcreteFunction":
 
 
 def frozen(
-    signature: Signature, composed: "tuple[str, ...]"
+    signature: Signature, composed: "Mapping[str, Compose]"
 ) -> "tuple[graph_pb2.GraphDef, dict[str, str], dict[str, str]]":
     """Returns the graph, with weights as constants, and {name: tensor} of inputs and outputs.
 
     Args:
         signature: what is traced.
-        composed: operations to be composed of others, `FOR_ONNX` or `FOR_LITERT`.
+        composed: how operations are composed of others, `FOR_ONNX` or `FOR_LITERT`.
     """
     if signature not in _frozen:
         _frozen[signature] = _constant(signature)
@@ -115,17 +115,84 @@ def _constant(signature):
     return constants.graph.as_graph_def(), inputs, outputs
 
 
-def rewritten(graph_def: graph_pb2.GraphDef, composed: "tuple[str, ...]") -> graph_pb2.GraphDef:
+def rewritten(
+    graph_def: graph_pb2.GraphDef, composed: "Mapping[str, Compose]"
+) -> graph_pb2.GraphDef:
     """Returns the graph with some operations composed of others; names of results stay."""
     result = graph_pb2.GraphDef(versions=graph_def.versions)
     result.library.CopyFrom(graph_def.library)
+    graph_def = _without_dynamic_axes(graph_def)
     for node in graph_def.node:
-        compose = _COMPOSED[node.op] if node.op in composed else None
+        compose = composed.get(node.op)
         if compose is None or node.attr["T"].type != _FLOAT:
             result.node.add().CopyFrom(node)
         else:
             compose(_Builder(result, node))
     return result
+
+
+Compose = Callable[["_Builder"], None]
+_AXES = "BroadcastGradientArgs"
+
+
+def _without_dynamic_axes(graph_def: graph_pb2.GraphDef) -> graph_pb2.GraphDef:
+    """Returns the graph with constants for the axes that slopes of products are summed over.
+
+    TensorFlow finds them while the graph runs, because the batch has no size yet, by an operation
+    that LiteRT lacks; they are known from the axes that have sizes.
+    """
+    if not any(node.op == _AXES for node in graph_def.node):
+        return graph_def
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(graph_def, name="")
+    known = {}
+    for operation in graph.get_operations():
+        if operation.type == _AXES:
+            axes = _summed([_shape_in(tensor) for tensor in operation.inputs])
+            if axes is not None:
+                known[operation.name] = axes
+    result = graph_pb2.GraphDef(versions=graph_def.versions)
+    result.library.CopyFrom(graph_def.library)
+    for node in graph_def.node:
+        for number, axes in enumerate(known.get(node.name, ())):
+            added = result.node.add(name=f"{node.name}/axes_{number}", op="Const")
+            added.attr["dtype"].type = tf.int32.as_datatype_enum
+            added.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(axes, tf.int32, [len(axes)]))
+        if node.name in known:
+            continue
+        kept = result.node.add()
+        kept.CopyFrom(node)
+        for place, given in enumerate(node.input):
+            name, _, number = given.removeprefix("^").partition(":")
+            if name in known:
+                mark = "^" if given.startswith("^") else ""
+                kept.input[place] = f"{mark}{name}/axes_{number or 0}"
+    return result
+
+
+def _shape_in(tensor: tf.Tensor) -> "tuple[int | None, ...] | None":
+    """Returns the sizes that a vector of sizes has, as far as they are known."""
+    if tensor.op.type == "Shape":
+        shape = tensor.op.inputs[0].shape
+        return None if shape.rank is None else tuple(shape)
+    found = tf.get_static_value(tensor, partial=True)
+    return None if found is None else tuple(None if n is None else int(n) for n in found)
+
+
+def _summed(shapes: list) -> "tuple[list[int], list[int]] | None":
+    """Returns the axes along which each of two tensors is repeated; None if that is not known."""
+    if None in shapes:
+        return None
+    rank = max(map(len, shapes))
+    first, second = ((1,) * (rank - len(shape)) + tuple(shape) for shape in shapes)
+    for one, other in zip(first, second, strict=True):
+        if None in (one, other) and one != other and 1 not in (one, other):
+            return None  # it may be of size 1, or the same
+    pairs = list(enumerate(zip(first, second, strict=True)))
+    return (
+        [axis for axis, (one, other) in pairs if one == 1 and other != 1],
+        [axis for axis, (one, other) in pairs if other == 1 and one != 1],
+    )
 
 
 class _Builder:
@@ -184,6 +251,21 @@ def _expm1(build: _Builder) -> None:
 
 def _erfc(build: _Builder) -> None:
     build.add("Sub", build.one(), build.add("Erf", build.x), last=True)
+
+
+def _erfc_of_exp(build: _Builder) -> None:
+    # Abramowitz & Stegun, 7.1.26, within 1.5e-7: LiteRT has no Erf.
+    size = build.add("Abs", build.x)
+    slope = build.add("Mul", build.number(0.3275911), size)
+    t = build.add("RealDiv", build.one(), build.add("AddV2", build.one(), slope))
+    total = build.number(1.061405429)
+    for factor in (-1.453152027, 1.421413741, -0.284496736, 0.254829592):
+        total = build.add("AddV2", build.add("Mul", total, t), build.number(factor))
+    fall = build.add("Exp", build.add("Neg", build.add("Mul", size, size)))
+    above = build.add("Mul", build.add("Mul", total, t), fall)
+    below = build.add("Sub", build.number(2.0), above)
+    chosen = build.either(build.positive(build.x), above, below)
+    build.add("Identity", chosen, last=True)
 
 
 # Slopes of activations, which a network has that was linearised around its weights (Laplace). Their
@@ -255,7 +337,7 @@ def _sqrt_grad(build: _Builder) -> None:
     build.add("RealDiv", half, build.x, last=True)
 
 
-_SLOPES: "dict[str, Callable[[_Builder], None]]" = {
+_SLOPES: "dict[str, Compose]" = {
     "ReluGrad": _relu_grad,
     "Relu6Grad": _relu6_grad,
     "LeakyReluGrad": _leaky_relu_grad,
@@ -270,13 +352,15 @@ _SLOPES: "dict[str, Callable[[_Builder], None]]" = {
     "InvGrad": _reciprocal_grad,
     "SqrtGrad": _sqrt_grad,
 }
-_COMPOSED: "dict[str, Callable[[_Builder], None]]" = {
+FOR_ONNX: "dict[str, Compose]" = {
     "Softplus": _softplus,
     "Log1p": _log1p,
     "Expm1": _expm1,
     "Erfc": _erfc,
     **_SLOPES,
 }
-
-FOR_ONNX = tuple(_COMPOSED)
-FOR_LITERT = ("Softplus", *_SLOPES)  # its own gelu is recognised by the Erfc inside
+FOR_LITERT: "dict[str, Compose]" = {
+    "Softplus": _softplus,
+    "Erfc": _erfc_of_exp,
+    **_SLOPES,
+}

@@ -145,7 +145,7 @@ class Latents(Subject):
         for latent, each in zip(self.model.latents, noise, strict=True):
             posterior, prior = draw.posterior(x, given, above), draw.prior(given, above)
             z, log_q = draws.from_noise(posterior, *each)
-            latents.append(PortableLatent(latent.name, z, posterior, prior, log_q))
+            latents.append(objectives.Latent(latent.name, z, posterior, prior, log_q))
             above = (*above, z)
         return objectives.Terms(self._log_likelihood(draw, x, above[-1], given), tuple(latents))
 
@@ -193,39 +193,6 @@ class LatentAnswer(Answer):
 
     asks = Latents
     subject: Latents
-
-
-class PortableLatent(objectives.Latent):
-    """Terms of a latent by operations that every format has."""
-
-    @property
-    def log_p(self):
-        """Log p(z), [S, B]."""
-        return self._once("log_p", lambda: draws.log_prob(self.prior, self.value))
-
-    def kl(self):
-        """Returns KL(q || p), [1 or S, B], by portable operations where p is a diagonal normal."""
-        closed = kl_divergence(self.posterior, self.prior)
-        if closed is None:
-            return super().kl()
-        return closed if closed.shape.rank == 2 else closed[tf.newaxis]
-
-
-def kl_divergence(posterior, prior) -> "tf.Tensor | None":
-    """Returns KL(posterior || prior), [..., B], nats, of normals, the prior diagonal; else None."""
-    here, there = draws.normal_of(posterior), draws.normal_of(prior)
-    if here is None or there is None:
-        return None
-    scale, prior_scale = here.scale(posterior), there.scale(prior)
-    loc, prior_loc = here.loc(posterior), there.loc(prior)
-    if prior_scale.shape.rank > prior_loc.shape.rank:
-        return None  # TFP solves a triangular system
-    variance = tf.square(scale)
-    if scale.shape.rank > loc.shape.rank:
-        variance = tf.reduce_sum(variance, axis=-1)
-    spread = (variance + tf.square(loc - prior_loc)) / tf.square(prior_scale)
-    log_ratio = tf.math.log(here.diagonal(posterior)) - tf.math.log(prior_scale)
-    return tf.reduce_sum(0.5 * (spread - 1.0) - log_ratio, axis=-1)
 
 
 def _repeat(values, count):

@@ -1,5 +1,6 @@
 """Laplace: a normal posterior around the mode, its covariance from the curvature there."""
 
+import warnings
 from typing import TYPE_CHECKING, ClassVar
 
 from tfp_vae.arguments import is_number
@@ -49,14 +50,22 @@ class LaplaceMethod(Method):
         return posterior.train(train, epochs, rate, batch_size, callbacks=callbacks)
 
     def tuned(self, predictor: "Predictor", validation: "Split | None") -> "Predictor":
-        """Returns the posterior with the precision that validation data ask for, if they may."""
+        """Returns the posterior with the precision that validation data ask for, if they may.
+
+        Warns:
+            UserWarning: if they may and there are none; the precision stays that of the training.
+        """
         if self.recipe.posterior_precision != "validation":
             return predictor
         if validation is None:
-            raise ValueError(
-                "There is nothing to choose the precision by. Expected methods.finish(..., "
-                "validation=split), or posterior_precision='prior'. Received validation=None."
+            warnings.warn(
+                "Nothing to choose the precision by: it stays that of the training. Expected "
+                "methods.finish(..., validation=split), or posterior_precision='prior'. Received "
+                "validation=None.",
+                UserWarning,
+                stacklevel=3,
             )
+            return predictor
         return predictor.tune(validation)
 
     def summary(self, predictor):

@@ -31,8 +31,8 @@ class Settings:
         epochs: of every model, with match "parameters".
         seconds: of training, with match "seconds".
         batch_size: examples per step.
-        rates: of Adam at step 0, falling to 0 along half a cosine. From several every model gets
-            its own, by `Entrant.objective` on validation data after `trial` of the epochs.
+        learning_rate: the smallest of `rates`.
+        rate_factors: of `learning_rate` to each of `rates`.
         trial: share of the epochs that each of `rates` is tried for.
         members: networks of the ensemble.
         num_samples: S, draws of the weights or latents behind a prediction.
@@ -56,7 +56,8 @@ class Settings:
     epochs: int = 50
     seconds: float = 10.0
     batch_size: int = 32
-    rates: "tuple[float, ...]" = (1e-3, 3e-3, 1e-2, 3e-2)
+    learning_rate: float = 1e-3
+    rate_factors: "tuple[float, ...]" = (1.0, 3.0, 10.0, 30.0)
     trial: float = 0.25
     members: int = 5
     num_samples: int = 50
@@ -82,10 +83,20 @@ class Settings:
         for name in (*positive.split(), "num_importance_samples", "num_examples"):
             check_number(name, getattr(self, name), above=0)
 
-        check_count("number of learning rates", len(self.rates))
-        for rate in self.rates:
-            check_number("learning rate among rates", rate, above=0)
+        check_number("learning_rate", self.learning_rate, above=0)
+        check_count("number of rate_factors", len(self.rate_factors))
+        for factor in self.rate_factors:
+            check_number("one of rate_factors", factor, 1)
         check_number("trial", self.trial, above=0, below=1.0 + 1e-9)
+
+    @property
+    def rates(self) -> "tuple[float, ...]":
+        """The learning rates of Adam at step 0, falling to 0 along half a cosine.
+
+        From several every model gets its own, by `Entrant.objective` on validation data after
+        `trial` of the epochs.
+        """
+        return tuple(factor * self.learning_rate for factor in self.rate_factors)
 
     @classmethod
     def of(cls, budget: str, data: Data, **given) -> "Settings":

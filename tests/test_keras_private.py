@@ -133,3 +133,19 @@ def test_every_variable_is_told_before_it_is_made_in_this_context_alone():
     assert shapes == [(2, 3), (3,), (10**6, 10**9)]
     keras.layers.Dense(3).build((None, 2))
     assert len(shapes) == 3
+
+
+def test_an_export_of_keras_is_looked_at_first(monkeypatch, tmp_path):
+    written = []
+    monkeypatch.setattr(keras.Model, "export", lambda *args, **options: written.append(args))
+
+    def look(model, form):
+        if form == "onnx":
+            raise ValueError("not this one")
+
+    keras_private.before_export(look)
+    model = small()
+    with pytest.raises(ValueError, match="not this one"):
+        model.export(tmp_path, format="onnx")
+    model.export(tmp_path)
+    assert written == [(model, tmp_path, "tf_saved_model")]

@@ -130,3 +130,19 @@ def _watch_variables() -> None:
             return make(variable, initializer)
 
         keras.Variable._initialize_with_initializer = watched
+
+
+def before_export(look: "Callable[[keras.Model, str], None]") -> None:
+    """Has `look(model, format)` called before Keras exports a model; it may raise.
+
+    Keras asks no layer whether it can be exported, and `export` is the one place that all formats
+    go through. A model whose class has an `export` of its own is not looked at.
+    """
+    export = keras.Model.export
+
+    @functools.wraps(export)
+    def looked(model, filepath, format="tf_saved_model", *args, **kwargs):
+        look(model, format)
+        return export(model, filepath, format, *args, **kwargs)
+
+    keras.Model.export = looked

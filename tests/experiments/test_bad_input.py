@@ -5,6 +5,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import types
 import warnings
 
 import h5py
@@ -266,6 +267,22 @@ def test_an_interrupt_is_one_line_and_status_130(in_process):
         raise KeyboardInterrupt
 
     assert in_process(lambda: cli.run(main)) == (130, "", "error: interrupted.\n")
+
+
+@pytest.mark.parametrize("epochs", [[0, 1], []])
+def test_an_interrupted_training_saves_its_last_whole_epoch_and_says_so(
+    program, monkeypatch, epochs
+):
+    def fit(self, *_, **__):
+        self.history = types.SimpleNamespace(epoch=epochs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tv.VAE, "fit", fit)
+    status, out, err = program("train_vae", "--run_dir=run", *TINY)
+    assert (status, err) == (130, "error: interrupted.\n")
+    saved = pathlib.Path("run/model.keras")
+    assert saved.exists() == bool(epochs)
+    assert out.endswith(f"saved {saved} of epoch 2\n") == bool(epochs)
 
 
 def test_a_warning_is_one_line_and_no_failure(in_process):

@@ -58,6 +58,8 @@ def test_train_vae_leaves_what_it_promises(trained):
     rows = list(csv.DictReader((run / "history.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == ["0", "1"]
     assert float(rows[1]["elbo"]) > float(rows[0]["elbo"])
+    chosen = "p(x|z): bernoulli, of values of kind dynamic, each drawn 0 or 1 with its intensity"
+    assert chosen in trained.output  # by the data: no flag says it
     assert "epoch 2/2" in trained.output
     assert f"results: {run}" in trained.output
 

@@ -158,6 +158,18 @@ def test_the_export_of_keras_is_refused_by_name(tmp_path, form):
         tv.LatentVariable('z" }', tv.priors.StandardNormal(1), _encoder())
 
 
+@pytest.mark.parametrize("form", ["onnx", "litert"])
+def test_the_export_of_keras_to_runtimes_without_noise_is_refused_for_layers_that_draw(
+    tmp_path, form
+):
+    inside = keras.Sequential([tv.layers.MonteCarloDropout(0.5), tv.layers.Standardize()])
+    model = keras.Sequential([keras.Input((2,)), inside, tv.layers.DenseFlipout(1)])
+    names = rf"to {form} has no noise for DenseFlipout, MonteCarloDropout"
+    with pytest.raises(ValueError, match=names + r"\. Expected tfp_vae\.export\.export.*Received"):
+        model.export(tmp_path / "x", format=form)
+    assert not [*tmp_path.iterdir()]
+
+
 def _encoder():
     return tv.encoders.Gaussian(tv.networks.mlp([2]), 1)
 

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfp_vae import randomness
+from tfp_vae import keras_private, randomness
 from tfp_vae.arguments import check_choice
 
 ESTIMATOR, SHARED, MEAN = "estimator", "shared", "mean"
@@ -160,3 +160,22 @@ def of(layer: keras.layers.Layer) -> Noise:
         )
     state = tf.convert_to_tensor(layer.seed_generator.next())
     return Noise(tf.cast(tf.math.floormod(state, 2**31 - 1), tf.int32))
+
+
+def _refuse_export(model: keras.Model, form: str) -> None:
+    """Refuses what Keras would write with noise that no runtime, or every call alike, draws."""
+    noisy = {
+        type(layer).__name__
+        for layer in keras_private.all_sublayers(model)
+        if getattr(layer, "draws_noise", False)
+    }
+    if noisy and form != "tf_saved_model":
+        raise ValueError(
+            f"Keras' own export to {form} has no noise for {', '.join(sorted(noisy))}. Expected "
+            "tfp_vae.export.export(tfp_vae.BayesianNetwork(model, likelihood), data, folder, "
+            f"formats), whose files hold draws of the weights. Received {type(model).__name__}"
+            f".export(format={form!r})."
+        )
+
+
+keras_private.before_export(_refuse_export)

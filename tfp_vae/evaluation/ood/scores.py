@@ -31,6 +31,10 @@ def vae_scores(
 ) -> dict[str, np.ndarray]:
     """Returns scores of every example, {name: float64 [N]}; log p(x) is computed once for all.
 
+    It is the lower bound with draws of q(z|x), for every split: a proposal chosen for each of them
+    would be a difference between splits that is not one of the examples. Where the encoder misses
+    a part of p(z|x), as it may for inputs of another kind, the bound is lower, and that counts.
+
     Args:
         vae: a trained VAE.
         split: images or a table; "input_complexity" needs images.
@@ -86,7 +90,7 @@ def reference_log_evidence(vae: VAE, validation: Split, num_samples: int = 1000,
         vae: a trained VAE.
         validation: the validation split; test data would tell the score what it must not know.
         num_samples: S, the same as for the scores, because the bias of log p(x) depends on it.
-        **kwargs: of `VAE.bounds`.
+        **kwargs: of `VAE.bounds`; the scores have its default proposal.
     """
     return float(vae.bounds(validation, num_samples, **kwargs).log_evidence.mean(dtype=float))
 

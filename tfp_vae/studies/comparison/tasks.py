@@ -173,7 +173,10 @@ def missing(one: Contestant, others: "dict[str, Split]") -> Found:
 
 
 def generation(one: Contestant, others: "dict[str, Split]") -> Found:
-    """The bound and log p(x) of test examples, and drawn images; nothing for a network."""
+    """The bound and log p(x) of test examples, and drawn images; nothing for a network.
+
+    Log p(x) is the lower bound with draws of each model's own q(z|x), the same number for all.
+    """
     found, vae = Found(), one.density
     if vae is None:
         return found

@@ -13,7 +13,8 @@ The variance over seeds holds the interaction of seeds and examples, and so does
 it is counted once (Owen, 2007, "The pigeonhole bootstrap", says by how much it would be too large).
 Intervals take it off the seeds. The rule that tells models apart takes it off the examples: the
 variance of a few seeds is small by chance in one pair of many, and what is taken off it makes this
-worse.
+worse. It takes no variance below what the others make likely, and borrows degrees of freedom from
+them by how alike they are (Smyth, 2004), at most four: with three seeds its power is doubled.
 """
 
 import dataclasses
@@ -31,6 +32,7 @@ LEVEL = 0.95
 # (Hanley & Lippman-Hand, 1983, "If nothing goes wrong, is everything all right?").
 _RULE_OF_THREE = 3.0
 _BINS = 15
+_BORROWED = 4.0  # degrees of freedom from other pairs, at most; more made errors above 5 %
 _POINTS = 300  # of the distribution of a variance
 
 
@@ -292,19 +294,35 @@ class _Errors:
         low, high = np.where(flat, -self.least, low), np.where(flat, self.least, high)
         return self.mean + low, self.mean + high
 
-    def p_values(self) -> np.ndarray:
-        """Returns how often means that are 0 are as large [P].
+    def p_values(self, models: int) -> np.ndarray:
+        """Returns how often differences of so many models that are 0 are as large [P].
 
         Normal over examples, as means of many are: resampled ones are too few for what one in a
         thousand would say. Over seeds normal with a variance that is known as well as theirs is,
         so the share is a mean over what the variance may be.
         """
+        degrees, borrowed = self.n - 1, self._alike(min(_BORROWED, models - 2))
+        shrunk = borrowed * self.over_seeds.mean() + degrees * self.over_seeds
+        over_seeds = np.maximum(self.over_seeds, shrunk / (borrowed + degrees))
         examples = np.maximum(self.examples.var(axis=1) - self.interaction, 0)
-        none = examples + self.over_seeds < 1e-24
+        none = examples + over_seeds < 1e-24
         examples = np.where(none, np.square(self.least / 2), examples)
-        scale, weights = _variances(self.n - 1)
-        total = examples[:, None] + self.over_seeds[:, None] / scale
+        scale, weights = _variances(borrowed + degrees)
+        total = examples[:, None] + over_seeds[:, None] / scale
         return special.erfc(np.abs(self.mean)[:, None] / np.sqrt(2 * total)) @ weights
+
+    def _alike(self, most: float) -> float:
+        """Returns how many degrees of freedom the other variances over seeds are worth.
+
+        Variances of equal things differ in their logarithm by trigamma(degrees / 2); what they
+        differ by more is what the things do.
+        """
+        if most <= 0 or not self.over_seeds.any():
+            return 0.0
+        known = np.maximum(self.over_seeds, 1e-3 * self.over_seeds.mean())
+        more = np.log(known).var(ddof=1) - special.polygamma(1, (self.n - 1) / 2)
+        degrees = np.linspace(most, 0.05, 100)
+        return float(np.interp(more, special.polygamma(1, degrees / 2), degrees))
 
 
 @functools.lru_cache(maxsize=8)
@@ -314,8 +332,7 @@ def _student(resamples: int, degrees: int) -> np.ndarray:
     return np.random.default_rng([7, degrees]).permutation(steps)
 
 
-@functools.lru_cache(maxsize=8)
-def _variances(degrees: int) -> "tuple[np.ndarray, np.ndarray]":
+def _variances(degrees: float) -> "tuple[np.ndarray, np.ndarray]":
     """Returns what a variance of `degrees` may be found as, if it is 1, and how often [points].
 
     Closest where it is small, which is what large differences hang on.
@@ -401,7 +418,7 @@ def _differences(samples: Mapping, those: "list[tuple]", seeds: tuple, level: fl
     wins = np.sum(drawn > 0, axis=1) + np.sum(drawn == 0, axis=1) / 2
     columns = {
         "mean": errors.mean,
-        "p": errors.p_values(),
+        "p": errors.p_values(len(models)),
         "above": (wins + 0.5) / (noise.shape[1] + 1),
         **dict(zip(("lower", "upper"), errors.ends(noise, level), strict=True)),
     }

@@ -116,8 +116,9 @@ def _figures(comparison: Comparison, values: dict, language: str):
 def _add_curves(album: _Album, values: dict, task: str, panels: list, share: bool = False) -> None:
     """Adds the curves of a task: panels are pairs of a condition and a metric."""
     found = {panel: _levels(values, task, *panel) for panel in panels}
-    measured = {metric for (_, metric), lines in found.items() if lines}
-    found = {panel: lines for panel, lines in found.items() if panel[1] in measured}
+    rows = {metric for (_, metric), lines in found.items() if lines}
+    columns = {name for (name, _), lines in found.items() if lines}
+    found = {key: lines for key, lines in found.items() if key[0] in columns and key[1] in rows}
     if found:
         word = "missing" if share else "severity"
         album.add(

@@ -119,5 +119,5 @@ def test_few_labels_have_a_logistic_regression_that_knows_no_other_classes(data,
     probs = predictive.probs.numpy()
     assert np.all(probs[:, 3] < 1e-6)
     learned = data.test.labels != 3
-    assert np.mean(probs.argmax(axis=1)[learned] == data.test.labels[learned]) > 0.8
+    assert np.mean(probs.argmax(axis=1)[learned] == data.test.labels[learned]) > 0.7
     assert known["learning_rate"] is None and known["train_seconds"] > 0

@@ -329,6 +329,7 @@ def test_a_cheap_posterior_predicts_from_a_file_and_in_every_runtime_as_it_did(m
 
 # Not of "batch_ensemble": its members are points, whose differences are those of their starts.
 @pytest.mark.parametrize("method", ["sngp", "rank1"])
+@pytest.mark.dear(reason="trains networks with few and with many examples")
 def test_what_the_weights_add_to_the_uncertainty_falls_with_the_number_of_examples(method):
     rng = np.random.default_rng(5)
     x = rng.normal(size=(300, 3)).astype(np.float32)

@@ -11,8 +11,8 @@ ROOT = pathlib.Path(__file__).parents[1] / "tfp_vae"
 NEEDED = {
     "tfd": (
         "Bernoulli Categorical ContinuousBernoulli Distribution FULLY_REPARAMETERIZED "
-        "FiniteDiscrete Horseshoe "
-        "Independent Laplace Logistic MixtureSameFamily MultivariateNormalDiag "
+        "FiniteDiscrete Horseshoe Independent JointDistributionSequential "
+        "Laplace Logistic MixtureSameFamily MultivariateNormalDiag "
         "MultivariateNormalTriL MultivariateStudentTLinearOperator NOT_REPARAMETERIZED Normal "
         "Poisson Sample StudentT TransformedDistribution Uniform kl_divergence"
     ),

@@ -113,7 +113,8 @@ def _taken(path: pathlib.Path) -> int:
 
 def _release(handle: int, path: pathlib.Path, owner: int) -> None:
     if os.getpid() == owner:  # and no copy of it that was forked
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a disk that became read-only keeps the file
+            path.unlink(missing_ok=True)
         os.close(handle)
 
 

@@ -202,7 +202,7 @@ def test_laplace_does_not_take_an_unknown_likelihood_for_a_poisson():
     # The precision of a bias of loc is the sum of the information, and that of its prior.
     scale = informed.mean_parameters(split.values())[:, 1].numpy()
     precision = np.sum(5 / 7 / scale**2) + 1.0
-    np.testing.assert_allclose(laplace.scale[-2], precision**-0.5, rtol=1e-4)
+    np.testing.assert_allclose(laplace.curvature.kept("scale")[-2], precision**-0.5, rtol=1e-4)
 
 
 def test_the_middle_of_a_step_is_taken_of_every_discrete_head():

@@ -54,6 +54,7 @@ def test_another_plan_needs_another_folder_or_overwrite(program, monkeypatch, tm
     ("flags", "message"),
     [
         (("--models=ml,nobody",), "nobody"),
+        (("--models=ml,nowhere:network",), "no network nowhere:network"),
         (("--tasks=dancing",), "dancing"),
         (("--seconds=3",), "--seconds has no effect"),
         (("--match=seconds", "--epochs=3"), "--epochs has no effect"),

@@ -260,7 +260,7 @@ def bash(words):
         ("train-vae --epochs=3 --likelihood=be", ["bernoulli"]),
         ("train-vae --dataset=mn", ["mnist"]),
         ("train-vae --preset=fa", ["fashion_mnist"]),
-        ("train-bnn --estimator=", ["reparameterization", "local", "flipout"]),
+        ("train-bnn --estimator=", ["reparameterization", "local", "flipout", "deterministic"]),
         ("toys --da", []),
     ],
 )
@@ -305,7 +305,7 @@ def test_zsh_completes_programs_flags_and_values_from_the_first_tab(how, tmp_pat
     assert [line.partition(":")[0] for line in offered] == list(command.programs())
     specs = zsh("train-bnn --estimator=", tmp_path, how)
     (estimator,) = [spec for spec in specs if spec.startswith("--estimator=")]
-    assert estimator.endswith(":estimator:(reparameterization local flipout)")
+    assert estimator.endswith(":estimator:(reparameterization local flipout deterministic)")
     switches = [spec.partition("[")[0] for spec in specs if "jit" in spec.partition("[")[0]]
     assert switches == ["(--nojit)--jit", "(--jit)--nojit"]
 

@@ -119,6 +119,9 @@ def _load(name, path, signatures):
 
 
 @pytest.mark.parametrize("name", ["savedmodel", "onnx", "litert", "litert_quantised"])
+@pytest.mark.dear(
+    reason="the first of them exports each model to every format, for all tests of this file"
+)
 def test_every_runtime_agrees_at_every_batch_size(exported, name):
     _, _, folder = exported
     cells, kind = [], base.of(name)

@@ -137,6 +137,7 @@ def test_importance_sampling_with_a_wrong_posterior_still_finds_the_class_likeli
         assert np.all(difference < 5 * error[trusted])
 
 
+@pytest.mark.dear(reason="a training that ends at its optimum")
 def test_training_reaches_the_log_likelihood_of_the_discriminant_analysis(linear, base_seed):
     model = tv.ConditionalVAE(
         prior=tv.priors.ClassNormal(FEATURES, CLASSES, learned_scale=False),

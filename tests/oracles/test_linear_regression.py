@@ -178,7 +178,7 @@ def test_bound_of_the_model_is_the_closed_form_within_its_error(
 
 @pytest.mark.filterwarnings("ignore:Units are not known:UserWarning")
 def test_training_from_a_random_start_ends_at_the_closed_form(oracle, base_seed):
-    steps = 3000
+    steps = 1000
     bnn, layer = oracle.network("LocalReparameterization", num_samples=8, seed=base_seed)
     rate = keras.optimizers.schedules.CosineDecay(0.05, steps)
     bnn.compile(optimizer=keras.optimizers.Adam(rate), steps_per_execution=500)

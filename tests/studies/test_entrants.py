@@ -8,7 +8,7 @@ import pytest
 import tfp_vae as tv
 from tfp_vae.data import Split
 from tfp_vae.studies import comparison
-from tfp_vae.studies.comparison import entrants, fitting
+from tfp_vae.studies.comparison import entrants, fitting, plan
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +89,35 @@ def test_the_imputer_is_chosen_without_test_labels(data, settings):
     turned = Split(test.values(), test.kind, 9 - test.labels, "turned")
     found = [one.observed_predictive(s, masks[0], validation, masks[1]) for s in (test, turned)]
     np.testing.assert_array_equal(found[0].probs, found[1].probs)
+
+
+def test_a_keras_network_of_ones_own_is_an_entrant(data, settings, tmp_path, monkeypatch):
+    (tmp_path / "somebodys.py").write_text(
+        "import keras\n\n\ndef network(data):\n"
+        "    layers = [keras.layers.Flatten(), keras.layers.Dense(data.num_classes)]\n"
+        "    return keras.Sequential(layers)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    name = "somebodys:network"
+    entrant = entrants.entrant_of(name)
+    assert entrant.learns_few_labels and entrants.in_order([name, "ml"]) == ["ml", name]
+    assert fitting.width_of(name, data, settings) == settings.hidden  # it has its own
+    assert fitting.num_parameters(entrant.build(data, 1, settings, 0)) == 65 * 10
+    assert plan.Part(name, 0, "main").key == "somebodys_network-0-main"
+    for wrong in ("somebodys:nothing", "nowhere_at_all:network"):
+        with pytest.raises(ValueError, match=rf"no network {wrong}. Expected module:function"):
+            entrants.entrant_of(wrong)
+
+
+def test_few_labels_have_a_logistic_regression_that_knows_no_other_classes(data, settings):
+    few = data.train.take(110)
+    few = few.select(np.flatnonzero(few.labels != 3), few.name)
+    entrant = entrants.entrant_of("logistic_regression")
+    assert entrant.only_labels and entrant.learns_few_labels
+    one, known = plan._fitted(entrant, dataclasses.replace(data, train=few), settings, 0)
+    predictive = one.predictive(data.test)
+    probs = predictive.probs.numpy()
+    assert np.all(probs[:, 3] < 1e-6)
+    learned = data.test.labels != 3
+    assert np.mean(probs.argmax(axis=1)[learned] == data.test.labels[learned]) > 0.7
+    assert known["learning_rate"] is None and known["train_seconds"] > 0

@@ -1,6 +1,7 @@
 """From parts with examples to a report: pairs, marks, advice, sentences; nothing is trained."""
 
 import dataclasses
+import types
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from tfp_vae import report
 from tfp_vae.distributions.base import tfd
 from tfp_vae.models import Predictive
 from tfp_vae.studies import comparison
-from tfp_vae.studies.comparison import plan, results, tasks
+from tfp_vae.studies.comparison import plan, results, tasks, writing
 
 # How sure of the right label each model is, in logits.
 SKILL = {"bnn": 1.0, "ml": 2.0, "mc_dropout": 3.0, "ensemble": 3.0}
@@ -38,6 +39,7 @@ def values(tmp_path_factory):
             names = ("accuracy", "nll", "brier", "ece")
             condition = "noise" if level is not None else ""
             found.add_metrics(task, predictive, data.test.labels, names, condition, level)
+        found.add_metrics("cost", predictive, data.test.labels, ("accuracy",), "pruned_50")
         scores = {"entropy": rng.normal(size=100)}
         outside = {"entropy": rng.normal(size=100) + skill}
         tasks._add_detection(found, scores, outside, "letters")
@@ -64,6 +66,28 @@ def test_every_metric_of_a_task_has_all_pairs_and_intervals_with_a_width(values)
         assert entry["lower"] < entry["upper"]
 
 
+def test_pruned_accuracy_has_both_errors_and_its_curve_starts_with_all_weights(values):
+    pruned = [r for r in values["results"] if r["condition"] == "pruned_50"]
+    assert len(pruned) == len(SKILL) and all(r["lower"] < r["upper"] for r in pruned)
+    lines = writing._pruned(values)
+    assert [*lines] == [r["model"] for r in pruned]
+    for line, result in zip(lines.values(), pruned, strict=True):
+        assert [*line] == [0.0, 0.5] and line[0.5][0] == result["mean"] < line[0.0][0]
+
+
+def test_curves_have_no_panel_of_what_was_not_measured(values, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(writing.plots, "curves", lambda panels, *_: drawn.append([*panels]))
+
+    class Album:
+        def add(self, task, name, draw):
+            draw(report.texts.Texts("en"), types.SimpleNamespace(words={"severity": ""}))
+
+    asked = [("noise", "accuracy"), ("rotation", "accuracy"), ("noise", "elbo")]
+    writing._add_curves(Album(), values, "corruptions", asked)
+    assert [len(panels) for panels in drawn] == [1]
+
+
 def test_models_are_told_apart_as_they_differ_and_equal_ones_are_not(values):
     found = {
         (p["a"], p["b"]): p
@@ -73,7 +97,7 @@ def test_models_are_told_apart_as_they_differ_and_equal_ones_are_not(values):
     apart = found["bnn", "ensemble"]
     assert apart["probability"] < 0.01 and apart["adjusted"] < 0.05 and apart["size"] == "large"
     equal = found["mc_dropout", "ensemble"]
-    assert equal["adjusted"] > 0.05 and equal["lower"] < 0 < equal["upper"]
+    assert equal["adjusted"] > 0.05  # its interval alone misses 0 in one of twenty
 
 
 @pytest.mark.parametrize(
@@ -107,3 +131,12 @@ def test_too_few_seeds_or_examples_are_refused_before_any_work(tmp_path):
     with pytest.raises(ValueError, match=r"Too few test examples.*Received 19"):
         comparison.Comparison(tmp_path / "a", few, settings, ["ml"], 2)
     assert not (tmp_path / "a").exists()
+
+
+def test_costs_stand_on_their_axis_as_plain_numbers():
+    texts = report.texts.Texts("en")
+    style = writing.plots.Style(texts, {"ml": "network", "bnn": "network"})
+    points = {"ml": (0.4, (0.1, 0.05, 0.2)), "bnn": (3.0, (0.2, 0.1, 0.3))}
+    (axis,) = writing.plots.cost_against(points, style).axes
+    shown = [label.get_text() for label in axis.get_xticklabels()]
+    assert {"0.5", "1", "2", "3"} <= set(shown)

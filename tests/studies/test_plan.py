@@ -10,7 +10,7 @@ from scipy import stats
 import tfp_vae as tv
 from tfp_vae import report
 from tfp_vae.studies import comparison
-from tfp_vae.studies.comparison import entrants, plan, results
+from tfp_vae.studies.comparison import entrants, fitting, plan, results
 
 # Of each way to come to a class one; with --all the other VAE that generates, too.
 MODELS = ["bnn", "vae_probe", "m2"]
@@ -59,12 +59,27 @@ def models(request):
 
 
 @pytest.fixture(scope="module")
-def done(data, models, one_seed, tmp_path_factory):
+def ended():
+    """By model, steps of the last training and those of its learning rate: `done` fills it."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def done(data, models, one_seed, ended, tmp_path_factory):
     """A comparison of all kinds of models, all tasks, one seed."""
     folder = tmp_path_factory.mktemp("comparison")
     run = comparison.Comparison(folder, data, _settings(data), models, 1)
     lines = []
-    run.run(lines.append)
+
+    def watched(name, *options):
+        model, known = fitting.train(name, *options)
+        schedule = model.optimizer.get_config()["learning_rate"]["config"]
+        ended[name] = int(model.optimizer.iterations), schedule["decay_steps"]
+        return model, known
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "train", watched)
+        run.run(lines.append)
     assert run.failures == [], lines
     return run
 
@@ -94,6 +109,12 @@ def test_every_task_has_results_of_every_model_that_can_do_it(written, models):
     areas = {r["condition"] for r in values["results"] if r["model"] == "vae_probe"}
     assert "uniform_noise/log_px" in areas
     assert "uniform_noise/mutual_information" in areas
+
+
+def test_schedules_end_with_the_steps_of_their_training_that_of_m2_too(done, ended, models):
+    assert set(ended) == set(models)
+    for name, (steps, of_schedule) in ended.items():
+        assert steps == of_schedule > 0, name
 
 
 def test_the_report_holds_its_pictures_and_the_verdict(written):

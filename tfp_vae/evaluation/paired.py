@@ -4,12 +4,17 @@ A number of a comparison has two sources of error: another seed (weights, order,
 test examples. Both are crossed: every seed is tried on the same examples. So examples are resampled
 for all models and seeds at once, and every metric is computed anew from what it is made of (means,
 binned calibration errors, areas under curves). Seeds are too few to be resampled: three of them
-have the variance of two thirds. Their part of the error is drawn from Student's t with their
-variance instead (the parametric form of the hierarchical bootstrap), which is pooled over models
-where models are compared, and never below that of the models themselves.
+have the variance of two thirds. Their part of the error is Student's t with their own variance
+instead (the parametric form of the hierarchical bootstrap): that of the model, or of the
+differences of two models. It is not pooled over models: some vary ten times as much as others, and
+a common variance would be too small for them.
 
 The variance over seeds holds the interaction of seeds and examples, and so does that over examples:
 it is counted once (Owen, 2007, "The pigeonhole bootstrap", says by how much it would be too large).
+Intervals take it off the seeds. The rule that tells models apart takes it off the examples: the
+variance of a few seeds is small by chance in one pair of many, and what is taken off it makes this
+worse. It takes no variance below what the others make likely, and borrows degrees of freedom from
+them by how alike they are (Smyth, 2004), at most four: with three seeds its power is doubled.
 """
 
 import dataclasses
@@ -17,6 +22,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from scipy import special
 
 from tfp_vae.evaluation import calibration
 
@@ -26,7 +32,8 @@ LEVEL = 0.95
 # (Hanley & Lippman-Hand, 1983, "If nothing goes wrong, is everything all right?").
 _RULE_OF_THREE = 3.0
 _BINS = 15
-_DRAWS = 8000  # of the largest of all differences
+_BORROWED = 4.0  # degrees of freedom from other pairs, at most; more made errors above 5 %
+_POINTS = 300  # of the distribution of a variance
 
 
 @functools.lru_cache(maxsize=8)
@@ -176,9 +183,8 @@ class Pair:
         difference: of the means.
         lower, upper: ends of its interval.
         probability: that a is better than b, within (0, 1).
-        adjusted: how often the largest of all differences of the models is as large, in units of
-            its error, if all are equal: below 0.05 the two are told apart, whatever the number of
-            models that were looked at.
+        adjusted: the p-value of the difference for all pairs of these models at once (Holm, 1979):
+            below 0.05 the two are told apart, whatever the number of models that were looked at.
     """
 
     a: str
@@ -245,25 +251,95 @@ def average(samples: Sequence[Sample]) -> Sample:
 
 @dataclasses.dataclass(frozen=True)
 class _Errors:
-    """The parts of the error of one mean: over seeds without the interaction, and examples [R]."""
+    """The parts of the errors of means [P] over the same n seeds.
 
-    mean: float
-    over_seeds: float
-    interaction: float
+    Attributes:
+        mean: [P].
+        over_seeds, interaction: variances [P]; the first holds the second.
+        examples: [P, R], around 0; their variance holds the interaction too.
+        least: [P], see `Sample`.
+        n: of seeds.
+    """
+
+    mean: np.ndarray
+    over_seeds: np.ndarray
+    interaction: np.ndarray
     examples: np.ndarray
+    least: np.ndarray
     n: int
 
     @classmethod
-    def of(cls, one: Sample) -> "_Errors":
-        values = np.array([*one.values.values()])
-        draws = np.stack([*one.draws.values()])
-        mean, count = draws.mean(axis=0), len(values)
-        over_seeds = interaction = 0.0
+    def of(cls, values: np.ndarray, draws: np.ndarray, least: np.ndarray) -> "_Errors":
+        """Returns those of values [P, n] and draws [P, n, R]."""
+        mean, count = draws.mean(axis=1), values.shape[1]
+        over_seeds = interaction = np.zeros(len(values))
         if count > 1:
-            over_seeds = float(values.var(ddof=1) / count)
-            each = float(draws.var(axis=1).mean())
-            interaction = max(each - float(mean.var()), 0.0) / (count - 1)
-        return cls(float(values.mean()), over_seeds, interaction, mean - mean.mean(), count)
+            over_seeds = values.var(axis=1, ddof=1) / count
+            each = draws.var(axis=2).mean(axis=1)
+            interaction = np.maximum(each - mean.var(axis=1), 0) / (count - 1)
+        centred = mean - mean.mean(axis=1, keepdims=True)
+        return cls(values.mean(axis=1), over_seeds, interaction, centred, least, count)
+
+    def noise(self) -> np.ndarray:
+        """Returns draws of the errors [P, R]; of one seed of examples alone."""
+        if self.n < 2:
+            return self.examples
+        spread = np.sqrt(np.maximum(self.over_seeds - self.interaction, 0))
+        return self.examples + spread[:, None] * _student(self.examples.shape[1], self.n - 1)
+
+    def ends(self, noise: np.ndarray, level: float) -> "tuple[np.ndarray, np.ndarray]":
+        """Returns lower and upper ends [P] of the intervals of draws [P, R]."""
+        low, high = np.quantile(noise, [(1 - level) / 2, (1 + level) / 2], axis=1)
+        flat = high - low < 1e-12
+        low, high = np.where(flat, -self.least, low), np.where(flat, self.least, high)
+        return self.mean + low, self.mean + high
+
+    def p_values(self, models: int) -> np.ndarray:
+        """Returns how often differences of so many models that are 0 are as large [P].
+
+        Normal over examples, as means of many are: resampled ones are too few for what one in a
+        thousand would say. Over seeds normal with a variance that is known as well as theirs is,
+        so the share is a mean over what the variance may be.
+        """
+        degrees, borrowed = self.n - 1, self._alike(min(_BORROWED, models - 2))
+        shrunk = borrowed * self.over_seeds.mean() + degrees * self.over_seeds
+        over_seeds = np.maximum(self.over_seeds, shrunk / (borrowed + degrees))
+        examples = np.maximum(self.examples.var(axis=1) - self.interaction, 0)
+        none = examples + over_seeds < 1e-24
+        examples = np.where(none, np.square(self.least / 2), examples)
+        scale, weights = _variances(borrowed + degrees)
+        total = examples[:, None] + over_seeds[:, None] / scale
+        return special.erfc(np.abs(self.mean)[:, None] / np.sqrt(2 * total)) @ weights
+
+    def _alike(self, most: float) -> float:
+        """Returns how many degrees of freedom the other variances over seeds are worth.
+
+        Variances of equal things differ in their logarithm by trigamma(degrees / 2); what they
+        differ by more is what the things do.
+        """
+        if most <= 0 or not self.over_seeds.any():
+            return 0.0
+        known = np.maximum(self.over_seeds, 1e-3 * self.over_seeds.mean())
+        more = np.log(known).var(ddof=1) - special.polygamma(1, (self.n - 1) / 2)
+        degrees = np.linspace(most, 0.05, 100)
+        return float(np.interp(more, special.polygamma(1, degrees / 2), degrees))
+
+
+@functools.lru_cache(maxsize=8)
+def _student(resamples: int, degrees: int) -> np.ndarray:
+    """Returns Student's t in as many equally likely steps, [R], shuffled."""
+    steps = special.stdtrit(degrees, (np.arange(resamples) + 0.5) / resamples)
+    return np.random.default_rng([7, degrees]).permutation(steps)
+
+
+def _variances(degrees: float) -> "tuple[np.ndarray, np.ndarray]":
+    """Returns what a variance of `degrees` may be found as, if it is 1, and how often [points].
+
+    Closest where it is small, which is what large differences hang on.
+    """
+    edges = np.square(np.linspace(0, 1, _POINTS + 1))
+    middle = np.square((np.arange(_POINTS) + 0.5) / _POINTS)
+    return special.chdtri(degrees, 1 - middle) / degrees, np.diff(edges)
 
 
 def interval(one: Sample, level: float = LEVEL) -> Interval:
@@ -271,26 +347,10 @@ def interval(one: Sample, level: float = LEVEL) -> Interval:
 
     The interval is never without a width: an accuracy of 1 on N examples is at least 1 - 3 / N.
     """
-    errors = _Errors.of(one)
-    noise = errors.examples
-    if errors.n > 1:
-        variance = max(errors.over_seeds - errors.interaction, 0.0)
-        noise = noise + np.sqrt(variance) * _student(1, len(noise), errors.n - 1)[0]
-    return Interval(*_ends(errors.mean, noise, one.least, level), errors.n)
-
-
-def _student(rows: int, resamples: int, degrees: int) -> np.ndarray:
-    """Returns draws of Student's t, [rows, R], of one variance: the rows share its error."""
-    rng = np.random.default_rng([7, degrees])
-    normal = rng.standard_normal((rows, resamples))
-    return normal / np.sqrt(rng.chisquare(degrees, resamples) / degrees)
-
-
-def _ends(mean: float, noise: np.ndarray, least: float, level: float) -> tuple:
-    low, high = np.quantile(noise, [(1 - level) / 2, (1 + level) / 2])
-    if high - low < 1e-12:
-        low, high = -least, least
-    return mean, float(mean + low), float(mean + high)
+    values, draws = np.array([*one.values.values()]), np.stack([*one.draws.values()])
+    errors = _Errors.of(values[None], draws[None], np.array([one.least]))
+    (lower,), (upper,) = errors.ends(errors.noise(), level)
+    return Interval(float(errors.mean[0]), float(lower), float(upper), errors.n)
 
 
 def pairs(
@@ -307,72 +367,61 @@ def pairs(
         level: of the intervals, of each difference alone.
     """
     names = [*samples]
-    found: dict = {}
+    alike: dict[tuple, list] = {}  # pairs by the seeds that they share: they are one array
     for i, a in enumerate(names):
         for b in names[i + 1 :]:
-            gap = samples[a].minus(samples[b])
-            if len(gap.values) > 1:
-                found[a, b] = gap, _Errors.of(gap)
-    if not found:
-        return []
-    errors = [each for _, each in found.values()]
-    resamples = len(errors[0].examples)
-    pooled = float(np.mean([each.over_seeds for each in errors]))
-    together = float(np.mean([each.interaction for each in errors]))
-    compared = {name for pair in found for name in pair}
-    degrees = (len(compared) - 1) * (min(each.n for each in errors) - 1)
-    # Differences of independent models: of two with a noise of 1 / sqrt(2) each it is 1.
-    noise = dict(zip(names, _student(len(names), resamples, degrees) / np.sqrt(2), strict=True))
-    draws, scales = [], []
-    for (a, b), (gap, each) in found.items():
-        variance = max(each.over_seeds, pooled) - min(each.interaction, together)
-        drawn = each.examples + np.sqrt(max(variance, 0.0)) * (noise[a] - noise[b])
-        draws.append(drawn)
-        spread = float(np.sqrt(each.examples.var() + max(variance, 0.0)))
-        scales.append(max(spread, 1e-12, gap.least / 2 if spread < 1e-12 else 0.0))
-    largest = _largest(found, samples, noise_scale=pooled - together, degrees=degrees)
+            seeds = tuple(seed for seed in samples[a].values if seed in samples[b].values)
+            if len(seeds) > 1:
+                alike.setdefault(seeds, []).append((a, b))
+    found = {}
+    for seeds, those in alike.items():
+        for pair, numbers in zip(those, _differences(samples, those, seeds, level), strict=True):
+            found[pair] = numbers
+    ordered = sorted(found, key=lambda pair: found[pair]["p"])
+    adjusted = 0.0
+    for place, pair in enumerate(ordered):
+        adjusted = max(adjusted, min(1.0, (len(ordered) - place) * found[pair]["p"]))
+        found[pair]["adjusted"] = adjusted
     result = []
-    for ((a, b), (gap, each)), drawn, scale in zip(found.items(), draws, scales, strict=True):
-        mean, lower, upper = _ends(each.mean, drawn, gap.least, level)
-        better = direction * (each.mean + drawn)
-        wins = np.sum(better > 0) + np.sum(better == 0) / 2
-        adjusted = (1 + np.sum(largest >= abs(mean) / scale)) / (len(largest) + 1)
+    for a, b in ((a, b) for i, a in enumerate(names) for b in names[i + 1 :] if (a, b) in found):
+        numbers = found[a, b]
+        above = numbers["above"]
         result.append(
             Pair(
                 a,
                 b,
-                mean,
-                lower,
-                upper,
-                float((wins + 0.5) / (resamples + 1)),
-                float(adjusted) if mean else 1.0,
+                numbers["mean"],
+                numbers["lower"],
+                numbers["upper"],
+                above if direction > 0 else 1 - above,
+                numbers["adjusted"],
             )
         )
     return result
 
 
-def _largest(found: dict, samples: Mapping, noise_scale: float, degrees: int) -> np.ndarray:
-    """Returns draws of the largest difference of equal models, in units of its error.
-
-    Normal over examples, as means of many are, with the covariance of the resampled ones: their
-    tails are too few for what one in a hundred would say.
-    """
-    names = [name for name in samples if any(name in pair for pair in found)]
-    draws = np.stack([np.mean([*samples[name].draws.values()], axis=0) for name in names])
-    covariance = np.cov(draws) + 1e-24 * np.eye(len(names))
-    variance = max(noise_scale, 0.0)
-    rng = np.random.default_rng(11)
-    values, vectors = np.linalg.eigh(covariance)
-    normal = rng.standard_normal((_DRAWS, len(names)))
-    examples = normal @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
-    seeds = _student(len(names), _DRAWS, degrees).T * np.sqrt(variance / 2)
-    place = {name: index for index, name in enumerate(names)}
-    first, second = (np.array([place[pair[i]] for pair in found]) for i in (0, 1))
-    drawn = examples[:, first] - examples[:, second]
-    spread = np.sqrt(np.maximum(_variances(covariance, first, second), 1e-24) + variance)
-    return np.max(np.abs(drawn + seeds[:, first] - seeds[:, second]) / spread, axis=1)
-
-
-def _variances(covariance: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    diagonal = np.diag(covariance)
-    return diagonal[first] + diagonal[second] - 2 * covariance[first, second]
+def _differences(samples: Mapping, those: "list[tuple]", seeds: tuple, level: float) -> "list":
+    """Returns what is known of differences on the same seeds: ends, p-value, share above 0."""
+    models = dict.fromkeys(name for pair in those for name in pair)
+    place = {name: index for index, name in enumerate(models)}
+    values = np.array([[samples[name].values[seed] for seed in seeds] for name in models])
+    draws = np.array([[samples[name].draws[seed] for seed in seeds] for name in models])
+    least = np.array([samples[name].least for name in models])
+    first, second = (np.array([place[pair[i]] for pair in those]) for i in (0, 1))
+    errors = _Errors.of(
+        values[first] - values[second],
+        draws[first] - draws[second],
+        np.maximum(least[first], least[second]),
+    )
+    noise = errors.noise()
+    drawn = errors.mean[:, None] + noise
+    wins = np.sum(drawn > 0, axis=1) + np.sum(drawn == 0, axis=1) / 2
+    columns = {
+        "mean": errors.mean,
+        "p": errors.p_values(len(models)),
+        "above": (wins + 0.5) / (noise.shape[1] + 1),
+        **dict(zip(("lower", "upper"), errors.ends(noise, level), strict=True)),
+    }
+    return [
+        {name: float(column[row]) for name, column in columns.items()} for row in range(len(those))
+    ]

@@ -1,5 +1,7 @@
 """What is reported of a predictive distribution on a split, the same for every method."""
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
@@ -192,8 +194,17 @@ def pruning_curve(
     shares=PRUNED,
     num_samples: int = 30,
     verbose: bool = False,
+    seen: "Callable[[float, Predictive], None] | None" = None,
 ) -> dict:
     """Returns accuracy (or RMSE) and log-likelihood without the least certain weights.
+
+    Args:
+        model: with mean-field posteriors.
+        split: with targets or labels.
+        shares: of all weights, each in [0, 1).
+        num_samples: draws of the weights per prediction.
+        verbose: whether to say how far it is.
+        seen: is called with each share and its predictions, before the next one is made.
 
     Returns:
         {"share": [...], "accuracy" or "rmse": [...], "log_likelihood": [...]}.
@@ -204,6 +215,8 @@ def pruning_curve(
     for done, share in enumerate(shares, 1):
         _prune_into(pruned, model, share)
         predictive = pruned.predictive(split, num_samples)
+        if seen is not None:
+            seen(share, predictive)
         log_prob = float(tf.reduce_mean(predictive.log_prob(split.y)))
         if predictive.is_categorical:
             right = np.argmax(predictive.log_probs, axis=-1) == split.y

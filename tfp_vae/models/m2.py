@@ -143,7 +143,9 @@ class M2(ConditionalVAE):
         return [*super()._named_parts(latents, decoder), ("the classifier", self.classifier)]
 
     def build(self, input_shape: Any = None) -> None:
-        """Builds prior, encoder, decoder and classifier."""
+        """Builds prior, encoder, decoder and classifier, once."""
+        if self.built:
+            return
         shape = (None, *self.decoder.event_shape)
         logits = output_shape(self.classifier, shape, f"{type(self).__name__}.classifier")
         if tuple(logits) != (None, self.num_classes):

@@ -345,7 +345,9 @@ class VAE(VariationalModel):
         return self.condition.num_classes
 
     def build(self, input_shape: Any = None) -> None:
-        """Builds priors, encoders and decoder; the decoder knows the shape of an example."""
+        """Builds priors, encoders and decoder, whose shape of an example says all, once."""
+        if self.built:  # where it was made
+            return
         size, shape = self.condition.size, self.decoder.event_shape
         above: tuple[int, ...] = ()
         with self.at(0, MEAN):  # networks may be those of another model already

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import matplotlib
 import numpy as np
+from matplotlib import ticker
 from matplotlib.figure import Figure
 
 from tfp_vae.evaluation import calibration
@@ -195,6 +196,10 @@ def cost_against(
         look = style.of(model) | {"linestyle": "none", "markersize": 7}
         axis.errorbar(cost, mean, [[mean - lower], [upper - mean]], elinewidth=1.2, **look)
     axis.set(xscale="log", xlabel=style.words["milliseconds"], ylabel=style.words["nll"])
+    # Times of a comparison span a decade or two: powers of ten alone would be two ticks.
+    axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 3, 5)))
+    axis.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.xaxis.set_minor_locator(ticker.NullLocator())
     axis.set_ylim(bottom=0)
     return _finished(figure, [axis])
 

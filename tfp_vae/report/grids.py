@@ -84,7 +84,7 @@ def advised(report: Mapping, texts: Texts) -> Grid:
     columns = [Column(texts.word(word)) for word in words]
     costs_of = {key: quantities(report).get(key) for key in ("train", "predict")}
     known = {key: quantity for key, quantity in costs_of.items() if quantity}
-    columns += [Column(texts.word("value"))]
+    columns += [Column(texts.word("value"), 0)]
     columns += [Column(quantity_title(q, texts), q.direction) for q in known.values()]
     rows = []
     for key, (quantity, taken) in advice(report).items():
@@ -110,7 +110,7 @@ def pair_grids(report: Mapping, texts: Texts) -> "dict[str, Grid]":
         if not quantity.pairs:
             continue
         columns = [Column(texts.word(word)) for word in ("better", "worse", "size")]
-        columns += [Column(texts.word("difference")), Column(texts.word("probability"), 1)]
+        columns += [Column(texts.word("difference"), 0), Column(texts.word("probability"), 1)]
         order, rows = quantity.order, []
         for index, a in enumerate(order):
             for b in order[index + 1 :]:

@@ -2,8 +2,8 @@
 
 Where models are compared pair by pair ("pairs" of a report: the same seeds and test examples), a
 model is among the best unless another one is better than it at 5 %, for all pairs of models at
-once: the largest of all differences decides, in units of its error, as it would be with equal
-models. So the chance that any of equal models is left out is 5 %, however many there are.
+once (Holm's p-values, `evaluation.paired`). So the chance that any of equal models is left out is
+at most about 5 %, however many there are.
 
 Without pairs the best model has the best mean, and with it are marked all whose interval overlaps
 with its interval. For two independent estimates with equal 95 % intervals that is a test at the

@@ -56,7 +56,7 @@ def _headline(report: Mapping, found: Mapping, texts: Texts) -> str:
         if who:
             trusted.setdefault(who, []).append(quantity)
     if not trusted:
-        return texts.say("verdict", "headline_tied", data=data)
+        return texts.say("verdict", "headline_tied", data=data, purposes=_purposes(compared, texts))
     trusts = [
         texts.say("verdict", "trust", model=who, purposes=_purposes(wins, texts))
         for who, wins in trusted.items()

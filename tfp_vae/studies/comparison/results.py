@@ -1,8 +1,8 @@
 """From the values of all parts to the report: means, intervals, and models pair by pair.
 
 Where a part kept what its metrics are made of, intervals and pairs have both errors, of seeds and
-of test examples (`evaluation.paired`). What was measured once per seed, such as times, has
-Student's interval over seeds and no pairs.
+of test examples (`evaluation.paired`). Times and memory, which have no examples, have Student's
+interval over seeds and no pairs; the interval of what is the same for all seeds has no width.
 """
 
 import os

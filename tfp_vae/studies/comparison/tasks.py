@@ -210,14 +210,13 @@ def costs(one: Contestant, others: "dict[str, Split]") -> Found:
 
 
 def _add_pruning(found: Found, one: Contestant) -> None:
-    shares = (0.0, *_PRUNED)
-    curve = evaluation.pruning_curve(one.model, one.data.test, shares, one.settings.num_samples)
-    found.arrays |= {
-        "pruned_share": np.array(shares),
-        "pruned_accuracy": np.array(curve["accuracy"]),
-    }
-    for share, accuracy in zip(shares[1:], curve["accuracy"][1:], strict=True):
-        found.add("cost", "accuracy", accuracy, f"pruned_{100 * share:g}")
+    test = one.data.test
+
+    def add(share, predictive):
+        labels, condition = test.labels, f"pruned_{100 * share:g}"
+        found.add_metrics("cost", predictive, labels, ("accuracy",), condition)
+
+    evaluation.pruning_curve(one.model, test, _PRUNED, one.settings.num_samples, seen=add)
     ratios = evaluation.signal_to_noise(one.model).values()
     found.arrays["signal_to_noise"] = np.concatenate(list(ratios))
 

@@ -40,6 +40,7 @@ def write(
     return page, report.state_verdict(values, language)
 
 
+_PRUNED = "pruned_"  # before the percentage of weights, in conditions of the task "cost"
 _CORRUPTED, _MISSING = ("accuracy", "brier", "ece"), ("accuracy", "nll")
 
 
@@ -103,17 +104,7 @@ def _figures(comparison: Comparison, values: dict, language: str):
         album.add(
             "generation", "generated", lambda texts, style: plots.generated(drawn, style, width)
         )
-    pruned = {
-        model: dict(
-            zip(
-                runs[0]["pruned_share"].tolist(),
-                _bands([run["pruned_accuracy"] for run in runs]),
-                strict=True,
-            )
-        )
-        for model, runs in arrays.items()
-        if "pruned_share" in runs[0]
-    }
+    pruned = _pruned(values)
     points = _costs(values)
     if points:
         album.add("cost", "cost_nll", lambda texts, style: plots.cost_against(points, style))
@@ -125,8 +116,9 @@ def _figures(comparison: Comparison, values: dict, language: str):
 def _add_curves(album: _Album, values: dict, task: str, panels: list, share: bool = False) -> None:
     """Adds the curves of a task: panels are pairs of a condition and a metric."""
     found = {panel: _levels(values, task, *panel) for panel in panels}
-    measured = {metric for (_, metric), lines in found.items() if lines}
-    found = {panel: lines for panel, lines in found.items() if panel[1] in measured}
+    rows = {metric for (_, metric), lines in found.items() if lines}
+    columns = {name for (name, _), lines in found.items() if lines}
+    found = {key: lines for key, lines in found.items() if key[0] in columns and key[1] in rows}
     if found:
         word = "missing" if share else "severity"
         album.add(
@@ -175,10 +167,15 @@ def _costs(values: dict) -> "dict[str, tuple]":
     }
 
 
-def _bands(values: list) -> list:
-    from tfp_vae.studies.comparison.results import interval
-
-    return [interval(each) for each in np.stack(values, axis=1)]
+def _pruned(values: dict) -> "dict[str, dict[float, tuple]]":
+    """Returns {model: {share removed: (accuracy, lower, upper)}}, 0 with all weights."""
+    whole, found = _levels(values, "classification", "", "accuracy"), {}
+    for result in values["results"]:
+        if result["task"] == "cost" and result["condition"].startswith(_PRUNED):
+            model, share = result["model"], float(result["condition"].removeprefix(_PRUNED)) / 100
+            line = found.setdefault(model, {0.0: whole[model][None]} if model in whole else {})
+            line[share] = result["mean"], result["lower"], result["upper"]
+    return {model: dict(sorted(line.items())) for model, line in found.items()}
 
 
 def _levels(values: dict, task: str, condition: str, metric: str) -> dict:

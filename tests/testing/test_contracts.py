@@ -103,12 +103,6 @@ def test_a_layer_with_arguments_of_its_own_keeps_its_contract(name, base_seed):
     testing.check_layer(make(), x, seed=base_seed, xla=False)
 
 
-@pytest.mark.all_only
-def test_a_layer_and_a_head_are_what_they_are_in_every_portable_format(base_seed):
-    testing.check_layer(tv.layers.DenseFlipout(2), seed=base_seed, xla=False, export=True)
-    testing.check_head(tv.heads.Bernoulli(), seed=base_seed, xla=False, export=True)
-
-
 # Parts that break a claim: it is named.
 
 

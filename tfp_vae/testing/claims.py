@@ -377,8 +377,6 @@ def _check_formats(name, model, split, expected):
         if kind.form != PORTABLE or not _is_installed(kind):
             continue
         wanted = expected & set(kind.made_for or expected)
-        if not wanted:  # such as a page of decoders, of a network
-            continue
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "export"
             try:

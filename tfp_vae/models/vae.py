@@ -192,6 +192,7 @@ class VAE(VariationalModel):
     parts: "tuple[str, ...]" = ("objective", "latents", "decoder", "condition")
     expected_name = "reconstruction"
     least_label = 0
+    built: bool  # of Keras
 
     def __init__(
         self,

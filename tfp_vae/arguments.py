@@ -74,6 +74,15 @@ def check_choice(name: str, value: T, choices: Collection) -> T:
     return value
 
 
+def check_which_layers(name: str, value: Any) -> "int | str":
+    """Returns which layers are meant, counted from the last: "last", "all" or a count."""
+    if value not in ("last", "all") and not is_count(value):
+        raise ValueError(
+            f"Impossible {name}. Expected 'last', 'all' or an integer >= 1. Received {value!r}."
+        )
+    return value
+
+
 def hint(value: Any, choices: Iterable) -> str:
     """Returns " Did you mean ...?" with the choice nearest to `value`, "" if none is near."""
     if not isinstance(value, str | os.PathLike):

@@ -88,7 +88,7 @@ def test_a_wrapped_dense_layer_is_the_layer_of_that_name(base_seed):
     one = spread(bayesian(keras.layers.Dense(2, "relu")), x, base_seed)
     other = tv.layers.DenseReparameterization(2, "relu")
     other.build((None, 4))
-    other.start_at(one.layer.kernel, one.layer.bias)
+    other.start_at(one.layer)
     other.raw_scale.assign(tf.reshape(one.raw_scale, [4, 2]))
     np.testing.assert_allclose(run(one, x), run(other, x), rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(one.kl_divergence(), other.kl_divergence(), rtol=1e-6)
@@ -145,7 +145,7 @@ def test_a_transposed_convolution_is_that_of_keras(options, base_seed):
     ours = tv.layers.Conv2DTransposeReparameterization(3, 3, bayesian_bias=True, **options)
     assert ours.compute_output_shape((None, 3, 4, 2)) == (None, *expected.shape[1:])
     ours.build(x.shape)
-    ours.start_at(stock.kernel, stock.bias)
+    ours.start_at(stock)
     np.testing.assert_allclose(run(ours, x, MEAN), expected, rtol=1e-5, atol=1e-5)
     assert type(ours).from_config(ours.get_config()).get_config() == ours.get_config()
 

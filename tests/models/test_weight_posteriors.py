@@ -216,7 +216,9 @@ def test_layers_without_kronecker_factors_are_refused():
         tv.Laplace(model, "kronecker")
 
 
-@pytest.mark.parametrize("structure", ["kronecker", "full"])
+@pytest.mark.parametrize(
+    "structure", [pytest.param("kronecker", marks=pytest.mark.all_only), "full"]
+)
 def test_precision_and_noise_from_evidence_are_those_of_bayesian_ridge(structure):
     rng = np.random.default_rng(4)
     x = _inputs(60, seed=2)

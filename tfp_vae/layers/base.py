@@ -114,6 +114,10 @@ class WeightLayer(keras.Layer):
         """Sets the weights that are not kept to 0 for certain, of `posterior.event_shape`."""
         raise NotImplementedError
 
+    def start_at(self, layer: keras.Layer) -> None:
+        """Sets the posterior means to the weights of a layer of Keras with the same arguments."""
+        raise NotImplementedError
+
 
 class BayesianLayer(WeightLayer):
     """A linear map with a distribution over its weights, and an activation.
@@ -400,18 +404,14 @@ class BayesianLayer(WeightLayer):
         self.loc.assign(tf.where(kept, self.loc, 0.0))
         self.raw_scale.assign(tf.where(kept, self.raw_scale, CERTAIN))
 
-    def start_at(self, kernel: Any, bias: Any = None) -> None:
-        """Sets the posterior means to the weights of the layer of Keras with the same arguments.
-
-        Args:
-            kernel: of the shape that it has in Keras.
-            bias: [U]; None where there is none.
-        """
-        rows = [tf.reshape(tf.cast(self._of_keras(kernel), tf.float32), [self.fan_in, self.units])]
+    def start_at(self, layer: keras.Layer) -> None:
+        """Sets the posterior means to the weights of a layer of Keras with the same arguments."""
+        kernel = tf.cast(self._of_keras(layer.kernel), tf.float32)
+        rows = [tf.reshape(kernel, [self.fan_in, self.units])]
         if self.bayesian_bias:
-            rows.append(tf.cast(bias, tf.float32)[tf.newaxis])
+            rows.append(tf.cast(tf.convert_to_tensor(layer.bias), tf.float32)[tf.newaxis])
         elif self.bias is not None:
-            self.bias.assign(bias)
+            self.bias.assign(layer.bias)
         self.loc.assign(tf.concat(rows, axis=0))
 
     def _of_keras(self, kernel):

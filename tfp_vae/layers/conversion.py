@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from tfp_vae import networks
-from tfp_vae.arguments import check_choice, check_type, is_count
+from tfp_vae.arguments import check_choice, check_type, check_which_layers
 from tfp_vae.layers import convolution, dense, transposed
 from tfp_vae.layers.base import WeightLayer
 from tfp_vae.layers.wrapper import Bayesian
@@ -16,7 +16,6 @@ _SUFFIXES = {
     "local": "LocalReparameterization",
     "flipout": "Flipout",
 }
-_CHOICES = ("last", "all")
 _ROOMS = (convolution, dense, transposed)
 
 
@@ -54,11 +53,7 @@ def convert(
     """
     check_type("network", network, keras.Model, "convert")
     check_choice("estimator", estimator, _SUFFIXES)
-    if bayesian_layers not in _CHOICES and not is_count(bayesian_layers):
-        raise ValueError(
-            "Impossible bayesian_layers. Expected 'last', 'all' or an integer >= 1. Received "
-            f"{bayesian_layers!r}."
-        )
+    check_which_layers("bayesian_layers", bayesian_layers)
     if not isinstance(network, keras.Sequential) and not getattr(network, "inputs", None):
         raise ValueError(
             "A network is converted layer by layer. Expected a keras.Sequential or a functional "
@@ -92,7 +87,10 @@ def convert(
 
     converted = keras.models.clone_model(network, clone_function=copy, recursive=True)
     for old, new in pairs:
-        _start(new, old)
+        if id(old) in chosen:
+            new.start_at(old)
+        else:
+            new.set_weights(old.get_weights())
     return converted
 
 
@@ -109,16 +107,6 @@ def _bayesian_form(
     if not config["use_bias"]:
         options = {key: value for key, value in options.items() if key != "bayesian_bias"}
     return kind(**{**config, **options})
-
-
-def _start(new: keras.Layer, old: keras.Layer) -> None:
-    """Gives a copy of a layer the weights of the layer."""
-    if type(new) is type(old):
-        new.set_weights(old.get_weights())
-    elif isinstance(new, Bayesian):
-        new.layer.set_weights(old.get_weights())
-    else:
-        new.start_at(old.kernel, old.bias if old.use_bias else None)
 
 
 def _flat(network: keras.Layer) -> "list[keras.Layer]":

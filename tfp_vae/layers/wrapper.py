@@ -190,6 +190,10 @@ class Bayesian(WeightLayer):
             variable.assign(variable * tf.cast(tf.reshape(part, shape), variable.dtype))
         self.raw_scale.assign(tf.where(kept, self.raw_scale, CERTAIN))
 
+    def start_at(self, layer: keras.Layer) -> None:
+        """Sets the posterior means, and all else that the layer has, to the weights of `layer`."""
+        self.layer.set_weights(layer.get_weights())
+
     def draw(self, noise: noise_sources.Noise) -> "list[tf.Tensor]":
         """Returns one draw of each weight, or its mean if `noise` is of that mode."""
         if noise.mode == MEAN:

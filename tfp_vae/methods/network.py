@@ -17,7 +17,7 @@ from collections.abc import Iterable
 import keras
 
 from tfp_vae import layers, networks, objectives
-from tfp_vae.arguments import check_choice, check_number, is_count
+from tfp_vae.arguments import check_choice, check_number, check_which_layers
 from tfp_vae.data import Data, Split
 from tfp_vae.distributions import heads, likelihoods
 from tfp_vae.methods.weights import METHODS, Method
@@ -31,7 +31,6 @@ ESTIMATORS = {
     "deterministic": (layers.DenseDeterministic, None),  # of the last layer alone
 }
 NETWORKS = ("mlp", "lenet")
-LAYER_CHOICES = ("last", "all")
 PRECISIONS = ("prior", "validation", "evidence")
 
 
@@ -117,11 +116,7 @@ class Recipe:
             check_number("posterior_precision", self.posterior_precision, above=0)
         if self.posterior_structure is not None:
             STRUCTURES.check(self.posterior_structure)
-        if self.bayesian_layers not in LAYER_CHOICES and not is_count(self.bayesian_layers):
-            raise ValueError(
-                "Impossible bayesian_layers. Expected 'last', 'all' or an integer >= 1. Received "
-                f"{self.bayesian_layers!r}."
-            )
+        check_which_layers("bayesian_layers", self.bayesian_layers)
 
     @property
     def weights(self) -> Method:

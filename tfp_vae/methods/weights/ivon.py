@@ -12,9 +12,10 @@ class VariationalOnlineNewton(Method):
 
     uses = ("prior_scale",)
     post_hoc = True
-    FASTER = 100  # than those of Adam, its rates are
-    # The start is forgotten within some hundred steps: small data have no more than a few thousand.
-    CURVATURE, BETA_2 = 0.1, 0.99
+    # Chosen on validation images of the digits: rates are so much faster than those of Adam, and
+    # the start is forgotten within a thousand steps, as small data have no more than some thousand.
+    FASTER = 100
+    CURVATURE, BETA_2 = 1.0, 0.999
 
     def __init__(self, recipe):
         super().__init__(recipe)

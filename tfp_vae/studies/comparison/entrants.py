@@ -327,10 +327,7 @@ def _network(method: str, **options) -> Entrant:
         return methods.finish(chosen, model, data.train, seed, size, validation=data.validation)
 
     def optimizer(rate, data, settings, width, seed):
-        of_method = getattr(recipe(settings, width).weights, "optimizer", None)
-        if of_method is None:
-            return keras.optimizers.Adam(rate)
-        return of_method(rate, len(data.train), seed)
+        return recipe(settings, width).weights.optimizer(rate, len(data.train), seed)
 
     points = methods.METHODS[method].point_weights
     return Entrant(

@@ -15,7 +15,10 @@ _LIKELIHOOD = flags.DEFINE_enum(
     "p(x|z); without it, one of the kind that the data have.",
 )
 _SCALE = flags.DEFINE_string(
-    "scale", "shared", "Scale of the normal likelihood: shared, per_pixel, or a number > 0."
+    "scale",
+    "shared",
+    "Scale of the normal likelihood: shared (in closed form), trained (a weight), per_pixel, or a "
+    "number > 0.",
 )
 _POSTERIOR = flags.DEFINE_enum(
     "posterior", "diagonal", peek.names("distributions.encoders.ENCODERS"), "Covariance of q(z|x)."

@@ -156,6 +156,19 @@ class ConditionalDistribution(keras.Layer):
     def adapt(self, values: np.ndarray) -> None:
         """Takes what has to be known of training values [N, *event_shape]; here nothing."""
 
+    def profiled(
+        self, distribution: tfd.Distribution, x: tf.Tensor, weight: "tf.Tensor | None" = None
+    ) -> tfd.Distribution:
+        """Returns `distribution` at the optimum for a batch of what is not trained; as it is here.
+
+        Args:
+            distribution: what calling gave in training, batch shape [S, B].
+            x: the events, [B, *event_shape].
+            weight: of each, [B], or None.
+        """
+        del x, weight
+        return distribution
+
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         config = super().get_config()

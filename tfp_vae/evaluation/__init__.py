@@ -4,6 +4,7 @@ from tfp_vae.evaluation import calibration, imputation, missing, ood, regression
 from tfp_vae.evaluation.bounds import elbo, log_evidence, test_metrics
 from tfp_vae.evaluation.calibration import classification_metrics
 from tfp_vae.evaluation.classes import class_metrics
+from tfp_vae.evaluation.diagnosis import diagnose
 from tfp_vae.evaluation.imputation import choose_imputer, imputed
 from tfp_vae.evaluation.latent import active_units, posterior_means
 from tfp_vae.evaluation.missing import class_predictive, impute, marginal, observed_log_evidence
@@ -31,6 +32,7 @@ __all__ = [
     "class_predictive",
     "classification_metrics",
     "detection_metrics",
+    "diagnose",
     "distribution_metrics",
     "elbo",
     "has_mean_field",

@@ -7,6 +7,7 @@ from tfp_vae.plots.calibration import (
     risk_coverage,
     signal_to_noise,
 )
+from tfp_vae.plots.diagnosis import diagnosis
 from tfp_vae.plots.methods import method_comparison
 from tfp_vae.plots.predictive import (
     classification_maps,
@@ -34,6 +35,7 @@ __all__ = [
     "class_samples",
     "classification_maps",
     "completions",
+    "diagnosis",
     "images",
     "interval_coverage",
     "latent_scatter",

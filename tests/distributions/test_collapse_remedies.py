@@ -33,9 +33,11 @@ def test_the_kl_of_a_batch_is_at_least_that_of_the_normalised_means(lead, base_s
     encoder.projection.set_weights([kernel, bias])
     found = standard_kl(encoder(x, training=True)).numpy().reshape(-1, 2).mean(axis=0)
     np.testing.assert_allclose(found, least, rtol=1e-3)
-    for _ in range(200):
-        trained = encoder(x, training=True).mean()
-    np.testing.assert_allclose(encoder(x).mean(), trained, rtol=1e-2, atol=1e-3)
+    trained = encoder(x, training=True).mean()
+    loc = encoder.projection(encoder.network(x.reshape(-1, 3))).numpy()[:, :2]
+    encoder.normalization.moving_mean.assign(loc.mean(axis=0))  # where they run to
+    encoder.normalization.moving_variance.assign(loc.var(axis=0))
+    np.testing.assert_allclose(encoder(x).mean(), trained, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("least", [0.01, 0.3, 4.0])

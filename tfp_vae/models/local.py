@@ -6,9 +6,9 @@ has the parameters of its q, which start where the encoder put them and follow t
     elbo(q) = E_q[log p(x, z) - log q(z)]
 
 by Adam, number by number, so that the examples of a batch do not touch each other (Kim et al.,
-"Semi-amortized variational autoencoders", ICML 2018; Cremer, Li & Duvenaud, "Inference suboptimality
-in variational autoencoders", ICML 2018). log q has its gradient through z alone (Roeder et al.,
-2017): where q meets p(z|x) the noise of the gradient is gone.
+"Semi-amortized variational autoencoders", ICML 2018; Cremer, Li & Duvenaud, "Inference
+suboptimality in variational autoencoders", ICML 2018). log q has its gradient through z alone
+(Roeder et al., 2017): where q meets p(z|x) the noise of the gradient is gone.
 """
 
 import math
@@ -175,12 +175,15 @@ class _Fit:
     one learning rate fits all of them.
     """
 
-    def __init__(self, vae, family, num_samples, num_elbo_samples):
+    def __init__(self, vae: Any, family: str, num_samples: int, num_elbo_samples: int):
         self.vae, self.family = vae, family
         self.num_samples, self.num_elbo_samples = num_samples, num_elbo_samples
         self.__name__ = "fit_posterior"
 
-    def __call__(self, x, given, steps, rate, key):
+    def __call__(
+        self, x: tf.Tensor, given: Any, steps: tf.Tensor, rate: tf.Tensor, key: tf.Tensor
+    ) -> "tuple[tf.Tensor, ...]":
+        """Returns loc, scale, and the ELBO of these and of the start, of a batch [B, ...]."""
         joint = Joint(self.vae.at(0, MEAN), x, given)
         start = self._start(joint, fold_in(key, _START))
         zeros = tf.zeros_like(start.loc)

@@ -20,13 +20,19 @@ def _bits(logits: tf.Tensor) -> tfd.Distribution:
     return tfd.Independent(tfd.Bernoulli(logits=logits, dtype=tf.float32), 1)
 
 
-class _EvenBits(Prior):
+class EvenBits(Prior):
+    """Bits that are 0 and 1 alike often."""
+
     def distribution(self, context: Context) -> tfd.Distribution:
+        """Returns independent fair coins."""
         return _bits(tf.zeros(self.latent_dim))
 
 
-class _BitEncoder(Encoder):
+class BitEncoder(Encoder):
+    """q(z|x) of independent bits."""
+
     def distribution(self, logits: tf.Tensor) -> tfd.Distribution:
+        """Returns independent coins with these logits."""
         return _bits(logits)
 
 
@@ -41,7 +47,7 @@ def enumeration(seed: int = 0) -> ExactModel:
     """
     rng = np.random.default_rng([seed, 44])
     decoder = decoders.Bernoulli(keras.layers.Identity(), (_SIZE,))
-    vae = make(_EvenBits(_DIM), _BitEncoder, decoder, seed)
+    vae = make(EvenBits(_DIM), BitEncoder, decoder, seed)
     kernel = rng.normal(scale=2.0, size=(_DIM, _SIZE))
     linear(decoder, kernel, -0.5 * kernel.sum(axis=0))
     kernel, bias, _ = regression(*simulated(vae, seed))

@@ -14,12 +14,19 @@ _DIM, _SIZE, _PARTS = 2, 4, 3
 _WIDTH, _SCALE = 0.4, 0.7  # of a part of the prior, and of the noise
 
 
-class _Mixture(Prior):
+class EvenMixture(Prior):
+    """p(z), a mixture of equally likely normals of one width.
+
+    Args:
+        centres: [K, D].
+    """
+
     def __init__(self, centres: np.ndarray):
         super().__init__(centres.shape[1])
         self.centres = centres.astype(np.float32)
 
     def distribution(self, context: Context) -> tfd.MixtureSameFamily:
+        """Returns the mixture."""
         parts = tfd.MultivariateNormalDiag(
             tf.constant(self.centres), tf.fill(self.centres.shape, _WIDTH)
         )
@@ -40,7 +47,7 @@ def mixture(seed: int = 0) -> ExactModel:
     centres = rng.normal(scale=1.5, size=(_PARTS, _DIM)).astype(np.float32).astype(np.float64)
     weights = rng.normal(scale=0.5, size=(_DIM, _SIZE)).astype(np.float32).astype(np.float64)
     decoder = decoders.Normal(keras.layers.Identity(), (_SIZE,), _SCALE)
-    vae = make(_Mixture(centres), encoders.Gaussian, decoder, seed)
+    vae = make(EvenMixture(centres), encoders.Gaussian, decoder, seed)
     linear(vae.decoder, weights, np.zeros(_SIZE))
     encode_by_regression(vae, seed)
     covariance = _WIDTH**2 * weights.T @ weights + _SCALE**2 * np.eye(_SIZE)

@@ -9,6 +9,7 @@ import tfp_vae as tv
 from tfp_vae import evaluation
 from tfp_vae.data import Split
 from tfp_vae.evaluation.annealing import simulate, temperatures
+from tfp_vae.models.proposals import Joint
 from tfp_vae.probability import mcmc, tfd
 from tfp_vae.randomness import fold_in
 from tfp_vae.studies.exact import EXACT
@@ -43,8 +44,10 @@ def test_temperatures_rise_from_zero_to_one_and_a_sigmoid_is_slow_at_both_ends()
 class Bootstrapped(mcmc.TransitionKernel):
     """The cure for TFP's function: what a kernel knows is of the density that it moves in."""
 
+    is_calibrated = True
+
     def __init__(self, inner):
-        self.inner, self.is_calibrated, self.parameters = inner, inner.is_calibrated, {}
+        self.inner = inner
 
     def bootstrap_results(self, state):
         return self.inner.bootstrap_results(state)
@@ -56,7 +59,7 @@ class Bootstrapped(mcmc.TransitionKernel):
 def test_the_chain_of_tfp_is_wrong_with_a_metropolis_kernel_unless_results_are_bootstrapped(
     base_seed,
 ):
-    size, shift, width = 5, 3.0, 0.3
+    size, shift, width = 5, 2.0, 0.3
     prior = tfd.MultivariateNormalDiag(tf.zeros(size), tf.ones(size))
     likelihood = tfd.MultivariateNormalDiag(tf.fill([size], shift), tf.fill([size], width))
 
@@ -68,7 +71,7 @@ def test_the_chain_of_tfp_is_wrong_with_a_metropolis_kernel_unless_results_are_b
         found = []
         for make in (own, lambda target: Bootstrapped(own(target))):
             _, log_w, results = mcmc.sample_annealed_importance_chain(
-                num_steps=200,
+                num_steps=300,
                 proposal_log_prob_fn=prior.log_prob,
                 target_log_prob_fn=lambda z: prior.log_prob(z) + likelihood.log_prob(z),
                 current_state=prior.sample(64, seed=seed),
@@ -80,9 +83,9 @@ def test_the_chain_of_tfp_is_wrong_with_a_metropolis_kernel_unless_results_are_b
 
     (wrong, few), (right, many) = run(tf.constant([base_seed, 5]))
     exact = size * tfd.Normal(0.0, np.sqrt(1 + width**2)).log_prob(shift).numpy()
-    assert np.mean(few) < 0.3 < 0.8 < np.mean(many)
-    assert np.mean(wrong) < exact - 10  # it took the same steps
-    assert abs(np.mean(right) - exact) < 3
+    assert np.mean(few) < 0.6 < 0.8 < np.mean(many)
+    # They took the same steps.
+    assert np.mean(wrong) < exact - 10 and exact - 5 < np.mean(right) < exact + 1
 
 
 def test_bounds_hold_log_p_between_them_and_close_with_the_steps(exact, coarse):
@@ -116,19 +119,19 @@ def test_weights_are_unbiased_at_few_steps(exact, examples, base_seed, steps, st
 def test_a_seed_fixes_all_and_time_is_told_in_steps(exact, examples, monkeypatch):
     def run(seed=1, **options):
         options = {"num_steps": 60, "num_chains": 3, **options}
-        return evaluation.ais(exact.vae, examples, seed=seed, **options)
+        return evaluation.ais(exact.vae, examples[:4], seed=seed, **options)
 
     seen = []
     first = run(progress=lambda *counts: seen.append(counts))
-    assert seen == [(50, 100), (100, 100)]
+    assert seen == [(50, 60), (60, 60)]
     for one, two in zip(first, run(), strict=True):
         np.testing.assert_array_equal(one, two)
     assert np.all(run(2).log_evidence != first.log_evidence)
     # Chains and examples in parts: other draws of the same.
     monkeypatch.setattr(type(exact.vae), "rows_at_once", 2)
     parts = run(progress=lambda *counts: seen.append(counts))
-    assert seen[-1] == (2 * COUNT * 100, 2 * COUNT * 100)
-    off = parts.log_evidence - exact.log_evidence(examples)
+    assert seen[-1] == (4 * 60 * 2, 4 * 60 * 2)
+    off = parts.log_evidence - exact.log_evidence(examples[:4])
     assert abs(off.mean()) < 1
 
 
@@ -151,11 +154,12 @@ def test_conditional_models_and_several_latents_agree_with_importance_sampling(
         vae, split = tv.VAE(latents=levels, decoder=decoder), Split(images, "static")
     options = {"num_steps": 20, "num_chains": 50, "seed": base_seed}
     found = evaluation.ais(vae, split, start="posterior", **options)
-    known = vae.bounds(split, 4000, seed=base_seed)
-    error = np.sqrt(found.standard_error**2 + 1 / known.effective_sample_size)
-    assert np.all(np.abs(found.log_evidence - known.log_evidence) < 4 * error + 1e-3)
-    both = evaluation.bdmc(vae, 6, num_steps=1, num_chains=2)
-    assert both.latents.shape == (6, 2 if kind == "conditional" else 4)
+    joint = Joint(vae.at(0), tf.constant(images), vae.given_of(split))
+    z = joint.sample_posterior(4000, fold_in(base_seed))
+    log_w = (joint.log_prob(z) - joint.log_posterior(z)).numpy()
+    known = tf.reduce_logsumexp(log_w, axis=0) - np.log(len(log_w))
+    error = np.sqrt(found.standard_error**2 + np.exp(log_w - known).var(axis=0) / len(log_w))
+    assert np.all(np.abs(found.log_evidence - known) < 4 * error + 1e-3)
 
 
 def test_xla_moves_the_chains_of_the_graph(exact, examples):

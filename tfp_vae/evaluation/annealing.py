@@ -38,10 +38,9 @@ _BLOCK = 50  # steps of one call of the graph, after which the time left is told
 _BATCH = 100  # examples at a time, at most
 _DRAWS = 64  # that the widths of prior and posterior are measured by
 _NARROWEST = 0.02  # a posterior in units of the prior, whatever the encoder says
-# Step sizes are found at so many places of the schedule, in so many moves each, on so much data.
-_PLACES, _MOVES, _TUNED_EXAMPLES, _TUNED_CHAINS = 25, 8, 16, 4
+_PLACES, _TRIES, _MOVES = 20, 3, 2  # of the schedule, sizes at each, moves with each
 _TARGET = 0.7  # share of moves that are accepted
-_FIRST_SIZE, _LEARNING_RATE = 0.3, 0.7
+_FIRST_SIZE, _LEARNING_RATE = 0.5, 1.0
 _BEGIN, _STEP, _TUNE, _SIMULATE = 0, 1, 2, 3
 
 
@@ -186,9 +185,8 @@ def ais(
     plan = _Plan(vae, num_steps, num_chains, schedule, start, num_leapfrogs, seed, batch_size)
     split = vae.as_split(x).frozen()
     given = vae.given_of(split)
-    tuned_given = None if given is None else np.resize(given, (_TUNED_EXAMPLES, *given.shape[1:]))
     plan.check(split, given)
-    sizes = plan.step_sizes(tuned_given)
+    sizes = plan.step_sizes(len(split), given)
     return plan.run(split, given, plan.betas, sizes, progress)
 
 
@@ -233,8 +231,7 @@ def bdmc(
     given = conditions(vae, num_examples, given)
     z, split = simulate(vae, num_examples, given, fold_in(plan.key, _SIMULATE, 0))
     plan.check(split, given)
-    tuned_given = None if given is None else np.resize(given, (_TUNED_EXAMPLES, *given.shape[1:]))
-    sizes = plan.step_sizes(tuned_given)
+    sizes = plan.step_sizes(num_examples, given)
 
     def half(which):
         if progress is None:
@@ -324,9 +321,8 @@ class _Plan:
         slopes = [tape.gradient(each, z, unconnected_gradients=none) for each in (low, rise)]
         return _Point(z, low, rise, *slopes)
 
-    def _begin(self, x, given, count, key):
+    def _begin(self, joint, count, key):
         """Returns where chains begin, [count, B, D], and the widths of both ends."""
-        joint = self._joint(x, given)
         draws = [joint.sample_prior, joint.sample_posterior]
         wide, narrow = (
             tf.math.reduce_std(draw(_DRAWS, fold_in(key, number)), axis=0)
@@ -364,8 +360,8 @@ class _Plan:
 
         return _Point(*map(chosen, new, point)), tf.cast(accepted, tf.float32)
 
-    def _anneal(self, x, given, z, widths, betas, sizes, first, count, leapfrogs, key):
-        """Returns z, log weights and accepted moves [K, B] of `count` steps."""
+    def _anneal(self, x, given, point, widths, betas, sizes, first, count, leapfrogs, key):
+        """Returns the chains, log weights and accepted moves [K, B] of `count` steps."""
         joint = self._joint(x, given)
 
         def step(number, point, log_w, accepted):
@@ -375,48 +371,53 @@ class _Plan:
             moves = self._move(joint, point, beta, sizes[number], widths, leapfrogs, here)
             return number + 1, moves[0], log_w, accepted + moves[1]
 
-        zeros = tf.zeros(tf.shape(z)[:2])
-        state = (tf.constant(0), self._point(joint, z), zeros, zeros)
-        found = tf.while_loop(lambda number, *_: number < count, step, state)
-        return found[1].z, found[2], found[3]
-
-    def _tune(self, x, given, betas, leapfrogs, key):
-        """Returns the log of the step size after every move on the way through `betas`."""
-        joint = self._joint(x, given)
-        z, widths = self._begin(x, given, _TUNED_CHAINS, fold_in(key, _BEGIN))
-        total = _PLACES * _MOVES
-
-        def step(number, point, log_size, sizes):
-            beta, size = betas[number // _MOVES], tf.exp(log_size)
-            here = fold_in(key, _STEP, number)
-            point, accepted = self._move(joint, point, beta, size, widths, leapfrogs, here)
-            log_size += _LEARNING_RATE * (tf.reduce_mean(accepted) - _TARGET)
-            return number + 1, point, log_size, sizes.write(number, log_size)
-
-        sizes = tf.TensorArray(tf.float32, total)
-        state = (tf.constant(0), self._point(joint, z), tf.math.log(_FIRST_SIZE), sizes)
-        return tf.while_loop(lambda number, *_: number < total, step, state)[3].stack()
+        zeros = tf.zeros(tf.shape(point.low))
+        state = (tf.constant(0), point, zeros, zeros)
+        return tf.while_loop(lambda number, *_: number < count, step, state)[1:]
 
     # How they are called.
 
-    def step_sizes(self, given: "np.ndarray | None") -> np.ndarray:
-        """Returns the size of every step of the way up, [T]: those of `_PLACES` on other data."""
-        key = fold_in(self.key, _TUNE)
-        _, split = simulate(self.vae, _TUNED_EXAMPLES, given, key)
-        # A few hundred moves: XLA would compile for longer than they take.
-        tune = compiled(self.vae, "tuning", self.start, lambda: self._tune, jit=False)
-        shares = np.linspace(0, 1, _PLACES)
-        found = tune(
-            tf.constant(split.values()),
-            None if given is None else tf.constant(given),
-            tf.constant(
-                np.interp(shares, np.linspace(0, 1, len(self.betas)), self.betas), tf.float32
-            ),
-            tf.constant(self.num_leapfrogs),
-            key,
-        )
-        # The second half of the moves at a place: the first finds it.
-        logs = found.numpy().reshape(_PLACES, _MOVES)[:, _MOVES // 2 :].mean(axis=1)
+    def _walker(self, x, given, widths, key):
+        """Returns a function of (point, betas, sizes, first) that takes chains some steps on."""
+        anneal = compiled(self.vae, "annealing", self.start, lambda: self._anneal)
+        leapfrogs = tf.constant(self.num_leapfrogs)
+
+        def walk(point, betas, sizes, first):
+            # Always as many numbers, whatever the steps: one graph, and one program of XLA.
+            padded = [np.resize(betas, _BLOCK + 1), np.resize(sizes, _BLOCK)]
+            padded = [tf.constant(each, tf.float32) for each in padded]
+            count = tf.constant(len(sizes))
+            where = tf.constant(first)
+            return anneal(x, given, point, widths, *padded, where, count, leapfrogs, key)
+
+        return walk
+
+    def step_sizes(self, count: int, given: "np.ndarray | None") -> np.ndarray:
+        """Returns the size of every step of the way up, [T], found on data of the model itself.
+
+        Args:
+            count: examples that they are for: as many at a time are looked at here, for which the
+                graph is compiled anyway.
+            given: what some of them are conditioned on.
+        """
+        key, count = fold_in(self.key, _TUNE), min(self.batch_size, count)
+        given = None if given is None else np.resize(given, (count, *given.shape[1:]))
+        _, split = simulate(self.vae, count, given, fold_in(key, _SIMULATE))
+        x, given = tf.constant(split.values()), None if given is None else tf.constant(given)
+        joint = self._joint(x, given)
+        z, widths = self._begin(joint, self.chains_at_once, fold_in(key, _BEGIN))
+        walk, point = self._walker(x, given, widths, fold_in(key, _STEP)), self._point(joint, z)
+        shares, logs = np.linspace(0, 1, _PLACES), np.zeros(_PLACES)
+        betas = np.interp(shares, np.linspace(0, 1, len(self.betas)), self.betas)
+        log_size = np.log(_FIRST_SIZE)
+        for place, beta in enumerate(betas):
+            for number in range(_TRIES):
+                first = (place * _TRIES + number) * _MOVES
+                here = np.full(_MOVES, np.exp(log_size))
+                point, _, moves = walk(point, np.full(_MOVES + 1, beta), here, first)
+                accepted = float(tf.reduce_mean(moves)) / _MOVES
+                log_size += _LEARNING_RATE * (accepted - _TARGET)
+            logs[place] = log_size
         at = np.arange(1, len(self.betas)) / (len(self.betas) - 1)
         return np.exp(np.interp(at, shares, logs))
 
@@ -439,51 +440,37 @@ class _Plan:
             progress: see `ais`.
             exact: draws of p(z|x) to begin with, [N, D], for the way down.
         """
-        num_steps, vae = len(betas) - 1, self.vae
+        num_steps = len(betas) - 1
         blocks = range(0, num_steps, _BLOCK)
         groups = range(0, self.num_chains, self.chains_at_once)
         # On the way down a move at b has the size that it has on the way up.
         sizes = sizes if exact is None else np.append(sizes[-2::-1], sizes[0])
-        padded = np.append(betas, np.full(_BLOCK, betas[-1])).astype(np.float32)
-        sizes = np.append(sizes, np.ones(_BLOCK)).astype(np.float32)
-        begin = compiled(vae, "beginning", self.start, lambda: self._begin, jit=False)
-        anneal = compiled(vae, "annealing", self.start, lambda: self._anneal)
-        leapfrogs = tf.constant(self.num_leapfrogs)
         direction = int(exact is not None)
-        done, total = 0, -(-len(split) // self.batch_size) * len(groups) * len(blocks)
+        done, total = 0, -(-len(split) // self.batch_size) * len(groups) * num_steps
 
         def run(start, index):
             nonlocal done
             x = tf.constant(split.values(index))
             condition = None if given is None else tf.constant(given[index])
-            log_ws, accepted = [], 0.0
+            joint, log_ws, accepted = self._joint(x, condition), [], 0.0
             for group in groups:
                 key = fold_in(self.key, _STEP, direction, start, group)
                 count = min(self.chains_at_once, self.num_chains - group)
-                z, widths = begin(x, condition, tf.constant(count), fold_in(key, _BEGIN))
+                z, widths = self._begin(joint, count, fold_in(key, _BEGIN))
                 if exact is not None:
                     z = tf.repeat(tf.constant(exact[index])[tf.newaxis], count, axis=0)
-                log_w = 0.0
+                walk = self._walker(x, condition, widths, fold_in(key, _STEP))
+                point, log_w = self._point(joint, z), 0.0
                 for first in blocks:
-                    here = slice(first, first + _BLOCK + 1)
-                    z, more, moves = anneal(
-                        x,
-                        condition,
-                        z,
-                        widths,
-                        tf.constant(padded[here]),
-                        tf.constant(sizes[here][:_BLOCK]),
-                        tf.constant(first),
-                        tf.constant(min(_BLOCK, num_steps - first)),
-                        leapfrogs,
-                        fold_in(key, _STEP),
-                    )
+                    here = slice(first, min(first + _BLOCK, num_steps))
+                    edges = betas[first : here.stop + 1]
+                    point, more, moves = walk(point, edges, sizes[here], first)
                     # Sums of a thousand terms, in double.
                     log_w = log_w + more.numpy().astype(np.float64)
                     accepted = accepted + moves.numpy().sum(axis=0, dtype=np.float64)
-                    done += 1
+                    done += len(sizes[here])
                     if progress is not None:
-                        progress(min(done * _BLOCK, total * _BLOCK), total * _BLOCK)
+                        progress(min(done, total), total)
                 log_ws.append(log_w)
             return np.concatenate(log_ws), accepted / (num_steps * self.num_chains)
 

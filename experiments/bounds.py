@@ -11,7 +11,7 @@ too. With --exact it is those of a model whose log p(x) is known. All in nats pe
 from absl import flags
 
 import tfp_vae as tv
-from tfp_vae import extras, peek
+from tfp_vae import arguments, extras, peek
 
 from . import cli, data_flags, folder_flags, start, trained_runs
 
@@ -29,6 +29,7 @@ _SCHEDULE = flags.DEFINE_enum(
 _START = flags.DEFINE_enum(
     "start", "prior", peek.names("evaluation.annealing.STARTS"), "What chains begin with."
 )
+_SAMPLES = flags.DEFINE_list("samples", ["1", "10", "100", "5000"], "S of each L_S.")
 _SEED = flags.DEFINE_integer("seed", 0, "Fixes examples and draws.", 0, 2**31 - 1)
 
 
@@ -36,6 +37,7 @@ def main():
     """Loads or makes the model, estimates, writes."""
     cli.refuse_unused(not _EXACT.value, "a run of its own", _SPLIT, *data_flags.ALL)
     cli.refuse_unused(bool(_EXACT.value), "--exact", _OVERWRITE)
+    samples = [arguments.check_count("samples", each) for each in cli.integers(_SAMPLES)]
     extras.need("report", "Pictures")
     if _EXACT.value:
         run = tv.report.RunFolder(folder_flags.RUN_DIR.value, _OVERWRITE.value)
@@ -50,20 +52,21 @@ def main():
         _NUM_CHAINS.value,
         _SCHEDULE.value,
         _START.value,
+        samples=tuple(samples),
         seed=_SEED.value,
     )
     if _EXACT.value:
         exact = ladder.made(_EXACT.value, _SEED.value)
         run.create()
-        found = {_EXACT.value: ladder.of_simulated(exact.vae, settings, exact, verbose=True)}
-        source = {"exact": _EXACT.value}
+        vae, split, source = exact.vae, None, {"exact": _EXACT.value}
     else:
         run.lock()
+        exact = None
         vae, data, source, _ = trained_runs.opened(run)
         ladder.check(vae)
         split = getattr(data, _SPLIT.value)
         source |= {"kind": data.kind, "split": _SPLIT.value, "digest": split.digest}
-        found = ladder.of_run(vae, split, settings, verbose=True)
+    found = ladder.of_run(vae, split, settings, exact, verbose=True)
     print(ladder.write(run, found, settings, source))
     print(f"results: {(run / 'bounds.json').resolve()}")
 

@@ -16,7 +16,7 @@ OPTIONS = {"num_importance_samples": 200, "num_steps": 150}
 
 @pytest.fixture(scope="module")
 def exact():
-    return EXACT["ppca"](latent_dim=2, size=3)
+    return EXACT["ppca"]()
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def off(exact):
 
 
 def test_approximation_gap_of_a_correlated_posterior_is_its_closed_form(exact, examples, off):
-    """1/2 (sum log P_ii - log |P|) for precision P (methods.md, 3); the rest is amortisation."""
+    """1/2 (sum log P_ii - log |P|) for precision P: what is left is amortisation."""
     precision = np.linalg.inv(exact.posterior(examples)[1])
     closed = 0.5 * (np.log(np.diag(precision)).sum() - np.linalg.slogdet(precision)[1])
     gap = evaluation.inference_gap(exact.vae, examples, **OPTIONS)

@@ -103,7 +103,7 @@ class Ladder(NamedTuple):
         """Returns a sentence for each rung that is below the one before by more than its noise."""
         found = []
         for before, row in zip(self.rungs, self.rows()[1:], strict=False):
-            if row["gain"] < -_MOST_ERRORS * (row["gain_se"] or np.inf):
+            if row["gain_se"] is not None and row["gain"] < -_MOST_ERRORS * row["gain_se"]:
                 found.append(
                     f"{row['bound']} is {-row['gain']:.3g} nats below {before.name}: a bound from "
                     "below that needs more steps, or the other start."
@@ -178,16 +178,29 @@ def of_simulated(
 
 
 def of_run(
-    vae: VAE, split: Split, settings: Settings, verbose: bool = False
+    vae: VAE,
+    split: "Split | None",
+    settings: Settings,
+    exact: "ExactModel | None" = None,
+    verbose: bool = False,
 ) -> "dict[str, Ladder]":
-    """Returns the ladders of a split and of examples that the model makes, by their names."""
-    known = vae.given_of(split.frozen())
-    count = settings.num_examples
-    given = None if known is None else np.resize(known, (count, *known.shape[1:]))
-    return {
-        split.name: of_data(vae, split, settings, verbose),
-        "drawn from the model": of_simulated(vae, settings, given=given, verbose=verbose),
-    }
+    """Returns the ladders of a split and of examples that the model makes, by their names.
+
+    Args:
+        vae: the model.
+        split: the data, or None for the second alone.
+        settings: how.
+        exact: see `of_simulated`.
+        verbose: show progress.
+    """
+    found, given = {}, None
+    if split is not None:
+        found[split.name] = of_data(vae, split, settings, verbose)
+        known = vae.given_of(split.frozen())
+        if known is not None:
+            given = np.resize(known, (settings.num_examples, *known.shape[1:]))
+    found["drawn from the model"] = of_simulated(vae, settings, exact, given, verbose)
+    return found
 
 
 def _as_given(vae, split, given):

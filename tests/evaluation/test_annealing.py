@@ -29,7 +29,7 @@ def examples(exact):
 
 @pytest.fixture(scope="module")
 def coarse(exact):
-    return evaluation.bdmc(exact.vae, COUNT, num_steps=8, seed=1)
+    return evaluation.bdmc(exact.vae, COUNT, num_steps=4, seed=1)
 
 
 def test_temperatures_rise_from_zero_to_one_and_a_sigmoid_is_slow_at_both_ends():
@@ -56,6 +56,7 @@ class Bootstrapped(mcmc.TransitionKernel):
         return self.inner.one_step(state, self.inner.bootstrap_results(state), seed=seed)
 
 
+@pytest.mark.all_only
 def test_the_chain_of_tfp_is_wrong_with_a_metropolis_kernel_unless_results_are_bootstrapped(
     base_seed,
 ):
@@ -98,7 +99,11 @@ def test_bounds_hold_log_p_between_them_and_close_with_the_steps(exact, coarse):
             assert off.mean() > -3 * np.sqrt(np.sum(part.standard_error**2)) / COUNT
             assert 0.4 < part.acceptance.mean() < 0.95
             assert np.all((part.effective_sample_size >= 1) & (part.effective_sample_size <= 16))
-    assert 0 < fine.gap.mean() < 0.5 * coarse.gap.mean()
+    assert abs(fine.gap.mean()) < 0.5 * coarse.gap.mean()
+    ((_, graph),) = (
+        g for (name, _), g in exact.vae.__dict__["_graphs"].items() if name == "annealing"
+    )
+    assert graph.experimental_get_tracing_count() == 1  # any number of steps, tuning included
 
 
 @pytest.mark.parametrize(("steps", "start"), [(1, "prior"), (4, "prior"), (3, "posterior")])
@@ -119,20 +124,19 @@ def test_weights_are_unbiased_at_few_steps(exact, examples, base_seed, steps, st
 def test_a_seed_fixes_all_and_time_is_told_in_steps(exact, examples, monkeypatch):
     def run(seed=1, **options):
         options = {"num_steps": 60, "num_chains": 3, **options}
-        return evaluation.ais(exact.vae, examples[:4], seed=seed, **options)
+        return evaluation.ais(exact.vae, examples[:2], seed=seed, **options)
 
     seen = []
     first = run(progress=lambda *counts: seen.append(counts))
     assert seen == [(50, 60), (60, 60)]
     for one, two in zip(first, run(), strict=True):
         np.testing.assert_array_equal(one, two)
-    assert np.all(run(2).log_evidence != first.log_evidence)
     # Chains and examples in parts: other draws of the same.
     monkeypatch.setattr(type(exact.vae), "rows_at_once", 2)
     parts = run(progress=lambda *counts: seen.append(counts))
-    assert seen[-1] == (4 * 60 * 2, 4 * 60 * 2)
-    off = parts.log_evidence - exact.log_evidence(examples[:4])
-    assert abs(off.mean()) < 1
+    assert seen[-1] == (2 * 60 * 2, 2 * 60 * 2)
+    assert np.all(parts.log_evidence != first.log_evidence)
+    assert abs(np.mean(parts.log_evidence - exact.log_evidence(examples[:2]))) < 1
 
 
 @pytest.mark.parametrize("kind", ["conditional", "two latents"])

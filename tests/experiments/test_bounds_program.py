@@ -7,7 +7,7 @@ import pytest
 
 import tfp_vae as tv
 
-TINY = ("--num_steps=3", "--num_chains=2", "--num_examples=5", "--samples=9")
+TINY = ("--num_steps=3", "--num_chains=2", "--num_examples=5", "--samples=100")
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_bounds_of_a_run_are_those_of_its_data_and_of_its_own(saved, make_vae, s
     saved(make_vae((8, 8, 1), decoder=tv.decoders.Normal, data_kind="unit_interval"))
     out = succeeds("bounds", "--run_dir=run", "--dataset=digits", *TINY)
     found = json.loads((tmp_path / "run" / "bounds.json").read_text())
-    assert [row["bound"] for row in found["ladders"]["test"]] == ["ELBO", "L_9", "AIS"]
+    assert [row["bound"] for row in found["ladders"]["test"]] == ["ELBO", "L_100", "AIS"]
     assert found["ladders"]["drawn from the model"][-1]["bound"] == "reverse AIS"
     assert found["settings"]["num_steps"] == 3 and found["kind"] == "unit_interval"
     assert out.startswith("AIS of test, step 3/3") and "reverse AIS" in out

@@ -171,7 +171,7 @@ def programs(draw, name: str):
         arguments.append(f"--{flag}={draw(st.sampled_from(texts[flag]))}")
     for flag in odd:
         arguments.append(f"--{flag}={draw(st.sampled_from(_ODD) | st.text(max_size=3))}")
-    starts = name in ("generate", "evaluate", "export")  # from a saved model, of data.npz
+    starts = name in ("generate", "evaluate", "bounds", "export")  # from a saved model, of data.npz
     dataset = draw(
         (st.just("data.npz") if starts else st.sampled_from(_DATASETS))
         | one_of(*_DATASETS, *_ODD_DATASETS)

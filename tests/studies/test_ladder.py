@@ -13,7 +13,7 @@ from tfp_vae.randomness import fold_in
 from tfp_vae.studies import ladder
 from tfp_vae.studies.exact import EXACT
 
-QUICK = ladder.Settings(6, num_steps=20, num_chains=8, num_elbo_samples=50, samples=(1, 100))
+QUICK = ladder.Settings(6, num_steps=20, num_chains=8, num_elbo_samples=50, samples=(50,))
 
 
 @pytest.mark.parametrize("name", EXACT)
@@ -32,7 +32,7 @@ def test_the_ladder_of_an_exact_model_stands_in_its_order_and_is_written(tmp_pat
     exact = ladder.made("ppca", 0)
     found = {"ppca": ladder.of_simulated(exact.vae, QUICK, exact)}
     rungs = found["ppca"].rungs
-    assert [rung.name for rung in rungs] == ["ELBO", "L_1", "L_100", "AIS", "exact", "reverse AIS"]
+    assert [rung.name for rung in rungs] == ["ELBO", "L_50", "AIS", "exact", "reverse AIS"]
     assert found["ppca"].disorder() == []
     below = ladder.Rung("AIS", rungs[-1].values - 1)
     assert ladder.Ladder((rungs[-1], below), {}).disorder()[0].startswith("AIS is 1 nats below")
@@ -49,5 +49,5 @@ def test_the_ladder_of_an_exact_model_stands_in_its_order_and_is_written(tmp_pat
 def test_discrete_latents_have_a_ladder_without_annealing():
     exact = ladder.made("enumeration", 0)
     found = ladder.of_simulated(exact.vae, QUICK, exact)
-    assert [rung.name for rung in found.rungs] == ["ELBO", "L_1", "L_100", "exact"]
+    assert [rung.name for rung in found.rungs] == ["ELBO", "L_50", "exact"]
     assert "no AIS. Latents are moved along gradients" in ladder.text({"bits": found})

@@ -158,7 +158,8 @@ def fit(
     parts = [
         [each[:size] for each in part] for part, size in in_batches(split, most, run, progress)
     ]
-    return Fitted(*(np.concatenate(each) for each in zip(*parts, strict=True)), of_encoder)
+    loc, scale, elbo, before = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return Fitted(loc, scale, elbo, before, of_encoder)
 
 
 def distribution(fitted: Fitted) -> tfd.Distribution:

@@ -124,8 +124,8 @@ class FlagsCase(Record):
                 owner = getattr(importlib.import_module(outer), inner)
             for place, what, effect in (
                 (owner, attribute, Reached),
-                (sys.modules["tfp_vae.data.named.uci"], "_download", OSError(_OFFLINE)),
-                (sys.modules["tfp_vae.data.named.tfds"], "_images", OSError(_OFFLINE)),
+                (importlib.import_module("tfp_vae.data.named.uci"), "_download", OSError(_OFFLINE)),
+                (importlib.import_module("tfp_vae.data.named.tfds"), "_images", OSError(_OFFLINE)),
             ):
                 stack.enter_context(mock.patch.object(place, what, side_effect=effect))
             self._run(module, stack)

@@ -5,6 +5,7 @@ from tfp_vae.evaluation.annealing import ais, bdmc
 from tfp_vae.evaluation.bounds import elbo, log_evidence, test_metrics
 from tfp_vae.evaluation.calibration import classification_metrics
 from tfp_vae.evaluation.classes import class_metrics
+from tfp_vae.evaluation.diagnosis import diagnose
 from tfp_vae.evaluation.gap import inference_gap
 from tfp_vae.evaluation.imputation import choose_imputer, imputed
 from tfp_vae.evaluation.latent import active_units, posterior_means
@@ -35,6 +36,7 @@ __all__ = [
     "class_predictive",
     "classification_metrics",
     "detection_metrics",
+    "diagnose",
     "distribution_metrics",
     "elbo",
     "has_mean_field",

@@ -16,7 +16,7 @@ NEEDED = {
         "MultivariateNormalTriL MultivariateStudentTLinearOperator NOT_REPARAMETERIZED Normal "
         "Poisson Sample StudentT TransformedDistribution Uniform kl_divergence"
     ),
-    "tfb": "Chain FillScaleTriL Reshape Scale Softplus",
+    "tfb": "Chain FillScaleTriL Reshape Scale Softplus Tanh",
     "mcmc": (
         "DualAveragingStepSizeAdaptation NoUTurnSampler effective_sample_size "
         "potential_scale_reduction sample_chain"

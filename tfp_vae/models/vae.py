@@ -351,9 +351,10 @@ class VAE(VariationalModel):
             return
         size, shape = self.condition.size, self.decoder.event_shape
         above: tuple[int, ...] = ()
+        is_bounded = Kind.REAL not in self.decoder.kinds
         with self.at(0, MEAN):  # networks may be those of another model already
             for latent in self.latents:
-                latent.prior.build(Spec(latent.latent_dim, shape, size, above))
+                latent.prior.build(Spec(latent.latent_dim, shape, size, above, is_bounded))
                 latent.prior.built = True
                 joined = joined_shape(shape, size + sum(above), self.join)
                 latent.encoder.build_for((None, *joined))

@@ -62,7 +62,7 @@ def check_encoder(
     q = posterior()
     claim(name, q.batch_shape == (rows,), "batch shape of [N, ...] is [N]", [rows],
           list(q.batch_shape))  # fmt: skip
-    claims.check_distribution(name, q, dims, seed)
+    claims.check_distribution(name, q, dims, seed, encoder.support)
     stacked = posterior(tf.stack([x, x]))
     z = tf.stop_gradient(draws.sample(q, [1], (seed, 3))[0])
     close(name, "sample axes in front change nothing", stacked.log_prob(z)[1], q.log_prob(z), 1e-4)

@@ -14,9 +14,9 @@ NEEDED = {
         "FiniteDiscrete Horseshoe Independent JointDistributionSequential "
         "Laplace Logistic MixtureSameFamily MultivariateNormalDiag "
         "MultivariateNormalTriL MultivariateStudentTLinearOperator NOT_REPARAMETERIZED Normal "
-        "Poisson Sample StudentT TransformedDistribution Uniform kl_divergence"
+        "Poisson RegisterKL Sample StudentT TransformedDistribution Uniform kl_divergence"
     ),
-    "tfb": "Chain FillScaleTriL Reshape Scale Softplus Tanh",
+    "tfb": "Chain FillScaleTriL Reshape Scale Softplus",
     "mcmc": (
         "DualAveragingStepSizeAdaptation NoUTurnSampler effective_sample_size "
         "potential_scale_reduction sample_chain"

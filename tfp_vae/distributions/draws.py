@@ -46,7 +46,13 @@ class Family:
     """How draws, densities and centres of a class of distributions are computed.
 
     The defaults are TFP's own, which cannot be keyed or exported where they draw.
+
+    Attributes:
+        has_slopes_of_noise: whether the gradient of a draw is its slope at fixed noise; otherwise
+            it is that of expectations alone.
     """
+
+    has_slopes_of_noise = True
 
     def noise(self, distribution: tfd.Distribution) -> "tuple[Noise, ...]":
         """Returns what one draw needs.

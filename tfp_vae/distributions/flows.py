@@ -57,7 +57,9 @@ class Step(keras.Layer):
 class _Dense(keras.Layer):
     """A matrix product in float32 whatever the policy, on any axes in front, with a mask."""
 
-    def __init__(self, inputs: int, units: int, mask: "np.ndarray | None" = None, zero=False):
+    def __init__(
+        self, inputs: int, units: int, mask: "np.ndarray | None" = None, zero: bool = False
+    ):
         super().__init__(dtype="float32")
         start = "zeros" if zero else "glorot_uniform"
         self.kernel = self.add_weight(
@@ -164,9 +166,9 @@ class Autoregressive(Step):
         # Units of rank r see the dimensions up to r; those of rank 0 see the context alone.
         ranks = [rank, *(np.arange(width) % size for width in hidden)]
         masks = [one[:, np.newaxis] <= two for one, two in itertools.pairwise(ranks)]
-        self.hidden = [_Dense(*mask.shape, mask) for mask in masks]
+        self.hidden = [_Dense(len(mask), mask.shape[1], mask) for mask in masks]
         last = ranks[-1][:, np.newaxis] < np.tile(rank, 2)
-        self.last = _Dense(*last.shape, last, zero=True)
+        self.last = _Dense(len(last), last.shape[1], last, zero=True)
         if context_size:
             self.beside = [_Dense(context_size, width) for width in hidden]
         self.built = True

@@ -6,7 +6,7 @@ With p = 1 / scale^2 the log-density of all components at all values is two matr
 
     log N = c_k - 1/2 (z^2 p')_k + (z (loc p)')_k,
 
-where TFP's mixture has a tensor [S, B, K, D].
+where TFP's mixture has a tensor [S, B, K, D]; so it is done where K D is large.
 """
 
 import math
@@ -21,6 +21,7 @@ from tfp_vae.distributions.portable import logsumexp, times
 
 _LOG_2_PI = math.log(2 * math.pi)
 _HALF = math.sqrt(0.5)
+_FEW = 4096  # K D, up to which a tensor [S, B, K, D] is no burden, and LiteRT has all operations
 
 
 class NormalMixture(tfd.Distribution):
@@ -87,23 +88,26 @@ class NormalMixture(tfd.Distribution):
 
     def component_log_prob(self, value: tf.Tensor) -> tf.Tensor:
         """Returns log w_k + log N(z; loc_k, diag(scale_k)^2), [..., *batch, D] -> [..., K]."""
-        # Around the middle of the components, so that far ones lose no digits.
-        middle = tf.stop_gradient(tf.reduce_mean(self.loc, axis=-2, keepdims=True))
-        loc, precision = self.loc - middle, 1.0 / tf.square(self.scale)
-        value = value - tf.squeeze(middle, axis=-2)
-        constant = -tf.math.log(self.scale) - 0.5 * (_LOG_2_PI + tf.square(loc) * precision)
-        constant = self.log_weights + tf.reduce_sum(constant, axis=-1)
-        if loc.shape.rank > 2:  # few components of each example
-            value = tf.expand_dims(value, -2)
-            each = value * (loc * precision - 0.5 * value * precision)
-            return constant + tf.reduce_sum(each, axis=-1)
-        linear = times(value, tf.transpose(loc * precision))
-        return constant + linear - 0.5 * times(tf.square(value), tf.transpose(precision))
+        loc, scale = self.loc, self.scale
+        if loc.shape.rank > 2 or loc.shape[0] * loc.shape[1] <= _FEW:
+            standard = (tf.expand_dims(value, -2) - loc) / scale
+            each = -0.5 * (tf.square(standard) + _LOG_2_PI) - tf.math.log(scale)
+            return self.log_weights + tf.reduce_sum(each, axis=-1)
+        # What is left of large products is small: in float64, which costs little of the whole.
+        value, loc = tf.cast(value, tf.float64), tf.cast(loc, tf.float64)
+        precision = 1.0 / tf.square(tf.cast(scale, tf.float64))
+        square = times(tf.square(value), tf.transpose(precision))
+        square += tf.reduce_sum(tf.square(loc) * precision, axis=-1)
+        square -= 2.0 * times(value, tf.transpose(loc * precision))
+        constant = tf.reduce_sum(tf.math.log(scale), axis=-1) + 0.5 * _LOG_2_PI * loc.shape[1]
+        return self.log_weights - constant - 0.5 * tf.cast(square, tf.float32)
 
 
 @draws.family(NormalMixture)
 class NormalMixtureDraws(Family):
     """A uniform number picks the component, a normal one per dimension the place in it."""
+
+    has_slopes_of_noise = False
 
     def noise(self, distribution: NormalMixture) -> "tuple[Noise, ...]":
         """A uniform number, and a normal one per dimension."""

@@ -17,7 +17,7 @@ from tfp_vae.distributions.conditions import JOINS, Condition, Nothing, join, jo
 from tfp_vae.distributions.encoders import Encoder
 from tfp_vae.distributions.priors import Prior, Spec
 from tfp_vae.layers.noise import MEAN, SHARED
-from tfp_vae.models import units
+from tfp_vae.models import ex_post, units
 from tfp_vae.models.draw import Latents, own_random_layers
 from tfp_vae.models.graphs import compiled
 from tfp_vae.models.latents import LatentVariable
@@ -536,6 +536,60 @@ class VAE(VariationalModel):
         z = {latent.name: z.numpy() for latent, z in zip(self.latents, latents, strict=True)}
         found = {"z": z if len(z) > 1 else latents[-1].numpy(), "mean": mean, "sample": sample}
         return found if given is None else {**found, "given": given}
+
+    # Another prior.
+
+    def with_prior(
+        self,
+        prior: "Prior | str",
+        x: "Split | np.ndarray",
+        *,
+        components: int = 10,
+        num_samples: "int | None" = None,
+        seed: "int | None" = None,
+    ) -> "VAE":
+        """Returns a copy of the model with a prior that is fitted to draws of q(z|x), in seconds.
+
+        All else stays, so that the ELBO changes by `prior_gain` and nothing else. The new model
+        generates, is saved and exported as any other; of several latents it is the top prior.
+        Whether more components are too many is told by `prior_gain` of validation data.
+
+        Args:
+            prior: untrained, such as `priors.Flow(D)`; or a name: "mixture", "flow", or
+                "aggregated" for the mixture of q(z|x) of all of `x`, which is fitted to nothing.
+            x: training data, a `Split` or an array [N, ...].
+            components: K of a prior that is named and has some.
+            num_samples: draws of each example; by default as many as make 20,000.
+            seed: of the draws and the fit; the model's seed by default.
+
+        Raises:
+            ValueError: if the prior has nothing to fit, needs more than z, or has no density where
+                q(z|x) has draws.
+        """
+        split, key = self.as_split(x, "training").frozen(), self.caller_key(seed)
+        seed = self.seed if seed is None else seed
+        found = ex_post.fitted_prior(self, prior, split, components, num_samples, seed, key)
+        return ex_post.replaced(self, found)
+
+    def prior_gain(
+        self,
+        other: "VAE",
+        x: "Split | np.ndarray",
+        num_samples: int = 64,
+        seed: "int | None" = None,
+    ) -> np.ndarray:
+        """Returns E_q[log p(z) - log p_other(z)] of each example, float32 [N], nats.
+
+        By so much the ELBO is above that of a model that differs in the top prior alone.
+
+        Args:
+            other: the model that `with_prior` was asked of.
+            x: a `Split` or an array [N, ...].
+            num_samples: S, draws of q(z|x).
+            seed: of the draws; the model's seed by default.
+        """
+        count, split = check_count("num_samples", num_samples), self.as_split(x).frozen()
+        return ex_post.gain(self, other, split, count, self.caller_key(seed))
 
     def elbo(self, x: "Split | np.ndarray", num_samples: int = 64, **kwargs: Any) -> np.ndarray:
         """Returns the evidence lower bound of each example, [N], nats; see `bounds`."""

@@ -99,7 +99,8 @@ def _check_draws(name, posterior, x, variables, seed, xla):
     noise = [
         tf.constant(drawn[kind]((len(x), *shape)), tf.float32) for kind, shape in draws.noise_of(q)
     ]
-    if q.reparameterization_type == tfd.FULLY_REPARAMETERIZED:
+    is_reparameterized = q.reparameterization_type == tfd.FULLY_REPARAMETERIZED
+    if is_reparameterized and draws.family_of(q).has_slopes_of_noise:
         claims.check_slopes(
             name, "a draw", lambda: draws.from_noise(posterior(), *noise)[0], variables, seed
         )

@@ -10,6 +10,8 @@ from tfp_vae.distributions import draws
 from tfp_vae.distributions.base import REAL, ConditionalDistribution, tfd
 from tfp_vae.registry import Registry
 
+# A package of its own: there are a Mixture of priors, one of posteriors and one of networks.
+registered = keras.saving.register_keras_serializable(package="tfp_vae.encoders")
 ENCODERS = Registry("tfp_vae.distributions.encoders", "posterior", first=("diagonal", "full"))
 
 

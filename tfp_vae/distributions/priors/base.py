@@ -13,6 +13,8 @@ from tfp_vae.distributions import draws
 from tfp_vae.distributions.base import REAL, tfd
 from tfp_vae.registry import Registry
 
+# A package of its own: there are a Mixture of priors, one of posteriors and one of networks.
+registered = keras.saving.register_keras_serializable(package="tfp_vae.priors")
 PRIORS = Registry("tfp_vae.distributions.priors", "prior", first=("standard",))
 
 

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from tfp_vae.arguments import check_choice, check_count
 from tfp_vae.distributions import flows
-from tfp_vae.distributions.base import registered, tfd
-from tfp_vae.distributions.priors.base import PRIORS, Context, Prior, Spec
+from tfp_vae.distributions.base import tfd
+from tfp_vae.distributions.priors.base import PRIORS, Context, Prior, Spec, registered
 
 
 @PRIORS.register("flow", "learned flow from a standard normal")

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from tfp_vae.distributions.base import registered, tfd
-from tfp_vae.distributions.priors.base import PRIORS, Context, Prior
+from tfp_vae.distributions.base import tfd
+from tfp_vae.distributions.priors.base import PRIORS, Context, Prior, registered
 
 
 @PRIORS.register("laplace", "independent double exponentials")

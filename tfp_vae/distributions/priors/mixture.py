@@ -7,11 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import check_count
-from tfp_vae.distributions.base import inverse_positive, positive, registered
+from tfp_vae.distributions.base import inverse_positive, positive
 from tfp_vae.distributions.mixtures import NormalMixture
-from tfp_vae.distributions.priors.base import PRIORS, Context, Prior, Spec
+from tfp_vae.distributions.priors.base import PRIORS, Context, Prior, Spec, registered
 
 _LEAST_SCALE = 0.02  # of a fit by EM, in units of the spread of all draws: no component is a point
+_LEAST_GAIN = 1e-4  # nats per draw, by which a step goes on
 _STEPS = 100
 
 
@@ -65,6 +66,7 @@ class Mixture(Prior):
 
     def assign(self, weights: np.ndarray, loc: np.ndarray, scale: np.ndarray) -> None:
         """Sets weights [K] > 0, centres [K, D] and scales [K, D]."""
+        self.build()
         self.logits.assign(np.log(weights))
         self.loc.assign(loc)
         self.raw_scale.assign(np.log(np.expm1(np.maximum(scale - 1e-4, 1e-6))))
@@ -91,8 +93,12 @@ class Mixture(Prior):
         weights = np.full(self.components, 1 / self.components)
         loc = _far_apart(z / unit, self.components, rng) * unit
         scale = np.broadcast_to(unit * self.components ** (-1 / z.shape[1]), loc.shape)
+        height = -np.inf
         for _ in range(steps):
-            share = _shares(z, weights, loc, scale)
+            share, found = _shares(z, weights, loc, scale)
+            if found - height < _LEAST_GAIN:
+                break
+            height = found
             total = share.sum(axis=0) + 1e-9
             weights = total / total.sum()
             loc = share.T @ z / total[:, np.newaxis]
@@ -118,10 +124,11 @@ def _far_apart(z, count, rng):
 
 
 def _shares(z, weights, loc, scale):
-    """Returns the probabilities of the components given the draws, [N, K]."""
+    """Returns probabilities of the components given the draws, [N, K], and mean log p + c."""
     precision = 1 / scale**2
     log_prob = z @ (loc * precision).T - 0.5 * z**2 @ precision.T
     log_prob += np.log(weights) - np.sum(np.log(scale) + 0.5 * loc**2 * precision, axis=1)
-    log_prob -= log_prob.max(axis=1, keepdims=True)
-    share = np.exp(log_prob)
-    return share / share.sum(axis=1, keepdims=True)
+    top = log_prob.max(axis=1, keepdims=True)
+    share = np.exp(log_prob - top)
+    total = share.sum(axis=1, keepdims=True)
+    return share / total, float(np.mean(top + np.log(total)))

@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from tfp_vae.arguments import check_count
 from tfp_vae.distributions import draws
-from tfp_vae.distributions.base import registered, tfd
+from tfp_vae.distributions.base import tfd
 from tfp_vae.distributions.draws import NORMAL, Family, Noise
-from tfp_vae.distributions.priors.base import PRIORS, Context, Prior
+from tfp_vae.distributions.priors.base import PRIORS, Context, Prior, registered
 
 
 class StudentTNumbers(tfd.Distribution):

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from tfp_vae.distributions.base import BOX, registered, tfd
-from tfp_vae.distributions.priors.base import PRIORS, Context, Prior
+from tfp_vae.distributions.base import BOX, tfd
+from tfp_vae.distributions.priors.base import PRIORS, Context, Prior, registered
 
 # tanh of a large number is 1 in float32: the edge has to be inside.
 _EDGE = 1.0 + 1e-6

@@ -10,9 +10,9 @@ import tensorflow as tf
 from tfp_vae.arguments import check_count
 from tfp_vae.data import Split
 from tfp_vae.distributions import draws
-from tfp_vae.distributions.base import registered, tfd
+from tfp_vae.distributions.base import tfd
 from tfp_vae.distributions.mixtures import NormalMixture
-from tfp_vae.distributions.priors.base import PRIORS, Context, Prior, Spec
+from tfp_vae.distributions.priors.base import PRIORS, Context, Prior, Spec, registered
 
 _LOOKED_AT = 2000  # training examples that say where pseudo-inputs start
 _EDGE = 0.02  # of bounded values: a logit is finite

@@ -1,0 +1,90 @@
+"""Posteriors of many shapes: their closed forms, where they start, and slopes of their draws."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+import tfp_vae as tv
+from tfp_vae.distributions import draws
+from tfp_vae.distributions.encoders.low_rank import LowRankNormal
+from tfp_vae.distributions.mixtures import NormalMixture
+
+tfd = tfp.distributions
+
+
+def _numbers(*shape, seed=0):
+    return tf.constant(np.random.default_rng(seed).standard_normal(shape), tf.float32)
+
+
+@pytest.mark.parametrize("name", ["iaf", "maf", "planar", "sylvester"])
+def test_a_flow_starts_as_a_normal_and_has_a_slope_by_every_weight(name):
+    keras.utils.set_random_seed(0)
+    encoder = tv.encoders.ENCODERS[name](tv.networks.mlp([4]), 3, steps=2)
+    encoder.build_for((None, 5))
+    x = _numbers(6, 5)
+    q = encoder(x)
+    z, log_q = draws.sample_and_log_prob(q, [2], (0, 1))
+    np.testing.assert_allclose(log_q(), q.base.log_prob(z), rtol=1e-5, atol=1e-5)
+    rng = np.random.default_rng(0)
+    for weight in encoder.trainable_variables:
+        weight.assign_add(0.3 * rng.standard_normal(weight.shape))
+    with tf.GradientTape() as tape:
+        z, log_q = draws.sample_and_log_prob(encoder(x), [2], (0, 1))
+        value = tf.reduce_sum(log_q() + tf.reduce_sum(z**2, axis=-1))
+    assert np.abs(z - encoder(x).base.mean()).max() > 0.1
+    slopes = tape.gradient(value, encoder.trainable_variables)
+    assert all(np.any(tf.convert_to_tensor(slope)) for slope in slopes)
+
+
+def test_a_mixture_of_equal_parts_is_one_part():
+    loc, scale = _numbers(4, 3), tf.exp(_numbers(4, 3, seed=1))
+    twice = [tf.stack([each, each], axis=1) for each in (loc, scale)]
+    q = NormalMixture(_numbers(4, 2, seed=2), *twice, reparameterized=True)
+    one = tfd.MultivariateNormalDiag(loc, scale)
+    z = _numbers(5, 4, 3, seed=3)
+    np.testing.assert_allclose(q.log_prob(z), one.log_prob(z), rtol=1e-5)
+    # And a draw moves with it as that of one.
+    with tf.GradientTape() as tape:
+        tape.watch(twice)
+        drawn, _ = draws.from_noise(q, tf.fill([5, 4], 0.3), z)
+    by_loc, by_scale = tape.gradient(drawn, twice)
+    np.testing.assert_allclose(tf.reduce_sum(by_loc, axis=1), 5 * np.ones((4, 3)), rtol=1e-4)
+    total = tf.reduce_sum(z, axis=0)
+    np.testing.assert_allclose(tf.reduce_sum(by_scale, axis=1), total, rtol=1e-3, atol=1e-3)
+
+
+def test_draws_of_a_mixture_have_the_slopes_of_their_expectation(base_seed):
+    logits, loc = _numbers(1, 3), 1.5 * _numbers(1, 3, 2, seed=1)
+    scale = tf.exp(0.3 * _numbers(1, 3, 2, seed=2))
+    parameters = logits, loc, scale
+
+    def expected(logits, loc, scale):  # of z_1^2 z_2
+        second = loc[..., 0] ** 2 + scale[..., 0] ** 2
+        return tf.reduce_sum(tf.nn.softmax(logits) * second * loc[..., 1])
+
+    rows = [tf.repeat(each, 40_000, axis=0) for each in parameters]
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch((parameters, rows))
+        known = expected(*parameters)
+        q = NormalMixture(*rows, reparameterized=True)
+        z = draws.sample(q, [], (base_seed, 1))
+        value = z[:, 0] ** 2 * z[:, 1]
+    for found, exact in zip(
+        tape.gradient(value, rows), tape.gradient(known, parameters), strict=True
+    ):
+        error = np.std(found, axis=0) / np.sqrt(len(found)) + 1e-4
+        assert np.all(np.abs(np.mean(found, axis=0) - exact[0]) < 5 * error)
+
+
+def test_a_low_rank_normal_is_that_of_its_covariance_with_its_kl():
+    loc, scale, u = _numbers(4, 3), tf.exp(_numbers(4, 3, seed=1)), _numbers(4, 2, 3, seed=2)
+    covariance = tf.linalg.diag(scale**2) + tf.matmul(u, u, transpose_a=True)
+    full = tfd.MultivariateNormalTriL(loc, tf.linalg.cholesky(covariance))
+    ours, z = LowRankNormal(loc, scale, u), 2 * _numbers(5, 4, 3, seed=3)
+    np.testing.assert_allclose(ours.log_prob(z), full.log_prob(z), rtol=1e-4, atol=1e-4)
+    prior = tfd.MultivariateNormalDiag(_numbers(3, seed=4), tf.exp(_numbers(3, seed=5)))
+    exact = tfd.kl_divergence(full, prior)
+    np.testing.assert_allclose(draws.kl_divergence(ours, prior), exact, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(ours.stddev(), full.stddev(), rtol=1e-4)

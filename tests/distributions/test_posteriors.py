@@ -7,7 +7,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import tfp_vae as tv
-from tfp_vae.distributions import draws
+from tfp_vae.distributions import draws, spheres
 from tfp_vae.distributions.encoders.low_rank import LowRankNormal
 from tfp_vae.distributions.mixtures import NormalMixture
 
@@ -88,3 +88,34 @@ def test_a_low_rank_normal_is_that_of_its_covariance_with_its_kl():
     exact = tfd.kl_divergence(full, prior)
     np.testing.assert_allclose(draws.kl_divergence(ours, prior), exact, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(ours.stddev(), full.stddev(), rtol=1e-4)
+
+
+def test_a_density_on_a_sphere_is_that_of_tfp_and_on_the_circle_has_its_kl(base_seed):
+    for size in (2, 3, 5):
+        m = _numbers(4, size)
+        m /= tf.norm(m, axis=-1, keepdims=True)
+        k = tf.constant([0.5, 3.0, 20.0, 90.0])
+        ours, theirs = spheres.VonMisesFisher(m, k), tfd.VonMisesFisher(m, k)
+        z = ours.sample(2000, seed=(base_seed, size))
+        np.testing.assert_allclose(tf.norm(z, axis=-1), 1.0, rtol=1e-5)
+        np.testing.assert_allclose(ours.log_prob(z), theirs.log_prob(z), rtol=1e-3, atol=2e-3)
+        cosine = tf.reduce_sum(m * z, axis=-1).numpy()
+        error = cosine.std(axis=0) / np.sqrt(len(cosine)) + 1e-4
+        assert np.all(np.abs(cosine.mean(axis=0) - ours.mean_cosine()) < 5 * error)
+        prior = spheres.UniformSphere(size)
+        kl = np.mean(ours.log_prob(z) - prior.log_prob(z), axis=0)
+        np.testing.assert_allclose(draws.kl_divergence(ours, prior), kl, rtol=0.1, atol=0.01)
+
+
+def test_latents_on_a_sphere_are_not_asked_for_proposals_in_space(binary_images):
+    encoder = tv.encoders.VonMisesFisher(tv.networks.mlp([4]), 3)
+    decoder = tv.decoders.Bernoulli(tv.networks.mlp([4]), (4, 4, 1))
+    model = tv.VAE(tv.priors.VonMisesFisher(3), encoder, decoder, data_kind="static")
+    x = binary_images(3)
+    assert model.bounds(x, 4, proposal="auto").proposal == "encoder"
+    with pytest.raises(ValueError, match=r"Proposals in R\^D.*Received latents on a sphere"):
+        model.bounds(x, 4, proposal="refined")
+    with pytest.raises(ValueError, match=r"on all of R\^D.*Received VonMisesFisher, on the unit"):
+        tv.VAE(tv.priors.StandardNormal(3), encoder, decoder)
+    with pytest.raises(ValueError, match=r"sphere. Expected an integer >= 2. Received 1"):
+        tv.priors.VonMisesFisher(1)

@@ -9,9 +9,13 @@ from tfp_vae.distributions.base import BOX, REAL, SPHERE
 from tfp_vae.distributions.encoders import ENCODERS, Encoder
 from tfp_vae.distributions.priors import Prior
 
-# Priors whose density is above zero wherever a posterior of a support has one.
 _COVERED = {REAL: (REAL,), BOX: (REAL, BOX), SPHERE: (SPHERE,)}
 _WORDS = {REAL: "all of R^D", BOX: "the box (-1, 1)^D", SPHERE: "the unit sphere"}
+
+
+def covers(prior: str, posterior: str) -> bool:
+    """Returns whether a density on one support is above zero wherever one on another is."""
+    return prior in _COVERED[posterior]
 
 
 @keras.saving.register_keras_serializable(package="tfp_vae")
@@ -64,8 +68,8 @@ class LatentVariable:
                 f"({self.prior.latent_dim},), as the prior. Received {self.encoder.event_shape}."
             )
         prior, posterior = self.prior.support, self.encoder.support
-        if prior not in _COVERED[posterior]:
-            ways = [name for name in ENCODERS if prior in _COVERED[ENCODERS[name].support]]
+        if not covers(prior, posterior):
+            ways = [name for name in ENCODERS if covers(prior, ENCODERS[name].support)]
             raise ValueError(
                 f"KL(q || p) of the latent {self.name!r} would be infinite: q has draws where p "
                 f"has no density. Expected a posterior on {_WORDS[prior]}, as "

@@ -29,9 +29,11 @@ from tfp_vae.models.proposals import (
     Modes,
     Proposal,
     Weights,
+    check_spans_space,
     find_modes,
     refined_proposal,
     rows_of_search,
+    spans_space,
 )
 from tfp_vae.models.variational import VariationalModel
 from tfp_vae.randomness import fold_in
@@ -656,6 +658,8 @@ class VAE(VariationalModel):
         check_choice("proposal", proposal, PROPOSALS)
         if batch_size is not None:
             batch_size = check_count("batch_size", batch_size)
+        if proposal == "refined":
+            check_spans_space(self, 'proposal="refined"; "encoder" is one for all')
         split = self.as_split(x).frozen()
         key = self.caller_key(seed)
         bounds = self._encoder_bounds(split, num_samples, batch_size, key, progress)
@@ -710,7 +714,8 @@ class VAE(VariationalModel):
     def _can_compare(self, num_samples: int) -> bool:
         # Below so many samples, and above so many dimensions, it costs more than the estimate.
         size = sum(latent.latent_dim for latent in self.latents)
-        return num_samples >= _COMPARED_SAMPLES and size <= _MAX_COMPARED_DIM
+        is_worth_it = num_samples >= _COMPARED_SAMPLES and size <= _MAX_COMPARED_DIM
+        return is_worth_it and spans_space(self)
 
     def _compare(self, split: Split, bounds: Bounds, key: tf.Tensor) -> "tuple[float, bool]":
         """Returns by how much a refined proposal finds more, nats, and whether both agree."""

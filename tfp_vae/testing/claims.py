@@ -17,7 +17,7 @@ import tensorflow as tf
 from tfp_vae import extras
 from tfp_vae.data import Kind, Split
 from tfp_vae.distributions import draws
-from tfp_vae.distributions.base import BOX, REAL, tfd
+from tfp_vae.distributions.base import BOX, REAL, SPHERE, tfd
 from tfp_vae.export import FORMATS, export, load
 from tfp_vae.export.package import PORTABLE
 from tfp_vae.export.proof import runtimes
@@ -123,6 +123,17 @@ def _grid_of_box(log_prob, drawn):
     return Grid(values, grid.weights * slopes, grid.log_prob, spread(drawn)[1])
 
 
+def _grid_of_circle(log_prob, drawn):
+    """Returns the grid of a density by the length of the unit circle."""
+    angle = 2 * np.pi * (np.arange(POINTS[1]) + 0.5) / POINTS[1]
+    shape = (len(angle), drawn.shape[1])
+    values = np.stack([np.cos(angle), np.sin(angle)], axis=-1)[:, np.newaxis]
+    values = np.broadcast_to(values, (*shape, 2))
+    found = np.asarray(log_prob(tf.constant(values, tf.float32)), np.float64)
+    weights = np.full(shape, 2 * np.pi / POINTS[1])
+    return Grid(values, weights, np.broadcast_to(found, shape), spread(drawn)[1])
+
+
 def midpoints(
     support: "tuple[float, float]", middle: np.ndarray, width: np.ndarray, count: int
 ) -> "tuple[np.ndarray, np.ndarray]":
@@ -218,7 +229,7 @@ def check_distribution(
     )
     close(name, "draws.log_prob, which is exported, is log p", draws.log_prob(distribution, z),
           log_prob, 1e-4, scale)  # fmt: skip
-    if dims > max(POINTS):
+    if dims > max(POINTS) or (support == SPHERE and dims > 2):
         return
     rows = (DRAWS, -1, dims)
     drawn = np.reshape(z, rows)
@@ -227,7 +238,8 @@ def check_distribution(
         found = distribution.log_prob(values if batch else values[:, 0])
         return np.reshape(found, [len(values), -1])
 
-    grid = (_grid_of_box if support == BOX else grid_of)(density, drawn.astype(np.float64))
+    make = {BOX: _grid_of_box, SPHERE: _grid_of_circle}.get(support, grid_of)
+    grid = make(density, drawn.astype(np.float64))
     check_total(name, grid)
     check_draws(name, drawn, np.reshape(log_prob, [DRAWS, -1]), grid)
     of_tfp = distribution.sample(DRAWS, seed=[seed, 2])

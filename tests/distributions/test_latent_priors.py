@@ -130,6 +130,24 @@ def test_pseudo_inputs_start_spread_around_the_data_and_teach_the_encoder(binary
         _vae(tv.priors.Vamp(2, 41)).prior.adapt(data)
 
 
+def test_every_prior_is_drawn_by_a_key_and_pseudo_inputs_of_every_posterior():
+    kinds = {name: kind for name, kind in tv.priors.PRIORS.items() if kind.support == "real"}
+    for name, kind in kinds.items():
+        options = {"components": 3} if kind.has_components else {}
+        distribution = _vae(kind(2, **options)).at_mean().prior()
+        assert draws.is_keyed(distribution), name
+        assert (draws.members(distribution) is not None) == (
+            name in ("standard", "laplace", "student_t")
+        )
+    for name in ("full", "iaf", "mixture"):
+        encoder = tv.encoders.ENCODERS[name](tv.networks.mlp([4]), 2)
+        draw = _vae(tv.priors.Vamp(2, 3), encoder).at_mean()
+        z, log_p = draws.sample_and_log_prob(draw.prior(), [7], (0, 1))
+        q = draw.posterior(draw.model.prior.inputs)
+        mixed = tf.reduce_logsumexp(q.log_prob(z[:, tf.newaxis]), axis=-1) - np.log(3)
+        np.testing.assert_allclose(log_p(), mixed, rtol=1e-4, atol=1e-4)
+
+
 def test_a_box_has_no_density_outside_and_knows_it(binary_images):
     box = tv.encoders.Box(tv.networks.mlp([6]), 2)
     draw, x = _vae(tv.priors.Uniform(2), box).at_mean(), binary_images(1)

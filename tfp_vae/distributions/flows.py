@@ -53,6 +53,10 @@ class Step(keras.Layer):
         """Returns u with f(u) = z, and log |det df/du| there."""
         raise NotImplementedError
 
+    def get_config(self) -> dict:
+        """Returns what is shown of a step; who holds it makes it again."""
+        return {**super().get_config(), "size": self.size, "context_size": self.context_size}
+
 
 class _Dense(keras.Layer):
     """A matrix product in float32 whatever the policy, on any axes in front, with a mask."""
@@ -77,6 +81,10 @@ class _Dense(keras.Layer):
         if self.mask is not None:
             kernel = kernel * self.mask
         return times(x, kernel) + tf.convert_to_tensor(self.bias)
+
+    def get_config(self) -> dict:
+        """Returns what is shown of the layer; the step that holds it makes it again."""
+        return {**super().get_config(), "units": int(self.bias.shape[0])}
 
 
 def _bent(x):

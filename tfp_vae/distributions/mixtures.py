@@ -179,3 +179,52 @@ def _with_slopes(value, log_weights, loc, scale):
         return (tf.zeros_like(upstream), *slopes)
 
     return tf.identity(value), slopes
+
+
+class AnyMixture(tfd.Distribution):
+    """A mixture of the members of a batch, whatever they are.
+
+    TFP's own becomes another class where the members are not its composite tensors.
+
+    Args:
+        log_weights: [K], nats, which need not sum to one.
+        components: batch shape [K], event shape [D].
+    """
+
+    def __init__(
+        self, log_weights: tf.Tensor, components: tfd.Distribution, name: str = "AnyMixture"
+    ):
+        parameters = dict(locals())
+        self.mixture_distribution = tfd.Categorical(logits=log_weights)
+        self.components_distribution = components
+        super().__init__(
+            dtype=tf.float32,
+            reparameterization_type=tfd.NOT_REPARAMETERIZED,
+            validate_args=False,
+            allow_nan_stats=True,
+            parameters=parameters,
+            name=name,
+        )
+
+    def _batch_shape(self):
+        return tf.TensorShape([])
+
+    def _batch_shape_tensor(self, **_):
+        return tf.constant([], tf.int32)
+
+    def _event_shape(self):
+        return self.components_distribution.event_shape
+
+    def _event_shape_tensor(self):
+        return self.components_distribution.event_shape_tensor()
+
+    def _sample_n(self, n, seed=None):
+        return draws.sample(self, [n], seed)
+
+    def _log_prob(self, value):
+        return draws.log_prob(self, value)
+
+
+@draws.family(AnyMixture)
+class AnyMixtureDraws(draws.Mixture):
+    """As those of TFP's mixture."""

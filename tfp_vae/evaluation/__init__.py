@@ -4,6 +4,7 @@ from tfp_vae.evaluation import calibration, imputation, missing, ood, regression
 from tfp_vae.evaluation.bounds import elbo, log_evidence, test_metrics
 from tfp_vae.evaluation.calibration import classification_metrics
 from tfp_vae.evaluation.classes import class_metrics
+from tfp_vae.evaluation.clusters import cluster_metrics, clusters
 from tfp_vae.evaluation.imputation import choose_imputer, imputed
 from tfp_vae.evaluation.latent import active_units, posterior_means
 from tfp_vae.evaluation.missing import class_predictive, impute, marginal, observed_log_evidence
@@ -30,6 +31,8 @@ __all__ = [
     "class_metrics",
     "class_predictive",
     "classification_metrics",
+    "cluster_metrics",
+    "clusters",
     "detection_metrics",
     "distribution_metrics",
     "elbo",

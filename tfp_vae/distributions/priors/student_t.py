@@ -17,12 +17,19 @@ class StudentTNumbers(tfd.Distribution):
 
     Args:
         degrees: of freedom, an integer.
-        shape: of the batch.
+        batch: the batch shape.
+        event: the event shape, of independent numbers.
     """
 
-    def __init__(self, degrees: int, shape: "tuple[int, ...]", name: str = "StudentTNumbers"):
+    def __init__(
+        self,
+        degrees: int,
+        batch: "tuple[int, ...]" = (),
+        event: "tuple[int, ...]" = (),
+        name: str = "StudentTNumbers",
+    ):
         parameters = dict(locals())
-        self.degrees, self._shape = degrees, tuple(shape)
+        self.degrees, self._batch, self._event = degrees, tuple(batch), tuple(event)
         super().__init__(
             dtype=tf.float32,
             reparameterization_type=tfd.FULLY_REPARAMETERIZED,
@@ -33,16 +40,16 @@ class StudentTNumbers(tfd.Distribution):
         )
 
     def _batch_shape(self):
-        return tf.TensorShape(self._shape)
+        return tf.TensorShape(self._batch)
 
     def _batch_shape_tensor(self, **_):
-        return tf.constant(self._shape, tf.int32)
+        return tf.constant(self._batch, tf.int32)
 
     def _event_shape(self):
-        return tf.TensorShape([])
+        return tf.TensorShape(self._event)
 
     def _event_shape_tensor(self):
-        return tf.constant([], tf.int32)
+        return tf.constant(self._event, tf.int32)
 
     def _sample_n(self, n, seed=None):
         return draws.sample(self, [n], seed)
@@ -57,7 +64,8 @@ class StudentTDraws(Family):
 
     def noise(self, distribution: StudentTNumbers) -> "tuple[Noise, ...]":
         """A normal number, and as many as there are degrees of freedom."""
-        return Noise(NORMAL, ()), Noise(NORMAL, (distribution.degrees,))
+        event = tuple(distribution.event_shape)
+        return Noise(NORMAL, event), Noise(NORMAL, (*event, distribution.degrees))
 
     def transform(
         self, distribution: StudentTNumbers, number: tf.Tensor, others: tf.Tensor
@@ -71,11 +79,17 @@ class StudentTDraws(Family):
         degrees = distribution.degrees
         constant = math.lgamma((degrees + 1) / 2) - math.lgamma(degrees / 2)
         constant -= 0.5 * math.log(degrees * math.pi)
-        return constant - (degrees + 1) / 2 * tf.math.log(1.0 + tf.square(value) / degrees)
+        each = constant - (degrees + 1) / 2 * tf.math.log(1.0 + tf.square(value) / degrees)
+        axes = len(distribution.event_shape)
+        return tf.reduce_sum(each, axis=list(range(-axes, 0))) if axes else each
+
+    def members(self, distribution: StudentTNumbers) -> StudentTNumbers:
+        """Returns the distributions of the numbers of a vector."""
+        return StudentTNumbers(distribution.degrees, tuple(distribution.event_shape))
 
     def centre(self, distribution: StudentTNumbers) -> tf.Tensor:
         """Returns zeros, also where there is no mean."""
-        return tf.zeros(distribution.batch_shape)
+        return tf.zeros(distribution.batch_shape + distribution.event_shape)
 
 
 @PRIORS.register("student_t", "independent Student's t")
@@ -95,9 +109,9 @@ class StudentT(Prior):
         super().__init__(latent_dim, **kwargs)
         self.degrees = check_count("degrees", degrees)
 
-    def distribution(self, context: Context) -> tfd.Independent:
-        """Returns an `Independent` of `StudentT` with event shape [D]."""
-        return tfd.Independent(StudentTNumbers(self.degrees, (self.latent_dim,)), 1)
+    def distribution(self, context: Context) -> StudentTNumbers:
+        """Returns `StudentTNumbers` with event shape [D]."""
+        return StudentTNumbers(self.degrees, event=(self.latent_dim,))
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""

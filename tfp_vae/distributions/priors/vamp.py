@@ -11,7 +11,7 @@ from tfp_vae.arguments import check_count
 from tfp_vae.data import Split
 from tfp_vae.distributions import draws
 from tfp_vae.distributions.base import tfd
-from tfp_vae.distributions.mixtures import NormalMixture
+from tfp_vae.distributions.mixtures import AnyMixture, NormalMixture
 from tfp_vae.distributions.priors.base import PRIORS, Context, Prior, Spec, registered
 
 _LOOKED_AT = 2000  # training examples that say where pseudo-inputs start
@@ -25,6 +25,7 @@ class Vamp(Prior):
 
     The posterior is that of the model, with its gradient. A step encodes K examples more; large
     batches share them. Where all examples are in [0, 1] u is the sigmoid of what is learned.
+    `adapt(data.train)`, which recipes call, starts them at the data.
 
     Args:
         latent_dim: D.
@@ -122,7 +123,7 @@ class Vamp(Prior):
             loc, scale = entry.loc(posterior), entry.scale(posterior)
             if scale.shape.rank == loc.shape.rank:
                 return NormalMixture(logits, loc, scale)
-        return tfd.MixtureSameFamily(tfd.Categorical(logits=logits), posterior)
+        return AnyMixture(logits, posterior)
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""

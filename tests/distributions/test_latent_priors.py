@@ -174,3 +174,20 @@ def test_what_would_not_work_is_refused_before_any_work():
             tv.decoders.Bernoulli(tv.networks.mlp([4]), SHAPE),
             num_classes=3,
         )
+
+
+def test_conditional_models_have_them_too(binary_images):
+    split = tv.data.Split(binary_images(6), "static", labels=np.arange(6) % 3)
+    model = tv.ConditionalVAE(
+        tv.priors.Mixture(2, 3),
+        tv.encoders.InverseAutoregressive(tv.networks.mlp([4]), 2, steps=1, hidden=[4]),
+        tv.decoders.Bernoulli(tv.networks.mlp([4]), SHAPE),
+        num_classes=3,
+    )
+    draw, given = model.at(0), tf.constant(split.labels)
+    (latent,) = draw.infer(split.values(), 4, given)
+    q = draw.posterior(split.values(), given)
+    np.testing.assert_allclose(latent.log_q, q.log_prob(latent.value), rtol=1e-4, atol=1e-4)
+    fitted = model.with_prior(tv.priors.Mixture(2, 2), split, num_samples=5)
+    assert np.isfinite(fitted.prior_gain(model, split, 2)).all()
+    assert fitted.generate(3)["mean"].shape == (3, *SHAPE)

@@ -389,6 +389,11 @@ class UniformNumbers(_Quantile):
         """Returns low + p (high - low)."""
         return distribution.low + probability * (distribution.high - distribution.low)
 
+    def log_prob(self, distribution: tfd.Distribution, value: tf.Tensor) -> tf.Tensor:
+        """Returns the log-density, -inf outside of the interval."""
+        low, high = distribution.low, distribution.high
+        return tf.where((value >= low) & (value < high), -tf.math.log(high - low), -math.inf)
+
 
 @family(tfd.Independent)
 class IndependentNumbers(Family):

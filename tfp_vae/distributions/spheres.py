@@ -17,6 +17,7 @@ from tfp_vae.distributions.draws import NORMAL, UNIFORM, Family, Noise
 from tfp_vae.distributions.portable import logsumexp
 
 CELLS = 512  # of the angle: log Z is off by 1e-3 nats at a concentration of 500
+_BLOCK = 16
 _TINY = 1e-24
 
 
@@ -131,6 +132,15 @@ class VonMisesFisher(_OnSphere):
         return self.mean_cosine()[..., tf.newaxis] * self.direction
 
 
+def _summed(masses):
+    """Returns cumulative sums, by blocks: runtimes round a sum of hundreds in ways of their own."""
+    shape = tf.shape(masses)
+    blocks = tf.reshape(masses, tf.concat([shape[:-1], [CELLS // _BLOCK, _BLOCK]], 0))
+    inner = tf.cumsum(blocks, axis=-1)
+    before = tf.cumsum(inner[..., -1], axis=-1, exclusive=True)
+    return tf.reshape(inner + before[..., tf.newaxis], shape)
+
+
 @draws.family(VonMisesFisher)
 class VonMisesFisherDraws(Family):
     """A uniform number says the angle to the mean direction, normal ones where around it."""
@@ -144,7 +154,7 @@ class VonMisesFisherDraws(Family):
     ) -> "tuple[tf.Tensor, Any]":
         """Returns draws, the angle by the inverse of its distribution function."""
         masses = tf.nn.softmax(distribution.log_masses(), axis=-1)
-        upper = tf.cumsum(masses, axis=-1)
+        upper = _summed(masses)
         index = tf.reduce_sum(tf.cast(uniform[..., tf.newaxis] >= upper, tf.int32), axis=-1)
         index = tf.minimum(index, CELLS - 1)
         chosen = tf.one_hot(index, CELLS)
@@ -157,8 +167,12 @@ class VonMisesFisherDraws(Family):
         for _ in range(2):  # what rounding leaves of m counts where little else is left
             around -= m * tf.reduce_sum(m * around, axis=-1, keepdims=True)
             around = _unit(around)
-        value = tf.cos(angle) * m + tf.sin(angle) * around
-        return value, lambda: self.log_prob(distribution, value)
+        # A sine by a cosine, which every runtime has.
+        value = tf.cos(angle) * m + tf.cos(angle - 0.5 * math.pi) * around
+        # cos t - 1 without a difference of numbers near 1.
+        below = -2.0 * tf.square(tf.cos(0.5 * angle[..., 0] - 0.5 * math.pi))
+        k = distribution.concentration
+        return value, lambda: k * below + distribution.log_constant()
 
     def log_prob(self, distribution: VonMisesFisher, value: tf.Tensor) -> tf.Tensor:
         """Returns the log-density by the area of the sphere, nats."""

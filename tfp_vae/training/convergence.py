@@ -30,8 +30,8 @@ def convergence(
         "is_bound";
         "elbo_at_end": mean of the last tenth of the epochs; "elbo_gain": that minus the mean of the
         tenth before, None with fewer than two epochs; "converged": whether the gain is at most
-        `CONVERGED`, None where it is not known; "kl_weight_at_end"; with `weight_kl`, "weight_kl" and
-        "collapsed"; with `point_log_prior` that.
+        `CONVERGED`, None where it is not known; "kl_weight_at_end"; with `weight_kl`, "weight_kl"
+        and "collapsed"; with `point_log_prior` that.
     """
     elbo = [float(value) for value in history["elbo"]]
     size = max(1, len(elbo) // 10)

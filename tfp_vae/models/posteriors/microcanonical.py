@@ -18,7 +18,7 @@ from tfp_vae.randomness import fold_in, normal
 # warm-up lets them be, and at least 10. One such step in a thousand, where a rectifier has an edge,
 # would throw a chain far out of where the probability is.
 FAR, LEAST_FAR = 10.0, 10.0
-MOST_TAKEN_BACK = 0.1  # share of a chain's steps, above which it is none of this density
+MOST_TAKEN_BACK = 0.5  # share of a chain's steps, above which it hardly moves
 _MEMORY = 149 / 151  # of the average that the step size follows: 150 steps
 _SPREAD = 1.5  # of log energy errors about the target, from which steps are learned from
 

@@ -26,7 +26,9 @@ class ChainsMethod(Method):
         """Returns the ensemble of `Recipe.members` networks that the chains start from."""
         from tfp_vae.models import Ensemble
 
-        return Ensemble(member, self.recipe.members, seed=seed)
+        starts = Ensemble(member, self.recipe.members, seed=seed)
+        starts.are_starts = True
+        return starts
 
     def summary(self, predictor):
         """Returns how well the chains agree, and which of them diverged."""

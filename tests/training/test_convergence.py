@@ -66,8 +66,9 @@ def test_the_kl_is_that_of_posteriors_and_the_prior_of_points_stands_beside_it(m
     [(1.02, "chains converged"), (3.7, "chains not converged"), (None, "chains not converged")],
 )
 def test_chains_that_do_not_agree_are_named(rhat, said):
-    found = training.convergence({"elbo": FLAT}) | {"rhat_max": rhat}
-    assert said in training.conclusion(found)
+    agreement = training.agreement(rhat)
+    assert agreement["chains_agree"] is (said == "chains converged")
+    assert said in training.conclusion(training.convergence({"elbo": FLAT}) | agreement)
 
 
 def test_the_kl_weight_is_that_of_the_last_step():

@@ -65,6 +65,18 @@ def convergence_of(model: Any, history: "Mapping[str, Sequence[float]]") -> dict
     )
 
 
+def agreement(rhat: "float | None") -> dict:
+    """Returns whether chains found one distribution, JSON-ready.
+
+    Args:
+        rhat: the largest R-hat of predictions; None where a chain stands still.
+
+    Returns:
+        "rhat_max", and "chains_agree": whether it is at most `AGREE`.
+    """
+    return {"rhat_max": rhat, "chains_agree": rhat is not None and rhat <= AGREE}
+
+
 def conclusion(found: Mapping) -> str:
     """Returns what `convergence` found, in words, and whether chains agree, if there are any.
 
@@ -101,7 +113,7 @@ def _agreement(rhat: "float | None") -> str:
     """Returns whether chains found one distribution, in words."""
     if rhat is None:
         return "chains not converged: one of them stands still and has no R-hat"
-    if rhat <= AGREE:
+    if agreement(rhat)["chains_agree"]:
         return f"chains converged: R-hat of predictions is at most {rhat:.3f}"
     return (
         f"chains not converged: R-hat of predictions is up to {rhat:.2f} and should be at most "

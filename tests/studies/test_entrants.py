@@ -36,12 +36,6 @@ def test_parameters_are_matched_to_those_of_the_reference(data, settings, name):
     assert away[1] < 0.04 * reference
 
 
-def test_starts_of_chains_count_as_the_one_network_whose_posterior_they_have(data, settings):
-    starts, one = (entrants.entrant_of(name).build(data, 4, settings, 0) for name in ("mile", "ml"))
-    assert starts.num_members == settings.members
-    assert fitting.num_parameters(starts) == fitting.num_parameters(one)
-
-
 def test_seconds_are_matched_by_epochs(data):
     settings = comparison.Settings.of("quick", data, match="seconds", seconds=1e-6)
     assert fitting.width_of("ensemble", data, settings) == settings.hidden

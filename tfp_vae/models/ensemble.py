@@ -57,14 +57,9 @@ class Ensemble(SupervisedModel):
         seed: see `VariationalModel`.
         data_kind: see `VariationalModel`.
         num_data: see `VariationalModel`; N of one data set.
-
-    Attributes:
-        are_starts: whether the members are where chains of one posterior start: where sizes are
-            compared they then count as one network.
     """
 
     parts = ("pattern",)  # whose objective it has
-    are_starts = False
 
     def __init__(
         self,

@@ -26,9 +26,7 @@ class ChainsMethod(Method):
         """Returns the ensemble of `Recipe.members` networks that the chains start from."""
         from tfp_vae.models import Ensemble
 
-        starts = Ensemble(member, self.recipe.members, seed=seed)
-        starts.are_starts = True
-        return starts
+        return Ensemble(member, self.recipe.members, seed=seed)
 
     def summary(self, predictor):
         """Returns how well the chains agree, and which of them diverged."""

@@ -17,9 +17,8 @@ _REFERENCE = "ml"
 
 
 def num_parameters(model: keras.Model) -> int:
-    """Returns how many numbers are trained; of chains' starts those of the network they are of."""
-    count = sum(math.prod(variable.shape) for variable in model.trainable_variables)
-    return count // model.size if getattr(model, "are_starts", False) else count
+    """Returns how many numbers are trained."""
+    return sum(math.prod(variable.shape) for variable in model.trainable_variables)
 
 
 def width_of(name: str, data: Data, settings: Settings) -> int:

@@ -93,8 +93,15 @@ LOGISTIC = ("discretized_logistic", "eight_bit", True)
 @pytest.mark.parametrize(
     ("likelihood", "options"),
     [
-        (CONTINUOUS, "--posterior=full --warm_up=linear --warm_up_epochs=1"),
-        (NORMAL, "--precision=mixed_bfloat16 --hidden=8,8 --schedule=constant"),
+        (
+            CONTINUOUS,
+            "--latent_prior=flow --posterior=full --warm_up=linear --warm_up_epochs=1",
+        ),
+        (
+            NORMAL,
+            "--latent_prior=vamp --prior_components=3 --precision=mixed_bfloat16 --hidden=8,8 "
+            "--schedule=constant",
+        ),
         (LOGISTIC, "--network=conv --filters=4 --posterior=full --capacity=3 --beta=10"),
         (DYNAMIC, "--bound=iwae --num_samples=3 --patience=1 --tensorboard --activation=tanh"),
         *(

@@ -21,6 +21,9 @@ registered = keras.saving.register_keras_serializable(package="tfp_vae")
 
 SCALE_FLOOR = 1e-4
 
+# Where a density over latents is: all of R^D, the box (-1, 1)^D, or the unit sphere in R^D.
+REAL, BOX, SPHERE = "real", "box", "sphere"
+
 
 def positive(raw: tf.Tensor, floor: float = SCALE_FLOOR) -> tf.Tensor:
     """Returns softplus(raw) + floor, the one transform that makes a scale here.

@@ -379,6 +379,17 @@ class VariationalModel(keras.Model):
         return {id(layer): number for number, layer in enumerate(self.random_layers())}
 
     def kl_divergence(self, num_samples: int = 1) -> "tf.Tensor | float":
+        """Returns what the weights cost the bound, in nats: here `posterior_kl`.
+
+        Args:
+            num_samples: see `posterior_kl`.
+
+        Raises:
+            ValueError: see `posterior_kl`.
+        """
+        return self.posterior_kl(num_samples)
+
+    def posterior_kl(self, num_samples: int = 1) -> "tf.Tensor | float":
         """Returns KL(q(w) || p(w)) in nats, summed over all Bayesian weights; 0.0 without any.
 
         `num_samples` draws stand for the expectation where TFP has no closed form; outside of a

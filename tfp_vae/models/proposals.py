@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae.distributions import draws
-from tfp_vae.distributions.base import tfd
+from tfp_vae.distributions.base import SPHERE, tfd
 from tfp_vae.randomness import fold_in, normal, uniform
 
 DEGREES = 5  # of freedom: the tails of Student's t bound the weights where a normal is off
@@ -322,6 +322,25 @@ class Modes(NamedTuple):
     def log_prob(self, z: tf.Tensor) -> tf.Tensor:
         """Returns log-densities, [S, B, D] -> [S, B]."""
         return tf.reduce_logsumexp(self.shape.log_prob(z[:, tf.newaxis]) + self.log_share, axis=1)
+
+
+def spans_space(model: Any) -> bool:
+    """Returns whether latents have densities in R^D, as the proposals here; on a sphere not."""
+    return all(latent.prior.support != SPHERE for latent in model.latents)
+
+
+def check_spans_space(model: Any, what: str) -> None:
+    """Raises `ValueError` for a model whose latents are on a sphere.
+
+    Args:
+        model: with latents.
+        what: is asked for, in words.
+    """
+    if not spans_space(model):
+        raise ValueError(
+            f"Proposals in R^D miss a sphere. Expected latents with densities in R^D for {what}. "
+            "Received latents on a sphere."
+        )
 
 
 def find_modes(joint: Joint, key: tf.Tensor) -> Modes:

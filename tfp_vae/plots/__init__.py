@@ -7,6 +7,7 @@ from tfp_vae.plots.calibration import (
     risk_coverage,
     signal_to_noise,
 )
+from tfp_vae.plots.diagnosis import diagnosis
 from tfp_vae.plots.ladder import bound_ladder
 from tfp_vae.plots.methods import method_comparison
 from tfp_vae.plots.predictive import (
@@ -36,6 +37,7 @@ __all__ = [
     "class_samples",
     "classification_maps",
     "completions",
+    "diagnosis",
     "images",
     "interval_coverage",
     "latent_scatter",

@@ -15,7 +15,10 @@ _LIKELIHOOD = flags.DEFINE_enum(
     "p(x|z); without it, one of the kind that the data have.",
 )
 _SCALE = flags.DEFINE_string(
-    "scale", "shared", "Scale of the normal likelihood: shared, per_pixel, or a number > 0."
+    "scale",
+    "shared",
+    "Scale of the normal likelihood: shared (in closed form), trained (a weight), per_pixel, or a "
+    "number > 0.",
 )
 _POSTERIOR = flags.DEFINE_enum(
     "posterior", "diagonal", peek.names("distributions.encoders.ENCODERS"), "q(z|x)."
@@ -32,6 +35,7 @@ _FLOW = flags.DEFINE_enum(
 _NETWORK = flags.DEFINE_enum(
     "network", "mlp", peek.names("methods.vae.VAE_NETWORKS"), "Kind of encoder and decoder."
 )
+_SKIP = flags.DEFINE_bool("skip", False, "Give z to every layer of the decoder.")
 _FILTERS = flags.DEFINE_list("filters", ["32", "64"], "Filters of the stride-2 convolutions.")
 _FREE_BITS = flags.DEFINE_float("free_bits", 0.0, "Nats per latent dimension.", lower_bound=0)
 _CAPACITY = flags.DEFINE_float("capacity", None, "Target of the KL, nats.", lower_bound=0)
@@ -69,6 +73,7 @@ def recipe(data: "tv.data.Data", latent_dim: int, **others) -> "tv.methods.VAERe
         likelihood=likelihood,
         scale=cli.number_or_name(_SCALE),
         network=_NETWORK.value,
+        skip=_SKIP.value,
         hidden=tuple(cli.integers(training_flags.HIDDEN)),
         filters=tuple(cli.integers(_FILTERS)),
         activation=training_flags.ACTIVATION.value,

@@ -180,7 +180,7 @@ def test_missing_tensorboard_is_found_before_the_run_folder_is_made(refused, mon
 # Models.
 
 
-@pytest.mark.parametrize("name", ["evaluate", "generate"])
+@pytest.mark.parametrize("name", ["diagnose", "evaluate", "generate"])
 def test_a_run_folder_without_a_model_is_refused(refused, tmp_path, name):
     (tmp_path / "run").mkdir()
     assert "no model at run/model.keras" in refused(name, "--run_dir=run")

@@ -158,6 +158,15 @@ def test_evaluate_agrees_with_training_and_knows_the_data(succeeds, trained, tmp
     assert "validation_elbo" in out
 
 
+def test_diagnose_says_what_the_latents_carry(succeeds, trained, tmp_path):
+    trained(*USUAL)
+    out = succeeds("diagnose", "--run_dir=run", "--num_samples=2", "--language=zh")
+    run = tmp_path / "run"
+    assert "互信息" in out and (run / "diagnosis.txt").read_text(encoding="utf-8") in out
+    found = json.loads((run / "diagnosis.json").read_text())
+    assert found["num_examples"] == _metrics(run)["num_train"] and (run / "diagnosis.png").exists()
+
+
 def test_generate_draws_by_seed(succeeds, trained, tmp_path):
     trained(*USUAL)
     drawn = []

@@ -52,6 +52,7 @@ class VAERecipe:
         hidden: widths of the dense layers; one for "conv".
         filters: of the stride-2 convolutions of "conv".
         activation: of hidden layers, a name in `networks.ACTIVATIONS`.
+        skip: whether z, with what it is conditioned on, goes to every layer of the decoder.
         bayesian_decoder: whether the weights of the decoder's hidden layers have a posterior too,
             for "mlp".
         classifier: "mlp" or "conv", q(y|x) of "m2".
@@ -73,6 +74,7 @@ class VAERecipe:
     hidden: "tuple[int, ...]" = (400,)
     filters: "tuple[int, ...]" = (32, 64)
     activation: str = "relu"
+    skip: bool = False
     bayesian_decoder: bool = False
     classifier: str = "mlp"
     alpha: float = 0.1
@@ -110,8 +112,11 @@ class VAERecipe:
         encoder = encoders.ENCODERS[self.posterior](self._encoding(data), self.latent_dim)
         likelihood = self.likelihood or likelihood_of(data.kind)
         scale = {"scale": self.scale} if likelihood == "normal" else {}
+        decoding = self._decoding(data)
         decoder = decoders.Decoder(
-            self._decoding(data), data.shape, heads.HEADS[likelihood](**scale)
+            networks.Skip(decoding) if self.skip else decoding,
+            data.shape,
+            heads.HEADS[likelihood](**scale),
         )
         parts = {
             "prior": condition.pop("prior", None) or self._prior(),

@@ -17,7 +17,7 @@ from tfp_vae.distributions.conditions import JOINS, Condition, Nothing, join, jo
 from tfp_vae.distributions.encoders import Encoder
 from tfp_vae.distributions.priors import Prior, Spec
 from tfp_vae.layers.noise import MEAN, SHARED
-from tfp_vae.models import ex_post, units
+from tfp_vae.models import ex_post, local, units
 from tfp_vae.models.draw import Latents, own_random_layers
 from tfp_vae.models.graphs import compiled
 from tfp_vae.models.latents import LatentVariable
@@ -429,6 +429,17 @@ class VAE(VariationalModel):
             sample_weight=sample_weight,
         )
 
+    def profiled(
+        self, x: Any, y: Any, outputs: Any, sample_weight: "tf.Tensor | None" = None
+    ) -> Any:
+        """Returns the pass with p(x|z) at the optimum of what its head has in closed form."""
+        del y
+        x, _ = self.unpack(x)
+        return self._with_profile(outputs, x, sample_weight)
+
+    def _with_profile(self, outputs, x, weight):
+        return outputs._replace(likelihood=self.decoder.profiled(outputs.likelihood, x, weight))
+
     def update_metrics(self, terms: objectives.Terms, outputs: Any, y: Any = None) -> None:
         """Updates elbo, reconstruction, kl, active_units and, for discrete data, bits_per_dim."""
         super().update_metrics(terms, outputs)
@@ -466,6 +477,73 @@ class VAE(VariationalModel):
         for latent in self.latents:
             above = (*above, latent.encoder.centre(draw.posterior(x, given, above)))
         return above[-1]
+
+    def fit_posterior(
+        self,
+        x: "Split | np.ndarray",
+        num_steps: int = 300,
+        *,
+        family: "str | None" = None,
+        num_samples: int = 16,
+        num_elbo_samples: int = 256,
+        learning_rate: float = 0.1,
+        seed: "int | None" = None,
+        batch_size: int = 100,
+        progress: "Callable[[int, int], None] | None" = None,
+    ) -> tfd.Distribution:
+        """Returns a posterior q(z) of its own for each example: batch shape [N], event shape [D].
+
+        Variational inference without amortisation: loc and scale of each example start at those of
+        the encoder and climb the ELBO by Adam with a cosine decay. What is returned for an example
+        is what it started from where the ELBO, with the same noise for both, is no higher then:
+        never worse than the encoder's q(z|x), if that is in the family. Few steps are what is
+        called semi-amortised. The decoder stays as it is, Bayesian weights at their means.
+
+        Args:
+            x: a `Split` or an array [N, ...].
+            num_steps: of Adam.
+            family: "diagonal" for a `MultivariateNormalDiag`, "full" for a
+                `MultivariateNormalTriL`; by default that of the encoder. A posterior that is no
+                normal starts from its mean and deviations.
+            num_samples: draws of z per step and example.
+            num_elbo_samples: draws that start and end are compared by.
+            learning_rate: of the first step, in units of the encoder's scales.
+            seed: fixes the draws; the model's seed by default.
+            batch_size: examples at a time.
+            progress: called with (examples done, examples in all) after every batch.
+
+        Raises:
+            ValueError: for impossible numbers, several or discrete latents, a likelihood without a
+                gradient by z, or if `x` does not fit the model.
+        """
+        if family is not None:
+            check_choice("family", family, local.FAMILIES)
+        options = local.Options(
+            family, num_steps, num_samples, num_elbo_samples, learning_rate, batch_size
+        )
+        return local.distribution(local.fit(self, x, options, seed, progress))
+
+    def encode_map(
+        self,
+        x: "Split | np.ndarray",
+        num_steps: int = 300,
+        *,
+        learning_rate: float = 0.1,
+        batch_size: int = 100,
+        progress: "Callable[[int, int], None] | None" = None,
+    ) -> np.ndarray:
+        """Returns the z with the largest p(z|x) that is found of each example, float32 [N, D].
+
+        Adam with a cosine decay climbs log p(x, z) from the centre of q(z|x); log p(x, z) is never
+        lower than there. See `fit_posterior` for the arguments; nothing is random.
+
+        Raises:
+            ValueError: see `fit_posterior`.
+        """
+        options = local.Options(
+            local.POINT, num_steps, learning_rate=learning_rate, batch_size=batch_size
+        )
+        return local.fit(self, x, options, None, progress).loc
 
     def reconstruct(self, x: tf.Tensor, given: Any = None) -> tf.Tensor:
         """Returns E[x'|z] at the centre z of q(z|x) of each example, [B, ...] -> [B, ...].

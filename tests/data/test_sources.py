@@ -425,6 +425,7 @@ def test_fashion_mnist_is_70000_labelled_clothes(prepared):
 
 
 @pytest.mark.slow
+@pytest.mark.all_only  # as a few images of it above
 def test_binarized_mnist_has_the_fixed_binarisation_and_its_own_three_splits(prepared):
     binarized = data.load("binarized_mnist", data_dir=prepared("tfds", "binarized_mnist"))
     assert_is_sound(binarized)

@@ -465,6 +465,7 @@ class VariationalModel(keras.Model):
 
     # What Keras asks for.
 
+    @tf.autograph.experimental.do_not_convert  # of a loop of one's own: slow, and for nothing
     def compute_loss(
         self,
         x: Any = None,
@@ -856,6 +857,7 @@ class VariationalModel(keras.Model):
         batch = next(iter(self.prediction_dataset(split, len(split))))
         return super().predict_on_batch(batch[0] if isinstance(batch, tuple) else batch)
 
+    @tf.autograph.experimental.do_not_convert
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the model; arrays and tables get the scale and the order that `fit` gave them."""
         if args:

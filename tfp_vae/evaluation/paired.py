@@ -11,10 +11,9 @@ a common variance would be too small for them.
 
 The variance over seeds holds the interaction of seeds and examples, and so does that over examples:
 it is counted once (Owen, 2007, "The pigeonhole bootstrap", says by how much it would be too large).
-Intervals take it off the seeds. The rule that tells models apart takes it off the examples: the
-variance of a few seeds is small by chance in one pair of many, and what is taken off it makes this
-worse. It takes no variance below what the others make likely, and borrows degrees of freedom from
-them by how alike they are (Smyth, 2004), at most four: with three seeds its power is doubled.
+Intervals take it off the seeds. The rule that tells models apart takes it off the examples, and
+has a variance over seeds of each model, which knows more than that of the differences, see
+`_over_seeds`.
 """
 
 import dataclasses
@@ -32,7 +31,7 @@ LEVEL = 0.95
 # (Hanley & Lippman-Hand, 1983, "If nothing goes wrong, is everything all right?").
 _RULE_OF_THREE = 3.0
 _BINS = 15
-_BORROWED = 4.0  # degrees of freedom from other pairs, at most; more made errors above 5 %
+_BORROWED = 4.0  # degrees of freedom from other models, at most
 _POINTS = 300  # of the distribution of a variance
 
 
@@ -76,16 +75,26 @@ def _risk_over_coverage(parts: Mapping, counts: np.ndarray) -> np.ndarray:
     return (drawn * risk).sum(axis=1) / kept[:, -1]
 
 
-def _detection(parts: Mapping, counts: np.ndarray, outside: np.ndarray) -> tuple:
-    """Returns weights of inside and outside examples by rising score, and where a tie ends."""
-    scores = np.concatenate([parts["inside"], parts["outside"]]).astype(np.float64)
-    values, tie = np.unique(scores, return_inverse=True)
-    size = len(parts["inside"])
-    sums = []
-    for drawn, place in ((counts, tie[:size]), (outside, tie[size:])):
+def _detection(
+    parts: Mapping, counts: np.ndarray, outside: np.ndarray
+) -> "tuple[np.ndarray, np.ndarray]":
+    """Returns weights of inside and outside examples by rising score, those of a tie together."""
+    scores = [np.asarray(parts[name], np.float64).tobytes() for name in ("inside", "outside")]
+    return _weights_by_score(*scores, len(counts) - 1)
+
+
+# The metrics of the same scores are asked for one after the other, those of all seeds by turns.
+@functools.lru_cache(maxsize=8)
+def _weights_by_score(inside: bytes, outside: bytes, resamples: int) -> "tuple":
+    each = [np.frombuffer(one, np.float64) for one in (inside, outside)]
+    values, tie = np.unique(np.concatenate(each), return_inverse=True)
+    size, sums = len(each[0]), []
+    for which, place in zip(_drawn([*map(len, each)]), (tie[:size], tie[size:]), strict=True):
+        drawn = _counts(len(place), which, resamples)
         order = np.argsort(place, kind="stable")
         # Sums within ties: differences of the running sum at their ends.
-        running = np.concatenate([np.zeros((len(drawn), 1)), drawn[:, order].cumsum(axis=1)], 1)
+        running = np.zeros((len(drawn), len(place) + 1))
+        np.cumsum(drawn[:, order], axis=1, out=running[:, 1:])
         ends = np.searchsorted(place[order], np.arange(len(values)), side="right")
         sums.append(np.diff(running[:, ends], axis=1, prepend=0.0))
     return tuple(sums)
@@ -183,7 +192,7 @@ class Pair:
         difference: of the means.
         lower, upper: ends of its interval.
         probability: that a is better than b, within (0, 1).
-        adjusted: the p-value of the difference for all pairs of these models at once (Holm, 1979):
+        adjusted: the p-value of the difference for all pairs of these models at once (Shaffer, 1986):
             below 0.05 the two are told apart, whatever the number of models that were looked at.
     """
 
@@ -219,8 +228,9 @@ def sample(metric: str, by_seed: "Mapping[int, Mapping]", resamples: int = RESAM
                 "There are too few examples for an interval. Expected at least 2. Received "
                 f"{int(least)} of seed {seed}."
             )
-        # What was made of the test examples has as many, and is drawn together with them.
-        counts = [_counts(each, 0 if each == size[0] else 1, resamples) for each in size]
+        counts = [
+            _counts(each, which, resamples) for each, which in zip(size, _drawn(size), strict=True)
+        ]
         found[seed] = function(parts, *counts)
     spread = _SPREAD.get(metric, 1.0)
     if metric in ("nll", "nll_scaled", "log_likelihood", "elbo"):
@@ -231,6 +241,11 @@ def sample(metric: str, by_seed: "Mapping[int, Mapping]", resamples: int = RESAM
         {seed: values[1:] for seed, values in found.items()},
         _RULE_OF_THREE * spread / least,
     )
+
+
+def _drawn(sizes: "Sequence[int]") -> "list[int]":
+    """Returns which examples are drawn: as many as the first are drawn together with those."""
+    return [0 if size == sizes[0] else 1 for size in sizes]
 
 
 def _sizes(parts: Mapping) -> "tuple[int, ...]":

@@ -192,7 +192,7 @@ class Pair:
         difference: of the means.
         lower, upper: ends of its interval.
         probability: that a is better than b, within (0, 1).
-        adjusted: the p-value of the difference for all pairs of these models at once (Shaffer, 1986):
+        adjusted: the p-value of the difference for all pairs of models at once (Shaffer, 1986):
             below 0.05 the two are told apart, whatever the number of models that were looked at.
     """
 

@@ -15,7 +15,7 @@ def test_a_comparison_is_reported_and_gone_on_with(request, succeeds, tmp_path):
     assert f"report: {tmp_path / 'run/report/index.html'}" in out
     values = json.loads((tmp_path / "run/report/report.json").read_text())
     assert {r["model"] for r in values["results"]} == {"ml", "bnn"}
-    headline = next(line for line in out.splitlines() if line.startswith("On "))
+    headline = next(line for line in out.splitlines() if "questions decided" in line)
     assert headline in (tmp_path / "run/report/report.md").read_text()
     assert "--flagfile" in values["command"]
     # One part more with --all; tests/studies/test_plan.py goes on with one that failed.

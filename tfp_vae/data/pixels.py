@@ -141,7 +141,7 @@ class Reading:
                 most = 2**12 - 1 if "I;12" in raw else 2**16 - 1
                 pixels = np.clip(pixels / np.float32(most), 0, 1)
                 # TIFF may count from white, which Pillow minds where there are 8 bits alone.
-                if image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == 0:
+                if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0:
                     pixels = 1 - pixels
             return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
 

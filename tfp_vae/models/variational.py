@@ -242,7 +242,12 @@ class VariationalModel(keras.Model):
             self.columns,
             self.class_names,
             self.predicts,
+            self.shape_of_examples(),
         )
+
+    def shape_of_examples(self) -> "tuple[int, ...] | None":
+        """Returns the shape of an example, None before it is known."""
+        return None
 
     def takes_numbers(self) -> bool:
         """Returns whether integers are numbers whatever their range, such as those of words."""

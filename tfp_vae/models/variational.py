@@ -125,14 +125,23 @@ class VariationalModel(keras.Model):
         self._objective = objectives.as_bound(value)
         self._track_bounds()
 
-    def report(self, *bounds: "objectives.Bound") -> None:
-        """Has `fit` and `evaluate` report more bounds, each a metric beside the ELBO.
+    def change_bounds(
+        self,
+        objective: "objectives.Bound | None" = None,
+        reported: "tuple[objectives.Bound, ...] | None" = None,
+    ) -> None:
+        """Changes what is trained and reported, also while `fit` runs.
 
         Args:
-            *bounds: those in the place of what was reported beside the objective so far.
+            objective: that is trained from now on; None for the same one.
+            reported: bounds that are metrics beside the ELBO and the objective; None for the same.
         """
-        self._reported = tuple(objectives.as_bound(bound) for bound in bounds)
-        self._track_bounds()
+        if reported is not None:
+            self._reported = tuple(objectives.as_bound(bound) for bound in reported)
+        with self.distribute_strategy.scope():  # metrics have variables
+            self.objective = self.objective if objective is None else objective
+        if self.current is not None:
+            self.make_train_function(force=True)
 
     def _track_bounds(self):
         found = {bound.name: bound for bound in (*self._reported, self._objective)}
@@ -674,6 +683,8 @@ class VariationalModel(keras.Model):
             more["validation_data"], current.validation = fits.validation(
                 self, validation_data, validation_batch_size or batch_size
             )
+        # What changes the step comes before what begins with it.
+        callbacks.sort(key=lambda callback: not getattr(callback, "comes_first", False))
         current.callbacks = tuple(callbacks)
         kept = fits.LastEpoch()
         self.current = current

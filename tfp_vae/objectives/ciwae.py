@@ -9,38 +9,37 @@ from tfp_vae.objectives.gradients.base import Gradient
 from tfp_vae.objectives.weighted import WeightedBound, mean_of
 
 
-@BOUNDS.register("ciwae", "beta elbo + (1 - beta) iwae")
+@BOUNDS.register("ciwae", "share of elbo + the rest of iwae")
 @registered
 class CIWAE(WeightedBound):
-    """beta (mean_k log w_k) + (1 - beta) L_K, eq. 13.
+    """share (mean_k log w_k) + (1 - share) L_K, eq. 13, which calls the share beta.
 
     Args:
-        beta: share of the ELBO, in [0, 1].
+        share: of the ELBO, in [0, 1].
         gradient: a name of `objectives.gradients.GRADIENTS`.
     """
 
     name = "ciwae"
 
-    def __init__(self, beta: float = 0.5, gradient: "Gradient | str" = "path"):
+    def __init__(self, share: float = 0.5, gradient: "Gradient | str" = "path"):
         super().__init__(gradient)
-        if not (is_number(beta, 0) and beta <= 1):
+        if not (is_number(share, 0) and share <= 1):
             raise ValueError(
-                "beta is the share of the ELBO in ciwae. Expected 0 <= beta <= 1. Received "
-                f"{beta!r}."
+                f"Impossible share of the ELBO. Expected 0 <= share <= 1. Received {share!r}."
             )
-        self.beta = float(beta)
+        self.share = float(share)
 
     def local(self, log_weights: tf.Tensor, log_shares: tf.Tensor) -> tf.Tensor:
         """Returns the bound of each example, [B], nats."""
         weighted = tf.reduce_logsumexp(log_shares + log_weights, axis=0)
-        return self.beta * mean_of(log_weights, log_shares) + (1.0 - self.beta) * weighted
+        return self.share * mean_of(log_weights, log_shares) + (1.0 - self.share) * weighted
 
     def path_ratio(self, log_weights: tf.Tensor, log_shares: tf.Tensor) -> tf.Tensor:
-        """Returns (beta m + (1 - beta) w~^2) / (beta m + (1 - beta) w~), [rows, B]."""
-        share, weight = tf.exp(log_shares), tf.nn.softmax(log_shares + log_weights, axis=0)
-        first = self.beta * share + (1.0 - self.beta) * weight
-        return tf.math.divide_no_nan(first - (1.0 - self.beta) * weight * (1.0 - weight), first)
+        """Returns (s m + (1 - s) w~^2) / (s m + (1 - s) w~), [rows, B]."""
+        mass, weight = tf.exp(log_shares), tf.nn.softmax(log_shares + log_weights, axis=0)
+        first = self.share * mass + (1.0 - self.share) * weight
+        return tf.math.divide_no_nan(first - (1.0 - self.share) * weight * (1.0 - weight), first)
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
-        return {**super().get_config(), "beta": self.beta}
+        return {**super().get_config(), "share": self.share}

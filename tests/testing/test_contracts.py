@@ -50,9 +50,17 @@ def test_an_encoder_keeps_its_contract(kind, dims, base_seed):
     testing.check_encoder(encoder, seed=base_seed, xla=dims == 2)
 
 
-@pytest.mark.parametrize("name", tv.objectives.BOUNDS)
+BOUNDS = [
+    # One with its own loss, one of log weights, one that scales what flows back: others are alike.
+    pytest.param(name, marks=[] if name in ("elbo", "iwae", "piwae") else [pytest.mark.all_only])
+    for name in tv.objectives.BOUNDS
+]
+
+
+@pytest.mark.parametrize("name", BOUNDS)
 def test_a_bound_keeps_its_contract(name, base_seed):
-    testing.check_bound(tv.objectives.BOUNDS[name](), seed=base_seed)
+    xla = name in ("elbo", "piwae", "tvo")
+    testing.check_bound(tv.objectives.BOUNDS[name](), seed=base_seed, xla=xla)
 
 
 LAYERS = [

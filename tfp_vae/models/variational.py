@@ -139,7 +139,9 @@ class VariationalModel(keras.Model):
         if reported is not None:
             self._reported = tuple(objectives.as_bound(bound) for bound in reported)
         with self.distribute_strategy.scope():  # metrics have variables
-            self.objective = self.objective if objective is None else objective
+            if objective is not None:
+                self.objective = objective
+            self._track_bounds()
         if self.current is not None:
             self.make_train_function(force=True)
 

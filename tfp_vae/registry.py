@@ -148,7 +148,7 @@ def _scan(room: str) -> "dict[str, tuple[str, str]]":
         for node in ast.walk(tree):
             for call in getattr(node, "decorator_list", []):
                 if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "register":
-                    if getattr(call.func.value, "id", "") in owners:
+                    if getattr(getattr(call.func, "value", None), "id", "") in owners:
                         continue  # of a room inside this one
                     values = [a.value for a in call.args if isinstance(a, ast.Constant)]
                     texts = [value for value in values if isinstance(value, str)]

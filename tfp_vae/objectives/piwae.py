@@ -1,7 +1,6 @@
 """The partially importance-weighted bound (Rainforth et al., ICML 2018)."""
 
 import math
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -33,7 +32,7 @@ class PIWAE(WeightedBound):
     """
 
     name = "piwae"
-    taps = True  # type: ignore[assignment]
+    taps = True
     estimators = ("path", "stl", "dreg")
 
     def __init__(self, groups: int = 1, gradient: "Gradient | str" = "path"):
@@ -64,9 +63,9 @@ class PIWAE(WeightedBound):
     def _surrogate(self, terms: Terms) -> tf.Tensor:
         log_weights, log_shares = terms.log_weights(), terms.log_shares()
         value = self.local(log_weights, log_shares)
-        held: Any = tf.stop_gradient(log_weights), tf.stop_gradient(log_shares)
-        model = tf.maximum(tf.nn.softmax(held[0] + held[1], axis=0), _LEAST)
-        within, encoder = weights_in_groups(*held, self.groups)
+        held, shares = tf.stop_gradient(log_weights), tf.stop_gradient(log_shares)
+        model = tf.maximum(tf.nn.softmax(held + shares, axis=0), _LEAST)
+        within, encoder = weights_in_groups(held, shares, self.groups)
         path = encoder * within if self.gradient.name == "dreg" else encoder
         terms.scale_path(path / model)
         # Classes are summed over: the derivative of a share is that of its logarithm.

@@ -35,7 +35,7 @@ class WeightedBound(Bound):
             )
 
     @property
-    def taps(self) -> bool:  # type: ignore[override]
+    def taps(self) -> bool:
         """Whether the estimator scales what flows back through draws."""
         return self.gradient.taps
 

@@ -7,6 +7,7 @@ from tfp_vae.plots.calibration import (
     risk_coverage,
     signal_to_noise,
 )
+from tfp_vae.plots.gradients import signal_against_draws
 from tfp_vae.plots.methods import method_comparison
 from tfp_vae.plots.predictive import (
     classification_maps,
@@ -45,6 +46,7 @@ __all__ = [
     "regression_curves",
     "reliability_diagram",
     "risk_coverage",
+    "signal_against_draws",
     "signal_to_noise",
     "tile",
     "training_curve",

@@ -8,6 +8,7 @@ latents, or those of Gauss-Hermite quadrature.
 """
 
 import abc
+import dataclasses
 import itertools
 import math
 import types
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae import objectives
+from tfp_vae import objectives, plots, report, training
 from tfp_vae.arguments import check_count
 from tfp_vae.data import Split
 from tfp_vae.models import VAE
@@ -362,10 +363,11 @@ def table_of_model(
     """
     before, samples = model.objective, model.num_samples
     rows: list[dict] = []
+    plain: tuple[int, dict] = (0, {})
     tried = [(count, name) for count in draws for name in objectives.GRADIENTS]
     try:
         for number, (count, name) in enumerate(tried):
-            if progress is not None:
+            if progress is not None and number:
                 progress(number, len(tried))
             model.num_samples = count
             try:
@@ -374,14 +376,15 @@ def table_of_model(
             except ValueError:
                 continue
             found = _moments(model, split, count, repeats, seed)
-            plain = next((r for r in rows if r["draws"] == count and r["gradient"] == "path"), None)
-            rows.append({"problem": "run", "draws": count, "gradient": name, "_means": {}})
+            if name == "path":
+                plain = count, found
+            row: dict[str, Any] = {"problem": "run", "draws": count, "gradient": name}
+            beside = plain[1] if plain[0] == count and name != "path" else {}
             for part, (mean, variance) in found.items():
-                rows[-1] |= _row_of_model(part, mean, variance, repeats, plain)
+                row |= _row_of_model(part, mean, variance, repeats, beside.get(part))
+            rows.append(row)
     finally:
         model.objective, model.num_samples = before, samples
-    for row in rows:
-        del row["_means"]
     return rows
 
 
@@ -391,7 +394,7 @@ def _row_of_model(part, mean, variance, repeats, plain):
     signal = max(float(np.sum(mean**2)) - total / repeats, 0.0)
     off = None
     if plain is not None:
-        other, its = plain["_means"][part]
+        other, its = plain
         both = (variance + its) / repeats
         known = both > 1e-12 * max(float(both.max()), 1e-30)
         z = (mean - other)[known] ** 2 / both[known]
@@ -434,7 +437,8 @@ def _moments(model, split, count, repeats, seed):
             lambda number, *_: number < repeats, more, (tf.constant(0), zeros, list(zeros))
         )[1:]
 
-    sums, squares = all_of_them()
+    # One concrete function: each estimator has another graph, which is no retracing.
+    sums, squares = all_of_them.get_concrete_function()()
     found = {}
     for part, chosen in (("encoder", True), ("model", False)):
         here = [i for i, v in enumerate(variables) if (id(v) in inside) == chosen]
@@ -460,3 +464,62 @@ def text(rows: "list[dict]") -> str:
             line += f"{'-' if snr is None else f'{snr:.3g}':>9}"
         lines.append(line)
     return "\n".join(lines)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is measured.
+
+    Attributes:
+        bound: a name of `objectives.BOUNDS`, with its default arguments.
+        draws: the numbers K.
+        num_examples: of the batch of the model.
+        repeats: estimates on the model.
+        exact_repeats: estimates on the models with an exact gradient.
+        seed: of the draws.
+    """
+
+    bound: str
+    draws: "tuple[int, ...]" = (1, 2, 4, 16)
+    num_examples: int = 16
+    repeats: int = 64
+    exact_repeats: int = 4000
+    seed: int = 0
+
+
+def run(plan: Plan, model: VAE, split: Split) -> "list[dict]":
+    """Returns the rows of the models with an exact gradient, then those of a trained model.
+
+    Args:
+        plan: what is measured.
+        model: a VAE.
+        split: whose first examples are the batch.
+    """
+    kind = objectives.BOUNDS[plan.bound]
+    rows: list[dict] = []
+    for problem in PROBLEMS:
+        rows += table_of_problem(problem, kind, plan.draws, plan.exact_repeats, plan.seed)
+    progress = training.Progress("gradients")
+    return rows + table_of_model(
+        model,
+        split.take(plan.num_examples),
+        kind,
+        plan.draws,
+        plan.repeats,
+        plan.seed,
+        progress,
+    )
+
+
+def write(plan: Plan, folder: report.RunFolder, rows: "list[dict]", source: dict) -> str:
+    """Writes `gradients.json` and `gradients.png`; returns the table as text."""
+    values = {
+        **source,
+        **dataclasses.asdict(plan),
+        "rows": rows,
+        "versions": report.versions(),
+    }
+    folder.write_json("gradients.json", values)
+    title = f"Gradient estimators of {plan.bound}"
+    folder.write_figure("gradients.png", plots.signal_against_draws(rows, title))
+    return text(rows)

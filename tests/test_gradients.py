@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tfp_vae as tv
 from tfp_vae.objectives import BOUNDS, IWAE, KnownLatent, Terms
 from tfp_vae.objectives.tvo import thermodynamic_sum
+from tfp_vae.plots import signal_against_draws
+from tfp_vae.studies import gradients as study
 from tfp_vae.studies.gradients import Binary, LinearNormal, estimates, exact
 
 NORMAL, BINARY = LinearNormal(), Binary()
@@ -313,3 +316,23 @@ def test_bounds_and_estimators_that_do_not_exist_are_refused(make, message):
 
 class _Untapped(KnownLatent):
     is_drawn = True
+
+
+def test_the_study_says_which_estimators_a_model_has_and_puts_its_objective_back(make_vae):
+    vae = make_vae((3, 3, 1), hidden=(2,))
+    before = vae.objective
+    split = tv.data.Split(np.eye(9, dtype=np.float32).reshape(9, 3, 3, 1), tv.data.Kind.STATIC)
+    rows = study.table_of_model(vae, split, IWAE, [1], repeats=12)
+    assert [row["gradient"] for row in rows] == ["path", "dreg", "score", "stl"]
+    assert vae.objective is before and vae.num_samples == 1
+    assert rows[0]["encoder_bias"] is None and all(row["encoder_bias"] < 4 for row in rows[1:])
+    assert rows[2]["encoder_sd"] > rows[0]["encoder_sd"]
+    rows += study.table_of_problem(BINARY, IWAE, [1, 2], repeats=50)
+    assert len(study.text(rows).splitlines()) == len(rows) + 1
+    figure = signal_against_draws(rows, "title")
+    assert [axes.get_title() for axes in figure.axes] == ["run", "binary"]
+    assert [line.get_label() for line in figure.axes[1].lines] == ["score", "loo", "vimco"]
+    with pytest.raises(ValueError, match=r"too many tuples.*Received 8\^9"):
+        exact(BINARY, IWAE(), 9)
+    with pytest.raises(ValueError, match=r"nothing to draw.*Received none"):
+        signal_against_draws([], "title")

@@ -3,11 +3,15 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
 from training_cases import BATCH_SIZE, EPOCHS, Interrupt, assert_same, data, model
 
 import tfp_vae as tv
 from tfp_vae import training
 from tfp_vae.objectives import BOUNDS, ELBO, IWAE
+
+tfd = tfp.distributions
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +130,43 @@ def test_estimators_train_conditional_models_m2_and_bayesian_weights(found):
     m2 = tv.M2(**parts, classifier=tv.networks.mlp([3]), num_classes=3,
                objective=IWAE("vimco"), num_samples=2)  # fmt: skip
     assert {"elbo", "iwae", "accuracy"} <= set(_steps(m2, found))
+
+
+class BinaryEncoder(tv.encoders.Encoder):
+    parameters_per_event = 1
+
+    def distribution(self, logits):
+        return tfd.Independent(tfd.Bernoulli(logits, dtype=tf.float32), 1)
+
+
+class BinaryPrior(tv.priors.Prior):
+    def distribution(self, context):
+        return tfd.Independent(tfd.Bernoulli(tf.zeros(self.latent_dim), dtype=tf.float32), 1)
+
+
+def test_binary_latents_are_trained_by_score_functions_and_by_no_path(found):
+    vae = tv.VAE(
+        BinaryPrior(3), BinaryEncoder(tv.networks.mlp([4]), 3),
+        tv.decoders.Bernoulli(tv.networks.mlp([4]), (4, 4, 1)), IWAE("vimco"), num_samples=2,
+    )  # fmt: skip
+    assert {"elbo", "iwae"} <= set(_steps(vae, found))
+    for gradient in ("dreg", "stl"):
+        vae.objective = IWAE(gradient)
+        with pytest.raises(ValueError, match=r"follows z.*gradient='score'.*Received a Independe"):
+            vae.objective.check(vae)
+
+
+def test_a_hierarchy_has_no_held_parameters(found):
+    latents = [
+        tv.LatentVariable("z2", tv.priors.StandardNormal(1),
+                          tv.encoders.Gaussian(tv.networks.mlp([2]), 1)),
+        tv.LatentVariable("z1", tv.priors.ConditionalNormal(tv.networks.mlp([2]), 1),
+                          tv.encoders.Gaussian(tv.networks.mlp([2]), 1)),
+    ]  # fmt: skip
+    decoder = tv.decoders.Bernoulli(tv.networks.mlp([2]), (4, 4, 1))
+    vae = tv.VAE(latents=latents, decoder=decoder, num_samples=2)
+    for objective in (IWAE("dreg"), BOUNDS["piwae"](2)):
+        with pytest.raises(ValueError, match=r"hierarchy.*Expected one latent.*Received z2, z1"):
+            objective.check(vae)
+    vae.objective = IWAE("score")
+    assert "iwae" in _steps(vae, found)

@@ -5,7 +5,7 @@ from absl import flags
 import tfp_vae as tv
 from tfp_vae import peek
 
-from . import bound_flags, cli, training_flags
+from . import bound_flags, cli, estimator_flags, training_flags
 
 GROUP = "Model"
 _LIKELIHOOD = flags.DEFINE_enum(
@@ -86,8 +86,12 @@ def compiled(chosen: "tv.methods.VAERecipe", data: "tv.data.Data") -> "tv.VAE":
     """Returns the model with its bound and optimizer, for data that fit it."""
     vae = chosen.build(data, seed=training_flags.SEED.value)
     steps = vae.batches_per_epoch(data.train, training_flags.BATCH_SIZE.value)
-    vae.objective = bound_flags.bound(steps, _FREE_BITS, _CAPACITY)
+    options = (_FREE_BITS, _CAPACITY, *estimator_flags.OPTIONS)
+    vae.objective = bound_flags.bound(steps, *options, others=estimator_flags.names()[1:])
     vae.objective.check(vae)
+    last = estimator_flags.finish(steps)
+    if last is not None:
+        last.check(vae, training_flags.EPOCHS.value)
     vae = training_flags.compiled(vae, data)
     how = ", each drawn 0 or 1 with its intensity as the probability" * data.train.is_dynamic
     print(f"p(x|z): {chosen.likelihood}, of values of kind {data.kind}{how}")

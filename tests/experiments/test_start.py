@@ -172,7 +172,7 @@ def test_every_flag_of_a_program_is_shown_and_read(name, program):
         ("toys", {"dataset", "data_dir", "target", "image_size", "encoding"}),
         ("uci", {"dataset", "target", "task", "uci_split"}),
         ("generate", {"dataset", "data_dir", "target", "color_mode", "delimiter"}),
-        ("latent_sizes", {"patience", "tensorboard", "checkpoint_every"}),
+        ("latent_sizes", {"patience", "tensorboard", "checkpoint_every", "finish"}),
     ],
 )
 def test_flags_that_a_program_does_not_read_are_unknown_to_it(name, unread, refused):

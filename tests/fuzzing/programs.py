@@ -36,6 +36,7 @@ PROGRAMS = {
     "toys": "tfp_vae.studies.toys.compare",
     "compare": "tfp_vae.studies.comparison.Comparison.run",
     "evaluate": "tfp_vae.evaluation.test_metrics",
+    "gradients": "tfp_vae.studies.gradients.run",
     "bounds": "tfp_vae.studies.ladder.of_run",
     "diagnose": "tfp_vae.evaluation.diagnose",
     "generate": "tfp_vae.models.VAE.generate",

@@ -73,9 +73,17 @@ def test_no_two_parts_are_saved_under_one_name():
             assert keras.saving.get_registered_object(name) is kind
 
 
-@pytest.mark.parametrize("name", tv.objectives.BOUNDS)
+BOUNDS = [
+    # One with its own loss, one of log weights, one that scales what flows back: others are alike.
+    pytest.param(name, marks=[] if name in ("elbo", "iwae", "piwae") else [pytest.mark.all_only])
+    for name in tv.objectives.BOUNDS
+]
+
+
+@pytest.mark.parametrize("name", BOUNDS)
 def test_a_bound_keeps_its_contract(name, base_seed):
-    testing.check_bound(tv.objectives.BOUNDS[name](), seed=base_seed)
+    xla = name in ("elbo", "piwae", "tvo")
+    testing.check_bound(tv.objectives.BOUNDS[name](), seed=base_seed, xla=xla)
 
 
 LAYERS = [

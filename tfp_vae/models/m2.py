@@ -174,7 +174,8 @@ class M2(ConditionalVAE):
         key = self.noise_key(training) if seed is None else self.caller_key(seed)
         draw = self.at(key, training=training)
         tiled, every = self.under_every_class(x)
-        latents = draw.infer(tiled, num_samples or self.num_samples, every)
+        count = num_samples or self.num_samples
+        latents = draw.infer(tiled, count, every, tapped=self.objective.taps)
         likelihood = draw.likelihood(latents[-1].value, every)
         with draw.open():
             return RecognizedPass(latents, likelihood, self.recognition(x, training))
@@ -205,6 +206,7 @@ class M2(ConditionalVAE):
             tf.tile(log_mass, [samples, 1]) - tf.math.log(tf.cast(samples, tf.float32)),
             self.weight_terms(),
             sample_weight,
+            classes,
         )
 
     def profiled(

@@ -193,6 +193,7 @@ class VAE(VariationalModel):
 
     parts: "tuple[str, ...]" = ("objective", "latents", "decoder", "condition")
     expected_name = "reconstruction"
+    has_latents = True
     least_label = 0
     built: bool  # of Keras
 
@@ -413,7 +414,8 @@ class VAE(VariationalModel):
         x, given = self.unpack(x)
         key = self.noise_key(training) if seed is None else self.caller_key(seed)
         draw = self.at(key, training=training)
-        latents = draw.infer(x, num_samples or self.num_samples, given)
+        samples = num_samples or self.num_samples
+        latents = draw.infer(x, samples, given, tapped=self.objective.taps)
         return Pass(latents, draw.likelihood(latents[-1].value, given))
 
     def terms(

@@ -73,6 +73,8 @@ class VariationalModel(keras.Model):
 
     parts: "tuple[str, ...]" = ("objective",)
     supervised = infers_kind = predicts = False
+    has_latents = False  # of each example
+    _reported: "tuple[objectives.Bound, ...]" = ()
     _kind_of_batches = False  # whether data_kind was seen in batches, not in whole data
     current: "Fit | None" = None
     train_function: Any
@@ -116,23 +118,50 @@ class VariationalModel(keras.Model):
 
     @property
     def objective(self) -> "objectives.Bound":
-        """The bound that `fit` trains; one that is not the ELBO is a metric beside it."""
+        """The bound that `fit` trains; one that is not the ELBO is a metric beside it, and L_S."""
         return self._objective
 
     @objective.setter
     def objective(self, value: "objectives.Bound") -> None:
         self._objective = objectives.as_bound(value)
-        name = value.name
+        self._track_bounds()
+
+    def change_bounds(
+        self,
+        objective: "objectives.Bound | None" = None,
+        reported: "tuple[objectives.Bound, ...] | None" = None,
+    ) -> None:
+        """Changes what is trained and reported, also while `fit` runs.
+
+        Args:
+            objective: that is trained from now on; None for the same one.
+            reported: bounds that are metrics beside the ELBO and the objective; None for the same.
+        """
+        if reported is not None:
+            self._reported = tuple(objectives.as_bound(bound) for bound in reported)
+        with self.distribute_strategy.scope():  # metrics have variables
+            if objective is not None:
+                self.objective = objective
+            self._track_bounds()
+        if self.current is not None:
+            self.make_train_function(force=True)
+
+    def _track_bounds(self):
+        found = {bound.name: bound for bound in (*self._reported, self._objective)}
+        found.pop("elbo", None)
+        if found and self.has_latents:  # what any bound is read beside: L_S of the same draws
+            found.setdefault("iwae", objectives.IWAE())
         # Keras takes no new metric into a model that is built, and a built model may be given
         # another bound: `metrics` names it, and the steps of the old bound are not kept.
-        self.__dict__["bound_tracker"] = None if name == "elbo" else keras.metrics.Mean(name)
+        self.__dict__["bound_trackers"] = [
+            (found[name], keras.metrics.Mean(name)) for name in sorted(found)
+        ]
         self.train_function = self.test_function = None
 
     @property
     def metrics(self) -> "list[keras.metrics.Metric]":
-        """Those of Keras, then that of the bound where it is not the ELBO."""
-        own = [] if self.bound_tracker is None else [self.bound_tracker]
-        return [*super().metrics, *own]
+        """Those of Keras, then those of the bounds that are not the ELBO."""
+        return [*super().metrics, *(tracker for _, tracker in self.bound_trackers)]
 
     # What a model provides.
 
@@ -159,8 +188,8 @@ class VariationalModel(keras.Model):
         self.elbo_tracker.update_state(elbo, weight)
         self.expected_tracker.update_state(expected, weight)
         self.kl_tracker.update_state(expected - elbo, weight)
-        if self.bound_tracker is not None:
-            self.bound_tracker.update_state(self.objective(terms), weight)
+        for bound, tracker in self.bound_trackers:
+            tracker.update_state(bound(terms), weight)
 
     def directions(self) -> "dict[str, str]":
         """Returns whether more ("max") or less ("min") is better, by the name of the metric."""
@@ -686,6 +715,8 @@ class VariationalModel(keras.Model):
             more["validation_data"], current.validation = fits.validation(
                 self, validation_data, validation_batch_size or batch_size
             )
+        # What changes the step comes before what begins with it.
+        callbacks.sort(key=lambda callback: not getattr(callback, "comes_first", False))
         current.callbacks = tuple(callbacks)
         kept = fits.LastEpoch()
         self.current = current

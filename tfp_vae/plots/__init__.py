@@ -8,6 +8,7 @@ from tfp_vae.plots.calibration import (
     signal_to_noise,
 )
 from tfp_vae.plots.diagnosis import diagnosis
+from tfp_vae.plots.gradients import signal_against_draws
 from tfp_vae.plots.ladder import bound_ladder
 from tfp_vae.plots.methods import method_comparison
 from tfp_vae.plots.predictive import (
@@ -49,6 +50,7 @@ __all__ = [
     "regression_curves",
     "reliability_diagram",
     "risk_coverage",
+    "signal_against_draws",
     "signal_to_noise",
     "tile",
     "training_curve",

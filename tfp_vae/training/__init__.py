@@ -4,6 +4,7 @@ from tfp_vae.training.checkpoints import Checkpoints, Stopped
 from tfp_vae.training.convergence import agreement, conclusion, convergence, convergence_of
 from tfp_vae.training.devices import STRATEGIES, is_chief, strategy
 from tfp_vae.training.failures import StopOnNaN, check_finished
+from tfp_vae.training.finishing import Finish
 from tfp_vae.training.history import HistoryFile
 from tfp_vae.training.progress import Progress, ShowProgress, duration
 from tfp_vae.training.schedules import (
@@ -18,6 +19,7 @@ __all__ = [
     "SCHEDULES",
     "STRATEGIES",
     "Checkpoints",
+    "Finish",
     "HistoryFile",
     "Progress",
     "ShowProgress",

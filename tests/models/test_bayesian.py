@@ -122,6 +122,7 @@ print(max(np.max(np.abs(np.subtract(a, b))) for a, b in zip(*found, strict=True)
 
 
 @pytest.mark.slow
+@pytest.mark.all_only  # those of a process in tests/training/test_devices.py take their own batches
 def test_two_replicas_train_as_one():
     done = subprocess.run(
         [sys.executable, "-c", REPLICAS], capture_output=True, text=True, check=True

@@ -1,7 +1,7 @@
 """Training: what goes around Keras' `fit`."""
 
 from tfp_vae.training.checkpoints import Checkpoints, Stopped
-from tfp_vae.training.convergence import conclusion, convergence, convergence_of
+from tfp_vae.training.convergence import agreement, conclusion, convergence, convergence_of
 from tfp_vae.training.devices import STRATEGIES, is_chief, strategy
 from tfp_vae.training.failures import StopOnNaN, check_finished
 from tfp_vae.training.history import HistoryFile
@@ -23,6 +23,7 @@ __all__ = [
     "ShowProgress",
     "StopOnNaN",
     "Stopped",
+    "agreement",
     "check_finished",
     "conclusion",
     "convergence",

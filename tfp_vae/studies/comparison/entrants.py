@@ -396,6 +396,10 @@ ENTRANTS = {
         "network", None, Logistic, learns_few_labels=True, only_labels=True
     ),
 }
+# Of methods that are not among these, where validation images of the digits chose other values than
+# a recipe has: chains of short cycles, whose rate is ten times that which a table with little noise
+# bears, had NLL 0.078 and ECE 0.031 (mean of two folds).
+_CHOSEN: "dict[str, dict]" = {"sgmcmc": {"posterior_steps": 20, "posterior_rate": 0.1}}
 _OWN: "dict[str, Entrant]" = {}  # networks of somebody's own, imported once
 
 
@@ -413,7 +417,7 @@ def entrant_of(name: str) -> Entrant:
     if name in ENTRANTS:
         return ENTRANTS[name]
     if name in methods.METHODS:
-        return _network(name)
+        return _network(name, **_CHOSEN.get(name, {}))
     if ":" not in name:
         raise ValueError(
             f"The models do not fit. Expected some of {', '.join(names())}, or module:function of "

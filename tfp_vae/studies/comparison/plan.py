@@ -253,6 +253,8 @@ class Comparison:
             started = time.monotonic()
             predictor = entrant.finish(model, data, settings, known["width"], part.seed)
             known["train_seconds"] += time.monotonic() - started
+            if getattr(predictor, "chains", None) is not None:
+                known["training"] |= training.agreement(predictor.chains.summary()["rhat_max"])
             one = entrant.contestant(predictor, data, settings, part.seed)
         if stage == "labels":
             return known, tasks.labels(one, int(count))

@@ -143,8 +143,11 @@ def _ends(runs: "list[dict]") -> dict:
     found: dict = {}
     for key, first in ends[0].items():
         values = [end[key] for end in ends]
-        if isinstance(first, bool):  # one seed that did not converge, or collapsed, counts
-            found[key] = all(values) if key == "converged" else any(values)
+        if key == "rhat_max":  # of the worst seed; None is a chain that stands still
+            found[key] = None if None in values else max(values)
+        elif isinstance(first, bool):  # one seed that did not converge, or collapsed, counts
+            all_of_them = key in ("converged", "chains_agree")
+            found[key] = all(values) if all_of_them else any(values)
         else:
             found[key] = None if first is None else float(np.mean(values))
     return found

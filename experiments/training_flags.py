@@ -99,10 +99,18 @@ def keeping(model, run: "tv.report.RunFolder"):
         raise
 
 
-def fit(model, data: "tv.data.Data", run: "tv.report.RunFolder") -> tuple[dict, dict]:
-    """Makes the run folder, trains, saves; returns the history and what is known of the run."""
+def fit(model, data: "tv.data.Data", run: "tv.report.RunFolder", *more) -> "tuple[dict, dict]":
+    """Makes the run folder, trains, saves; returns the history and what is known of the run.
+
+    Args:
+        model: compiled.
+        data: trained and validated on.
+        run: its folder.
+        *more: callbacks.
+    """
     saved = running_flags.checkpoints(run, data)
     chosen = [
+        *more,
         tv.training.StopOnNaN(),
         tv.training.ShowProgress(),
         tv.training.HistoryFile(run / "history.csv"),

@@ -43,7 +43,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_random_input_works_or_one_of_our_errors_says_what_was_wrong(name, request):
-    cases = CASES[name] if request.config.getoption("--all") else max(3, CASES[name] // 3)
+    cases = CASES[name] if request.config.getoption("--all") else max(3, CASES[name] // 6)
     few(cases)(given(PROPERTIES[name].cases)(works_or_is_refused))()
 
 
@@ -57,7 +57,7 @@ def test_a_program_gets_to_its_work_with_flags_that_fit(name):
     places = {"uci": ("--data_dir=uci", "--sets=yacht"), "export": ("--run_dir=run",)}
     places["generate"] = places["export"]
     places["evaluate"] = ("--run_dir=run", "--dataset=data.npz")
-    places["export"] = places["evaluate"]
+    places["export"] = places["bounds"] = places["evaluate"]
     case = FlagsCase(name, places.get(name, ()))
     assert outcomes.of(case.run) == outcomes.WORKED
 

@@ -50,6 +50,12 @@ def test_a_toy_is_found_by_name_and_in_its_group_until_it_is_taken_back(family):
     assert "toy" not in family and len(family) == len(METHODS) and family.group("toys") == ()
 
 
+def test_a_room_inside_a_room_has_members_of_its_own():
+    bounds, gradients = (peek.names(f"objectives.{x}") for x in ("BOUNDS", "gradients.GRADIENTS"))
+    assert {"elbo", "iwae"} <= set(bounds) and {"path", "dreg"} <= set(gradients)
+    assert not set(bounds) & set(gradients)
+
+
 def test_an_unknown_name_is_refused_with_the_nearest(family):
     assert family.check("laplace") == "laplace"
     with pytest.raises(ValueError, match=r"Unknown method.*vi, swag.*'laplac'.*Did you mean lapla"):

@@ -142,13 +142,29 @@ def _files(room: str) -> "list[pathlib.Path]":
 def _scan(room: str) -> "dict[str, tuple[str, str]]":
     """Returns {name: (meaning, group)} of what a room registers, from the text of its files."""
     found: dict[str, tuple[str, str]] = {}
-    for path in _files(room):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in _files(room)]
+    owners = {name for tree in trees for name, of in _registries(tree) if of != room}
+    for tree in trees:
+        for node in ast.walk(tree):
             for call in getattr(node, "decorator_list", []):
                 if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "register":
+                    if getattr(getattr(call.func, "value", None), "id", "") in owners:
+                        continue  # of a room inside this one
                     values = [a.value for a in call.args if isinstance(a, ast.Constant)]
                     texts = [value for value in values if isinstance(value, str)]
                     if texts and len(texts) == len(values):
                         name, meaning, group = (*texts, "", "")[:3]
                         found[name] = meaning, group
+    return found
+
+
+def _registries(tree: ast.Module) -> "list[tuple[str, str]]":
+    """Returns (name, room) of the registries that a file defines."""
+    found = []
+    for node in tree.body:
+        call = getattr(node, "value", None)
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "Registry" and call.args:
+            targets = getattr(node, "targets", [getattr(node, "target", None)])
+            room = getattr(call.args[0], "value", "")
+            found += [(target.id, room) for target in targets if isinstance(target, ast.Name)]
     return found

@@ -44,6 +44,11 @@ def test_total_variation_of_two_normals_is_the_closed_form():
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+def test_total_variation_of_a_narrow_normal_and_a_very_wide_one_is_just_below_one():
+    found = total_variation(_normal([[0.0]], 0.01), _normal([[0.3]], 30.0))
+    assert 0.99 < float(found[0]) < 1  # a hundredth of the steps over the wide one
+
+
 def test_total_variation_looks_at_the_mixture_and_not_at_its_parts():
     first, second = _normal([[-1.0, 1.0]], 0.5), _normal([[1.0, -1.0, 1.0, -1.0]], 0.5)
     np.testing.assert_allclose(total_variation(first, second), 0, atol=1e-5)

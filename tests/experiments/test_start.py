@@ -89,6 +89,7 @@ def test_a_table_of_runs_needs_no_tensorflow(tmp_path):
         ("train_bnn --run_dir=file", "not a folder"),
         ("train_bnn --method=map --dropout=0.2", "--dropout has no effect"),
         ("evaluate --run_dir=nowhere", "no model at nowhere/model.keras"),
+        ("bounds --run_dir=nowhere", "no model at nowhere/model.keras"),
         ("generate --run_dir=nowhere", "no model at nowhere/model.keras"),
         ("export --run_dir=nowhere", "no model at nowhere/model.keras"),
         ("export --formats=tflite", "Did you mean litert?"),
@@ -171,7 +172,7 @@ def test_every_flag_of_a_program_is_shown_and_read(name, program):
         ("toys", {"dataset", "data_dir", "target", "image_size", "encoding"}),
         ("uci", {"dataset", "target", "task", "uci_split"}),
         ("generate", {"dataset", "data_dir", "target", "color_mode", "delimiter"}),
-        ("latent_sizes", {"patience", "tensorboard", "checkpoint_every"}),
+        ("latent_sizes", {"patience", "tensorboard", "checkpoint_every", "finish"}),
     ],
 )
 def test_flags_that_a_program_does_not_read_are_unknown_to_it(name, unread, refused):

@@ -224,16 +224,17 @@ def test_microcanonical_chains_on_a_normal_of_100_dimensions_have_its_variances(
     assert not found.diverged.any() and np.all(found.energy_error < 1e-3)
 
 
-def test_a_chain_that_diverges_is_told_and_the_others_go_on(base_seed):
+def test_a_chain_that_diverges_is_told_and_the_others_turn_round_at_walls_and_go_on(base_seed):
     def log_prob(x):  # no number on one side of a wall
-        inside = tf.reduce_all(x < 20, axis=-1)
+        inside = tf.reduce_all(x < 1, axis=-1)
         return tf.where(inside, -tf.reduce_sum(x**2, axis=-1) / 2, np.nan)
 
-    start = np.random.default_rng(base_seed).normal(size=(3, 4)).astype(np.float32)
-    start[1, 0] = 30
-    found = walk(log_prob, start, 20, 50, fold_in(base_seed))
+    start = np.full((3, 4), [[0.5], [30.0], [-0.5]], np.float32)
+    found = walk(log_prob, start, 100, 50, fold_in(base_seed))
     np.testing.assert_array_equal(found.diverged, [False, True, False])
     assert np.all(found.samples[:, 1] == start[1]) and np.ptp(found.samples[:, 0]) > 0
+    others = found.samples[:, [0, 2]]
+    assert np.all(found.taken_back[[0, 2]] > 0) and others.max() < 1 and others.std() > 0.5
     with pytest.raises(FloatingPointError, match=r"Expected chains that stay.*2 that diverged"):
         check_some_left(np.array([True, True]), "MILE")
 
@@ -258,7 +259,9 @@ def test_chains_from_an_ensemble_say_how_they_mix_and_know_less_where_there_are_
     assert chains.chains.samples.shape == (2, 24, 9)
     summary = chains.chains.summary()
     assert summary["diverged_chains"] == [1] and summary["chains"] == 2
+    # The batches are all data, so that nothing heats the chains.
     assert summary["energy_error"] >= 0 and len(summary["kinetic_temperature"]) == 2
+    assert all(0.5 < temperature < 2 for temperature in summary["kinetic_temperature"])
     assert {"rhat_max", "effective_sample_size_min"} <= {*summary}
     given, again = (p.predictive(few, DRAWS) for p in (chains, chains.as_ensemble(DRAWS)))
     np.testing.assert_allclose(given.mean(), again.mean(), rtol=1e-4, atol=1e-5)

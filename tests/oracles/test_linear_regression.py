@@ -192,6 +192,32 @@ def test_training_from_a_random_start_ends_at_the_closed_form(oracle, base_seed)
     assert np.max(np.abs(away)) < 0.2
 
 
+def test_a_scale_in_closed_form_is_where_the_evidence_is_highest(oracle):
+    x, y, size = np.float64(oracle.x), np.float64(oracle.y), oracle.x.shape[1]
+    prior, squares = tv.layers.priors.Normal(0.1, learned=True), np.ones((size, 1), np.float32)
+
+    def posterior(variance):
+        precision = np.eye(size) / variance + oracle.beta * x.T @ x
+        return precision, oracle.beta * np.linalg.solve(precision, x.T @ y)
+
+    for _ in range(40):  # in turns: the exact posterior, and the best scale under it
+        variance = float(prior.scales((size, 1), size, squares)[0, 0]) ** 2
+        precision, mean = posterior(variance)
+        squares = np.float32(mean**2 + np.diag(np.linalg.inv(precision)))[:, np.newaxis]
+
+    def evidence(variance):  # with the inverse-gamma prior of the variance
+        precision, mean = posterior(variance)
+        known = oracle.beta * y @ x @ mean - np.linalg.slogdet(precision)[1]
+        own = -(size / 2 + 2) * np.log(variance) - 10 * 0.1**2 / variance
+        return known / 2 + own
+
+    best = optimize.minimize_scalar(
+        lambda log: -evidence(np.exp(log)), bounds=(-12, 4), method="bounded"
+    )
+    assert variance**0.5 == pytest.approx(np.exp(best.x / 2), rel=1e-3)
+    assert abs(variance**0.5 / 0.1 - 1) > 0.05  # not where it started
+
+
 def test_point_weights_under_a_prior_have_their_optimum_at_the_posterior_mean(oracle):
     bnn = tv.BayesianNetwork(
         keras.Sequential([keras.layers.Dense(1, use_bias=False)]),

@@ -305,15 +305,18 @@ def test_nan_is_refused_before_anything_is_written(tmp_path):
 def test_a_report_says_how_far_each_bound_was_optimised(language):
     values = cases.comparison()
     end = {"elbo_at_end": -0.9, "elbo_gain": 0.03, "converged": False, "kl_weight_at_end": 1.0}
-    values["models"]["ml"]["learning_rate"] = 0.003
+    agreed = {"rhat_max": 1.02, "chains_agree": True}
+    values["models"]["ml"] |= {"learning_rate": 0.003, "training": end | agreed}
     values["models"]["bnn"]["training"] = end | {"weight_kl": 0.2, "collapsed": True}
+    values["models"]["bnn"]["training"] |= {"rhat_max": None, "chains_agree": False}
     words = texts.Texts(language).words["training"]
     told = report.render_markdown(values, language)
     assert words["collapsed"] in told
+    assert words["chains_agree"].format(rhat="1.02") in told
     assert "-0.900" in told and "+0.030" in told and "0.003" in told
     assert words["not_converged"].split("{")[0].split("(")[0].strip("（ ") in told
     page = report.render_html(values, cases.pictures(values), language)
-    assert words["collapsed"] in page
+    assert words["collapsed"] in page and words["chains_differ"].format(rhat="∞") in page
     tempered = words["temperature"].format(weight="0.5")
     assert tempered not in told
     values["models"]["bnn"]["training"]["kl_weight_at_end"] = 0.5

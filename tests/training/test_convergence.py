@@ -43,6 +43,34 @@ def test_the_objective_of_points_is_not_called_a_bound():
     assert "ELBO" not in training.conclusion(found)
 
 
+@pytest.mark.parametrize("members", [0, 2])
+def test_the_kl_is_that_of_posteriors_and_the_prior_of_points_stands_beside_it(members):
+    last = tv.layers.RankOne(keras.layers.Dense(2))  # with a kernel that is a point
+    last = tv.layers.DenseFlipout(2) if members else last
+    network = keras.Sequential([keras.layers.Dense(2), last])
+    likelihood = tv.likelihoods.Categorical(2)
+    model = tv.BayesianNetwork(network, likelihood, weight_prior=1.0, num_data=8)
+    model.build((None, 3))
+    model = tv.Ensemble(model, members, num_data=8) if members else model
+    model.compile(optimizer="adam")
+    found = training.convergence_of(model, {"elbo": FLAT})
+    if not members:
+        assert found["weight_kl"] == pytest.approx(float(last.kl_divergence()))
+    cost = found["weight_kl"] - found["point_log_prior"]
+    assert found["is_bound"] and cost == pytest.approx(float(model.kl_divergence()), rel=1e-5)
+    assert found["point_log_prior"] < 0 and "log p(y, v|x)" in training.conclusion(found)
+
+
+@pytest.mark.parametrize(
+    ("rhat", "said"),
+    [(1.02, "chains converged"), (3.7, "chains not converged"), (None, "chains not converged")],
+)
+def test_chains_that_do_not_agree_are_named(rhat, said):
+    agreement = training.agreement(rhat)
+    assert agreement["chains_agree"] is (said == "chains converged")
+    assert said in training.conclusion(training.convergence({"elbo": FLAT}) | agreement)
+
+
 def test_the_kl_weight_is_that_of_the_last_step():
     network = keras.Sequential([tv.layers.DenseFlipout(2)])
     model = tv.BayesianNetwork(

@@ -21,7 +21,7 @@ from tfp_vae.distributions.base import tfd
 from tfp_vae.distributions.priors import Context
 from tfp_vae.layers import noise as noises
 from tfp_vae.layers.noise import ESTIMATOR, FrozenNoise, Noise, use
-from tfp_vae.objectives import Latent
+from tfp_vae.objectives import Latent, Tap
 from tfp_vae.randomness import fold_in
 
 _WEIGHTS = 2**30  # folded into the key of a batch for the noise of random layers
@@ -126,6 +126,7 @@ class Draw:
         given: Any = None,
         top: "tfd.Distribution | None" = None,
         key: "tf.Tensor | None" = None,
+        tapped: bool = False,
     ) -> Latents:
         """Returns draws [S, B, D] of all latents given examples [B, ...], top first.
 
@@ -135,6 +136,7 @@ class Draw:
             given: see `prior`.
             top: q of the top latent, where it is known already.
             key: of the draws, int32 [2]; that of the weights by default.
+            tapped: whether a bound may scale what flows back through the draws, see `Bound.taps`.
         """
         key = self.key if key is None else key
         found: list[Latent] = []
@@ -145,7 +147,9 @@ class Draw:
             shape = [] if above else [samples]
             value, log_q = draws.sample_and_log_prob(posterior, shape, here)
             prior = self.prior(given, above)
-            found.append(Latent(latent.name, value, posterior, prior, log_q))
+            tap = Tap() if tapped else None
+            value = value if tap is None else tap(value)
+            found.append(Latent(latent.name, value, posterior, prior, log_q, tap))
         return tuple(found)
 
     def sample(self, count: "tf.Tensor | int", given: Any = None) -> "tuple[tf.Tensor, ...]":

@@ -261,18 +261,29 @@ class Ensemble(SupervisedModel):
         return self.pattern.has_weight_kl
 
     def kl_divergence(self, num_samples: int = 1) -> "tf.Tensor | float":
+        """Returns the mean over members of what their weights cost, in nats; 0.0 for nothing."""
+        return self._mean(lambda member: member.kl_divergence(num_samples))
+
+    def posterior_kl(self, num_samples: int = 1) -> "tf.Tensor | float":
         """Returns the mean over members of KL(q(w) || p(w)) in nats; 0.0 where there is none."""
-        member = self.pattern
-        if not member.has_weight_kl:
+        return self._mean(lambda member: member.posterior_kl(num_samples))
+
+    def point_log_prior(self) -> "tf.Tensor | float":
+        """Returns the mean over members of log p(v) of points, in nats; 0.0 without a prior."""
+        return self._mean(lambda member: member.point_log_prior())
+
+    def _mean(self, ask):
+        """Returns the mean over members of what one of them has to say of its weights."""
+        if not self.pattern.has_weight_kl:
             return 0.0
         # A KL without closed form has the noise of the step, as in a member alone.
         key = noises.current().key if noises.current() else self.caller_key(None)
 
-        def kl(index):
+        def of(index):
             with use(self._noise(key, index, ESTIMATOR)):
-                return member.kl_divergence(num_samples)
+                return tf.convert_to_tensor(ask(self.pattern))
 
-        return tf.reduce_mean(self._map(kl))
+        return tf.reduce_mean(self._map(of))
 
     def terms(
         self, x: Any, y: Any, outputs: Any, sample_weight: "tf.Tensor | None" = None
@@ -282,6 +293,7 @@ class Ensemble(SupervisedModel):
             y = tf.repeat(tf.transpose(y), self.size, axis=0)  # [M, B]
         return super().terms(x, y, outputs, sample_weight)
 
+    @tf.autograph.experimental.do_not_convert
     def compute_loss(self, *args: Any, **kwargs: Any) -> tf.Tensor:
         """Returns the sum of the members' losses."""
         return self.num_members * super().compute_loss(*args, **kwargs)

@@ -240,6 +240,7 @@ class Intake:
         shapes = [[None, *np.shape(part)[1:]] for part in first]
         types_ = [tf.as_dtype(part.dtype) for part in first]
 
+        @tf.autograph.experimental.do_not_convert
         def watched(*parts):
             # Whether and how many parts there are is the same for all batches.
             found = tf.numpy_function(lambda *each: look(each), parts, types_)

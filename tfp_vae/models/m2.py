@@ -174,7 +174,8 @@ class M2(ConditionalVAE):
         key = self.noise_key(training) if seed is None else self.caller_key(seed)
         draw = self.at(key, training=training)
         tiled, every = self.under_every_class(x)
-        latents = draw.infer(tiled, num_samples or self.num_samples, every)
+        count = num_samples or self.num_samples
+        latents = draw.infer(tiled, count, every, tapped=self.objective.taps)
         likelihood = draw.likelihood(latents[-1].value, every)
         with draw.open():
             return RecognizedPass(latents, likelihood, self.recognition(x, training))
@@ -205,7 +206,17 @@ class M2(ConditionalVAE):
             tf.tile(log_mass, [samples, 1]) - tf.math.log(tf.cast(samples, tf.float32)),
             self.weight_terms(),
             sample_weight,
+            classes,
         )
+
+    def profiled(
+        self, x: Any, y: Any, outputs: Any, sample_weight: "tf.Tensor | None" = None
+    ) -> RecognizedPass:
+        """Returns the pass as `VAE.profiled` does, every class with its mass as its weight."""
+        x, y = self.unpack(x)
+        _, log_mass = self.class_mass(y, outputs.recognition)
+        mass = tf.exp(log_mass) * (1.0 if sample_weight is None else sample_weight)  # [K, B]
+        return self._with_profile(outputs, self.under_every_class(x)[0], tf.reshape(mass, [-1]))
 
     def _given_of_pass(self, y: Any, outputs: Any) -> tf.Tensor:
         rows = tf.shape(outputs.latents[0].value)[1] // self.num_classes
@@ -230,6 +241,7 @@ class M2(ConditionalVAE):
         at_known = tf.where(known > 0, 0.0, -np.inf)
         return tf.where(is_known, 0.0, log_q), tf.where(is_known, at_known, log_q)
 
+    @tf.autograph.experimental.do_not_convert
     def compute_loss(
         self,
         x: Any = None,

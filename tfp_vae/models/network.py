@@ -78,6 +78,12 @@ class BayesianNetwork(SupervisedModel):
             ("likelihood", likelihood, Head),
         ):
             check_type(what, value, kind, "BayesianNetwork")
+        if likelihood.profiles:
+            raise ValueError(
+                f"{type(likelihood).__name__} learns its scale from many values of each example. "
+                "Expected a likelihood of targets, such as likelihoods.Normal(), or "
+                "heads.Normal(scale='trained'). Received scale='shared'."
+            )
         num_samples = check_count("num_samples", num_samples)
         draws = check_count("num_predictive_samples", num_predictive_samples)
         if isinstance(weight_prior, priors.Horseshoe) or weight_prior == "horseshoe":
@@ -224,11 +230,18 @@ class BayesianNetwork(SupervisedModel):
         return self.at_mean().parameters(x)
 
     def kl_divergence(self, num_samples: int = 1) -> "tf.Tensor | float":
-        """Returns KL(q(w) || p(w)) in nats, summed; -log p(w) for weights that are points."""
-        total = super().kl_divergence(num_samples)
-        if self.weight_prior is not None:
-            total -= priors.log_prob(self.weight_prior, self.point_weights())
-        return total
+        """Returns what the weights cost the bound, in nats.
+
+        KL(q(w) || p(w)) of those with a posterior, `posterior_kl`, and -log p(v) of points with a
+        prior, `point_log_prior`. With both the ELBO is a bound of log p(y, v|x).
+        """
+        return self.posterior_kl(num_samples) - self.point_log_prior()
+
+    def point_log_prior(self) -> "tf.Tensor | float":
+        """Returns log p(v) in nats, summed over the weights that are points; 0.0 without prior."""
+        if self.weight_prior is None:
+            return 0.0
+        return priors.log_prob(self.weight_prior, self.point_weights())
 
     @property
     def has_weight_kl(self) -> bool:

@@ -36,7 +36,8 @@ from tfp_vae.objectives import Terms, WeightTerms
 from tfp_vae.randomness import current_part, fold_in
 
 # Of saved models. 1: scales of weights at their own speed, normal decoders without units.
-FORMAT = 2
+# 2: the shared scale of a normal decoder is a weight.
+FORMAT = 3
 # Kinds, each of whose values the next one has too.
 _WIDTH = (Kind.STATIC, Kind.THRESHOLD, Kind.DYNAMIC, Kind.EIGHT_BIT, Kind.UNIT_INTERVAL, Kind.REAL)
 _ASKED = ("given", "evaluation")  # names of data that a model is asked about
@@ -72,6 +73,8 @@ class VariationalModel(keras.Model):
 
     parts: "tuple[str, ...]" = ("objective",)
     supervised = infers_kind = predicts = False
+    has_latents = False  # of each example
+    _reported: "tuple[objectives.Bound, ...]" = ()
     _kind_of_batches = False  # whether data_kind was seen in batches, not in whole data
     current: "Fit | None" = None
     train_function: Any
@@ -115,23 +118,50 @@ class VariationalModel(keras.Model):
 
     @property
     def objective(self) -> "objectives.Bound":
-        """The bound that `fit` trains; one that is not the ELBO is a metric beside it."""
+        """The bound that `fit` trains; one that is not the ELBO is a metric beside it, and L_S."""
         return self._objective
 
     @objective.setter
     def objective(self, value: "objectives.Bound") -> None:
         self._objective = objectives.as_bound(value)
-        name = value.name
+        self._track_bounds()
+
+    def change_bounds(
+        self,
+        objective: "objectives.Bound | None" = None,
+        reported: "tuple[objectives.Bound, ...] | None" = None,
+    ) -> None:
+        """Changes what is trained and reported, also while `fit` runs.
+
+        Args:
+            objective: that is trained from now on; None for the same one.
+            reported: bounds that are metrics beside the ELBO and the objective; None for the same.
+        """
+        if reported is not None:
+            self._reported = tuple(objectives.as_bound(bound) for bound in reported)
+        with self.distribute_strategy.scope():  # metrics have variables
+            if objective is not None:
+                self.objective = objective
+            self._track_bounds()
+        if self.current is not None:
+            self.make_train_function(force=True)
+
+    def _track_bounds(self):
+        found = {bound.name: bound for bound in (*self._reported, self._objective)}
+        found.pop("elbo", None)
+        if found and self.has_latents:  # what any bound is read beside: L_S of the same draws
+            found.setdefault("iwae", objectives.IWAE())
         # Keras takes no new metric into a model that is built, and a built model may be given
         # another bound: `metrics` names it, and the steps of the old bound are not kept.
-        self.__dict__["bound_tracker"] = None if name == "elbo" else keras.metrics.Mean(name)
+        self.__dict__["bound_trackers"] = [
+            (found[name], keras.metrics.Mean(name)) for name in sorted(found)
+        ]
         self.train_function = self.test_function = None
 
     @property
     def metrics(self) -> "list[keras.metrics.Metric]":
-        """Those of Keras, then that of the bound where it is not the ELBO."""
-        own = [] if self.bound_tracker is None else [self.bound_tracker]
-        return [*super().metrics, *own]
+        """Those of Keras, then those of the bounds that are not the ELBO."""
+        return [*super().metrics, *(tracker for _, tracker in self.bound_trackers)]
 
     # What a model provides.
 
@@ -141,6 +171,16 @@ class VariationalModel(keras.Model):
         """Returns the `Terms` of a batch; `outputs` is what `call` returned for it."""
         raise NotImplementedError
 
+    def profiled(
+        self, x: Any, y: Any, outputs: Any, sample_weight: "tf.Tensor | None" = None
+    ) -> Any:
+        """Returns `outputs` in training: with what has a closed form at its optimum of the batch.
+
+        As they are, unless a part of the model has such a thing.
+        """
+        del x, y, sample_weight
+        return outputs
+
     def update_metrics(self, terms: Terms, outputs: Any, y: Any = None) -> None:
         """Updates the metrics; the three that every bound has."""
         weight = terms.sample_weight
@@ -148,8 +188,8 @@ class VariationalModel(keras.Model):
         self.elbo_tracker.update_state(elbo, weight)
         self.expected_tracker.update_state(expected, weight)
         self.kl_tracker.update_state(expected - elbo, weight)
-        if self.bound_tracker is not None:
-            self.bound_tracker.update_state(self.objective(terms), weight)
+        for bound, tracker in self.bound_trackers:
+            tracker.update_state(bound(terms), weight)
 
     def directions(self) -> "dict[str, str]":
         """Returns whether more ("max") or less ("min") is better, by the name of the metric."""
@@ -373,6 +413,17 @@ class VariationalModel(keras.Model):
         return {id(layer): number for number, layer in enumerate(self.random_layers())}
 
     def kl_divergence(self, num_samples: int = 1) -> "tf.Tensor | float":
+        """Returns what the weights cost the bound, in nats: here `posterior_kl`.
+
+        Args:
+            num_samples: see `posterior_kl`.
+
+        Raises:
+            ValueError: see `posterior_kl`.
+        """
+        return self.posterior_kl(num_samples)
+
+    def posterior_kl(self, num_samples: int = 1) -> "tf.Tensor | float":
         """Returns KL(q(w) || p(w)) in nats, summed over all Bayesian weights; 0.0 without any.
 
         `num_samples` draws stand for the expectation where TFP has no closed form; outside of a
@@ -448,6 +499,7 @@ class VariationalModel(keras.Model):
 
     # What Keras asks for.
 
+    @tf.autograph.experimental.do_not_convert  # of a loop of one's own: slow, and for nothing
     def compute_loss(
         self,
         x: Any = None,
@@ -458,6 +510,8 @@ class VariationalModel(keras.Model):
     ) -> tf.Tensor:
         """Returns the objective of one batch and updates the metrics."""
         with self.at(self.noise_key(training)):  # for a KL without closed form
+            if training:
+                y_pred = self.profiled(x, y, y_pred, sample_weight)
             terms = self.terms(x, y, y_pred, sample_weight)
         self.update_metrics(terms, y_pred, y)
         loss = self.objective.loss(terms, self._schedule_step(training))
@@ -661,6 +715,8 @@ class VariationalModel(keras.Model):
             more["validation_data"], current.validation = fits.validation(
                 self, validation_data, validation_batch_size or batch_size
             )
+        # What changes the step comes before what begins with it.
+        callbacks.sort(key=lambda callback: not getattr(callback, "comes_first", False))
         current.callbacks = tuple(callbacks)
         kept = fits.LastEpoch()
         self.current = current
@@ -837,6 +893,7 @@ class VariationalModel(keras.Model):
         batch = next(iter(self.prediction_dataset(split, len(split))))
         return super().predict_on_batch(batch[0] if isinstance(batch, tuple) else batch)
 
+    @tf.autograph.experimental.do_not_convert
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the model; arrays and tables get the scale and the order that `fit` gave them."""
         if args:

@@ -2,6 +2,7 @@
 
 from tfp_vae.objectives.bound import BOUNDS, Bound, as_bound
 from tfp_vae.objectives.elbo import ELBO, elbo
+from tfp_vae.objectives.gradients import GRADIENTS, Gradient
 from tfp_vae.objectives.iwae import IWAE, importance_weighted_bound
 from tfp_vae.objectives.schedules import WARM_UPS, Cyclical, Sigmoid, linear
 from tfp_vae.objectives.terms import (
@@ -9,26 +10,32 @@ from tfp_vae.objectives.terms import (
     Latent,
     LatentTerms,
     Reshaped,
+    Tap,
     Terms,
     WeightTerms,
     batch_mean,
     kl_per_dimension,
 )
+from tfp_vae.objectives.weighted import WeightedBound
 
 __all__ = [
     "BOUNDS",
     "ELBO",
+    "GRADIENTS",
     "IWAE",
     "WARM_UPS",
     "Bound",
     "Cyclical",
+    "Gradient",
     "KnownLatent",
     "Latent",
     "LatentTerms",
     "Reshaped",
     "Sigmoid",
+    "Tap",
     "Terms",
     "WeightTerms",
+    "WeightedBound",
     "as_bound",
     "batch_mean",
     "elbo",

@@ -21,9 +21,11 @@ class Bound(abc.ABC):
 
     Attributes:
         name: of the metric that the bound has in `fit`, beside `elbo`.
+        taps: whether its loss scales what flows back through draws, see `objectives.Tap`.
     """
 
     name: str = "bound"
+    taps: bool = False
 
     @abc.abstractmethod
     def __call__(self, terms: Terms) -> tf.Tensor:

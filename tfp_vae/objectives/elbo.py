@@ -14,8 +14,10 @@ import tensorflow as tf
 
 from tfp_vae.arguments import check_number, is_number
 from tfp_vae.distributions.base import registered
-from tfp_vae.objectives.bound import BOUNDS, Bound
+from tfp_vae.objectives.bound import BOUNDS
+from tfp_vae.objectives.gradients.base import Gradient
 from tfp_vae.objectives.terms import LatentTerms, Terms, batch_mean
+from tfp_vae.objectives.weighted import WeightedBound, mean_of
 
 
 def elbo(terms: Terms) -> tf.Tensor:
@@ -25,7 +27,7 @@ def elbo(terms: Terms) -> tf.Tensor:
 
 @BOUNDS.register("elbo", "evidence lower bound, E log p(x|z) - KL")
 @registered
-class ELBO(Bound):
+class ELBO(WeightedBound):
     """The bound elbo, and the loss -(E_q[log p(x|z)] - weighted KL); with defaults exactly -elbo.
 
     Args:
@@ -37,11 +39,20 @@ class ELBO(Bound):
             dimension is that of the draws.
         capacity: target C of the local KL in nats, a number or a schedule. The loss then has
             beta |KL - C| in the place of beta KL (Burgess et al., 2018, eq. 8).
+        gradient: a name of `objectives.gradients.GRADIENTS`; with "path" the KL is in closed form
+            where there is one, with others it is that of the draws.
     """
 
     name = "elbo"
 
-    def __init__(self, beta: Any = 1.0, free_bits: float = 0.0, capacity: Any = None):
+    def __init__(
+        self,
+        beta: Any = 1.0,
+        free_bits: float = 0.0,
+        capacity: Any = None,
+        gradient: "Gradient | str" = "path",
+    ):
+        super().__init__(gradient)
         self.beta = _number_or_schedule("beta", beta)
         self.free_bits = check_number("free_bits", free_bits, 0)
         self.capacity = None if capacity is None else _number_or_schedule("capacity", capacity)
@@ -50,14 +61,36 @@ class ELBO(Bound):
                 "free_bits and capacity exclude each other. Expected at most one of them. Received "
                 f"free_bits={free_bits}, capacity={capacity}."
             )
+        if self.gradient.name != "path" and (free_bits or capacity is not None):
+            raise ValueError(
+                "free_bits and capacity act on the KL, of which other estimators see draws. "
+                "Expected them with gradient='path'. Received "
+                f"gradient={self.gradient.name!r}."
+            )
 
     def __call__(self, terms: Terms) -> tf.Tensor:
         """Returns the evidence lower bound of each example, [B], nats: every KL has weight 1."""
         return elbo(terms)
 
+    def local(self, log_weights: tf.Tensor, log_shares: tf.Tensor) -> tf.Tensor:
+        """Returns the mean log weight, [B]: the KL is that of the draws."""
+        return mean_of(log_weights, log_shares)
+
+    def path_ratio(self, log_weights: tf.Tensor, log_shares: tf.Tensor) -> tf.Tensor:
+        """Returns 1: a mean has no second derivative."""
+        return tf.ones_like(log_weights)
+
+    def check(self, model: keras.Model) -> None:
+        """Raises `ValueError` for an estimator that the latents do not allow."""
+        if self.gradient.name != "path":  # of weights alone there is an ELBO, too
+            super().check(model)
+
     def loss(self, terms: Terms, step: "tf.Tensor | int") -> tf.Tensor:
         """Returns the scalar loss at training step `step`."""
         weight = terms.sample_weight
+        if self.gradient.name != "path":
+            found = self.gradient.surrogate(self, terms, self.kl_weight(step))
+            return self.kl_weight(step) * terms.weights.per_example() - batch_mean(found, weight)
         log_likelihood = batch_mean(terms.reconstruction(), weight)
         if self.free_bits:
             kl_local = tf.add_n([self._free(terms, latent) for latent in terms.latents])
@@ -89,6 +122,7 @@ class ELBO(Bound):
         """Returns the constructor's arguments, as JSON."""
         serialize = keras.saving.serialize_keras_object
         return {
+            **super().get_config(),
             "beta": serialize(self.beta),
             "free_bits": self.free_bits,
             "capacity": serialize(self.capacity),

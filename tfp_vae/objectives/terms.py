@@ -15,10 +15,48 @@ from tfp_vae.distributions import draws
 from tfp_vae.distributions.base import tfd
 
 
+class Tap:
+    """Scales what flows back through draws, by numbers that are known when the bound is.
+
+    Of z = tap(z) the value is z, and the gradient is multiplied by `ratio` where it is set: so one
+    backward pass gives estimators whose encoder has other weights than the model.
+    """
+
+    def __init__(self) -> None:
+        self.ratio: tf.Tensor | float | None = None
+
+    def __call__(self, value: tf.Tensor) -> tf.Tensor:
+        """Returns `value`, [S, B, *event], tapped."""
+
+        @tf.custom_gradient
+        def tapped(value):
+            def back(upstream):
+                if self.ratio is None:
+                    return upstream
+                ratio = tf.cast(self.ratio, upstream.dtype)
+                if ratio.shape.rank:  # [rows, B] of M2 are [S, K B] of its draws, in this order
+                    axes = upstream.shape.rank
+                    ones = tf.ones([axes - 2], tf.int32)
+                    ratio = tf.reshape(ratio, tf.concat([tf.shape(upstream)[:2], ones], 0))
+                return upstream * ratio
+
+            return tf.identity(value), back
+
+        return tapped(value)
+
+
 class LatentTerms:
-    """The terms of one latent variable, S samples of B examples, all in nats."""
+    """The terms of one latent variable, S samples of B examples, all in nats.
+
+    Attributes:
+        name: such as "z".
+        is_drawn: whether its rows are draws of q; False where all values are summed over.
+        tap: of the draws, None where nothing scales what flows back through them.
+    """
 
     name: str
+    is_drawn = True
+    tap: "Tap | None" = None
 
     @property
     def log_q(self) -> tf.Tensor:
@@ -49,6 +87,34 @@ class LatentTerms:
             "parameters are tensors. Received one that is computed in another way."
         )
 
+    def fixed(self) -> "LatentTerms":
+        """Returns the terms with the draws held: the path of log q through its parameters is left.
+
+        Raises:
+            ValueError: if they cannot be held.
+        """
+        raise ValueError(
+            f"The draws of {self.name} cannot be held. Expected a latent with its draws and its "
+            "posterior. Received one of which only the terms are known."
+        )
+
+    def scale_path(self, ratio: "tf.Tensor | float") -> None:
+        """Multiplies what flows back through the draws.
+
+        Args:
+            ratio: [rows, B], or one number.
+
+        Raises:
+            ValueError: if the draws have no tap.
+        """
+        if self.tap is None:
+            raise ValueError(
+                f"What flows back through the draws of {self.name} cannot be scaled. Expected "
+                "draws with a tap, as a model makes them for its objective. Received draws "
+                "without."
+            )
+        self.tap.ratio = ratio
+
 
 class Latent(LatentTerms):
     """A latent variable with its draws and the two distributions that they are judged by.
@@ -59,6 +125,7 @@ class Latent(LatentTerms):
         posterior: q(z|x, above), batch shape [B] or [S, B].
         prior: p(z|above), batch shape [], [B] or [S, B].
         log_q: a function that returns log q at the draws, where they were made with it.
+        tap: that `value` has gone through.
     """
 
     def __init__(
@@ -68,10 +135,11 @@ class Latent(LatentTerms):
         posterior: tfd.Distribution,
         prior: tfd.Distribution,
         log_q: "Callable[[], tf.Tensor] | None" = None,
+        tap: "Tap | None" = None,
     ):
         self.name, self.value = name, value
         self.posterior, self.prior = posterior, prior
-        self._log_q = log_q
+        self._log_q, self.tap = log_q, tap
         self._known: dict[str, tf.Tensor] = {}
 
     def _once(self, name, make):
@@ -115,11 +183,17 @@ class Latent(LatentTerms):
             return super().stopped()
         if held is self.posterior:  # no composite tensor: nothing was held
             return super().stopped()
-        return Latent(self.name, self.value, held, self.prior)
+        return Latent(self.name, self.value, held, self.prior, tap=self.tap)
+
+    def fixed(self) -> "LatentTerms":
+        """Returns the latent with its draws held, for score functions."""
+        return Latent(self.name, tf.stop_gradient(self.value), self.posterior, self.prior)
 
 
 class KnownLatent(LatentTerms):
     """A latent variable whose terms are given: a class that is summed over, a row per class.
+
+    A sum has no estimator: its derivative is that of all its terms, whatever is held elsewhere.
 
     Args:
         name: such as "y".
@@ -127,6 +201,8 @@ class KnownLatent(LatentTerms):
         log_p: [S, B].
         kl: [1 or S, B]; log q - log p by default.
     """
+
+    is_drawn = False
 
     def __init__(
         self, name: str, log_q: tf.Tensor, log_p: tf.Tensor, kl: "tf.Tensor | None" = None
@@ -148,8 +224,12 @@ class KnownLatent(LatentTerms):
         return self.log_q - self.log_p if self._kl is None else self._kl
 
     def stopped(self) -> "LatentTerms":
-        """Returns the terms with log q held."""
-        return KnownLatent(self.name, tf.stop_gradient(self._log_q), self._log_p, self._kl)
+        """Returns itself."""
+        return self
+
+    def fixed(self) -> "LatentTerms":
+        """Returns itself."""
+        return self
 
 
 class Reshaped(LatentTerms):
@@ -162,6 +242,7 @@ class Reshaped(LatentTerms):
 
     def __init__(self, latent: LatentTerms, rows: Callable[[tf.Tensor], tf.Tensor]):
         self.name, self._latent, self._rows = latent.name, latent, rows
+        self.is_drawn, self.tap = latent.is_drawn, latent.tap
 
     @property
     def log_q(self) -> tf.Tensor:
@@ -180,6 +261,10 @@ class Reshaped(LatentTerms):
     def stopped(self) -> "LatentTerms":
         """Returns the terms with the parameters of q held in log q."""
         return Reshaped(self._latent.stopped(), self._rows)
+
+    def fixed(self) -> "LatentTerms":
+        """Returns the terms with the draws held."""
+        return Reshaped(self._latent.fixed(), self._rows)
 
 
 class WeightTerms(NamedTuple):
@@ -209,6 +294,7 @@ class Terms(NamedTuple):
             the class is known.
         weights: of the weights.
         sample_weight: [B] weights of the examples, or None.
+        rows_per_draw: R, rows next to each other that one draw has: a row of each class.
     """
 
     log_likelihood: tf.Tensor
@@ -216,12 +302,34 @@ class Terms(NamedTuple):
     log_mass: "tf.Tensor | None" = None
     weights: WeightTerms = WeightTerms()
     sample_weight: "tf.Tensor | None" = None
+    rows_per_draw: int = 1
 
-    def log_weights(self) -> tf.Tensor:
-        """Returns log p(x, z) - log q(z|x), [S, B]: the log importance weights."""
+    def log_weights(self, kl_weight: "tf.Tensor | float" = 1.0) -> tf.Tensor:
+        """Returns log p(x, z) - log q(z|x), [S, B]: the log importance weights.
+
+        Args:
+            kl_weight: beta, for log p(x|z) + beta (log p(z) - log q(z|x)).
+        """
         total = self.log_likelihood
+        plain = isinstance(kl_weight, float) and kl_weight == 1.0
         for latent in self.latents:
-            total = total + latent.log_p - latent.log_q
+            ratio = latent.log_p - latent.log_q
+            total = total + (ratio if plain else kl_weight * ratio)
+        return total
+
+    def log_shares(self) -> tf.Tensor:
+        """Returns `log_mass`, or -log S in its place, [S, B]."""
+        if self.log_mass is not None:
+            return self.log_mass
+        rows = tf.cast(tf.shape(self.log_likelihood)[0], tf.float32)
+        return tf.zeros_like(self.log_likelihood) - tf.math.log(rows)
+
+    def log_q_of_draws(self) -> tf.Tensor:
+        """Returns log q of all latents that are drawn, [S, B]."""
+        total = tf.zeros_like(self.log_likelihood)
+        for latent in self.latents:
+            if latent.is_drawn:
+                total = total + latent.log_q
         return total
 
     def mean(self, values: tf.Tensor) -> tf.Tensor:
@@ -245,6 +353,16 @@ class Terms(NamedTuple):
     def stopped(self) -> "Terms":
         """Returns the terms with the parameters of every q held in log q."""
         return self._replace(latents=tuple(latent.stopped() for latent in self.latents))
+
+    def fixed(self) -> "Terms":
+        """Returns the terms with all draws held, in log q and in log p of the latents."""
+        return self._replace(latents=tuple(latent.fixed() for latent in self.latents))
+
+    def scale_path(self, ratio: "tf.Tensor | float") -> None:
+        """Multiplies what flows back through the draws by `ratio`, [S, B] or a number."""
+        for latent in self.latents:
+            if latent.is_drawn:
+                latent.scale_path(ratio)
 
 
 def kl_per_dimension(

@@ -179,6 +179,10 @@ def trainings(report: Mapping, texts: Texts) -> "list[str]":
             said.append(texts.say("training", verb, gain=f"{end['elbo_gain']:+.3f}"))
         if end.get("collapsed"):
             said.append(texts.say("training", "collapsed"))
+        if "rhat_max" in end:
+            rhat = "∞" if end["rhat_max"] is None else f"{end['rhat_max']:.2f}"
+            agree = "chains_agree" if end["chains_agree"] else "chains_differ"
+            said.append(texts.say("training", agree, rhat=rhat))
         if said:
             words = texts.words["lists"]["semicolon"].join(said)
             found.append(f"{texts.title('models', name)}: {words}")

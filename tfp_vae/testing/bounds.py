@@ -18,7 +18,7 @@ from tfp_vae.distributions.encoders import Gaussian
 from tfp_vae.distributions.priors import StandardNormal
 from tfp_vae.models import VAE
 from tfp_vae.networks import mlp
-from tfp_vae.objectives import Bound, KnownLatent, Latent, Terms, WeightTerms
+from tfp_vae.objectives import Bound, KnownLatent, Latent, Tap, Terms, WeightTerms
 from tfp_vae.testing import claims
 from tfp_vae.testing.claims import claim, close
 
@@ -80,10 +80,11 @@ def _terms(seed, loc=0.5, scale=0.8, shift=0.0, samples=SAMPLES, noise=None, x=X
     q = tfd.MultivariateNormalDiag(
         tf.constant(x[:, np.newaxis]) * loc, tf.ones([len(x), 1]) * scale
     )
-    z = q.loc + q.stddev() * noise
+    tap = Tap()
+    z = tap(q.loc + q.stddev() * noise)
     p = tfd.MultivariateNormalDiag(tf.zeros([1]), tf.ones([1]))
     log_likelihood = tfd.Normal(z[..., 0] + shift, 1.0).log_prob(x)
-    return Terms(log_likelihood, (Latent("z", z, q, p),))
+    return Terms(log_likelihood, (Latent("z", z, q, p, tap=tap),))
 
 
 def _log_evidence() -> np.ndarray:

@@ -1,9 +1,10 @@
 """Training: what goes around Keras' `fit`."""
 
 from tfp_vae.training.checkpoints import Checkpoints, Stopped
-from tfp_vae.training.convergence import conclusion, convergence, convergence_of
+from tfp_vae.training.convergence import agreement, conclusion, convergence, convergence_of
 from tfp_vae.training.devices import STRATEGIES, is_chief, strategy
 from tfp_vae.training.failures import StopOnNaN, check_finished
+from tfp_vae.training.finishing import Finish
 from tfp_vae.training.history import HistoryFile
 from tfp_vae.training.progress import Progress, ShowProgress, duration
 from tfp_vae.training.schedules import (
@@ -18,11 +19,13 @@ __all__ = [
     "SCHEDULES",
     "STRATEGIES",
     "Checkpoints",
+    "Finish",
     "HistoryFile",
     "Progress",
     "ShowProgress",
     "StopOnNaN",
     "Stopped",
+    "agreement",
     "check_finished",
     "conclusion",
     "convergence",

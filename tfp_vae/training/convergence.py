@@ -5,6 +5,7 @@ from typing import Any
 
 CONVERGED = 0.01  # nats per example, that a tenth of the epochs may still add
 COLLAPSED = 1.0  # nats, below which a posterior of weights is its prior
+AGREE = 1.1  # R-hat of predictions, above which chains have not found one distribution
 
 
 def convergence(
@@ -12,6 +13,7 @@ def convergence(
     weight_kl: "float | None" = None,
     kl_weight: float = 1.0,
     is_bound: bool = True,
+    point_log_prior: "float | None" = None,
 ) -> dict:
     """Returns what is known of the end of a training, JSON-ready.
 
@@ -21,13 +23,15 @@ def convergence(
         kl_weight: that the last step was trained with.
         is_bound: whether "elbo" is one: not of a network whose weights are points and which has no
             latents, where it is log p(y|x, w), with the prior of the weights if there is one.
+        point_log_prior: log p(v) in nats of weights that are points beside those with a posterior;
+            None where there are none or they have no prior.
 
     Returns:
         "is_bound";
         "elbo_at_end": mean of the last tenth of the epochs; "elbo_gain": that minus the mean of the
         tenth before, None with fewer than two epochs; "converged": whether the gain is at most
-        `CONVERGED`, None where it is not known; "kl_weight_at_end"; and, with `weight_kl`,
-        "weight_kl" and "collapsed".
+        `CONVERGED`, None where it is not known; "kl_weight_at_end"; with `weight_kl`, "weight_kl"
+        and "collapsed"; with `point_log_prior` that.
     """
     elbo = [float(value) for value in history["elbo"]]
     size = max(1, len(elbo) // 10)
@@ -42,26 +46,52 @@ def convergence(
     }
     if weight_kl is not None:
         found |= {"weight_kl": float(weight_kl), "collapsed": weight_kl < COLLAPSED}
+    if point_log_prior is not None:
+        found["point_log_prior"] = float(point_log_prior)
     return found
 
 
 def convergence_of(model: Any, history: "Mapping[str, Sequence[float]]") -> dict:
     """Returns `convergence` of a model of this package that was trained, and its history."""
-    layers, step = model.bayesian_layers(), int(model.optimizer.iterations)
+    one = getattr(model, "pattern", model)  # an ensemble has one network for all of its members
+    layers, step = one.bayesian_layers(), int(model.optimizer.iterations)
+    has_points = bool(layers) and getattr(one, "weight_prior", None) is not None
     return convergence(
         history,
-        float(model.kl_divergence(num_samples=30)) if layers else None,
+        float(model.posterior_kl(num_samples=30)) if layers else None,
         float(model.objective.kl_weight(step)),
         bool(layers or getattr(model, "latents", ())),
+        float(model.point_log_prior()) if has_points else None,
     )
 
 
+def agreement(rhat: "float | None") -> dict:
+    """Returns whether chains found one distribution, JSON-ready.
+
+    Args:
+        rhat: the largest R-hat of predictions; None where a chain stands still.
+
+    Returns:
+        "rhat_max", and "chains_agree": whether it is at most `AGREE`.
+    """
+    return {"rhat_max": rhat, "chains_agree": rhat is not None and rhat <= AGREE}
+
+
 def conclusion(found: Mapping) -> str:
-    """Returns what `convergence` found, in words."""
+    """Returns what `convergence` found, in words, and whether chains agree, if there are any.
+
+    Args:
+        found: of `convergence`, with the "rhat_max" of `Chains.summary` if chains followed it.
+    """
     name = "ELBO at KL weight 1" if found["is_bound"] else "training objective"
     words = [f"{name}: {found['elbo_at_end']:.3f} nats per example"]
     if "weight_kl" in found:
         words.append(f"KL of the weights: {found['weight_kl']:,.1f} nats")
+    if "point_log_prior" in found:
+        words.append(
+            f"log p of the weights that are points: {found['point_log_prior']:,.1f} nats, in the "
+            "bound, which is one of log p(y, v|x) with these weights v"
+        )
     if found["kl_weight_at_end"] != 1:
         words.append(
             f"trained with KL weight {found['kl_weight_at_end']:g} at the end: a posterior at "
@@ -74,4 +104,18 @@ def conclusion(found: Mapping) -> str:
         )
     if found.get("collapsed"):
         words.append("collapsed: the posterior is the prior, the weights have learned nothing")
+    if "rhat_max" in found:
+        words.append(_agreement(found["rhat_max"]))
     return "; ".join(words)
+
+
+def _agreement(rhat: "float | None") -> str:
+    """Returns whether chains found one distribution, in words."""
+    if rhat is None:
+        return "chains not converged: one of them stands still and has no R-hat"
+    if agreement(rhat)["chains_agree"]:
+        return f"chains converged: R-hat of predictions is at most {rhat:.3f}"
+    return (
+        f"chains not converged: R-hat of predictions is up to {rhat:.2f} and should be at most "
+        f"{AGREE:g}; the draws are those of several modes, each explored for itself"
+    )

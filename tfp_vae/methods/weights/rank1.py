@@ -8,8 +8,9 @@ from tfp_vae.methods.weights.batch_ensemble import SharedKernels
 class RankOne(SharedKernels):
     """A posterior over factors alone, a mixture of `Recipe.members` (Dusenberry et al., 2020).
 
-    The kernels are points with the prior of a maximum a posteriori network: what is reported as KL
-    is that of the factors minus log p of the kernels.
+    The kernels v are points with the prior of a maximum a posteriori network: the ELBO has their
+    log p and is a bound of log p(y, v|x). What is reported as KL is that of the factors alone,
+    beside it log p of the kernels.
     """
 
     uses = ("prior_scale", "members", "num_samples", "beta", "warm_up")

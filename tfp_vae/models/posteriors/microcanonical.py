@@ -14,7 +14,11 @@ import tensorflow as tf
 from tfp_vae.arguments import check_count, check_number
 from tfp_vae.randomness import fold_in, normal
 
-MOST_ENERGY = 1000.0  # error of one step, in nats, that no chain comes back from
+# Errors of one step, in nats, from which it is taken back: so many times what the target of the
+# warm-up lets them be, and at least 10. One such step in a thousand, where a rectifier has an edge,
+# would throw a chain far out of where the probability is.
+FAR, LEAST_FAR = 10.0, 10.0
+MOST_TAKEN_BACK = 0.5  # share of a chain's steps, above which it hardly moves
 _MEMORY = 149 / 151  # of the average that the step size follows: 150 steps
 _SPREAD = 1.5  # of log energy errors about the target, from which steps are learned from
 
@@ -24,8 +28,11 @@ class Walk(NamedTuple):
 
     Attributes:
         samples: positions, [S, C, P].
-        energy_error: mean squared energy error of a step per dimension, in nats^2, [C].
-        diverged: whether a chain left the numbers, [C]; its samples stand still from then on.
+        energy_error: mean squared energy error of a step per dimension, in nats^2, [C]; of the
+            steps that were not taken back.
+        taken_back: share of the steps after the warm-up that were, [C].
+        diverged: whether a chain started outside the numbers or had more than `MOST_TAKEN_BACK` of
+            its steps taken back, [C].
         step_size: of the steps after the warm-up, [C].
         length: over which a chain forgets its direction, [C].
         momentum: directions at the end, unit vectors [C, P].
@@ -33,6 +40,7 @@ class Walk(NamedTuple):
 
     samples: np.ndarray
     energy_error: np.ndarray
+    taken_back: np.ndarray
     diverged: np.ndarray
     step_size: np.ndarray
     length: np.ndarray
@@ -55,6 +63,7 @@ class _State(NamedTuple):
     second: tf.Tensor  # [C] sum of squared deviations from it
     count: tf.Tensor  # positions in these
     energy: tf.Tensor  # [C] sum of squared errors per dimension after the warm-up
+    broken: tf.Tensor  # [C] steps that were taken back after the warm-up
     diverged: tf.Tensor  # [C]
 
 
@@ -73,7 +82,8 @@ def walk(
     then noise on u. During the warm-up the step size follows the squared energy error per
     dimension, whose target falls; after two thirds of it the length becomes the root of the summed
     variances of the positions so far. A step of the warm-up that leaves the numbers is taken back
-    and made smaller; a later one ends its chain, and the others go on.
+    and made smaller; later ones with an error of `FAR` times the target are taken back too, and the
+    chain turns round. One that can hardly move has diverged, and the others go on.
 
     Args:
         log_prob: log density in nats up to a constant, [C, P] -> [C].
@@ -94,6 +104,7 @@ def walk(
     check_count("thinning", thinning)
     high, low = (check_number("energy_variance", value, above=0) for value in energy_variance)
     steps, settled = num_burnin + num_samples * thinning, 2 * num_burnin // 3
+    far = max(LEAST_FAR, FAR * math.sqrt(low * dims))
 
     @tf.function(autograph=False)
     def value_and_gradient(position):
@@ -109,7 +120,7 @@ def walk(
         value, gradient = value_and_gradient(position)
         u, after = _turn(u, gradient, state.step_size / 2)
         error = before + after - (value - state.log_prob)
-        sound = tf.math.is_finite(error) & (warm | (tf.abs(error) < MOST_ENERGY))
+        sound = tf.math.is_finite(error) & (warm | (tf.abs(error) < far))
         sound &= tf.reduce_all(tf.math.is_finite(gradient), axis=-1) & ~state.diverged
         keep = sound[:, tf.newaxis]
         u = tf.where(keep, u, -state.momentum)
@@ -121,7 +132,7 @@ def walk(
             momentum=_unit(u + blur[:, tf.newaxis] * noise),
             log_prob=tf.where(sound, value, state.log_prob),
             gradient=tf.where(keep, gradient, state.gradient),
-            diverged=state.diverged | (~sound & ~warm),
+            broken=state.broken + tf.cast(~sound & ~warm, tf.float32),
             energy=state.energy + tf.where(warm, 0.0, squared),
         )
         done = tf.cast(index, tf.float64) / max(num_burnin, 1)
@@ -149,6 +160,7 @@ def walk(
             zeros,
             tf.constant(0.0),
             zeros,
+            zeros,
             ~finite,
         )
         kept = tf.TensorArray(tf.float32, num_samples, element_shape=[chains, dims])
@@ -168,9 +180,13 @@ def walk(
         return kept.stack(), state
 
     samples, state = run(tf.constant(start, tf.float32))
-    energy = state.energy.numpy() / (num_samples * thinning)
-    found = (state.diverged, state.step_size, state.length, state.momentum)
-    return Walk(samples.numpy(), energy, *(each.numpy() for each in found))
+    broken, count = state.broken.numpy(), num_samples * thinning
+    energy = state.energy.numpy() / np.maximum(count - broken, 1)
+    diverged = state.diverged.numpy() | (broken > MOST_TAKEN_BACK * count)
+    found = (state.step_size, state.length, state.momentum)
+    return Walk(
+        samples.numpy(), energy, broken / count, diverged, *(each.numpy() for each in found)
+    )
 
 
 def _unit(vectors: tf.Tensor) -> tf.Tensor:

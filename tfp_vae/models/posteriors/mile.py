@@ -66,6 +66,7 @@ class MILE(EnsembleSampler):
         left = ~found.diverged
         facts = {
             "energy_error": float(found.energy_error[left].max()),
+            "taken_back": float(found.taken_back[left].max()),
             "step_size": found.step_size[left].tolist(),
             "decoherence_length": found.length[left].tolist(),
             "chains": int(left.sum()),

@@ -78,14 +78,14 @@ class SGMCMC(EnsembleSampler):
         chains = copied(self.ensemble, split)
         chains.objective = ELBO()  # whatever weight the KL had in the training before
         chains.compile(optimizer=optimizer, steps_per_execution=steps, jit_compile=False)
-        draws, energies = [], []
+        draws, energies, rates = [], [], []
 
         def collect(epoch, logs):
             if epoch % epochs >= epochs - self.per_cycle:
                 draws.append(flat([np.asarray(v) for v in chains.trainable_variables]))
                 speeds = flat([np.asarray(v) for v in optimizer.velocities])
-                rate = self.learning_rate * float(optimizer.share(optimizer.iterations - 1))
-                energies.append(np.square(speeds, dtype=np.float64).mean(1) * len(split) / rate)
+                rates.append(self.learning_rate * float(optimizer.share(optimizer.iterations - 1)))
+                energies.append(np.square(speeds, dtype=np.float64).mean(1) * len(split))
 
         watch = keras.callbacks.LambdaCallback(on_epoch_end=collect)
         chains.fit(
@@ -98,7 +98,8 @@ class SGMCMC(EnsembleSampler):
         found = np.stack(draws)  # [S, C, P]
         diverged = ~np.isfinite(found).all(axis=(0, 2))
         check_some_left(diverged, "SGMCMC")
-        temperature = np.mean(energies, axis=0)[~diverged]
+        # Of sums: where the rate is all but 0 at the end of a cycle, speeds are those of before.
+        temperature = np.sum(energies, axis=0)[~diverged] / np.sum(rates)
         facts = {
             "energy_error": float(np.abs(temperature - 1).max()),
             "kinetic_temperature": temperature.tolist(),

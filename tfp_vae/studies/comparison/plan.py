@@ -201,7 +201,8 @@ class Comparison:
             done.append(part)
             progress(len(done), len(parts), f"{part}  ")
             keras.backend.clear_session(free_memory=False)
-            gc.collect()  # a model and its graphs refer to each other in circles
+            if len(done) % len(self.models) == 0:
+                gc.collect()  # a model and its graphs refer to each other in circles
 
     def _keep(self, part: Part, known: dict, found: tasks.Found) -> None:
         folder = RunFolder(self.run_folder / _PARTS, overwrite=True)
@@ -253,6 +254,8 @@ class Comparison:
             started = time.monotonic()
             predictor = entrant.finish(model, data, settings, known["width"], part.seed)
             known["train_seconds"] += time.monotonic() - started
+            if getattr(predictor, "chains", None) is not None:
+                known["training"] |= training.agreement(predictor.chains.summary()["rhat_max"])
             one = entrant.contestant(predictor, data, settings, part.seed)
         if stage == "labels":
             return known, tasks.labels(one, int(count))

@@ -1,0 +1,87 @@
+"""The flags of the bounds of log weights: orders, groups, estimators, and how a training ends."""
+
+from absl import flags
+
+import tfp_vae as tv
+from tfp_vae import peek
+
+from . import bound_flags, cli, training_flags
+
+GROUP = "Bound"
+_GRADIENT = flags.DEFINE_enum(
+    "gradient",
+    None,
+    peek.names("objectives.gradients.GRADIENTS"),
+    "Estimator of the bound's gradient; without it path, or score of tvo.",
+)
+_RENYI_ALPHA = flags.DEFINE_float("renyi_alpha", 0.5, "Order of renyi; -inf: the largest weight.")
+_CIWAE_SHARE = flags.DEFINE_float("ciwae_share", 0.5, "Of the elbo in ciwae.", 0, 1)
+_MIWAE_GROUPS = flags.DEFINE_integer("miwae_groups", 1, "M, draws are M times K.", lower_bound=1)
+_PIWAE_GROUPS = flags.DEFINE_integer("piwae_groups", 1, "M, draws are M times K.", lower_bound=1)
+_TVO_PARTITIONS = flags.DEFINE_integer("tvo_partitions", 2, "Intervals of tvo.", lower_bound=1)
+_TVO_FIRST = flags.DEFINE_float("tvo_first", 0.025, "First inner point of tvo, in (0, 1).", 0, 1)
+_FINISH = flags.DEFINE_string(
+    "finish", None, "BOUND:K or BOUND:K:GRADIENT, such as iwae:50:dreg, for the last epochs."
+)
+_FINISH_EPOCHS = flags.DEFINE_integer(
+    "finish_epochs", None, "How many of --epochs --finish has.", lower_bound=1
+)
+FINISH = (_FINISH, _FINISH_EPOCHS)
+OPTIONS = (
+    _GRADIENT,
+    *(_RENYI_ALPHA, _CIWAE_SHARE, _MIWAE_GROUPS, _PIWAE_GROUPS, _TVO_PARTITIONS, _TVO_FIRST),
+)
+
+
+def finish(steps_per_epoch: int) -> "tv.training.Finish | None":
+    """Returns what ends a training with another bound, or None.
+
+    Raises:
+        ValueError: for a bound, a number of draws or of epochs that cannot be.
+    """
+    text, epochs = cli.value_of(_FINISH), cli.value_of(_FINISH_EPOCHS)
+    if not text:
+        if epochs is not None:
+            cli.refuse_unused(False, "--finish", _FINISH_EPOCHS)
+        return None
+    name, *rest = text.split(":")
+    if len(rest) not in (1, 2) or not rest[0].isdecimal() or int(rest[0]) < 1:
+        raise ValueError(
+            "--finish does not fit. Expected BOUND:K or BOUND:K:GRADIENT with K >= 1, such as "
+            f"iwae:50. Received {text!r}."
+        )
+    if epochs is None or epochs > training_flags.EPOCHS.value:
+        raise ValueError(
+            f"--finish trains the last epochs. Expected --finish_epochs of 1 to --epochs="
+            f"{training_flags.EPOCHS.value}. Received {epochs}."
+        )
+    if training_flags.PATIENCE.value:
+        raise ValueError(
+            "--finish trains the last epochs, and --patience ends a training before. Expected one "
+            f"of them. Received --finish={text} and --patience={training_flags.PATIENCE.value}."
+        )
+    tv.objectives.BOUNDS.check(name)
+    options = {"gradient": rest[1]} if len(rest) == 2 else {}
+    objective = bound_flags.bound_of(name, steps_per_epoch, OPTIONS[1:], options)
+    return tv.training.Finish(objective, int(rest[0]), epochs)
+
+
+def names() -> "tuple[str, ...]":
+    """Returns the bounds that the flags name, the trained one first."""
+    text = cli.value_of(_FINISH)
+    return (bound_flags.BOUND.value, *([text.partition(":")[0]] if text else []))
+
+
+def facts(vae: "tv.VAE", data: "tv.data.Data") -> dict:
+    """Returns which bounds were trained, and the values of those on test data beside the ELBO.
+
+    JSON-ready, nats per example; of as many draws as the training ended with.
+    """
+    found = {"bound": bound_flags.BOUND.value, "finish": cli.value_of(_FINISH)}
+    found |= {"finish_epochs": cli.value_of(_FINISH_EPOCHS)}
+    found["gradient"] = getattr(getattr(vae.objective, "gradient", None), "name", None)
+    if vae.bound_trackers:
+        values = vae.evaluate(data.test, verbose=0, return_dict=True)
+        found["bound_samples"] = vae.num_samples
+        found |= {f"test_{bound.name}": values[bound.name] for bound, _ in vae.bound_trackers}
+    return found

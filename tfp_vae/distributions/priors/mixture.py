@@ -1,5 +1,6 @@
 """A learned mixture of normals."""
 
+import warnings
 from typing import Any
 
 import keras
@@ -7,12 +8,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import check_count
-from tfp_vae.distributions.base import inverse_positive, positive
+from tfp_vae.distributions.base import SCALE_FLOOR, inverse_positive, positive
 from tfp_vae.distributions.mixtures import NormalMixture
 from tfp_vae.distributions.priors.base import PRIORS, Context, Prior, Spec, registered
 
 _LEAST_SCALE = 0.02  # of a fit by EM, in units of the spread of all draws: no component is a point
 _LEAST_GAIN = 1e-4  # nats per draw, by which a step goes on
+_LEAST_WEIGHT = 1e-12  # has a logarithm
 _STEPS = 100
 
 
@@ -69,10 +71,11 @@ class Mixture(Prior):
         self.build()
         self.logits.assign(np.log(weights))
         self.loc.assign(loc)
-        self.raw_scale.assign(np.log(np.expm1(np.maximum(scale - 1e-4, 1e-6))))
+        above = np.maximum(scale - SCALE_FLOOR, 1e-6)
+        self.raw_scale.assign(above + np.log(-np.expm1(-above)))  # of `positive`, of any size
 
     def fit(self, z: np.ndarray, seed: int = 0, steps: int = _STEPS) -> None:
-        """Fits it to draws by expectation maximisation, from centres far from each other.
+        """Fits it to draws by expectation maximisation, from the clusters of k-means.
 
         Args:
             z: draws [N, D], at least as many as components.
@@ -87,48 +90,28 @@ class Mixture(Prior):
                 f"Too few draws for a mixture. Expected at least {self.components}, a draw per "
                 f"component. Received {len(z)}."
             )
-        rng = np.random.default_rng([seed, 61])
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.mixture import GaussianMixture
+
         z = np.asarray(z, np.float64)
         unit = np.maximum(z.std(axis=0), 1e-6)
-        weights = np.full(self.components, 1 / self.components)
-        loc = _far_apart(z / unit, self.components, rng) * unit
-        scale = np.broadcast_to(unit * self.components ** (-1 / z.shape[1]), loc.shape)
-        height = -np.inf
-        for _ in range(steps):
-            share, found = _shares(z, weights, loc, scale)
-            if found - height < _LEAST_GAIN:
-                break
-            height = found
-            total = share.sum(axis=0) + 1e-9
-            weights = total / total.sum()
-            loc = share.T @ z / total[:, np.newaxis]
-            square = share.T @ z**2 / total[:, np.newaxis] - loc**2
-            scale = np.sqrt(np.maximum(square, (_LEAST_SCALE * unit) ** 2))
+        found = GaussianMixture(
+            self.components,
+            covariance_type="diag",
+            reg_covar=_LEAST_SCALE**2,
+            tol=_LEAST_GAIN,
+            max_iter=steps,
+            random_state=seed % 2**32,
+        )
+        with warnings.catch_warnings():
+            # Draws that are all alike have fewer clusters than components, which is no fault; and
+            # a fit that still gains a little is one.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            found.fit(z / unit)
+        weights = np.maximum(found.weights_, _LEAST_WEIGHT)
+        loc, scale = found.means_ * unit, np.sqrt(found.covariances_) * unit
         self.assign(weights, loc, scale)
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         return {**super().get_config(), "components": self.components}
-
-
-def _far_apart(z, count, rng):
-    """Returns rows that are far from each other by chance (k-means++, Arthur & Vassilvitskii)."""
-    chosen = [z[rng.integers(len(z))]]
-    distance = np.full(len(z), np.inf)
-    for _ in range(1, count):
-        distance = np.minimum(distance, np.sum((z - chosen[-1]) ** 2, axis=1))
-        total = distance.sum()
-        share = distance / total if total > 0 else None
-        chosen.append(z[rng.choice(len(z), p=share)])
-    return np.stack(chosen)
-
-
-def _shares(z, weights, loc, scale):
-    """Returns probabilities of the components given the draws, [N, K], and mean log p + c."""
-    precision = 1 / scale**2
-    log_prob = z @ (loc * precision).T - 0.5 * z**2 @ precision.T
-    log_prob += np.log(weights) - np.sum(np.log(scale) + 0.5 * loc**2 * precision, axis=1)
-    top = log_prob.max(axis=1, keepdims=True)
-    share = np.exp(log_prob - top)
-    total = share.sum(axis=1, keepdims=True)
-    return share / total, float(np.mean(top + np.log(total)))

@@ -115,6 +115,10 @@ def test_latents_on_a_sphere_are_not_asked_for_proposals_in_space(binary_images)
     assert model.bounds(x, 4, proposal="auto").proposal == "encoder"
     with pytest.raises(ValueError, match=r"Proposals in R\^D.*Received latents on a sphere"):
         model.bounds(x, 4, proposal="refined")
+    with pytest.raises(ValueError, match=r"for a posterior of each example"):
+        model.fit_posterior(x)
+    with pytest.raises(ValueError, match=r"for annealed importance sampling"):
+        tv.evaluation.ais(model, x)
     with pytest.raises(ValueError, match=r"on all of R\^D.*Received VonMisesFisher, on the unit"):
         tv.VAE(tv.priors.StandardNormal(3), encoder, decoder)
     with pytest.raises(ValueError, match=r"sphere. Expected an integer >= 2. Received 1"):

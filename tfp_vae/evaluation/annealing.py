@@ -28,7 +28,7 @@ from tfp_vae.layers.noise import MEAN
 from tfp_vae.models import VAE
 from tfp_vae.models.graphs import compiled
 from tfp_vae.models.memory import in_batches
-from tfp_vae.models.proposals import Joint
+from tfp_vae.models.proposals import Joint, check_spans_space
 from tfp_vae.randomness import fold_in, normal, uniform
 
 SCHEDULES = ("sigmoid", "linear")
@@ -285,6 +285,7 @@ class _Plan:
     def __init__(
         self, vae, num_steps, num_chains, schedule, start, num_leapfrogs, seed, batch_size
     ):
+        check_spans_space(vae, "annealed importance sampling")
         self.vae = vae
         self.betas = temperatures(num_steps, schedule)
         self.schedule = schedule

@@ -20,11 +20,11 @@ import tensorflow as tf
 from tfp_vae.arguments import check_choice, check_count, check_number
 from tfp_vae.data import Split
 from tfp_vae.distributions import draws
-from tfp_vae.distributions.base import tfd
+from tfp_vae.distributions.base import REAL, tfd
 from tfp_vae.layers.noise import MEAN
 from tfp_vae.models.graphs import compiled
 from tfp_vae.models.memory import in_batches
-from tfp_vae.models.proposals import Joint
+from tfp_vae.models.proposals import Joint, check_spans_space
 from tfp_vae.randomness import fold_in, normal
 
 DIAGONAL, FULL, POINT = "diagonal", "full", "point"
@@ -125,13 +125,21 @@ def fit(
         progress: called with (examples done, examples in all).
 
     Raises:
-        ValueError: for impossible numbers, several latents, discrete ones, or if `x` does not fit.
+        ValueError: for impossible numbers, several or discrete latents, a prior that is not on all of
+            R^D, or if `x` does not fit.
     """
     options = options.checked()
     if len(vae.latents) > 1:
         raise ValueError(
             "One latent has a posterior of its own here. Expected a model with one. Received "
             f"{', '.join(latent.name for latent in vae.latents)}."
+        )
+    check_spans_space(vae, "a posterior of each example")
+    if vae.prior.support != REAL and options.family != POINT:
+        raise ValueError(
+            "KL(q || p) of a normal q would be infinite: it has draws where p has no density. "
+            "Expected a prior on all of R^D, or family='point'. Received "
+            f"{type(vae.prior).__name__}."
         )
     split = vae.as_split(x).frozen()
     given = vae.given_of(split)

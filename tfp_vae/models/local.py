@@ -125,8 +125,8 @@ def fit(
         progress: called with (examples done, examples in all).
 
     Raises:
-        ValueError: for impossible numbers, several or discrete latents, a prior that is not on all of
-            R^D, or if `x` does not fit.
+        ValueError: for impossible numbers, several or discrete latents, a prior that is not on
+            all of R^D, or if `x` does not fit.
     """
     options = options.checked()
     if len(vae.latents) > 1:

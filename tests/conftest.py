@@ -1,5 +1,6 @@
 """What every test starts from: the same seed, float32, and a small trained-nothing VAE to hand."""
 
+import gc
 import os
 import pathlib
 import sys
@@ -35,6 +36,13 @@ def pytest_configure(config):
     """
     if not config.getoption("--all"):
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
+def pytest_collection_finish():
+    """Leaves out of every later collection the million objects of what is imported."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 10, 10)
 
 
 @pytest.fixture

@@ -50,9 +50,16 @@ def _predictor(recipe, data):
     return methods.finish(recipe, model, data.train, validation=data.validation)
 
 
+# Of each way to come to a predictive distribution one learns numbers, too.
+WITH_NUMBERS = ("vi", "ensemble", "laplace", "swag", "sngp")
 # What starts from an ensemble is dear, and tried with numbers by its program.
 TRIED = [
-    pytest.param(name, task, marks=pytest.mark.slow if name == "nuts" else ())
+    pytest.param(
+        name,
+        task,
+        marks=[pytest.mark.slow] * (name == "nuts")
+        + [pytest.mark.all_only] * (task == "regression" and name not in WITH_NUMBERS),
+    )
     for name, method in methods.METHODS.items()
     for task in ("regression", "classification")
     if task == "classification" or not (method.several and method.post_hoc)
@@ -86,7 +93,7 @@ def test_every_method_trains_on_a_table_and_predicts(method, task, base_seed):
     np.testing.assert_array_equal(again.log_prob(data.test.y), predictive.log_prob(data.test.y))
 
 
-@pytest.mark.parametrize("method", ["vi", "laplace"])
+@pytest.mark.parametrize("method", ["vi", pytest.param("laplace", marks=pytest.mark.all_only)])
 def test_counts_have_a_rate(method, base_seed):
     data = _data("counts", base_seed)
     recipe = Recipe(method, hidden=(2,), scale="poisson")
@@ -302,11 +309,14 @@ def test_label_noise_mixes_the_softmax_with_all_classes_and_is_none_of_real_targ
         Recipe("map", label_noise=1.0)
 
 
-CHEAP = ("sngp", "batch_ensemble", "rank1")
+CHEAP = {"sngp": ["onnx"], "batch_ensemble": ["litert"], "rank1": ["onnx"]}  # in the usual run
 
 
 @pytest.mark.parametrize("method", CHEAP)
-def test_a_cheap_posterior_predicts_from_a_file_and_in_every_runtime_as_it_did(method, tmp_path):
+def test_a_cheap_posterior_predicts_from_a_file_and_in_every_runtime_as_it_did(
+    request, method, tmp_path
+):
+    portable = ["onnx", "litert"] if request.config.getoption("--all") else CHEAP[method]
     pytest.importorskip("tf2onnx")
     data = _data("classification")
     model = methods.build(Recipe(method, hidden=(4,), members=2, random_features=8), data, seed=3)
@@ -317,11 +327,11 @@ def test_a_cheap_posterior_predicts_from_a_file_and_in_every_runtime_as_it_did(m
     again = tv.load(tmp_path / "model.keras").predictive(data.test, DRAWS)
     np.testing.assert_array_equal(again.log_probs, expected)
     folder = tv.export.export(
-        model, data, tmp_path / "export", ["savedmodel", "onnx", "litert"], num_samples=3
+        model, data, tmp_path / "export", ["savedmodel", *portable], num_samples=3
     )
     written = {a["format"] for a in tv.report.read_json(folder / "export.json")["artefacts"]}
-    assert {"savedmodel", "onnx", "litert"} <= written
-    for name in ("onnx", "litert"):
+    assert {"savedmodel", *portable} <= written
+    for name in portable:
         kind, cells = FORMATS[name], []
         runtimes.run_format(folder, [name], kind.form, kind.load, cells.append, 0.0)
         assert cells and all(cell["tolerance_share"] < 1 for cell in cells)
@@ -330,11 +340,13 @@ def test_a_cheap_posterior_predicts_from_a_file_and_in_every_runtime_as_it_did(m
 # Members of "batch_ensemble" are points that start apart and agree as far as data make them, which
 # takes more steps; a prior of their factors would make them agree where there are few data.
 @pytest.mark.parametrize(
-    ("method", "epochs", "members"), [("sngp", 3, 4), ("rank1", 3, 4), ("batch_ensemble", 6, 8)]
+    ("method", "epochs", "members", "rate"),
+    [("sngp", 1, 4, 0.05), ("rank1", 1, 4, 0.05), ("batch_ensemble", 6, 8, 0.02)],
+    ids=["sngp", "rank1", "batch_ensemble"],
 )
 @pytest.mark.dear(reason="trains networks with few and with many examples")
 def test_what_the_weights_add_to_the_uncertainty_falls_with_the_number_of_examples(
-    method, epochs, members
+    method, epochs, members, rate
 ):
     rng = np.random.default_rng(5)
     x = rng.normal(size=(300, 3)).astype(np.float32)
@@ -345,8 +357,7 @@ def test_what_the_weights_add_to_the_uncertainty_falls_with_the_number_of_exampl
         train = Split(x[:count], Kind.REAL, targets=targets[:count], name="train")
         recipe = Recipe(method, hidden=(8,), members=members, random_features=64)
         model = methods.make_member(recipe, (3,), None, seed=1)
-        rate = keras.optimizers.Adam(0.02)
-        model.compile(optimizer=rate, steps_per_execution=100, jit_compile=False)
+        model.compile(keras.optimizers.Adam(rate), steps_per_execution=100, jit_compile=False)
         steps = {"steps_per_epoch": 100, "epochs": epochs}
         model.fit(train, batch_size=count, verbose=0, **steps)
         found.append(float(np.mean(model.predictive(x[200:], 50).epistemic)))

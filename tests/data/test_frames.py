@@ -116,6 +116,7 @@ Y = np.arange(6) % 3
     [
         (Y[:, np.newaxis], None),
         (Y.astype(np.float32), None),
+        (Y.astype(np.float16), None),
         (np.eye(3)[Y], None),
         (np.eye(3, dtype=bool)[Y], None),
         (np.array(["ape", "bee", "cow"])[Y], ("ape", "bee", "cow")),
@@ -125,8 +126,8 @@ Y = np.arange(6) % 3
         (Frame(y=Y), None),
     ],
     ids=[
-        "N x 1", "floats", "one-hot", "one-hot bool", "text", "numbers as text", "categories",
-        "categories of numbers", "frame",
+        "N x 1", "floats", "halves", "one-hot", "one-hot bool", "text", "numbers as text",
+        "categories", "categories of numbers", "frame",
     ],
 )  # fmt: skip
 def test_labels_are_taken_in_every_usual_form(labels, names):

@@ -1,5 +1,8 @@
 """Image files: upright, of the size and the colours that are asked for, and nothing dropped."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from data_cases import refused, sizes
@@ -79,9 +82,6 @@ def test_values_that_would_become_others_are_refused_by_name(tmp_path, mode, bit
 
 
 def test_colours_of_16_bits_are_refused_as_they_are_read_with_8(tmp_path):
-    import struct
-    import zlib
-
     def chunk(kind, content):
         check = struct.pack(">I", zlib.crc32(kind + content))
         return struct.pack(">I", len(content)) + kind + content + check
@@ -91,6 +91,33 @@ def test_colours_of_16_bits_are_refused_as_they_are_read_with_8(tmp_path):
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + head + rows + chunk(b"IEND", b""))
     with refused("a.png", "16 bits per channel in colour"):
         data.load(tmp_path)
+
+
+def test_other_files_of_16_bits_are_refused_where_8_would_be_read_and_read_where_they_fit(tmp_path):
+    (tmp_path / "a.ppm").write_bytes(b"P6 2 2 65535\n" + b"\1\2" * 12)
+    with refused("a.ppm", "16 bits per channel in colour"):
+        data.load(tmp_path)
+    (tmp_path / "a.ppm").unlink()
+    fields = (40, 2, 2, 1, 16, 3, 16, 0, 0, 0, 0)  # a bitmap of 5, 6 and 5 bits
+    head = struct.pack("<IiiHHIIiiII", *fields) + struct.pack("<III", 0xF800, 0x7E0, 0x1F)
+    file = b"BM" + struct.pack("<IHHI", 14 + len(head) + 8, 0, 0, 14 + len(head)) + head
+    for name in "abc":
+        (tmp_path / f"{name}.bmp").write_bytes(file + b"\x00\xf8" * 4)
+    np.testing.assert_array_equal(pixels_of(data.load(tmp_path))[..., 0], 1)
+
+
+@pytest.mark.parametrize(("bits", "white"), [(12, 1), (16, 0)])
+def test_grey_of_a_tiff_has_the_scale_and_the_direction_that_it_says(tmp_path, bits, white):
+    strip = b"\xff\xf0\x00" if bits == 12 else b"\x00\x00\xff\xff"  # white, black
+    tags = [(256, 2), (257, 1), (258, bits), (259, 1), (262, white), (273, 8), (277, 1), (278, 1)]
+    tags.append((279, len(strip)))
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    head = b"II*\0" + struct.pack("<I", 8 + len(strip) + len(strip) % 2)
+    file = head + strip + bytes(len(strip) % 2) + struct.pack("<H", len(tags)) + entries + bytes(4)
+    for name in "abc":
+        (tmp_path / f"{name}.tif").write_bytes(file)
+    loaded = data.load(tmp_path)
+    np.testing.assert_allclose(pixels_of(loaded)[0, :, 0], [1, 0], atol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:.*have transparency")  # that every animated WebP has

@@ -378,13 +378,14 @@ def tiny_tfds(tmp_path):
     return prepare
 
 
-def test_a_prepared_tfds_folder_is_read_without_a_network(tiny_tfds):
-    folder = tiny_tfds("mnist", "3.0.1", {"train": 40, "test": 20}, 256, labelled=True)
-    loaded = data.load("mnist", data_dir=folder)
+@pytest.mark.parametrize(("name", "version"), [("mnist", "3.0.1"), ("fashion_mnist", "3.0.1")])
+def test_a_prepared_tfds_folder_is_read_without_a_network(tiny_tfds, name, version):
+    folder = tiny_tfds(name, version, {"train": 40, "test": 20}, 256, labelled=True)
+    loaded = data.load(name, data_dir=folder)
     assert_is_sound(loaded)
-    assert (loaded.name, loaded.shape, loaded.num_classes) == ("mnist", (28, 28, 1), 10)
+    assert (loaded.name, loaded.shape, loaded.num_classes) == (name, (28, 28, 1), 10)
     assert (sizes(loaded), loaded.kind) == ((36, 4, 20), Kind.DYNAMIC)
-    assert data.load("mnist", data_dir=str(folder)).digests == loaded.digests
+    assert data.load(name, data_dir=str(folder)).digests == loaded.digests
 
 
 def test_a_prepared_tfds_folder_of_binary_images_is_static(tiny_tfds):
@@ -414,6 +415,7 @@ def test_mnist_is_70000_labelled_digits_binarised_on_the_fly(prepared, monkeypat
 
 
 @pytest.mark.slow
+@pytest.mark.all_only  # read as MNIST is, by the same reader
 def test_fashion_mnist_is_70000_labelled_clothes(prepared):
     clothes = data.load("fashion_mnist", data_dir=prepared("tfds", "fashion_mnist"))
     assert_is_sound(clothes)
@@ -423,6 +425,7 @@ def test_fashion_mnist_is_70000_labelled_clothes(prepared):
 
 
 @pytest.mark.slow
+@pytest.mark.all_only  # as a few images of it above
 def test_binarized_mnist_has_the_fixed_binarisation_and_its_own_three_splits(prepared):
     binarized = data.load("binarized_mnist", data_dir=prepared("tfds", "binarized_mnist"))
     assert_is_sound(binarized)

@@ -146,8 +146,8 @@ def test_dynamic_training_images_differ_between_epochs_and_steps():
 
 
 def test_one_example_is_drawn_anew_in_every_epoch():
-    drawn = [epoch_values(grey(1, 128), epoch=e, batch_size=1)[0].tobytes() for e in range(20)]
-    assert len(set(drawn)) >= 19  # of 2^16 images
+    drawn = [epoch_values(grey(1, 128), epoch=e, batch_size=1)[0].tobytes() for e in range(8)]
+    assert len(set(drawn)) >= 7  # of 2^16 images
 
 
 def test_dynamic_training_images_are_equal_for_the_same_seed_and_epoch():

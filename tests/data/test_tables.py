@@ -366,6 +366,7 @@ def test_numbers_of_a_csv_stay_in_their_units(csv_file):
         pytest.param("a/b\n1/2\n", ["one column only", "delimiter", "'a/b'"], id="slashes"),
         pytest.param("a;y\n1,5;2\n", ["decimal point", "'1,5' in line 2"], id="decimal comma"),
         pytest.param('a,y\n"1,250",2\n', ["thousands", "'1,250' in line 2"], id="thousands"),
+        pytest.param("a;y\n0,126;2\n", ["decimal point", "'0,126' in line 2"], id="three decimals"),
         pytest.param("a,y\n1,x\n-,x\n", ["missing", "'-' in line 3"], id="a dash"),
         *(
             pytest.param(f"a,y\n1,x\n1,{mark}\n", ["missing", f"'{mark}' in line 3"], id=mark)

@@ -11,8 +11,9 @@ from tfp_vae.studies import uci
 SEEDS, EXAMPLES, RESAMPLES = 3, 150, 400
 # Standard deviations of examples that all models share, of a model's own, and of seed and example.
 SPREADS = {"examples": 0.9, "own": 0.45, "both": 0.4}
-# Standard deviations over seeds by model, in turns: all alike, or some twelve times as much.
-OVER_SEEDS = {"equal": (0.06,), "unequal": (0.01, 0.12, 0.12)}
+# Standard deviations over seeds by model, in turns: all alike, or some twelve times as much, or one
+# thirty times as much.
+OVER_SEEDS = {"equal": (0.06,), "unequal": (0.01, 0.12, 0.12), "one": (0.3, *[0.01] * 6)}
 
 
 def population(rng, models, kind="equal", gap=0.0):
@@ -77,6 +78,20 @@ def test_a_worse_model_is_found_more_often_than_by_intervals_that_overlap(base_s
     found = [ranked(population(rng, 7, gap=0.3)) for _ in range(40)]
     paired_power, overlap_power = (np.mean(["6" not in each[i] for each in found]) for i in (0, 1))
     assert paired_power > overlap_power + 0.3, (paired_power, overlap_power)
+
+
+def test_if_one_model_differs_fewer_pairs_can_be_equal():
+    assert paired._may_be_equal(3, 3) == [3, 1, 1]
+    assert paired._may_be_equal(7, 21)[:3] == [21, 15, 15]
+    assert paired._may_be_equal(7, 20)[:2] == [20, 19]  # not all pairs: Holm's counts
+
+
+def test_what_seeds_have_in_common_is_taken_off_their_variance(base_seed):
+    rng = np.random.default_rng(base_seed)
+    values, places = 0.01 * rng.standard_normal((5, 3)), np.array([0])
+    alone, _ = paired._over_seeds(values, places, places + 1)
+    common, _ = paired._over_seeds(values + rng.standard_normal(3), places, places + 1)
+    assert common < 10 * alone
 
 
 @pytest.fixture(scope="module")

@@ -308,8 +308,15 @@ def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch):
 
 @pytest.mark.parametrize(
     ("argument", "words"),
-    [("--likelihood=foo", "--likelihood"), ("--kind=eight_bit --likelihood=bernoulli", "(3)")],
-    ids=["a flag", "the data"],
+    [
+        pytest.param("--likelihood=foo", "--likelihood", id="a flag"),
+        pytest.param(
+            "--kind=eight_bit --likelihood=bernoulli",
+            "(3)",
+            id="the data",
+            marks=pytest.mark.all_only,
+        ),
+    ],
 )
 def test_a_process_of_its_own_says_the_same(tmp_path, argument, words):
     done = subprocess.run(

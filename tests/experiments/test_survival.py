@@ -83,7 +83,10 @@ def interrupted(program, breaks, stopped, tmp_path):
 
 @pytest.mark.dear(reason="three runs of a program, from start to end")
 @pytest.mark.filterwarnings("ignore:No temperature")
-@pytest.mark.parametrize("command", [VAE, BNN], ids=["vae", "bnn"])
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(VAE, id="vae"), pytest.param(BNN, id="bnn", marks=pytest.mark.all_only)],
+)
 def test_the_same_command_goes_on_and_ends_as_if_nothing_had_happened(
     command, succeeds, program, trained, interrupted, breaks, tmp_path
 ):
@@ -171,6 +174,7 @@ def test_a_full_disk_costs_checkpoints_but_no_training(
         assert results(disk / "run") == results(tmp_path / "whole")
 
 
+@pytest.mark.all_only  # a full disk is as bad, above
 def test_a_folder_that_became_read_only_keeps_what_was_saved(succeeds, program, breaks, tmp_path):
     with small_disk(tmp_path / "disk") as disk:
 

@@ -77,7 +77,7 @@ def _split(count=40, kind=Kind.STATIC):
 
 
 @pytest.fixture(scope="module")
-def exports(tmp_path_factory):
+def exports(request, tmp_path_factory):
     """Returns a function that exports a model of a kind in all formats that hold signatures, once.
 
     Seven signatures take half a minute to convert, three times each.
@@ -90,7 +90,9 @@ def exports(tmp_path_factory):
         split = _split()
         model = _make(kind, split)
         folder = tmp_path_factory.mktemp(kind) / "export"
-        export.export(model, split, folder, FORMATS, num_samples=4, facts=facts, name="tiny")
+        few = kind == "conditional" and not request.config.getoption("--all")
+        formats = [name for name in FORMATS if not (few and name == "litert_quantised")]
+        export.export(model, split, folder, formats, num_samples=4, facts=facts, name="tiny")
         return model, split, folder
 
     return make
@@ -360,7 +362,7 @@ def test_the_request_of_the_card_is_one_that_is_answered(exported):
 
 
 @pytest.mark.slow
-def test_the_saved_model_is_one_for_its_own_command(exports, tmp_path):
+def test_the_saved_model_is_one_for_its_own_command(request, exports, tmp_path):
     _, _, folder = exports("conditional")
     command = str(pathlib.Path(sys.executable).with_name("saved_model_cli"))
     where = ["--dir", str(folder / "savedmodel/1"), "--tag_set", "serve", "--signature_def", "elbo"]
@@ -370,9 +372,10 @@ def test_the_saved_model_is_one_for_its_own_command(exports, tmp_path):
             [command, *arguments], capture_output=True, text=True, check=True, cwd=tmp_path
         ).stdout
 
-    shown = call("show", *where)
-    assert "inputs['x']" in shown and "shape: (-1, 4, 4, 1)" in shown
-    assert "inputs['seed']" in shown and "outputs['elbo']" in shown
+    if request.config.getoption("--all"):  # another start of TensorFlow; what runs was found too
+        shown = call("show", *where)
+        assert "inputs['x']" in shown and "shape: (-1, 4, 4, 1)" in shown
+        assert "inputs['seed']" in shown and "outputs['elbo']" in shown
     examples = runtimes.Examples(folder)
     inputs = examples.inputs(SEEDED, "elbo", 3)
     for name, array in inputs.items():

@@ -224,7 +224,8 @@ def test_dropout_of_a_decoder_is_drawn_where_a_runtime_can():
     ("prior", "encoder", "formats"),
     [
         (MixturePrior, Flow, ["onnx"]),
-        (PseudoInputs, Flow, ["onnx"]),
+        (PseudoInputs, Flow, ["savedmodel"]),
+        pytest.param(PseudoInputs, Flow, ["onnx"], marks=pytest.mark.all_only),
         pytest.param(MixturePrior, Flow, ["litert"], marks=pytest.mark.all_only),
     ],
 )

@@ -61,7 +61,13 @@ def test_a_function_from_the_posterior_has_the_same_moments(name, base_seed):
     assert np.all(np.abs(draws.var(0) / variance - 1) < 5 * np.sqrt(2 / 4000))
 
 
-@pytest.mark.parametrize("name", cases.NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.all_only] * name.startswith("Conv1D"))
+        for name in cases.NAMES
+    ],
+)
 def test_noise_is_one_for_the_batch_or_one_per_example(name, base_seed):
     layer = cases.made(name, base_seed, bayesian_bias=True)
     count = 4000

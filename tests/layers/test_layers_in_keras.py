@@ -43,7 +43,10 @@ def _bayesian(model):
 
 
 STYLES = ("sequential", "functional", "subclassed")
-STOCK = [(STYLES[i % 3], name) for i, name in enumerate(cases.NAMES)]
+STOCK = [
+    pytest.param(STYLES[i % 3], name, marks=[pytest.mark.all_only] * name.startswith("Conv1D"))
+    for i, name in enumerate(cases.NAMES)
+]
 STOCK += [(style, "DenseReparameterization") for style in STYLES[1:]]
 
 
@@ -62,7 +65,13 @@ def test_stock_fit_adds_kl_weight_times_the_kl_once(style, name, base_seed):
     assert evaluated == pytest.approx(error + KL_WEIGHT * kl, rel=1e-5)
 
 
-@pytest.mark.parametrize("estimator", cases.ESTIMATORS)
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        pytest.param(name, marks=[pytest.mark.all_only] * (name == "Reparameterization"))
+        for name in cases.ESTIMATORS
+    ],
+)
 def test_stock_training_learns_and_draws_anew_at_every_pass(estimator, base_seed):
     name = "Dense" + estimator
     x = cases.inputs(name, 64, base_seed)
@@ -77,12 +86,16 @@ def test_stock_training_learns_and_draws_anew_at_every_pass(estimator, base_seed
 
 
 @pytest.mark.slow
-def test_stock_training_compiles_with_xla(base_seed):
+def test_stock_training_compiles_with_xla(request, base_seed):
+    images = [
+        tv.layers.Conv2DReparameterization(2, 3, kl_weight=1e-3),
+        tv.layers.Conv2DLocalReparameterization(2, 3, padding="same", kl_weight=1e-3),
+    ]
     model = keras.Sequential(
         [
-            tv.layers.Conv2DReparameterization(2, 3, kl_weight=1e-3),
-            tv.layers.Conv2DLocalReparameterization(2, 3, padding="same", kl_weight=1e-3),
-            keras.layers.Reshape((-1, 2)),
+            *(images if request.config.getoption("--all") else []),
+            keras.layers.Flatten(),
+            keras.layers.Reshape((-1, 1)),
             tv.layers.Conv1DFlipout(1, 4, strides=3, kl_weight=1e-3, prior="scale_mixture"),
             keras.layers.Flatten(),
             tv.layers.DenseReparameterization(1, covariance=1, kl_weight=1e-3),
@@ -109,8 +122,16 @@ def test_shapes_are_known_before_a_layer_is_built():
         assert keras.Sequential([keras.Input(shape[1:]), layer]).output_shape == known
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-@pytest.mark.parametrize("name", cases.NAMES)
+@pytest.mark.parametrize(
+    ("name", "policy"),
+    [
+        *((name, "mixed_float16") for name in cases.NAMES),
+        *(
+            pytest.param(name, "mixed_bfloat16", marks=[pytest.mark.all_only] * (i > 0))
+            for i, name in enumerate(cases.NAMES)
+        ),
+    ],
+)
 def test_half_precision_keeps_weights_and_kl_in_float32_and_gradients_finite(
     name, policy, base_seed
 ):
@@ -162,7 +183,12 @@ SAVED_PRIORS = {
     "student_t": lambda: priors.StudentT(0.5, df=5.0),
     "horseshoe": "horseshoe",
 }
-SAVED = [(name, "diagonal") for name in cases.NAMES]
+# One of each estimator and of each map; the layers alone come back in tests/testing.
+OFTEN = ("DenseReparameterization", "Conv1DLocalReparameterization", "Conv2DFlipout")
+SAVED = [
+    pytest.param(name, "diagonal", marks=[pytest.mark.all_only] * (name not in OFTEN))
+    for name in cases.NAMES
+]
 SAVED += [("DenseReparameterization", "full"), ("Conv1DReparameterization", 2)]
 
 

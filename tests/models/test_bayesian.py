@@ -103,9 +103,9 @@ VariationalModel.at = lambda self, key, *_, **__: Draw(self, key, MEAN)
 x = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
 data = tf.data.Dataset.from_tensor_slices((x, x.sum(1))).batch(8)
 found = []
-for devices in (None, ["CPU:0", "CPU:1"]):
+for several in (False, True):
     keras.utils.set_random_seed(0)
-    strategy = tf.distribute.MirroredStrategy(devices) if devices else None
+    strategy = tv.training.strategy("mirrored") if several else None
     with strategy.scope() if strategy else contextlib.nullcontext():
         layers = [keras.layers.Dense(4, "tanh"), tv.layers.DenseFlipout(1)]
         bnn = tv.BayesianNetwork(
@@ -122,6 +122,7 @@ print(max(np.max(np.abs(np.subtract(a, b))) for a, b in zip(*found, strict=True)
 
 
 @pytest.mark.slow
+@pytest.mark.all_only  # those of a process in tests/training/test_devices.py take their own batches
 def test_two_replicas_train_as_one():
     done = subprocess.run(
         [sys.executable, "-c", REPLICAS], capture_output=True, text=True, check=True

@@ -68,7 +68,7 @@ def test_sample_weights_train_with_a_condition(images):
     "options",
     [
         pytest.param({}, id="flat", marks=pytest.mark.all_only),
-        pytest.param({"planes": True}, id="planes"),
+        pytest.param({"planes": True}, id="planes", marks=pytest.mark.all_only),
         pytest.param(
             {"prior": lambda: tv.priors.ClassNormal(2, CLASSES), "decoder_sees_condition": False},
             id="class_prior",

@@ -141,8 +141,19 @@ RANDOM = {
 }
 
 
-@pytest.mark.parametrize("vectorized", [True, False], ids=["vectorized", "unrolled"])
-@pytest.mark.parametrize("kind", RANDOM)
+@pytest.mark.parametrize(
+    ("kind", "vectorized"),
+    [
+        pytest.param(
+            kind,
+            vectorized,
+            id=f"{kind}-{'vectorized' if vectorized else 'unrolled'}",
+            marks=[pytest.mark.all_only] * (not vectorized and kind != "flipout"),
+        )
+        for kind in RANDOM
+        for vectorized in (True, False)
+    ],
+)
 def test_members_have_independent_noise(kind, vectorized, base_seed):
     count = 300
     member = tv.BayesianNetwork(

@@ -18,7 +18,8 @@ def vae(**options):
     return tv.VAE(
         prior=tv.priors.StandardNormal(2),
         encoder=tv.encoders.Gaussian(tv.networks.mlp([4]), 2),
-        decoder=tv.decoders.Normal(tv.networks.mlp([4]), (3,)),
+        # A shared scale would follow each batch of a call that trains, as moving means do.
+        decoder=tv.decoders.Normal(tv.networks.mlp([4]), (3,), scale=0.5),
         **options,
     )
 

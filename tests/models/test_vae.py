@@ -445,7 +445,14 @@ def test_array_of_another_scale_than_the_training_data_is_refused(make_vae):
 
 # Keras reloads a layer without `build` with this warning, and rightly.
 @pytest.mark.filterwarnings("ignore:`build\\(\\)` was called on layer:UserWarning")
-@pytest.mark.parametrize("network", ["functional", "sequential_with_batchnorm", "subclassed"])
+@pytest.mark.parametrize(
+    "network",
+    [
+        pytest.param("functional", marks=pytest.mark.all_only),
+        "sequential_with_batchnorm",
+        "subclassed",
+    ],
+)
 def test_any_keras_network_may_be_supplied(binary_images, tmp_path, network):
     @keras.saving.register_keras_serializable(package="test")
     class Own(keras.layers.Layer):
@@ -544,7 +551,13 @@ def test_no_nan_with_constant_pixels_and_large_inputs(make_vae, scale, kind, jit
     assert np.all(np.isfinite(vae.log_evidence(x, 20)))
 
 
-@pytest.mark.parametrize("encoder", [tv.encoders.Gaussian, tv.encoders.FullGaussian])
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        pytest.param(tv.encoders.Gaussian, marks=pytest.mark.all_only),
+        tv.encoders.FullGaussian,
+    ],
+)
 def test_no_nan_with_two_hundred_latents(make_vae, binary_images, encoder):
     x = binary_images(64)
     x[0] = 0.0  # an all-black image

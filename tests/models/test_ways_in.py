@@ -119,6 +119,33 @@ def test_bytes_have_one_scale_on_every_way_in(vae):
     )
 
 
+def test_images_of_one_channel_come_with_or_without_its_axis():
+    network = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2)])
+    model = tv.BayesianNetwork(network, tv.likelihoods.Categorical(2))
+    model.compile("sgd", run_eagerly=True)
+    images = BLACK.reshape(40, 2, 3)
+    model.fit(images[..., np.newaxis], np.arange(40) % 2, verbose=0)
+    expected = model.predict(images[..., np.newaxis], verbose=0)
+    for found in (model.predict(images, verbose=0), model.predict_on_batch(images)):
+        np.testing.assert_array_equal(found, expected)
+
+
+NO_ARRAYS = {
+    "masked": (np.ma.masked_array(BLACK, BLACK > 0), "masked ones"),
+    "sparse": (tf.sparse.from_dense(BLACK), "no array.*to_dense.*SparseTensor"),
+    "ragged": (tf.ragged.constant([[1.0, 0.0], [1.0]]), "no array.*to_tensor.*RaggedTensor"),
+    "rounded": (1.7e9 + np.arange(12.0).reshape(2, 6), "would change in float32"),
+}
+
+
+@pytest.mark.parametrize("what", NO_ARRAYS)
+def test_what_an_array_of_float32_would_not_hold_is_refused_by_name(vae, what):
+    x, message = NO_ARRAYS[what]
+    for way in (vae.fit, vae.predict):
+        with pytest.raises(ValueError, match=message):
+            way(x, verbose=0)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64, np.uint16])
 def test_a_model_of_numbers_takes_integers_of_any_type_as_they_are(dtype):
     x = np.arange(24).reshape(12, 2)

@@ -76,10 +76,10 @@ def linear(base_seed):
 
 
 def test_classes_given_some_features_are_those_of_the_analysis_of_these_features(linear, base_seed):
-    split, num_samples = linear.split.take(60), 2000
+    split, num_samples = linear.split.take(20), 2000
     observed = np.random.default_rng(base_seed).random(split.values().shape) < 0.6
     found = evaluation.class_predictive(linear.model, split, observed, num_samples)
-    log_joint = np.zeros((60, CLASSES))
+    log_joint = np.zeros((20, CLASSES))
     for row, (x, seen) in enumerate(zip(np.float64(split.values()), observed, strict=True)):
         for label, prior in enumerate(linear.lda.priors_):
             log_joint[row, label] = np.log(prior)
@@ -89,7 +89,7 @@ def test_classes_given_some_features_are_those_of_the_analysis_of_these_features
                 log_joint[row, label] += stats.multivariate_normal(mean, covariance).logpdf(x[seen])
     expected = special.softmax(log_joint, axis=1)
     # d p = p (1 - p) d(log p(x_obs|y)), with the error of log p from its effective sample size.
-    supposed = split.relabelled(np.zeros(60, int))
+    supposed = split.relabelled(np.zeros(20, int))
     marginal = evaluation.marginal(linear.model, supposed, observed, num_samples, impute=False)
     error = np.sqrt(np.maximum(1 / marginal.effective_sample_size - 1 / num_samples, 0))
     assert np.median(error) < 0.05

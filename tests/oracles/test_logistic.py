@@ -178,6 +178,7 @@ def test_mean_field_is_the_fixed_point_of_theory_and_underestimates_the_variance
 
 
 @pytest.mark.slow
+@pytest.mark.all_only  # as of a linear network in tests/models/test_weight_posteriors.py
 def test_nuts_has_the_moments_of_the_posterior_within_its_errors(oracle, base_seed):
     posterior = tv.NUTS(oracle.at_the_mode(), num_samples=400, num_burnin=300)
     posterior.fit(oracle.split, seed=base_seed)

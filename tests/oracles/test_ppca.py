@@ -62,6 +62,7 @@ def test_full_covariance_posterior_is_exact_for_a_rotated_optimum(digits, base_s
 
 
 @pytest.mark.slow
+@pytest.mark.all_only  # training ends at a known optimum in test_discriminant_analysis.py, too
 @pytest.mark.dear(reason="trains to the optimum, within a hundredth of a nat")
 def test_trained_linear_vae_reaches_the_log_likelihood_of_ppca(digits):
     train, test = digits[0][:500], digits[1]

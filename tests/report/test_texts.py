@@ -49,7 +49,7 @@ def test_languages_fill_in_the_same_values():
         ("models", [*MODELS, *methods.METHODS]),
         ("families", comparison.FAMILIES),
         ("purposes", findings.PURPOSES),
-        ("reasons", findings.PURPOSES),
+        ("points", findings.PURPOSES),
         ("scores", findings.density_scores()),
     ],
 )

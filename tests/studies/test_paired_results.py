@@ -103,8 +103,8 @@ def test_models_are_told_apart_as_they_differ_and_equal_ones_are_not(values):
 @pytest.mark.parametrize(
     ("language", "sentence", "end"),
     [
-        ("en", "which cannot be told apart; behind:", "the largest of the grid"),
-        ("zh", "彼此无法区分；落后的是", "为候选值中最大者"),
+        ("en", "no difference found): all others are worse", "the largest of the grid"),
+        ("zh", "两者未见差别）：其余模型都更差", "为候选值中最大者"),
     ],
 )
 def test_the_page_says_who_is_best_what_to_take_and_by_which_rule(values, language, sentence, end):

@@ -62,7 +62,7 @@ def test_the_same_training_twice_ends_the_same(whole, found, tmp_path):
         ("sngp", False, (5,)),  # whose curvature is that of a whole epoch
         pytest.param("batch_ensemble", False, (5,), marks=pytest.mark.all_only),
         pytest.param("rank1", False, (5,), marks=pytest.mark.all_only),
-        pytest.param("vae", True, (3,), marks=pytest.mark.dear(reason="an XLA program")),
+        pytest.param("vae", True, (3,), marks=ALL_ONLY),
         pytest.param("vae", True, (3, 5), marks=ALL_ONLY),
         pytest.param("bnn", True, (3, 5), marks=ALL_ONLY),
     ],

@@ -74,8 +74,14 @@ def test_two_replicas_take_the_steps_of_one_device(kinds, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.dear(reason="a process per worker")
-@pytest.mark.all_only  # those that one of two is killed of, below, end in the same claims
-@pytest.mark.parametrize(("kind", "workers"), [("vae", 4), ("bnn", 2)])
+@pytest.mark.parametrize(
+    ("kind", "workers"),
+    [
+        ("vae", 2),
+        pytest.param("vae", 4, marks=pytest.mark.all_only),
+        pytest.param("bnn", 2, marks=pytest.mark.all_only),
+    ],
+)
 def test_workers_have_the_same_weights_which_are_those_of_one_device(kind, workers, tmp_path):
     found, _ = start(tmp_path, kind, "multiworker", workers)
     assert_workers_agree([each[kind] for each in found], kind)
@@ -83,10 +89,30 @@ def test_workers_have_the_same_weights_which_are_those_of_one_device(kind, worke
 
 @pytest.mark.slow
 @pytest.mark.dear(reason="a process per worker, started twice")
+@pytest.mark.all_only  # the two halves of it are the test below and that of kills
 def test_a_killed_worker_brings_all_back_from_the_last_checkpoint(tmp_path):
     found, said = start(tmp_path, "vae", "multiworker", 2, "13")
     assert "starting all again (1 of 3)" in said
     assert_workers_agree([each["vae"] for each in found], "vae")
+
+
+def test_when_a_worker_is_killed_all_start_again(tmp_path):
+    code = """
+import json, os, pathlib, signal, sys, time
+rank = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
+begun = pathlib.Path(sys.argv[1], f"{rank}.begun")
+first = not begun.exists()
+begun.touch()
+if first and rank == 1:
+    os.kill(os.getpid(), signal.SIGKILL)
+time.sleep(60 * first)
+pathlib.Path(sys.argv[1], f"{rank}.done").touch()
+"""
+    command = [str(LAUNCH), "--workers=2", "--grace=2", sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50)
+    assert done.returncode == 0, done.stderr
+    assert "starting all again (1 of 3)" in done.stderr
+    assert {path.name for path in tmp_path.glob("*.done")} == {"0.done", "1.done"}
 
 
 def assert_workers_agree(found, kind):

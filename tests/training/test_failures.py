@@ -56,7 +56,10 @@ def whole(found):
     return made
 
 
-@pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
+@pytest.mark.parametrize(
+    "jit",
+    [pytest.param(False, id="graph"), pytest.param(True, id="xla", marks=pytest.mark.all_only)],
+)
 def test_a_loss_that_is_nan_stops_at_its_step_with_the_weights_before_it(jit, whole, found):
     made = model("vae", found, jit, steps_per_execution=4)
     broken = Break(5)

@@ -128,7 +128,9 @@ def _whole_numbers(values, gone, name):
             "np.unique(labels, return_inverse=True) numbers what else there may be. Received dtype "
             f"{values.dtype}."
         )
-    values = np.where(gone, UNLABELLED, values.astype(np.int64) if values.dtype == bool else values)
+    # Half precision could not hold the largest number that is looked for.
+    wide = {"b": np.int64, "f": np.float64}.get(values.dtype.kind, values.dtype)
+    values = np.where(gone, UNLABELLED, values.astype(wide))
     most = max(_ALWAYS_CLASSES, values.size) - 1
     wrong = (values < UNLABELLED) | (values > most) | (values != np.floor(values))
     if wrong.any():

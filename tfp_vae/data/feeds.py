@@ -186,11 +186,14 @@ class Feed:
             epoch: the number of the pass. A variable is read each time an iterator is made.
         """
 
+        # Autograph would convert all that is called, which takes longer than to trace it.
+        @tf.autograph.experimental.do_not_convert
         def steps_of(_):
             order = self.order(tf.cast(epoch, tf.int64))
             steps = tf.data.Dataset.range(self.num_batches)
-            return steps.map(lambda step: (order, step))
+            return steps.map(tf.autograph.experimental.do_not_convert(lambda step: (order, step)))
 
+        @tf.autograph.experimental.do_not_convert
         def to_batch(order, step):
             batch = self.batch(self.arrays, order, step)
             return batch if len(batch) > 1 else batch[0]

@@ -16,6 +16,7 @@ COLOR_MODES = ("grayscale", "rgb", "rgba")  # as in Keras
 FRAMES = ("first", "all")
 _MODES = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
 _ORIENTATION = 0x0112  # the tag of EXIF
+_PHOTOMETRIC = 0x0106  # the tag of TIFF
 _TURNED = (5, 6, 7, 8)  # its values of images that lie on their side
 # What Pillow opens an image in: the mode that holds all of it.
 _WHOLE = {"1": "L", "L": "L", "RGB": "RGB", "RGBA": "RGBA", "YCbCr": "RGB", "P": "RGB"}
@@ -123,6 +124,7 @@ class Reading:
 
             if frame:
                 image.seek(frame)
+            raw = _raw(image)  # which is forgotten once the pixels are there
             image.load()
             mode, _ = self._mode(image)
             is_turned = image.getexif().get(_ORIENTATION, 1) != 1
@@ -136,7 +138,11 @@ class Reading:
                 upright = upright.resize(self.image_size[::-1], Image.Resampling.BILINEAR)
             pixels = np.asarray(upright)
             if deep:
-                pixels = np.clip(pixels / np.float32(65535), 0, 1)
+                most = 2**12 - 1 if "I;12" in raw else 2**16 - 1
+                pixels = np.clip(pixels / np.float32(most), 0, 1)
+                # TIFF may count from white, which Pillow minds where there are 8 bits alone.
+                if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0:
+                    pixels = 1 - pixels
             return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
 
     def _mode(self, image: Any) -> "tuple[str, tuple[str, ...]]":
@@ -150,8 +156,10 @@ class Reading:
             )
         if is_deep:
             return "I;16", ()
-        raw = [str(part) for tile in getattr(image, "tile", []) for part in np.ravel(tile[3:])]
-        if any(";16" in part for part in raw):
+        raw = _raw(image)
+        # What a PPM says beside its mode is its largest number.
+        large = image.format == "PPM" and any(part.isdigit() and int(part) > 255 for part in raw)
+        if large or any(";16" in part and part != "BGR;16" for part in raw):  # that one: 5, 6, 5
             raise ValueError(
                 "16 bits per channel in colour, of which 8 would be read; convert the files to 8 "
                 "bits, or load arrays"
@@ -176,3 +184,9 @@ class Reading:
                 "an example of each"
             )
         return count if self.frames == "all" else 1
+
+
+def _raw(image: Any) -> "list[str]":
+    """Returns how the parts of an image are stored, in Pillow's words, such as "RGB;16L"."""
+    tiles = getattr(image, "tile", []) or []
+    return [str(part) for tile in tiles for part in np.ravel(np.array(tile[3:], object))]

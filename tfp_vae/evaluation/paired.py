@@ -11,10 +11,9 @@ a common variance would be too small for them.
 
 The variance over seeds holds the interaction of seeds and examples, and so does that over examples:
 it is counted once (Owen, 2007, "The pigeonhole bootstrap", says by how much it would be too large).
-Intervals take it off the seeds. The rule that tells models apart takes it off the examples: the
-variance of a few seeds is small by chance in one pair of many, and what is taken off it makes this
-worse. It takes no variance below what the others make likely, and borrows degrees of freedom from
-them by how alike they are (Smyth, 2004), at most four: with three seeds its power is doubled.
+Intervals take it off the seeds. The rule that tells models apart takes it off the examples, and
+has a variance over seeds of each model, which knows more than that of the differences, see
+`_over_seeds`.
 """
 
 import dataclasses
@@ -32,7 +31,7 @@ LEVEL = 0.95
 # (Hanley & Lippman-Hand, 1983, "If nothing goes wrong, is everything all right?").
 _RULE_OF_THREE = 3.0
 _BINS = 15
-_BORROWED = 4.0  # degrees of freedom from other pairs, at most; more made errors above 5 %
+_BORROWED = 4.0  # degrees of freedom from other models, at most
 _POINTS = 300  # of the distribution of a variance
 
 
@@ -76,16 +75,26 @@ def _risk_over_coverage(parts: Mapping, counts: np.ndarray) -> np.ndarray:
     return (drawn * risk).sum(axis=1) / kept[:, -1]
 
 
-def _detection(parts: Mapping, counts: np.ndarray, outside: np.ndarray) -> tuple:
-    """Returns weights of inside and outside examples by rising score, and where a tie ends."""
-    scores = np.concatenate([parts["inside"], parts["outside"]]).astype(np.float64)
-    values, tie = np.unique(scores, return_inverse=True)
-    size = len(parts["inside"])
-    sums = []
-    for drawn, place in ((counts, tie[:size]), (outside, tie[size:])):
+def _detection(
+    parts: Mapping, counts: np.ndarray, outside: np.ndarray
+) -> "tuple[np.ndarray, np.ndarray]":
+    """Returns weights of inside and outside examples by rising score, those of a tie together."""
+    scores = [np.asarray(parts[name], np.float64).tobytes() for name in ("inside", "outside")]
+    return _weights_by_score(*scores, len(counts) - 1)
+
+
+# The metrics of the same scores are asked for one after the other, those of all seeds by turns.
+@functools.lru_cache(maxsize=8)
+def _weights_by_score(inside: bytes, outside: bytes, resamples: int) -> "tuple":
+    each = [np.frombuffer(one, np.float64) for one in (inside, outside)]
+    values, tie = np.unique(np.concatenate(each), return_inverse=True)
+    size, sums = len(each[0]), []
+    for which, place in zip(_drawn([*map(len, each)]), (tie[:size], tie[size:]), strict=True):
+        drawn = _counts(len(place), which, resamples)
         order = np.argsort(place, kind="stable")
         # Sums within ties: differences of the running sum at their ends.
-        running = np.concatenate([np.zeros((len(drawn), 1)), drawn[:, order].cumsum(axis=1)], 1)
+        running = np.zeros((len(drawn), len(place) + 1))
+        np.cumsum(drawn[:, order], axis=1, out=running[:, 1:])
         ends = np.searchsorted(place[order], np.arange(len(values)), side="right")
         sums.append(np.diff(running[:, ends], axis=1, prepend=0.0))
     return tuple(sums)
@@ -183,7 +192,7 @@ class Pair:
         difference: of the means.
         lower, upper: ends of its interval.
         probability: that a is better than b, within (0, 1).
-        adjusted: the p-value of the difference for all pairs of these models at once (Holm, 1979):
+        adjusted: the p-value of the difference for all pairs of models at once (Shaffer, 1986):
             below 0.05 the two are told apart, whatever the number of models that were looked at.
     """
 
@@ -219,8 +228,9 @@ def sample(metric: str, by_seed: "Mapping[int, Mapping]", resamples: int = RESAM
                 "There are too few examples for an interval. Expected at least 2. Received "
                 f"{int(least)} of seed {seed}."
             )
-        # What was made of the test examples has as many, and is drawn together with them.
-        counts = [_counts(each, 0 if each == size[0] else 1, resamples) for each in size]
+        counts = [
+            _counts(each, which, resamples) for each, which in zip(size, _drawn(size), strict=True)
+        ]
         found[seed] = function(parts, *counts)
     spread = _SPREAD.get(metric, 1.0)
     if metric in ("nll", "nll_scaled", "log_likelihood", "elbo"):
@@ -231,6 +241,11 @@ def sample(metric: str, by_seed: "Mapping[int, Mapping]", resamples: int = RESAM
         {seed: values[1:] for seed, values in found.items()},
         _RULE_OF_THREE * spread / least,
     )
+
+
+def _drawn(sizes: "Sequence[int]") -> "list[int]":
+    """Returns which examples are drawn: as many as the first are drawn together with those."""
+    return [0 if size == sizes[0] else 1 for size in sizes]
 
 
 def _sizes(parts: Mapping) -> "tuple[int, ...]":
@@ -294,35 +309,69 @@ class _Errors:
         low, high = np.where(flat, -self.least, low), np.where(flat, self.least, high)
         return self.mean + low, self.mean + high
 
-    def p_values(self, models: int) -> np.ndarray:
-        """Returns how often differences of so many models that are 0 are as large [P].
+    def p_values(self, over_seeds: np.ndarray, degrees: np.ndarray) -> np.ndarray:
+        """Returns how often differences that are 0 are as large [P].
 
         Normal over examples, as means of many are: resampled ones are too few for what one in a
         thousand would say. Over seeds normal with a variance that is known as well as theirs is,
         so the share is a mean over what the variance may be.
+
+        Args:
+            over_seeds: variances [P], see `_over_seeds`.
+            degrees: of freedom of these [P].
         """
-        degrees, borrowed = self.n - 1, self._alike(min(_BORROWED, models - 2))
-        shrunk = borrowed * self.over_seeds.mean() + degrees * self.over_seeds
-        over_seeds = np.maximum(self.over_seeds, shrunk / (borrowed + degrees))
         examples = np.maximum(self.examples.var(axis=1) - self.interaction, 0)
         none = examples + over_seeds < 1e-24
         examples = np.where(none, np.square(self.least / 2), examples)
-        scale, weights = _variances(borrowed + degrees)
+        scale, weights = _variances(degrees)
         total = examples[:, None] + over_seeds[:, None] / scale
         return special.erfc(np.abs(self.mean)[:, None] / np.sqrt(2 * total)) @ weights
 
-    def _alike(self, most: float) -> float:
-        """Returns how many degrees of freedom the other variances over seeds are worth.
 
-        Variances of equal things differ in their logarithm by trigamma(degrees / 2); what they
-        differ by more is what the things do.
-        """
-        if most <= 0 or not self.over_seeds.any():
-            return 0.0
-        known = np.maximum(self.over_seeds, 1e-3 * self.over_seeds.mean())
-        more = np.log(known).var(ddof=1) - special.polygamma(1, (self.n - 1) / 2)
-        degrees = np.linspace(most, 0.05, 100)
-        return float(np.interp(more, special.polygamma(1, degrees / 2), degrees))
+def _over_seeds(
+    values: np.ndarray, first: np.ndarray, second: np.ndarray
+) -> "tuple[np.ndarray, np.ndarray]":
+    """Returns variances over seeds [P] of differences of means, and their degrees of freedom.
+
+    A model trained with a seed knows nothing of another one with that seed, so the variance of a
+    difference is a sum of two, each of n - 1 degrees of freedom (Welch, 1947), where that of n
+    differences has n - 1 in all. What seeds have in common, as where they choose the labels, is
+    taken off before, if it is there (an F-test at 1 %).
+
+    Variances of models borrow degrees of freedom from each other by how alike they are (Smyth,
+    2004): logarithms of variances of equal things differ by trigamma(degrees / 2), and what they
+    differ by more is what the things do. None is taken below what was seen.
+
+    Args:
+        values: [M, n].
+        first: [P], places of the first models of pairs.
+        second: [P], of the second ones.
+    """
+    models, count = values.shape
+    degrees = count - 1.0
+    rest = values - values.mean(axis=1, keepdims=True)
+    alone = rest - rest.mean(axis=0)
+    common, free = models * np.square(rest.mean(axis=0)).sum(), (models - 1) * degrees
+    inside = np.square(alone).sum()
+    if common > inside / (models - 1) * special.fdtri(degrees, free, 0.99):
+        rest, degrees = alone, free / models
+    seen = np.square(rest).sum(axis=1) / degrees / count
+    borrowed = _alike(seen, degrees, min(_BORROWED, models - 2))
+    shrunk = (borrowed * seen.mean() + degrees * seen) / (borrowed + degrees)
+    a, b = (np.maximum(seen, shrunk)[each] for each in (first, second))
+    total, squares = a + b, np.square(a) + np.square(b)
+    known = np.divide(np.square(total), squares, out=np.ones_like(total), where=squares > 0)
+    return total, known * (borrowed + degrees)
+
+
+def _alike(variances: np.ndarray, degrees: float, most: float) -> float:
+    """Returns how many degrees of freedom the other variances [M] are worth, at most so many."""
+    if most <= 0 or not variances.any():
+        return 0.0
+    known = np.maximum(variances, 1e-3 * variances.mean())
+    more = np.log(known).var(ddof=1) - special.polygamma(1, degrees / 2)
+    borrowed = np.linspace(most, 0.05, 100)
+    return float(np.interp(more, special.polygamma(1, borrowed / 2), borrowed))
 
 
 @functools.lru_cache(maxsize=8)
@@ -332,14 +381,16 @@ def _student(resamples: int, degrees: int) -> np.ndarray:
     return np.random.default_rng([7, degrees]).permutation(steps)
 
 
-def _variances(degrees: float) -> "tuple[np.ndarray, np.ndarray]":
-    """Returns what a variance of `degrees` may be found as, if it is 1, and how often [points].
+def _variances(degrees: np.ndarray) -> "tuple[np.ndarray, np.ndarray]":
+    """Returns what variances of `degrees` [P] may be found as, if they are 1, [P, points].
+
+    And how often each, [points].
 
     Closest where it is small, which is what large differences hang on.
     """
     edges = np.square(np.linspace(0, 1, _POINTS + 1))
     middle = np.square((np.arange(_POINTS) + 0.5) / _POINTS)
-    return special.chdtri(degrees, 1 - middle) / degrees, np.diff(edges)
+    return special.chdtri(degrees[:, None], 1 - middle) / degrees[:, None], np.diff(edges)
 
 
 def interval(one: Sample, level: float = LEVEL) -> Interval:
@@ -379,8 +430,8 @@ def pairs(
             found[pair] = numbers
     ordered = sorted(found, key=lambda pair: found[pair]["p"])
     adjusted = 0.0
-    for place, pair in enumerate(ordered):
-        adjusted = max(adjusted, min(1.0, (len(ordered) - place) * found[pair]["p"]))
+    for pair, count in zip(ordered, _may_be_equal(len(names), len(ordered)), strict=True):
+        adjusted = max(adjusted, min(1.0, count * found[pair]["p"]))
         found[pair]["adjusted"] = adjusted
     result = []
     for a, b in ((a, b) for i, a in enumerate(names) for b in names[i + 1 :] if (a, b) in found):
@@ -398,6 +449,23 @@ def pairs(
             )
         )
     return result
+
+
+def _may_be_equal(models: int, pairs: int) -> "list[int]":
+    """Returns how many pairs can be equal when 0, 1, 2, ... of them are known to differ.
+
+    All of the rest by Holm (1979). But if one of seven models differs from another, it differs from
+    one of each other pair too: of 21 pairs not 20 but 15 can be equal, those of six equal models
+    (Shaffer, 1986).
+    """
+    possible = [{0}, {0}]  # numbers of equal pairs among so many models, as they fall into groups
+    for count in range(2, models + 1):
+        sizes = range(1, count + 1)
+        found = {size * (size - 1) // 2 + rest for size in sizes for rest in possible[count - size]}
+        possible.append(found)
+    if pairs < models * (models - 1) // 2:
+        return [*range(pairs, 0, -1)]
+    return [max(n for n in possible[models] if n <= left) for left in range(pairs, 0, -1)]
 
 
 def _differences(samples: Mapping, those: "list[tuple]", seeds: tuple, level: float) -> "list":
@@ -418,7 +486,7 @@ def _differences(samples: Mapping, those: "list[tuple]", seeds: tuple, level: fl
     wins = np.sum(drawn > 0, axis=1) + np.sum(drawn == 0, axis=1) / 2
     columns = {
         "mean": errors.mean,
-        "p": errors.p_values(len(models)),
+        "p": errors.p_values(*_over_seeds(values, first, second)),
         "above": (wins + 0.5) / (noise.shape[1] + 1),
         **dict(zip(("lower", "upper"), errors.ends(noise, level), strict=True)),
     }

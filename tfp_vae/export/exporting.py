@@ -84,8 +84,10 @@ def export(
     subject = subject_of(predictor, num_samples)
     _check_precision(model, chosen)
     test = data.test if isinstance(data, Data) else data
-    model.check_split(test)
+    model.check_inputs(test)
     signatures, refused = answers_of(subject)
+    for each in chosen:
+        each.check(predictor, {signature.name for signature in signatures})
     examples, unanswered = record_examples(subject, signatures, test, model.seed)
     signatures = tuple(each for each in signatures if each.name not in unanswered)
     refused |= unanswered

@@ -148,9 +148,10 @@ class _Shared(keras.Layer):
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
+        now = {"activation": keras.activations.serialize(self.activation)}  # it may be set anew
         return {
             **super().get_config(),
-            "layer": self._given,
+            "layer": {**self._given, "config": {**self._given["config"], **now}},
             "members": self.members,
             "member_initializer": keras.initializers.serialize(self.member_initializer),
             "seed": self.seed,

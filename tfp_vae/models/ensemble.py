@@ -293,6 +293,7 @@ class Ensemble(SupervisedModel):
             y = tf.repeat(tf.transpose(y), self.size, axis=0)  # [M, B]
         return super().terms(x, y, outputs, sample_weight)
 
+    @tf.autograph.experimental.do_not_convert
     def compute_loss(self, *args: Any, **kwargs: Any) -> tf.Tensor:
         """Returns the sum of the members' losses."""
         return self.num_members * super().compute_loss(*args, **kwargs)

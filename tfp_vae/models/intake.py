@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from tfp_vae.arguments import check_count, check_number
 from tfp_vae.data import Data, Kind, Split, frames, kinds
+from tfp_vae.data.splits import unmasked
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Intake:
         columns: names of the columns of a table, in the order of training, where they are known.
         class_names: names of the classes, where they are known.
         predicts: whether targets are what is asked for, so that inputs come without.
+        event_shape: of the examples, where it is known; an array that lacks its last axis, of one
+            channel, is given it, as in `data.load`.
     """
 
     candidates: "tuple[Kind, ...]"
@@ -43,6 +46,7 @@ class Intake:
     columns: "tuple[str, ...] | None" = None
     class_names: "tuple[str, ...] | None" = None
     predicts: bool = False
+    event_shape: "tuple[int, ...] | None" = None
 
     @staticmethod
     def is_whole(x: Any) -> bool:
@@ -100,13 +104,13 @@ class Intake:
         columns = self.columns
         if frames.is_frame(x):
             x, columns = frames.table(x, name, columns)
-        x = np.asarray(x)
+        x = self._with_channel(unmasked(x, name))
         if columns is not None and x.shape[1:] != (len(columns),):
             columns = None  # whose error is that of the shape
         kinds.check_numbers(x, f"The {name}")
         if not self.infers:
             kinds.check_finite(x, f"The {name} array")
-        x = self._scaled(x)
+        given, x = x, self._scaled(x)
         more: dict[str, Any] = {"name": name, "columns": columns}
         beside = {key: value for key, value in self.beside(y).items() if value is not None}
         if "labels" in beside:
@@ -116,6 +120,8 @@ class Intake:
             return Split(x, kind, **more, **beside)
         x = kinds.intensities(x)
         kinds.check_finite(x, f"The {name} array, as float32,")
+        if given.dtype.kind == "f":
+            kinds.check_float32(given, x, f"The {name} values")
         if not x.size:
             return Split(x, self.candidates[0], **more)  # which says that it is empty
         fitting = [kind for kind in self.candidates if not kinds.violation(x, kind)]
@@ -123,6 +129,12 @@ class Intake:
             # Raises if the likelihood is for no such values; else the range is wrong, says `Split`.
             self.check(Split(x, kinds.infer(x), **more, **beside))
         return Split(x, (fitting or self.candidates)[0], **more, **beside)
+
+    def _with_channel(self, x: Any) -> Any:
+        """Returns an array with the axis of one channel that it lacks."""
+        shape = self.event_shape
+        lacks = shape is not None and shape[-1:] == (1,) and tuple(x.shape[1:]) == shape[:-1]
+        return x[..., np.newaxis] if lacks else x
 
     def _scaled(self, x: np.ndarray) -> np.ndarray:
         """Returns an array as a `Split` keeps it."""
@@ -196,6 +208,11 @@ class Intake:
             return _Watched(x, look)
         if isinstance(x, types.GeneratorType):
             return (look(_parts(batch)) for batch in x)
+        if isinstance(x, tf.RaggedTensor | tf.SparseTensor) or hasattr(x, "tocsr"):
+            raise ValueError(
+                f"The {name} data are no array. Expected numbers in every place (toarray(), "
+                f"tf.sparse.to_dense, to_tensor()). Received {type(x).__name__}."
+            )
         if x is None or isinstance(x, str | bytes | list | tuple | dict | Iterator):
             several = ""
             if isinstance(x, list | tuple | dict) and x:
@@ -223,6 +240,7 @@ class Intake:
         shapes = [[None, *np.shape(part)[1:]] for part in first]
         types_ = [tf.as_dtype(part.dtype) for part in first]
 
+        @tf.autograph.experimental.do_not_convert
         def watched(*parts):
             # Whether and how many parts there are is the same for all batches.
             found = tf.numpy_function(lambda *each: look(each), parts, types_)

@@ -241,6 +241,7 @@ class M2(ConditionalVAE):
         at_known = tf.where(known > 0, 0.0, -np.inf)
         return tf.where(is_known, 0.0, log_q), tf.where(is_known, at_known, log_q)
 
+    @tf.autograph.experimental.do_not_convert
     def compute_loss(
         self,
         x: Any = None,

@@ -91,6 +91,10 @@ class SupervisedModel(Predictor, VariationalModel):
                 f"{tuple(self.event_shape)}, as the network was built for. Received {split.shape}."
             )
 
+    def shape_of_examples(self) -> "tuple[int, ...] | None":
+        """Returns the shape of an example, None before it is known."""
+        return tuple(self.event_shape) if self.built else None
+
     def as_inputs(self, x: Any, name: str = "given") -> Split:
         """Returns `x`, a `Split` or an array [N, ...], as a `Split` to predict from."""
         return super().as_inputs(x, name).frozen()

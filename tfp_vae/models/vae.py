@@ -948,6 +948,10 @@ class VAE(VariationalModel):
         names = super().waiting(kind)
         return [name for name in names if kind is Kind.REAL or name != self.decoder.name]
 
+    def shape_of_examples(self) -> tuple[int, ...]:
+        """Returns the shape of an example."""
+        return self.decoder.event_shape
+
     def check_split(self, split: Split) -> None:
         """Raises `ValueError` if shape, kind or condition of the data do not fit the model."""
         if split.shape != self.decoder.event_shape:

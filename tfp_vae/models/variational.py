@@ -271,7 +271,12 @@ class VariationalModel(keras.Model):
             self.columns,
             self.class_names,
             self.predicts,
+            self.shape_of_examples(),
         )
+
+    def shape_of_examples(self) -> "tuple[int, ...] | None":
+        """Returns the shape of an example, None before it is known."""
+        return None
 
     def takes_numbers(self) -> bool:
         """Returns whether integers are numbers whatever their range, such as those of words."""
@@ -494,6 +499,7 @@ class VariationalModel(keras.Model):
 
     # What Keras asks for.
 
+    @tf.autograph.experimental.do_not_convert  # of a loop of one's own: slow, and for nothing
     def compute_loss(
         self,
         x: Any = None,
@@ -887,6 +893,7 @@ class VariationalModel(keras.Model):
         batch = next(iter(self.prediction_dataset(split, len(split))))
         return super().predict_on_batch(batch[0] if isinstance(batch, tuple) else batch)
 
+    @tf.autograph.experimental.do_not_convert
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the model; arrays and tables get the scale and the order that `fit` gave them."""
         if args:

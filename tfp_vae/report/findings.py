@@ -13,7 +13,7 @@ from tfp_vae.report.marks import DIRECTIONS, Estimate, estimate_of
 _PREFERRED = ("accuracy", "nll", "brier", "error", "rmse")
 # The task that shows an ability which is not a task itself.
 _NEEDS = {"density": "ood", "mutual_information": "ood", "pruning": "cost"}
-# What a headline says whom to trust for, the most wanted first.
+# The questions that a verdict decides, or does not.
 PURPOSES = ("accuracy", "nll", "ece", "corruptions", "ood", "labels", "missing")
 
 
@@ -71,11 +71,24 @@ class Quantity:
             found = marks.best_within_error(self.estimates, self.direction)
         return [model for model in self.order if model in found]
 
-    @property
-    def behind(self) -> list[str]:
-        """Models that are not best within error, best mean first."""
-        best = self.best
-        return [model for model in self.order if best and model not in best]
+    def beaten_by(self, model: str) -> "frozenset[str]":
+        """Models that this one is better than by more than the errors."""
+        own = self.estimates[model]
+        if not self.pairs:
+            gaps = {
+                other: self.direction * (own.mean - one.mean) for other, one in self._others(model)
+            }
+            apart = {other for other, one in self._others(model) if not own.overlaps(one)}
+            return frozenset(other for other in apart if gaps[other] > 0)
+        found = ((other, self.pair(model, other)) for other, _ in self._others(model))
+        return frozenset(
+            other
+            for other, pair in found
+            if pair and pair["adjusted"] < marks.ALPHA and self.direction * pair["difference"] > 0
+        )
+
+    def _others(self, model: str) -> "list[tuple[str, Estimate]]":
+        return [(name, one) for name, one in self.estimates.items() if name != model]
 
 
 def quantities(report: Mapping) -> "dict[str, Quantity]":
@@ -106,24 +119,49 @@ def _with_pairs(quantity: "Quantity", compared: Mapping) -> "Quantity":
     return dataclasses.replace(quantity, pairs=tuple(pairs))
 
 
-def advice(report: Mapping) -> "dict[str, tuple[Quantity, str]]":
-    """Returns {key: (question, model to take)} of every question with several models.
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """What to take for one question.
 
-    To be taken is the cheapest to predict with, then to train, of those that are best within error:
-    between them nothing else decides.
+    Attributes:
+        quantity: the numbers of the question.
+        take: models that are best within error and better than all of `worse`, the cheapest to
+            predict with, then to train, first: between them nothing else decides.
+        worse: models that they are better than by more than the errors: as many as any of the best
+            is better than.
     """
+
+    quantity: Quantity
+    take: "tuple[str, ...]"
+    worse: "frozenset[str]"
+
+    @property
+    def others(self) -> int:
+        """How many models are not to be taken."""
+        return len(self.quantity.estimates) - len(self.take)
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether what is to be taken is better than at least half of the others."""
+        return bool(self.worse) and 2 * len(self.worse) >= self.others
+
+
+def advice(report: Mapping) -> "dict[str, Decision]":
+    """Returns {key: decision} of every question with several models."""
     found = quantities(report)
 
     def cost(model: str) -> tuple:
         each = (found[key].estimates.get(model) for key in ("predict", "train") if key in found)
         return tuple(one.mean if one else math.inf for one in each)
 
-    asked = {key: found[key] for key in PURPOSES if key in found}
-    return {
-        key: (quantity, min(quantity.best, key=cost))
-        for key, quantity in asked.items()
-        if len(quantity.estimates) > 1
-    }
+    decisions = {}
+    for key in (key for key in PURPOSES if key in found and len(found[key].estimates) > 1):
+        quantity = found[key]
+        beaten = {model: quantity.beaten_by(model) for model in quantity.best}
+        worse = max(beaten.values(), key=len)  # of equals that of the best mean
+        take = [model for model, those in beaten.items() if those >= worse]
+        decisions[key] = Decision(quantity, tuple(sorted(take, key=cost)), worse)
+    return decisions
 
 
 def score_of(condition: str) -> "tuple[str, str]":

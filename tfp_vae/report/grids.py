@@ -87,7 +87,8 @@ def advised(report: Mapping, texts: Texts) -> Grid:
     columns += [Column(texts.word("value"), 0)]
     columns += [Column(quantity_title(q, texts), q.direction) for q in known.values()]
     rows = []
-    for key, (quantity, taken) in advice(report).items():
+    for key, decision in advice(report).items():
+        quantity, taken = decision.quantity, decision.take[0]
         others = [texts.title("models", name) for name in quantity.best if name != taken]
         title = texts.say("purposes", key)
         heads = (

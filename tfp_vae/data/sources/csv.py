@@ -282,8 +282,8 @@ def _delimiter(path: pathlib.Path, encoding: str, delimiter: str | None) -> str:
 
 def _way(cell: str) -> str:
     """Returns what to do about a number that is written in another way, or nothing."""
-    if re.fullmatch(r"[+-]?\d{1,3}([,' ]\d{3})+(\.\d+)?", cell):
-        return ", without separators of thousands"
+    if re.fullmatch(r"[+-]?[1-9]\d?\d?([,' ]\d{3})+(\.\d+)?", cell):
+        return ", without separators of thousands, and with a decimal point"
     if re.fullmatch(r"[+-]?\d+,\d+(e[+-]?\d+)?", cell, re.IGNORECASE):
         return ", with a decimal point"
     return ""

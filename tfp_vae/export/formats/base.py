@@ -29,6 +29,8 @@ import tensorflow as tf
 
 from tfp_vae import extras
 from tfp_vae.export.package import SEEDED, Artefact, Package
+from tfp_vae.models import Predictor
+from tfp_vae.models.variational import VariationalModel
 from tfp_vae.registry import Registry
 
 FORMATS = Registry(
@@ -77,6 +79,20 @@ class Format(abc.ABC):
     limits: ClassVar[str] = ""
     # (path, names) -> ({signature: function(inputs) -> outputs}, operators, those not allowed).
     load: ClassVar[Callable | None] = None
+
+    def check(self, predictor: VariationalModel | Predictor, answers: "set[str]") -> None:
+        """Raises `ValueError`, before any work, for what the format holds nothing of.
+
+        Args:
+            predictor: what is exported.
+            answers: names of the signatures that it has.
+        """
+        if self.made_for is not None and not answers & {*self.made_for}:
+            raise ValueError(
+                f"The format {self.name} knows {', '.join(self.made_for)} alone. Expected a model "
+                f"that answers it, or other formats. Received one that answers "
+                f"{', '.join(sorted(answers)) or 'nothing'}."
+            )
 
     @abc.abstractmethod
     def write(self, package: Package, folder: pathlib.Path) -> Written:

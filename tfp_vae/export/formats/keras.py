@@ -1,5 +1,7 @@
 """Keras 3: model, optimizer and seed in one file, which this package loads again."""
 
+import keras
+
 from tfp_vae.export.formats.base import FORMATS, Format, Written
 from tfp_vae.export.package import Artefact
 
@@ -10,14 +12,17 @@ class Keras(Format):
 
     name = "keras"
 
-    def write(self, package, folder):
-        """Saves model, optimizer and seed as `keras/model.keras`."""
-        if package.predictor is not package.model:
+    def check(self, predictor, answers):
+        """Raises `ValueError` for a posterior over the weights of a network."""
+        del answers
+        if not isinstance(predictor, keras.Model):
             raise ValueError(
                 "A posterior over the weights of a trained network is not a Keras model. Expected "
-                "formats without keras for it. Received a "
-                f"{type(package.predictor).__name__}."
+                f"formats without keras for it. Received a {type(predictor).__name__}."
             )
+
+    def write(self, package, folder):
+        """Saves model, optimizer and seed as `keras/model.keras`."""
         (folder / "keras").mkdir()
         package.model.save(folder / "keras/model.keras")
         names = tuple(signature.name for signature in package.signatures)

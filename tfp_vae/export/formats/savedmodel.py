@@ -79,8 +79,9 @@ class SavedModel(Format):
                 refused[signature.name] = f"it cannot be made a graph: {reason_of(error)}"
         if not functions:
             return Written([], refused)
-        # What a posterior over weights draws from are constants outside of the model.
+        # What a posterior over weights draws from are constants or variables beside the model.
         module.functions = functions
+        module.variables_beside = [each for one in functions.values() for each in one.variables]
         path = folder / "savedmodel/1"
         with quiet():
             tf.saved_model.save(module, str(path), functions, NO_GRADIENTS)

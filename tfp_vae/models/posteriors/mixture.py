@@ -44,7 +44,8 @@ class Mixture(WeightPosterior):
 
     def frozen_parameters(self, x: tf.Tensor, num_samples: int, key: tf.Tensor) -> tf.Tensor:
         """Returns `draw_parameters` with the draws as constants, [S, B, Q]."""
-        shares = self._shares(num_samples, key)
+        with tf.init_scope():  # keys that the graph knows are not known where draws are made
+            shares = self._shares(num_samples, key)
         return tf.concat([part.frozen_parameters(x, n, own) for part, n, own in shares], axis=0)
 
     def frozen_draws(self, num_samples: int, key: tf.Tensor) -> list[tf.Tensor]:

@@ -26,6 +26,16 @@ def width_of(name: str, data: Data, settings: Settings) -> int:
     if settings.match != "parameters" or name == _REFERENCE or ":" in name:
         return settings.hidden  # a network of one's own has the width that it has
 
+    key = (name, data.shape, data.num_classes, repr(settings))
+    if key not in _WIDTHS:
+        _WIDTHS[key] = _matched_width(name, data, settings)
+    return _WIDTHS[key]
+
+
+_WIDTHS: "dict[tuple, int]" = {}  # the same for every seed and stage
+
+
+def _matched_width(name: str, data: Data, settings: Settings) -> int:
     def count(entrant: str, width: int) -> int:
         return num_parameters(entrant_of(entrant).build(data, width, settings, 0))
 

@@ -201,7 +201,8 @@ class Comparison:
             done.append(part)
             progress(len(done), len(parts), f"{part}  ")
             keras.backend.clear_session(free_memory=False)
-            gc.collect()  # a model and its graphs refer to each other in circles
+            if len(done) % len(self.models) == 0:
+                gc.collect()  # a model and its graphs refer to each other in circles
 
     def _keep(self, part: Part, known: dict, found: tasks.Found) -> None:
         folder = RunFolder(self.run_folder / _PARTS, overwrite=True)

@@ -81,10 +81,14 @@ def summarise(comparison: Comparison, command: str, figures: list) -> dict:
                 key = (cell["task"], metric, cell["condition"], cell["level"])
                 by_seed = examples.setdefault(key, {}).setdefault(part.model, {})
                 by_seed[part.seed] = cell["parts"]
-    samples = {
-        key: {model: paired.sample(key[1], by_seed) for model, by_seed in found.items()}
-        for key, found in examples.items()
-    }
+    samples: dict[tuple, dict[str, Sample]] = {key: {} for key in examples}
+    # Metrics of the same examples one after the other: they share what is made of those.
+    together = sorted(
+        ((key, model) for key, found in examples.items() for model in found),
+        key=lambda one: (str(one[0][2:]), one[0][0], one[1]),
+    )
+    for key, model in together:
+        samples[key][model] = paired.sample(key[1], examples[key][model])
     models = {}
     for name, runs in trained.items():
         models[name] = {

@@ -31,12 +31,15 @@ class Settings:
         epochs: of every model, with match "parameters".
         seconds: of training, with match "seconds".
         batch_size: examples per step.
-        learning_rate: the smallest of `rates`.
+        learning_rate: what `rates` are multiples of.
         rate_factors: of `learning_rate` to each of `rates`.
         trial: share of the epochs that each of `rates` is tried for.
         members: networks of the ensemble.
         num_samples: S, draws of the weights or latents behind a prediction.
         num_importance_samples: S of log p(x), per class where there are classes.
+        num_chains: pseudo-Gibbs chains per example with missing pixels, of the VAEs; what they miss
+            importance weights make up for, so that few do. See `evaluation.marginal`.
+        num_sweeps: of each of these chains.
         num_examples: test examples, at most, of all tasks but classification.
         tasks: some of `report.TASKS`.
         corruptions: {name in `data.CORRUPTIONS`: levels}.
@@ -62,6 +65,8 @@ class Settings:
     members: int = 5
     num_samples: int = 50
     num_importance_samples: int = 50
+    num_chains: int = 16
+    num_sweeps: int = 20
     num_examples: int = 200
     tasks: "tuple[str, ...]" = TASKS
     corruptions: "dict[str, tuple[int, ...]]" = dataclasses.field(default_factory=dict)
@@ -80,7 +85,7 @@ class Settings:
         ):
             check_choice(name, value, known)
         positive = "hidden latent_dim epochs seconds batch_size members num_samples"
-        for name in (*positive.split(), "num_importance_samples", "num_examples"):
+        for name in (*positive.split(), "num_importance_samples", "num_examples", "num_chains"):
             check_number(name, getattr(self, name), above=0)
 
         check_number("learning_rate", self.learning_rate, above=0)
@@ -120,6 +125,9 @@ class Settings:
                 "corruptions": _QUICK_CORRUPTIONS,
                 "missing": {"random": (0.5, 0.8)},
                 "num_examples": 200,
+                "num_chains": 8,
+                "num_sweeps": 10,
+                "rate_factors": (3.0, 10.0, 30.0, 100.0),
             }
         else:
             chosen |= {

@@ -1,5 +1,7 @@
 """The last epochs of a training with another bound: one training, one history, exact to resume."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -9,9 +11,12 @@ from training_cases import BATCH_SIZE, EPOCHS, Interrupt, assert_same, data, mod
 
 import tfp_vae as tv
 from tfp_vae import training
+from tfp_vae.distributions.base import BOX, SPHERE
 from tfp_vae.objectives import BOUNDS, ELBO, IWAE
+from tfp_vae.objectives.gradients.base import check_held
 
 tfd = tfp.distributions
+_ON = {BOX: "uniform", SPHERE: "von_mises_fisher"}  # priors beside a posterior of a support
 
 
 @pytest.fixture(scope="module")
@@ -170,3 +175,25 @@ def test_a_hierarchy_has_no_held_parameters(found):
             objective.check(vae)
     vae.objective = IWAE("score")
     assert "iwae" in _steps(vae, found)
+
+
+@pytest.mark.parametrize("name", tv.encoders.ENCODERS)
+def test_a_posterior_is_held_whole_or_refused(name):
+    kind = tv.encoders.ENCODERS[name]
+    prior = tv.priors.PRIORS[_ON.get(kind.support, "standard")]
+    vae = tv.VAE(
+        prior(2), kind(tv.networks.mlp([]), 2), tv.decoders.Bernoulli(tv.networks.mlp([]), (3,))
+    )
+    try:
+        check_held("It", vae)
+    except ValueError as error:
+        assert re.search(r"Expected.*Received", str(error))
+        assert name not in ("diagonal", "full")
+        return
+    with tf.GradientTape() as tape:
+        (latent,) = vae.at(0).infer(tf.ones([2, 3]), 2)
+        fixed = latent.fixed().stopped().log_q
+        total = tf.reduce_sum(fixed)
+    np.testing.assert_allclose(fixed, latent.log_q, rtol=1e-3, atol=1e-3)
+    found = tape.gradient(total, vae.encoder.trainable_variables)
+    assert all(each is None or np.abs(each).max() < 1e-6 for each in found), name

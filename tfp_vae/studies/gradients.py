@@ -420,8 +420,11 @@ def _moments(model, split, count, repeats, seed):
             outputs = model.call(x, training=False, num_samples=count, seed=key)
             with model.at(key):
                 loss = model.objective.loss(model.terms(x, y, outputs), 0)
-        found = tape.gradient(loss, variables, unconnected_gradients="zero")
-        return [tf.reshape(-g, [-1]) for g in found]
+        found = tape.gradient(loss, variables)
+        return [
+            tf.zeros([math.prod(v.shape)]) if g is None else tf.reshape(-g, [-1])
+            for g, v in zip(found, variables, strict=True)
+        ]
 
     @tf.function(autograph=False)
     def all_of_them():

@@ -1,6 +1,7 @@
 """What every test starts from: the same seed, float32, and a small trained-nothing VAE to hand."""
 
 import gc
+import math
 import os
 import pathlib
 import sys
@@ -18,6 +19,8 @@ from tfp_vae.data.streams import Stream
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 pytest_plugins = ["durations"]
+
+_MOST_MEMORY = 3 * 2**30  # bytes of a process, from where on it looks for what can go
 
 
 def pytest_addoption(parser):
@@ -43,6 +46,22 @@ def pytest_collection_finish():
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 10, 10)
+
+
+def _memory():
+    try:
+        pages = pathlib.Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]
+    except OSError:
+        return math.inf  # no Linux: not known
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_heap_of_graphs():
+    """Collects what the tests of a file left, once it is much: graphs refer to themselves."""
+    yield
+    if _memory() > _MOST_MEMORY:
+        gc.collect()
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ def test_an_archive_packed_again_comes_back(good, tmp_path):
 def test_a_model_of_another_format_is_refused_and_not_misread(good, tmp_path):
     config = json.loads(good[CONFIG])
     del config["config"]["format"]
-    with pytest.raises(ValueError, match=r"Expected format 2; train it anew.*Received format 1"):
+    with pytest.raises(ValueError, match=r"Expected format 3; train it anew.*Received format 1"):
         tv.load(pack(tmp_path / "old.keras", {**good, CONFIG: json.dumps(config).encode()}))
 
 

@@ -128,15 +128,6 @@ def test_slopes_of_every_activation_are_in_portable_files(name, tmp_path):
     assert answered == {"predict"} and not refused
 
 
-@pytest.mark.parametrize("name", ["onnx", "savedmodel"])
-def test_gated_and_residual_layers_are_in_files(name, tmp_path):
-    keras.utils.set_random_seed(0)
-    parts = [networks.Residual(2, 2), networks.Residual(2, 2, transposed=True)]
-    parts += [keras.layers.Flatten(), networks.Gated(3), keras.layers.Dense(2)]
-    answered, refused = _write(name, *_network(parts, (4, 4, 1)), tmp_path)
-    assert answered == {"predict"} and not refused
-
-
 @pytest.mark.all_only
 @pytest.mark.parametrize("name", PORTABLE)
 def test_every_layer_is_in_portable_files(every_layer, name, tmp_path):

@@ -1,5 +1,6 @@
 """The program that compares: what it writes, how it goes on, what it refuses."""
 
+import html
 import json
 
 import pytest
@@ -16,7 +17,7 @@ def test_a_comparison_is_reported_and_gone_on_with(request, succeeds, tmp_path):
     values = json.loads((tmp_path / "run/report/report.json").read_text())
     assert {r["model"] for r in values["results"]} == {"ml", "bnn"}
     headline = next(line for line in out.splitlines() if "questions decided" in line)
-    assert headline in (tmp_path / "run/report/report.md").read_text()
+    assert html.escape(headline) in (tmp_path / "run/report/report.md").read_text()
     assert "--flagfile" in values["command"]
     # One part more with --all; tests/studies/test_plan.py goes on with one that failed.
     seeds = 2 + request.config.getoption("--all")

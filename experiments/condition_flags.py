@@ -25,7 +25,7 @@ _LABELLED_SHARE = flags.DEFINE_float(
     "labelled_share", 0.5, "Share of m2's batches with labels.", 0.0, 1.0
 )
 _CLASSIFIER = flags.DEFINE_enum(
-    "classifier", "mlp", peek.names("methods.vae.VAE_NETWORKS"), "Kind of m2's q(y|x)."
+    "classifier", "mlp", peek.names("methods.vae.VAE_CLASSIFIERS"), "Kind of m2's q(y|x)."
 )
 QUADRANTS = flags.DEFINE_integer(
     "quadrants", None, "Seen quadrants of images to complete: 1, 2 or 3; they are the condition."

@@ -57,8 +57,11 @@ def recipe(data: "tv.data.Data", latent_dim: int, **others) -> "tv.methods.VAERe
     """
     likelihood = _LIKELIHOOD.value or tv.methods.likelihood_of(data.kind)
     normal = likelihood == "normal"
-    conv = "conv" in (_NETWORK.value, others.get("classifier"))
-    cli.refuse_unused(conv, "--network=conv", _FILTERS)
+    pair = tv.methods.VAE_NETWORKS[_NETWORK.value]
+    conv = pair.is_spatial or others.get("classifier") == "conv"
+    cli.refuse_unused(conv, "--network=conv or resnet", _FILTERS)
+    activated = pair.has_activation or "model" in others
+    cli.refuse_unused(activated, "--network=mlp, conv or resnet", training_flags.ACTIVATION)
     cli.refuse_unused(normal, "--likelihood=normal", _SCALE)
     prior = tv.priors.PRIORS[_LATENT_PRIOR.value]
     cli.refuse_unused(prior.has_components, "--latent_prior=mixture or vamp", _COMPONENTS)

@@ -3,8 +3,10 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from tfp_vae import networks
+import tfp_vae as tv
+from tfp_vae import methods, networks
 
 
 @pytest.mark.parametrize("hidden", [[], [7], [400, 400], [3, 4, 5, 6]], ids=str)
@@ -18,11 +20,12 @@ def test_mlp_flattens_and_has_the_widths_asked_for(hidden, activation):
 
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (8, 8, 1), (15, 9, 3), (5, 5, 1)], ids=str)
-def test_conv_decoder_ends_at_the_size_of_the_image(shape):
-    decoded = networks.conv_decoder(shape, (6, 4), 16)(np.ones((2, 3), np.float32))
-    assert decoded.shape == (2, *shape[:2], 4)
-    encoded = networks.conv_encoder((4, 6), 16)(np.ones((2, *shape), np.float32))
-    assert encoded.shape == (2, 16)
+def test_convolutional_decoders_end_at_the_size_of_the_image(shape):
+    for kind in ("conv", "resnet"):
+        encode, decode = (getattr(networks, f"{kind}_{part}") for part in ("encoder", "decoder"))
+        z = keras.KerasTensor((None, 3))
+        assert decode(shape, (6, 4), 16)(z).shape == (None, *shape[:2], 4)
+        assert encode((4, 6), 16)(keras.KerasTensor((None, *shape))).shape == (None, 16)
 
 
 def test_signal_keeps_its_variance_through_a_deep_relu_network():
@@ -40,8 +43,24 @@ def test_signal_keeps_its_variance_through_a_deep_relu_network():
         lambda: networks.mlp([3], "swishy"),
         lambda: networks.conv_encoder([-1]),
         lambda: networks.conv_decoder((8, 8, 1), [4], units=0),
+        lambda: networks.gated_mlp([4, 0]),
+        lambda: networks.Gated(1.5),
+        lambda: networks.Residual(4, strides=0),
+        lambda: networks.Residual(4, activation="swishy"),
+        lambda: networks.resnet_decoder((8,), [4]),
     ],
-    ids=["no_units", "half_a_unit", "unknown_activation", "negative_filters", "no_dense_units"],
+    ids=[
+        "no_units",
+        "half_a_unit",
+        "unknown_activation",
+        "negative_filters",
+        "no_dense_units",
+        "no_gates",
+        "half_a_gate",
+        "no_strides",
+        "unknown_residual",
+        "no_image",
+    ],
 )
 def test_impossible_networks_are_refused(make):
     with pytest.raises(ValueError, match=r"Expected.*Received"):
@@ -64,3 +83,50 @@ def test_a_conv_classifier_gives_logits_and_drops_out_in_training_only():
 def test_an_impossible_conv_classifier_is_refused(arguments, received):
     with pytest.raises(ValueError, match=f"Expected.*Received.*{received}"):
         networks.conv_classifier(*arguments)
+
+
+def test_a_gated_layer_multiplies_by_its_gates_which_are_a_half_without_weights():
+    x = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    layer = networks.Gated(4)
+    layer(x)
+    w, b, v, c = (np.random.default_rng(1).normal(size=each.shape) for each in layer.get_weights())
+    layer.set_weights([w, b, v, c])
+    expected = (x @ w + b) / (1 + np.exp(-(x @ v + c)))
+    np.testing.assert_allclose(layer(x), expected, rtol=1e-5, atol=1e-6)
+    layer.set_weights([w, b, 0 * v, 0 * c])
+    np.testing.assert_allclose(layer(x), (x @ w + b) / 2, rtol=1e-5, atol=1e-6)
+
+
+def test_a_residual_layer_without_its_convolutions_is_the_way_around_them():
+    x = np.random.default_rng(0).random((2, 3, 5, 2), np.float32)
+    for transposed, strides, expected in (
+        (False, 2, x[:, ::2, ::2]),
+        (True, 2, x.repeat(2, axis=1).repeat(2, axis=2)),
+    ):
+        layer = networks.Residual(2, strides, transposed)
+        layer(x)
+        layer.second.set_weights([np.zeros((3, 3, 2, 2)), np.zeros(2)])
+        layer.around.set_weights([np.eye(2)[None, None], np.zeros(2)])
+        np.testing.assert_allclose(layer(x), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("network", list(methods.VAE_NETWORKS))
+def test_every_weight_of_a_recipe_has_a_gradient_and_comes_back_from_a_file(network, tmp_path):
+    images = np.random.default_rng(0).random((8, 5, 4, 1), np.float32)
+    split = tv.data.Split(images, "unit_interval", name="train")
+    options = {"hidden": (6,), "filters": (3, 4), "activation": "tanh", "skip": True}
+    recipe = methods.VAERecipe(latent_dim=2, network=network, **options)
+    vae = recipe.build(tv.data.Data("noise", split, split, split))
+    x = split.values()
+    with tf.GradientTape() as tape:
+        draw = vae.at(0)
+        (latent,) = draw.infer(x, 1)
+        value = tf.reduce_sum(draw.likelihood(latent.value).log_prob(x))
+    weights = vae.trainable_variables
+    for weight, gradient in zip(weights, tape.gradient(value, weights), strict=True):
+        assert gradient is not None and np.any(gradient != 0), weight.path
+    vae.save(tmp_path / "model.keras")
+    again = tv.load(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again.encode(x), vae.encode(x))
+    z = np.ones((2, 2), np.float32)
+    np.testing.assert_array_equal(again.decoder(z).features, vae.decoder(z).features)

@@ -4,14 +4,15 @@ Each function returns a stock `keras.Sequential`, so anything that Keras can bui
 may stand in its place: a conditional distribution takes any Keras layer as its network.
 """
 
+import functools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
 
 from tfp_vae import keras_private
-from tfp_vae.arguments import check_choice, check_number, is_count
+from tfp_vae.arguments import check_choice, check_count, check_number, is_count
 
 ACTIVATIONS = ("relu", "tanh", "leaky_relu", "elu", "gelu", "softplus", "silu")
 
@@ -54,6 +55,118 @@ def mlp(hidden: Sequence[int], activation: str = "relu") -> keras.Sequential:
     initial = initializer(activation)
     dense = [keras.layers.Dense(n, activation, kernel_initializer=initial) for n in hidden]
     return keras.Sequential([keras.layers.Flatten(), *dense], name="mlp")
+
+
+@keras.saving.register_keras_serializable(package="tfp_vae")
+class Gated(keras.Layer):
+    """A dense layer with a gate of its own, (W x + b) * sigmoid(V x + c), [B, F] -> [B, units].
+
+    What a unit says and whether it says it are two questions (Dauphin et al., 2017; in VAEs:
+    Tomczak & Welling, "VAE with a VampPrior", AISTATS 2018). With V = 0 and c = 0 it is half of a
+    linear layer.
+
+    Args:
+        units: its width.
+
+    Raises:
+        ValueError: for a width below 1.
+    """
+
+    def __init__(self, units: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.units = check_count("units", units)
+        self.value = keras.layers.Dense(
+            units, kernel_initializer="he_normal", dtype=self.dtype_policy, name="value"
+        )
+        self.gate = keras.layers.Dense(units, "sigmoid", dtype=self.dtype_policy, name="gate")
+
+    def build(self, input_shape: Any) -> None:
+        """Makes W, b, V and c for inputs [B, F]."""
+        self.value.build(input_shape)
+        self.gate.build(input_shape)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        """Returns what the gates let through, [B, units]."""
+        return self.value(inputs) * self.gate(inputs)
+
+    def get_config(self) -> dict:
+        """Returns the constructor's arguments, as JSON."""
+        return {**super().get_config(), "units": self.units}
+
+
+def gated_mlp(hidden: Sequence[int]) -> keras.Sequential:
+    """Returns gated dense layers, [B, ...] -> [B, hidden[-1]]; see `Gated`.
+
+    Args:
+        hidden: width of each layer; an empty list gives a network that only flattens.
+
+    Raises:
+        ValueError: for a width below 1.
+    """
+    _check(hidden, "relu", "hidden")
+    return keras.Sequential([keras.layers.Flatten(), *map(Gated, hidden)], name="gated_mlp")
+
+
+@keras.saving.register_keras_serializable(package="tfp_vae")
+class Residual(keras.Layer):
+    """Two 3x3 convolutions with a way around them, [B, H, W, C] -> [B, H', W', filters].
+
+    activation(x' + conv(activation(conv(x)))), where x' is x through a 1x1 convolution (He et al.,
+    "Deep residual learning for image recognition", CVPR 2016). The first convolution has the
+    strides; a transposed one multiplies height and width by them, and x is repeated for x'.
+
+    Args:
+        filters: of each convolution.
+        strides: of the first, in both directions.
+        transposed: whether the first is transposed.
+        activation: a name in `ACTIVATIONS`.
+
+    Raises:
+        ValueError: for filters or strides below 1 or an unknown activation.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        strides: int = 1,
+        transposed: bool = False,
+        activation: str = "relu",
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.filters = check_count("filters", filters)
+        self.strides = check_count("strides", strides)
+        self.transposed, self.kind = bool(transposed), activation
+        check_choice("activation", activation, ACTIVATIONS)
+        self.activation = keras.activations.get(activation)
+        same = {"padding": "same", "dtype": self.dtype_policy}
+        first = keras.layers.Conv2DTranspose if transposed else keras.layers.Conv2D
+        initial = {"kernel_initializer": initializer(activation)}
+        self.first = first(
+            filters, 3, strides, activation=activation, name="first", **initial, **same
+        )
+        self.second = keras.layers.Conv2D(filters, 3, name="second", **same)
+        around = 1 if transposed else strides
+        self.around = keras.layers.Conv2D(filters, 1, around, name="around", **same)
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the convolutions for inputs [B, H, W, C]."""
+        self.call(keras.KerasTensor((None, *input_shape[1:])))
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        """Returns features [B, H', W', filters]."""
+        around = self.around(inputs)
+        if self.transposed:
+            for axis in (1, 2):
+                around = keras.ops.repeat(around, self.strides, axis=axis)
+        return self.activation(around + self.second(self.first(inputs)))
+
+    def get_config(self) -> dict:
+        """Returns the constructor's arguments, as JSON."""
+        own = {"filters": self.filters, "strides": self.strides, "transposed": self.transposed}
+        return {**super().get_config(), **own, "activation": self.kind}
 
 
 @keras.saving.register_keras_serializable(package="tfp_vae")
@@ -131,6 +244,20 @@ def conv_encoder(
     return keras.Sequential(layers, name="conv_encoder")
 
 
+def resnet_encoder(
+    filters: Sequence[int] = (32, 64), units: int = 128, activation: str = "relu"
+) -> keras.Sequential:
+    """Returns stride-2 residual convolutions and a dense layer, [B, H, W, C] -> [B, units].
+
+    Raises:
+        ValueError: for a number of filters or units below 1 or an unknown activation.
+    """
+    _check(filters, activation, "filters", units)
+    layers = [Residual(n, 2, activation=activation) for n in filters]
+    dense = keras.layers.Dense(units, activation, kernel_initializer=initializer(activation))
+    return keras.Sequential([*layers, keras.layers.Flatten(), dense], name="resnet_encoder")
+
+
 def conv_classifier(
     num_classes: int,
     filters: Sequence[int] = (16, 32),
@@ -188,6 +315,40 @@ def conv_decoder(
     Raises:
         ValueError: for a number of filters or units below 1 or an unknown activation.
     """
+    make = functools.partial(
+        keras.layers.Conv2DTranspose,
+        kernel_size=3,
+        strides=2,
+        padding="same",
+        activation=activation,
+        kernel_initializer=initializer(activation),
+    )
+    return _upwards(shape, filters, units, activation, make, "conv_decoder")
+
+
+def resnet_decoder(
+    shape: Sequence[int],
+    filters: Sequence[int] = (64, 32),
+    units: int = 128,
+    activation: str = "relu",
+) -> keras.Sequential:
+    """Returns the mirror of `resnet_encoder`, [B, D] -> [B, H, W, filters[-1]].
+
+    Arguments and errors are those of `conv_decoder`.
+    """
+    make = functools.partial(Residual, strides=2, transposed=True, activation=activation)
+    return _upwards(shape, filters, units, activation, make, "resnet_decoder")
+
+
+def _upwards(
+    shape: Sequence[int],
+    filters: Sequence[int],
+    units: int,
+    activation: str,
+    make: Callable[[int], keras.Layer],
+    name: str,
+) -> keras.Sequential:
+    """Returns dense layers, a layer for each number of filters that doubles the size, and a cut."""
     _check(filters, activation, "filters", units)
     sizes = _listed(shape)
     if not filters or len(sizes) < 2 or not all(is_count(size) for size in sizes):
@@ -203,17 +364,12 @@ def conv_decoder(
         keras.layers.Dense(units, activation, **initial),
         keras.layers.Dense(math.prod(low), activation, **initial),
         keras.layers.Reshape(low),
-    ]
-    layers += [
-        keras.layers.Conv2DTranspose(
-            n, 3, strides=2, padding="same", activation=activation, **initial
-        )
-        for n in filters
+        *(make(n) for n in filters),
     ]
     extra = (low[0] * stride - height, low[1] * stride - width)
     if any(extra):
         layers.append(keras.layers.Cropping2D(((0, extra[0]), (0, extra[1]))))
-    return keras.Sequential(layers, name="conv_decoder")
+    return keras.Sequential(layers, name=name)
 
 
 # Layers that hand on what they get as far as its range goes.

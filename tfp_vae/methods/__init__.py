@@ -20,12 +20,19 @@ if TYPE_CHECKING:
         make_member,
         make_network,
     )
-    from tfp_vae.methods.vae import VAE_MODELS, VAE_NETWORKS, VAERecipe, likelihood_of
+    from tfp_vae.methods.vae import (
+        VAE_CLASSIFIERS,
+        VAE_MODELS,
+        VAE_NETWORKS,
+        VAERecipe,
+        likelihood_of,
+    )
 
 __all__ = [
     "ESTIMATORS",
     "METHODS",
     "NETWORKS",
+    "VAE_CLASSIFIERS",
     "VAE_MODELS",
     "VAE_NETWORKS",
     "Method",

@@ -12,10 +12,12 @@ from tfp_vae import layers, networks, objectives
 from tfp_vae.arguments import check_choice, check_count
 from tfp_vae.data import Data, Kind, kinds
 from tfp_vae.distributions import decoders, encoders, flows, heads, priors
+from tfp_vae.methods.vae_networks import VAE_NETWORKS
+from tfp_vae.methods.vae_networks.base import dense_width
 from tfp_vae.models import M2, VAE, ConditionalVAE
 
 VAE_MODELS = ("vae", "conditional", "m2")
-VAE_NETWORKS = ("mlp", "conv")
+VAE_CLASSIFIERS = ("mlp", "conv")
 
 # The likelihood of each kind of values as they are: none has to be changed for it.
 _LIKELIHOODS = {
@@ -48,10 +50,10 @@ class VAERecipe:
         posterior: q(z|x), a name in `encoders.ENCODERS`.
         likelihood: p(x|z), a name in `heads.HEADS` of no group; None for `likelihood_of` the data.
         scale: of the normal likelihood, see `decoders.Normal`.
-        network: "mlp" or "conv", of encoder and decoder.
-        hidden: widths of the dense layers; one for "conv".
-        filters: of the stride-2 convolutions of "conv".
-        activation: of hidden layers, a name in `networks.ACTIVATIONS`.
+        network: of encoder and decoder, a name in `VAE_NETWORKS`.
+        hidden: widths of the dense layers; one for "conv" and "resnet".
+        filters: of the stride-2 convolutions of "conv" and "resnet".
+        activation: of hidden layers, a name in `networks.ACTIVATIONS`; "gated" has none.
         skip: whether z, with what it is conditioned on, goes to every layer of the decoder.
         bayesian_decoder: whether the weights of the decoder's hidden layers have a posterior too,
             for "mlp".
@@ -90,8 +92,8 @@ class VAERecipe:
         encoders.ENCODERS.check(self.posterior)
         if self.likelihood is not None:
             check_choice("likelihood", self.likelihood, heads.HEADS.group())
-        check_choice("network", self.network, VAE_NETWORKS)
-        check_choice("classifier", self.classifier, VAE_NETWORKS)
+        VAE_NETWORKS.check(self.network)
+        check_choice("classifier", self.classifier, VAE_CLASSIFIERS)
         check_choice("activation", self.activation, networks.ACTIVATIONS)
         if self.bayesian_decoder and self.network != "mlp":
             raise ValueError(
@@ -109,7 +111,8 @@ class VAERecipe:
         """
         # The order is that in which networks draw their initial weights.
         condition = {} if self.model == "vae" else self._condition(data)
-        encoder = encoders.ENCODERS[self.posterior](self._encoding(data), self.latent_dim)
+        encoding = VAE_NETWORKS[self.network]().encoding(self, data.shape)
+        encoder = encoders.ENCODERS[self.posterior](encoding, self.latent_dim)
         likelihood = self.likelihood or likelihood_of(data.kind)
         scale = {"scale": self.scale} if likelihood == "normal" else {}
         decoding = self._decoding(data)
@@ -141,7 +144,7 @@ class VAERecipe:
     def _model(self, data: Data, parts: dict) -> "VAE | ConditionalVAE | M2":
         if self.model == "vae":
             return VAE(**parts)
-        parts["join"] = "planes" if self.network == "conv" else "flat"
+        parts["join"] = "planes" if VAE_NETWORKS[self.network].is_spatial else "flat"
         parts["decoder_sees_condition"] = not self.class_prior
         if self.model == "conditional":
             return ConditionalVAE(**parts)
@@ -167,38 +170,16 @@ class VAERecipe:
             "prior": priors.ConditionalNormal(network, self.latent_dim),
         }
 
-    def _encoding(self, data: Data) -> keras.Sequential:
-        if self.network == "mlp":
-            return networks.mlp(self.hidden, self.activation)
-        return networks.conv_encoder(self.filters, self._width(data), self.activation)
-
     def _decoding(self, data: Data) -> keras.Sequential:
         """Returns the network of the decoder, the mirror of the encoder's."""
         if self.bayesian_decoder:
             dense = layers.DenseLocalReparameterization
             return keras.Sequential([dense(n, self.activation) for n in self.hidden[::-1]])
-        if self.network == "mlp":
-            return networks.mlp(self.hidden[::-1], self.activation)
-        filters = self.filters[::-1]
-        return networks.conv_decoder(data.shape, filters, self._width(data), self.activation)
+        return VAE_NETWORKS[self.network]().decoding(self, data.shape)
 
     def _classifier(self, data: Data) -> keras.Sequential:
         if self.classifier == "mlp":
             network = networks.mlp(self.hidden, self.activation)
             return keras.Sequential([network, keras.layers.Dense(data.num_classes)])
-        width = self._width(data)
+        width = dense_width(self, data.shape)
         return networks.conv_classifier(data.num_classes, self.filters, width, self.activation)
-
-    def _width(self, data: Data) -> int:
-        """Returns the one width of a convolutional network's dense layer."""
-        if len(self.hidden) != 1:
-            raise ValueError(
-                "The hidden widths do not fit conv. Expected one width. Received "
-                f"{list(self.hidden)}."
-            )
-        if len(data.shape) != 3:
-            raise ValueError(
-                "A convolutional network is for images. Expected examples of shape (H, W, "
-                f"channels). Received shape {data.shape}."
-            )
-        return self.hidden[0]

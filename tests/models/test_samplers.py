@@ -85,6 +85,20 @@ def test_ivon_on_a_quadratic_has_its_curvature_its_minimum_and_the_scale_of_its_
     np.testing.assert_allclose(variable.numpy(), mean, rtol=1e-6)
 
 
+def test_clipped_steps_of_ivon_survive_a_start_far_below_the_curvature():
+    curvature, minimum = np.full(100, 300.0, np.float32), np.float32(2.0)
+
+    def mean_after(clip_radius):
+        optimizer = IVON(100.0, 1.0, beta_2=0.999, clip_radius=clip_radius)
+        assert IVON.from_config(optimizer.get_config()).clip_radius == clip_radius
+        variable = keras.Variable(np.zeros(100, np.float32))
+        _steps(optimizer, lambda w: curvature * (w - minimum), variable, 1500)
+        return optimizer.posterior([variable])[0][0].numpy()
+
+    assert np.abs(mean_after(0.1) - minimum).max() < 0.1
+    assert not np.abs(mean_after(None) - minimum).max() < 10
+
+
 def test_ivon_trains_a_stock_network_and_comes_back_with_its_curvature_and_its_steps(tmp_path):
     keras.utils.set_random_seed(0)
     x = np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)
@@ -179,6 +193,7 @@ def test_rates_in_cycles_and_scaled_ones_come_back_from_their_configuration():
         (lambda: IVON(0.5), "Impossible effective_sample_size.*>= 1.*Received 0.5"),
         (lambda: IVON(9, weight_decay=0.1), "no weight_decay.*Expected prior_scale"),
         (lambda: IVON(9, beta_2=1.0), "Impossible beta_2"),
+        (lambda: IVON(9, clip_radius=0), "Impossible clip_radius"),
         (lambda: IVON(9).posterior([]), "no posterior yet"),
         (
             lambda: IVON(9).build([keras.Variable(np.zeros(2), dtype="bfloat16")]),

@@ -33,6 +33,9 @@ class IVON(keras.optimizers.Optimizer):
         initial_curvature: h at the start; a `beta_2` of 0.99999 forgets it after 1e5 steps only.
         beta_1: decay of the mean gradient.
         beta_2: decay of h.
+        clip_radius: most of a step of the mean in units of the rate, for each weight; None for no
+            limit. Where h starts far below the curvature the first steps go too far, and h, which
+            grows with the gradients there, never comes back.
         seed: fixes the draws, with the number of the step.
         name: of the optimizer.
         **kwargs: of `keras.optimizers.Optimizer`: clipping, accumulation of gradients.
@@ -59,6 +62,7 @@ class IVON(keras.optimizers.Optimizer):
         initial_curvature: float = 1.0,
         beta_1: float = 0.9,
         beta_2: float = 0.99999,
+        clip_radius: "float | None" = None,
         seed: int = 0,
         name: str = "ivon",
         **kwargs: Any,
@@ -77,6 +81,9 @@ class IVON(keras.optimizers.Optimizer):
         self.initial_curvature = check_number("initial_curvature", initial_curvature, above=0)
         self.beta_1 = check_number("beta_1", beta_1, low=0, below=1)
         self.beta_2 = check_number("beta_2", beta_2, low=0, below=1)
+        self.clip_radius = (
+            None if clip_radius is None else check_number("clip_radius", clip_radius, above=0)
+        )
         self.seed = check_seed(seed)
         self.delta = 1 / (self.prior_scale**2 * self.effective_sample_size)
 
@@ -119,7 +126,10 @@ class IVON(keras.optimizers.Optimizer):
         steps = tf.cast(self.iterations + 1, variable.dtype)
         mean = tf.convert_to_tensor(variable) - e
         slope = averaged / (1 - self.beta_1**steps) + self.delta * mean
-        mean -= rate * (self.initial_curvature + self.delta) * slope / (new + self.delta)
+        direction = slope / (new + self.delta)
+        if self.clip_radius is not None:
+            direction = tf.clip_by_value(direction, -self.clip_radius, self.clip_radius)
+        mean -= rate * (self.initial_curvature + self.delta) * direction
         key = fold_in(self.seed, tf.cast(keras_private.raw_step(self), tf.int32), index)
         standard = tf.cast(normal(variable.shape, key), variable.dtype)
         e = standard * tf.math.rsqrt(self.effective_sample_size * (new + self.delta))
@@ -175,5 +185,5 @@ class IVON(keras.optimizers.Optimizer):
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         names = ("effective_sample_size", "prior_scale", "initial_curvature", "beta_1", "beta_2")
-        own = {name: getattr(self, name) for name in (*names, "seed")}
+        own = {name: getattr(self, name) for name in (*names, "clip_radius", "seed")}
         return {**super().get_config(), **own}

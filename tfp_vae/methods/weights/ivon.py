@@ -16,6 +16,8 @@ class VariationalOnlineNewton(Method):
     # the start is forgotten within a thousand steps, as small data have no more than some thousand.
     FASTER = 100
     CURVATURE, BETA_2 = 1.0, 0.999
+    # A regression of little noise has curvatures of 40 and more, where steps from 1 go too far.
+    CLIP = 0.1
 
     def __init__(self, recipe):
         super().__init__(recipe)
@@ -38,7 +40,8 @@ class VariationalOnlineNewton(Method):
         else:
             rate = self.FASTER * learning_rate
         scale = float(self.recipe.prior_scale)
-        return IVON(num_data, rate, scale, self.CURVATURE, beta_2=self.BETA_2, seed=seed)
+        options = {"beta_2": self.BETA_2, "clip_radius": self.CLIP, "seed": seed}
+        return IVON(num_data, rate, scale, self.CURVATURE, **options)
 
     def finish(self, model, train, seed=0, batch_size=32, callbacks=()):
         """Returns the posterior of the optimizer, with its bound on the training data."""

@@ -10,6 +10,8 @@ from tfp_vae.plots.style import INK, TRAIN, VALIDATION, chinese_font
 from tfp_vae.report.diagnosis import causes
 from tfp_vae.report.sealed import words_of
 
+_MOST_NAMES = 12  # under an axis
+
 
 def diagnosis(found: Mapping, language: str = "en") -> Figure:
     """Returns the KL, the variance of the mean and the sensitivity of each dimension.
@@ -33,10 +35,15 @@ def diagnosis(found: Mapping, language: str = "en") -> Figure:
         figure = Figure(figsize=(9.0, 6.0), layout="constrained")
         axes = figure.subplots(2, 2).ravel()
         for axis, name in zip(axes, ("kl_per_dimension", "variance_per_dimension", "sensitivity")):  # noqa: B905
-            if found[name] is not None:
-                axis.bar(np.arange(len(order)), np.array(found[name])[order], color=colours)
+            if found[name] is None:
+                axis.set_visible(False)  # the KL is no sum over dimensions
+                continue
+            axis.bar(np.arange(len(order)), np.array(found[name])[order], color=colours)
             axis.set_title(words[name], loc="left", fontsize=10, color=INK)
-            axis.set_xticks(np.arange(len(order)), [f"z{d}" for d in order], fontsize=7)
+            every = -(-len(order) // _MOST_NAMES)
+            axis.set_xticks(
+                np.arange(len(order))[::every], [f"z{d}" for d in order[::every]], fontsize=7
+            )
         names = ["rate", "mutual_information", "aggregate_kl", "most_of_a_batch"]
         axes[3].barh(
             [words[name] for name in names], [found[name] or 0.0 for name in names], color=TRAIN

@@ -16,6 +16,7 @@ def signal_against_draws(rows: "list[dict]", title: str, part: str = "encoder") 
     problems = list(dict.fromkeys(row["problem"] for row in rows))
     if not problems:
         raise ValueError("There is nothing to draw. Expected rows of a table. Received none.")
+    names = list(dict.fromkeys(row["gradient"] for row in rows))
     figure = Figure(figsize=(4.2 * len(problems), 4), layout="constrained")
     for axes, problem in zip(
         figure.subplots(1, len(problems), squeeze=False)[0], problems, strict=True
@@ -28,7 +29,9 @@ def signal_against_draws(rows: "list[dict]", title: str, part: str = "encoder") 
                 if row["gradient"] == name and row[f"{part}_snr"]
             ]
             if line:
-                axes.plot(*zip(*line, strict=True), marker="o", label=name)
+                axes.plot(
+                    *zip(*line, strict=True), marker="o", label=name, color=f"C{names.index(name)}"
+                )
         draws = sorted({row["draws"] for row in here})
         axes.set(xscale="log", yscale="log", xlabel="draws K", title=problem.replace("_", " "))
         axes.set_xticks(draws, [str(count) for count in draws])

@@ -47,10 +47,14 @@ def causes(found: Mapping, language: str = "en") -> "list[str]":
 
 def _dimensions(found):
     rows = zip(
-        found["kl_per_dimension"] or [float("nan")] * found["latent_dim"],
+        found["kl_per_dimension"] or [None] * found["latent_dim"],  # no sum over dimensions
         found["variance_per_dimension"],
         found["sensitivity"],
         strict=True,
     )
     ranked = sorted(enumerate(rows), key=lambda row: -row[1][1])
-    return [f"  z{d}: " + "  ".join(f"{x:10.4g}" for x in row) for d, row in ranked]
+    return [f"  z{d}: " + "  ".join(map(_number, row)) for d, row in ranked]
+
+
+def _number(value):
+    return f"{'-':>10}" if value is None else f"{value:10.4g}"

@@ -15,17 +15,27 @@ _LIKELIHOOD = flags.DEFINE_enum(
     "p(x|z); without it, one of the kind that the data have.",
 )
 _SCALE = flags.DEFINE_string(
-    "scale", "shared", "Scale of the normal likelihood: shared, per_pixel, or a number > 0."
+    "scale",
+    "shared",
+    "Scale of the normal likelihood: shared (in closed form), trained (a weight), per_pixel, or a "
+    "number > 0.",
 )
 _POSTERIOR = flags.DEFINE_enum(
-    "posterior", "diagonal", peek.names("distributions.encoders.ENCODERS"), "Covariance of q(z|x)."
+    "posterior", "diagonal", peek.names("distributions.encoders.ENCODERS"), "q(z|x)."
 )
 _LATENT_PRIOR = flags.DEFINE_enum(
     "latent_prior", "standard", peek.names("distributions.priors.PRIORS"), "p(z)."
 )
+_COMPONENTS = flags.DEFINE_integer(
+    "prior_components", 100, "Of --latent_prior=mixture or vamp.", lower_bound=1
+)
+_FLOW = flags.DEFINE_enum(
+    "prior_flow", "coupling", peek.names("distributions.flows.FLOWS"), "Of --latent_prior=flow."
+)
 _NETWORK = flags.DEFINE_enum(
     "network", "mlp", peek.names("methods.vae.VAE_NETWORKS"), "Kind of encoder and decoder."
 )
+_SKIP = flags.DEFINE_bool("skip", False, "Give z to every layer of the decoder.")
 _FILTERS = flags.DEFINE_list("filters", ["32", "64"], "Filters of the stride-2 convolutions.")
 _FREE_BITS = flags.DEFINE_float("free_bits", 0.0, "Nats per latent dimension.", lower_bound=0)
 _CAPACITY = flags.DEFINE_float("capacity", None, "Target of the KL, nats.", lower_bound=0)
@@ -50,14 +60,20 @@ def recipe(data: "tv.data.Data", latent_dim: int, **others) -> "tv.methods.VAERe
     conv = "conv" in (_NETWORK.value, others.get("classifier"))
     cli.refuse_unused(conv, "--network=conv", _FILTERS)
     cli.refuse_unused(normal, "--likelihood=normal", _SCALE)
+    prior = tv.priors.PRIORS[_LATENT_PRIOR.value]
+    cli.refuse_unused(prior.has_components, "--latent_prior=mixture or vamp", _COMPONENTS)
+    cli.refuse_unused(prior.has_flow, "--latent_prior=flow", _FLOW)
     cli.refuse_unused(not others.get("class_prior"), "a class that acts on p(x|z)", _LATENT_PRIOR)
     return tv.methods.VAERecipe(
         latent_dim=latent_dim,
         prior=_LATENT_PRIOR.value,
+        components=_COMPONENTS.value,
+        flow=_FLOW.value,
         posterior=_POSTERIOR.value,
         likelihood=likelihood,
         scale=cli.number_or_name(_SCALE),
         network=_NETWORK.value,
+        skip=_SKIP.value,
         hidden=tuple(cli.integers(training_flags.HIDDEN)),
         filters=tuple(cli.integers(_FILTERS)),
         activation=training_flags.ACTIVATION.value,

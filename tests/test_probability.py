@@ -14,7 +14,7 @@ NEEDED = {
         "FiniteDiscrete Horseshoe Independent JointDistributionSequential "
         "Laplace Logistic MixtureSameFamily MultivariateNormalDiag "
         "MultivariateNormalTriL MultivariateStudentTLinearOperator NOT_REPARAMETERIZED Normal "
-        "Poisson Sample StudentT TransformedDistribution Uniform kl_divergence"
+        "Poisson RegisterKL Sample StudentT TransformedDistribution Uniform kl_divergence"
     ),
     "tfb": "Chain FillScaleTriL Reshape Scale Softplus",
     "mcmc": (

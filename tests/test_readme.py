@@ -44,7 +44,7 @@ def test_a_part_of_ones_own_is_checked_saved_and_loaded_as_the_readme_says(tmp_p
     names = {"keras": keras, "tv": tv, "data": tv.data.load("digits")}
     with tv.priors.PRIORS.temporary():
         exec(compile(example, "README.md", "exec"), names)
-    assert type(names["again"].prior) is names["LaplacePrior"]
+    assert type(names["again"].prior) is names["LogisticPrior"]
 
 
 def test_both_readmes_have_the_same_commands_code_and_numbers():

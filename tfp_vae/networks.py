@@ -56,6 +56,63 @@ def mlp(hidden: Sequence[int], activation: str = "relu") -> keras.Sequential:
     return keras.Sequential([keras.layers.Flatten(), *dense], name="mlp")
 
 
+@keras.saving.register_keras_serializable(package="tfp_vae")
+class Skip(keras.Layer):
+    """A network that gets its input, such as z, again in front of every layer with weights.
+
+    What a layer is given has the input beside it, along the last axis; in front of a convolution
+    each number of the input is a constant plane. So the last layer reads z without a way through
+    those before, and a deep decoder has less cause to do without z (Dieng et al., "Avoiding latent
+    variable collapse with generative skip models", AISTATS 2019).
+
+    Args:
+        network: a `keras.Sequential`, [B, D] -> [B, ...].
+    """
+
+    def __init__(self, network: keras.Sequential, **kwargs: Any):
+        super().__init__(**kwargs)
+        if not isinstance(network, keras.Sequential):
+            raise ValueError(
+                "Skips go around the layers of a chain. Expected a keras.Sequential. Received a "
+                f"{type(network).__name__}."
+            )
+        self.chain = list(network.layers)
+
+    def build(self, input_shape: Any) -> None:
+        """Builds the layers, for inputs [B, D]."""
+        self.call(keras.KerasTensor((None, *input_shape[1:])))
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        """Returns what the last layer gives with the input beside it: a projection follows."""
+        x, begun = inputs, False
+        for layer in self.chain:
+            if hasattr(layer, "units") or hasattr(layer, "filters"):
+                x = _beside(x, inputs) if begun else x
+                begun = True
+            x = layer(x)
+        return _beside(x, inputs) if begun else x
+
+    def get_config(self) -> dict:
+        """Returns the constructor's arguments, as JSON."""
+        chain = [keras.saving.serialize_keras_object(layer) for layer in self.chain]
+        return {**super().get_config(), "network": chain}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Skip":
+        """Returns the layer of `get_config`."""
+        chain = [keras.saving.deserialize_keras_object(layer) for layer in config["network"]]
+        return cls(**{**config, "network": keras.Sequential(chain)})
+
+
+def _beside(x: Any, inputs: Any) -> Any:
+    """Returns features [B, ..., F] with the input [B, D] beside them, [B, ..., F + D]."""
+    space = x.shape[1:-1]
+    planes = keras.ops.reshape(inputs, (-1, *[1] * len(space), inputs.shape[-1]))
+    planes = keras.ops.tile(planes, (1, *space, 1))
+    return keras.ops.concatenate([x, keras.ops.cast(planes, x.dtype)], axis=-1)
+
+
 def conv_encoder(
     filters: Sequence[int] = (32, 64), units: int = 128, activation: str = "relu"
 ) -> keras.Sequential:

@@ -136,6 +136,17 @@ ITEMS = {
         {"PyTorch, tuned": 1.2, "pythae": 10.0},
         flops=2 * 500 * (20 * 400 + 400 * 784),
     ),
+    "AIS1": Item(
+        "log p(x) of 100 images by annealing, 1,000 steps of 3 leapfrogs, 16 chains, model of V1",
+        {
+            OURS: ("", "ours.py", "1000"),
+            "JAX, scanned steps": ("jax", "jax_peer.py", "1000"),
+            "PyTorch, tuned": ("torch", "torch_peer.py", "1000"),
+        },
+        {"PyTorch, tuned": 1.2, "JAX, scanned steps": 1.2},
+        # Forward, and back to z, which needs as much.
+        flops=2 * 2 * 16 * 1000 * 3 * (20 * 400 + 400 * 784),
+    ),
     "U1": _splits("tracing and compiling included"),
     "U1c": _splits("compiled before"),
 }

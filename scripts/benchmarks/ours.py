@@ -76,6 +76,16 @@ def make(item, variant, data):
             return len(test), vae.bounds(test, num_samples=500).log_evidence.mean()
 
         return block
+    if item == "AIS1":
+        vae, split = make_vae(item, data, batch_size, jit_compile=True)
+        vae.fit(split, batch_size=batch_size, epochs=3, verbose=0)
+        test = split.take(100).frozen()
+
+        def block():  # step sizes are found in it
+            found = tv.evaluation.ais(vae, test, num_steps=int(variant), num_chains=16)
+            return len(test), found.log_evidence.mean()
+
+        return block
     if item == "G1":
         latent_dim, num_samples = map(int, variant.split(","))
         return _train(

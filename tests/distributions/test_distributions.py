@@ -22,6 +22,7 @@ DECODERS = {
     "continuous_bernoulli": lambda net, shape: tv.decoders.ContinuousBernoulli(net, shape),
     "normal_fixed": lambda net, shape: tv.decoders.Normal(net, shape, scale=0.3),
     "normal_shared": lambda net, shape: tv.decoders.Normal(net, shape, scale="shared"),
+    "normal_trained": lambda net, shape: tv.decoders.Normal(net, shape, scale="trained"),
     "normal_per_pixel": lambda net, shape: tv.decoders.Normal(net, shape, scale="per_pixel"),
     "discretized_logistic": lambda net, shape: tv.decoders.DiscretizedLogistic(net, shape),
     "categorical": lambda net, shape: tv.decoders.Categorical(net, shape),
@@ -213,11 +214,11 @@ def test_discretized_logistic_is_finite_with_a_gradient_far_in_the_tails():
         assert all(np.all(np.isfinite(g)) for g in gradients)
 
 
-@pytest.mark.parametrize("name", ["normal_shared", "normal_per_pixel"])
+@pytest.mark.parametrize("name", ["normal_trained", "normal_per_pixel"])
 def test_learned_scale_has_a_floor_of_half_a_grey_level(name):
     decoder = DECODERS[name](tv.networks.mlp([]), (3,))
     decoder.build((None, 2))
-    if name == "normal_shared":
+    if name == "normal_trained":
         decoder.head.raw_scale.assign(-1e4)
     else:
         kernel, bias = decoder.projection.get_weights()

@@ -35,6 +35,7 @@ def _counts():
 FORMS = {
     "normal": {
         "shared": tv.heads.Normal,
+        "trained": lambda: tv.heads.Normal("trained"),
         "per pixel": lambda: tv.heads.Normal("per_pixel", scale_floor=0.1),
     },
     "classes": {"four": lambda: tv.heads.Classes(4)},

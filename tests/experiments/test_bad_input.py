@@ -111,6 +111,10 @@ def test_a_batch_larger_than_the_data_is_refused(refused):
         ("--likelihood=foo", "bernoulli|continuous_bernoulli"),
         ("--kind=grayish", "threshold"),
         ("--posterior=foo", "posterior"),
+        ("--latent_prior=uniform", "as box"),
+        ("--latent_prior=flow --latent_dim=1", "latent_dim >= 2"),
+        ("--latent_prior=vamp --prior_components=1295", "components <= 1294"),
+        ("--prior_components=9", "--latent_prior=mixture or vamp only"),
         ("--no_such_flag=1", "no_such_flag"),
         ("--latent_dims=3", "latent_dim"),
         ("--flagfile=nowhere.flags", "nowhere.flags"),
@@ -176,7 +180,7 @@ def test_missing_tensorboard_is_found_before_the_run_folder_is_made(refused, mon
 # Models.
 
 
-@pytest.mark.parametrize("name", ["evaluate", "generate"])
+@pytest.mark.parametrize("name", ["diagnose", "evaluate", "generate"])
 def test_a_run_folder_without_a_model_is_refused(refused, tmp_path, name):
     (tmp_path / "run").mkdir()
     assert "no model at run/model.keras" in refused(name, "--run_dir=run")

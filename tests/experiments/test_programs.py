@@ -93,8 +93,15 @@ LOGISTIC = ("discretized_logistic", "eight_bit", True)
 @pytest.mark.parametrize(
     ("likelihood", "options"),
     [
-        (CONTINUOUS, "--posterior=full --warm_up=linear --warm_up_epochs=1"),
-        (NORMAL, "--precision=mixed_bfloat16 --hidden=8,8 --schedule=constant"),
+        (
+            CONTINUOUS,
+            "--latent_prior=flow --posterior=full --warm_up=linear --warm_up_epochs=1",
+        ),
+        (
+            NORMAL,
+            "--latent_prior=vamp --prior_components=3 --precision=mixed_bfloat16 --hidden=8,8 "
+            "--schedule=constant",
+        ),
         (LOGISTIC, "--network=conv --filters=4 --posterior=full --capacity=3 --beta=10"),
         (DYNAMIC, "--bound=iwae --num_samples=3 --patience=1 --tensorboard --activation=tanh"),
         *(
@@ -149,6 +156,15 @@ def test_evaluate_agrees_with_training_and_knows_the_data(succeeds, trained, tmp
     assert evaluated["digest"] == trained["digests"]["test"]
     out = succeeds("evaluate", "--run_dir=run", "--num_importance_samples=20", "--split=validation")
     assert "validation_elbo" in out
+
+
+def test_diagnose_says_what_the_latents_carry(succeeds, trained, tmp_path):
+    trained(*USUAL)
+    out = succeeds("diagnose", "--run_dir=run", "--num_samples=2", "--language=zh")
+    run = tmp_path / "run"
+    assert "互信息" in out and (run / "diagnosis.txt").read_text(encoding="utf-8") in out
+    found = json.loads((run / "diagnosis.json").read_text())
+    assert found["num_examples"] == _metrics(run)["num_train"] and (run / "diagnosis.png").exists()
 
 
 def test_generate_draws_by_seed(succeeds, trained, tmp_path):

@@ -89,6 +89,7 @@ def test_a_table_of_runs_needs_no_tensorflow(tmp_path):
         ("train_bnn --run_dir=file", "not a folder"),
         ("train_bnn --method=map --dropout=0.2", "--dropout has no effect"),
         ("evaluate --run_dir=nowhere", "no model at nowhere/model.keras"),
+        ("bounds --run_dir=nowhere", "no model at nowhere/model.keras"),
         ("generate --run_dir=nowhere", "no model at nowhere/model.keras"),
         ("export --run_dir=nowhere", "no model at nowhere/model.keras"),
         ("export --formats=tflite", "Did you mean litert?"),

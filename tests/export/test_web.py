@@ -147,7 +147,7 @@ def test_the_same_model_gives_the_same_page():
 def test_the_page_has_every_weight_of_the_decoder_once_and_none_of_the_encoder():
     model = cases.make(cases.normal_conv)
     values = values_of(web.render(model))
-    kept = [w for w in model.decoder.weights if w.name != "raw_scale"]
+    kept = [w for w in model.decoder.weights if w.name != "running"]
     inside = numbers(values["weights"])
     assert inside.size == values["num_weights"] == sum(np.size(w) for w in kept)
     np.testing.assert_allclose(

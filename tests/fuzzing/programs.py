@@ -36,6 +36,8 @@ PROGRAMS = {
     "toys": "tfp_vae.studies.toys.compare",
     "compare": "tfp_vae.studies.comparison.Comparison.run",
     "evaluate": "tfp_vae.evaluation.test_metrics",
+    "bounds": "tfp_vae.studies.ladder.of_run",
+    "diagnose": "tfp_vae.evaluation.diagnose",
     "generate": "tfp_vae.models.VAE.generate",
     "export": "tfp_vae.export.export",
 }
@@ -123,8 +125,8 @@ class FlagsCase(Record):
                 owner = getattr(importlib.import_module(outer), inner)
             for place, what, effect in (
                 (owner, attribute, Reached),
-                (sys.modules["tfp_vae.data.named.uci"], "_download", OSError(_OFFLINE)),
-                (sys.modules["tfp_vae.data.named.tfds"], "_images", OSError(_OFFLINE)),
+                (importlib.import_module("tfp_vae.data.named.uci"), "_download", OSError(_OFFLINE)),
+                (importlib.import_module("tfp_vae.data.named.tfds"), "_images", OSError(_OFFLINE)),
             ):
                 stack.enter_context(mock.patch.object(place, what, side_effect=effect))
             self._run(module, stack)
@@ -170,7 +172,8 @@ def programs(draw, name: str):
         arguments.append(f"--{flag}={draw(st.sampled_from(texts[flag]))}")
     for flag in odd:
         arguments.append(f"--{flag}={draw(st.sampled_from(_ODD) | st.text(max_size=3))}")
-    starts = name in ("generate", "evaluate", "export")  # from a saved model, of data.npz
+    # From a saved model, of data.npz.
+    starts = name in ("bounds", "diagnose", "generate", "evaluate", "export")
     dataset = draw(
         (st.just("data.npz") if starts else st.sampled_from(_DATASETS))
         | one_of(*_DATASETS, *_ODD_DATASETS)

@@ -13,7 +13,7 @@ import pytest
 from training_cases import BATCH_SIZE, data, model
 
 from tfp_vae import training
-from tfp_vae.data import Feed
+from tfp_vae.data import Feed, Kind
 
 HERE = pathlib.Path(__file__).parent
 LAUNCH = HERE.parents[1] / "scripts" / "launch_local"
@@ -43,7 +43,7 @@ def start(folder, kinds, strategy, workers=None, *more):
 @functools.cache
 def alone(kind):
     """Returns (weights, history) of one device."""
-    found = data()
+    found = data(Kind.UNIT_INTERVAL if kind == "grey" else Kind.DYNAMIC)
     made = model(kind, found)
     history = made.fit(
         found.train, None, BATCH_SIZE, 3, 0, validation_data=found.validation
@@ -62,13 +62,14 @@ def assert_close(shared, single):
 
 @pytest.mark.slow
 @pytest.mark.dear(reason="a process of its own, whose devices are set before TensorFlow starts")
-@pytest.mark.parametrize("kind", [pytest.param("vae", marks=pytest.mark.all_only), "bnn"])
-def test_two_replicas_take_the_steps_of_one_device(kind, tmp_path):
+@pytest.mark.parametrize("kinds", [pytest.param("vae", marks=pytest.mark.all_only), "bnn,grey"])
+def test_two_replicas_take_the_steps_of_one_device(kinds, tmp_path):
     # Of a VAE the usual run has two workers, below, which take the same steps.
-    (found,), _ = start(tmp_path, kind, "mirrored")
-    *shared, replicas = found[kind]
-    assert replicas == 2
-    assert_close(shared, alone(kind))
+    (found,), _ = start(tmp_path, kinds, "mirrored")
+    for kind in kinds.split(","):
+        *shared, replicas = found[kind]
+        assert replicas == 2
+        assert_close(shared, alone(kind))
 
 
 @pytest.mark.slow

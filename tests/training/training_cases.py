@@ -12,28 +12,29 @@ from tfp_vae.data import Data, Kind, Split
 EPOCHS, BATCH_SIZE = 3, 8
 
 
-def data():
+def data(kind=Kind.DYNAMIC):
     """Returns 60 images to train on, in eight batches the last of which is short."""
     rng = np.random.default_rng(0)
     splits = [
-        Split(rng.integers(0, 256, (n, 4, 4, 1), np.uint8), Kind.DYNAMIC, rng.integers(0, 3, n), s)
+        Split(rng.integers(0, 256, (n, 4, 4, 1), np.uint8), kind, rng.integers(0, 3, n), s)
         for n, s in ((60, "train"), (10, "validation"), (10, "test"))
     ]
     return Data("noise", splits[0], *(split.frozen() for split in splits[1:]))
 
 
 def model(kind, found, jit=False, steps_per_execution=2, rate=1e-2):
-    """Returns a compiled model, "vae", "bnn" or the network of a method."""
+    """Returns a compiled model, "vae", "grey" (a VAE), "bnn" or the network of a method."""
     keras.utils.set_random_seed(1)
-    if kind != "vae":
+    if kind not in ("vae", "grey"):
         method = "vi" if kind == "bnn" else kind
         recipe = methods.Recipe(method=method, hidden=(8,), random_features=16)
         made = methods.build(recipe, found, tv.objectives.ELBO(tv.objectives.linear(20)), 3)
     else:
+        decoder = tv.decoders.Normal if kind == "grey" else tv.decoders.Bernoulli
         made = tv.VAE(
             prior=tv.priors.StandardNormal(2),
             encoder=tv.encoders.ENCODERS["diagonal"](tv.networks.mlp([8]), 2),
-            decoder=tv.decoders.Bernoulli(tv.networks.mlp([8]), found.shape),
+            decoder=decoder(tv.networks.mlp([8]), found.shape),
             objective=tv.objectives.ELBO(tv.objectives.linear(20)),
             seed=3,
         )

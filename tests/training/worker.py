@@ -26,6 +26,8 @@ strategy = training.strategy(name)  # before anything is computed
 import keras  # noqa: E402
 from training_cases import BATCH_SIZE, data, model  # noqa: E402
 
+from tfp_vae.data import Kind  # noqa: E402
+
 rank = json.loads(os.environ.get("TF_CONFIG", "{}")).get("task", {}).get("index", 0)
 begun = folder / f"{rank}.begun"
 first = not begun.exists()
@@ -38,8 +40,9 @@ def die(batch, logs):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-found, done = data(), {}
+done = {}
 for kind in kinds:
+    found = data(Kind.UNIT_INTERVAL if kind == "grey" else Kind.DYNAMIC)
     with strategy.scope():
         made = model(kind, found)
         history = made.fit(

@@ -21,6 +21,9 @@ registered = keras.saving.register_keras_serializable(package="tfp_vae")
 
 SCALE_FLOOR = 1e-4
 
+# Where a density over latents is: all of R^D, the box (-1, 1)^D, or the unit sphere in R^D.
+REAL, BOX, SPHERE = "real", "box", "sphere"
+
 
 def positive(raw: tf.Tensor, floor: float = SCALE_FLOOR) -> tf.Tensor:
     """Returns softplus(raw) + floor, the one transform that makes a scale here.
@@ -134,7 +137,17 @@ class ConditionalDistribution(keras.Layer):
         outputs = tf.cast(self.projection(features), tf.float32)
         if sample_axes:
             outputs = tf.reshape(outputs, tf.concat([lead, outputs.shape[1:]], 0))
-        return self.distribution(*self.split(outputs))
+        return self.distribution(*self.prepared(self.split(outputs), training))
+
+    def prepared(self, parameters: list[tf.Tensor], training: "bool | None") -> list[tf.Tensor]:
+        """Returns the parameters with what training does to them; here as they are.
+
+        Args:
+            parameters: what `split` returned.
+            training: whether moments of the batch are taken, as in batch normalisation.
+        """
+        del training
+        return parameters
 
     def split(self, outputs: tf.Tensor) -> list[tf.Tensor]:
         """Cuts the projection into `parameters_per_event` tensors [..., *event_shape]."""
@@ -155,6 +168,19 @@ class ConditionalDistribution(keras.Layer):
 
     def adapt(self, values: np.ndarray) -> None:
         """Takes what has to be known of training values [N, *event_shape]; here nothing."""
+
+    def profiled(
+        self, distribution: tfd.Distribution, x: tf.Tensor, weight: "tf.Tensor | None" = None
+    ) -> tfd.Distribution:
+        """Returns `distribution` at the optimum for a batch of what is not trained; as it is here.
+
+        Args:
+            distribution: what calling gave in training, batch shape [S, B].
+            x: the events, [B, *event_shape].
+            weight: of each, [B], or None.
+        """
+        del x, weight
+        return distribution
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""

@@ -77,7 +77,18 @@ class Decoder(ConditionalDistribution):
 
     def distribution(self, features: tf.Tensor) -> tfd.Distribution:
         """Returns p(x|z) of float32 features [..., *event_shape, F]."""
-        likelihood = self.head.likelihood(features, len(self.event_shape))
+        return self._with_head(self.head.likelihood(features, len(self.event_shape)), features)
+
+    def profiled(
+        self, distribution: tfd.Distribution, x: tf.Tensor, weight: "tf.Tensor | None" = None
+    ) -> tfd.Distribution:
+        """Returns p(x|z) at the optimum for a batch of what its head does not train."""
+        if not self.head.profiles:
+            return distribution
+        features, axes = distribution.features, len(self.event_shape)
+        return self._with_head(self.head.profiled(features, x, axes, weight), features)
+
+    def _with_head(self, likelihood, features):
         likelihood.head, likelihood.features = self.head, features
         return likelihood
 

@@ -46,7 +46,13 @@ class Family:
     """How draws, densities and centres of a class of distributions are computed.
 
     The defaults are TFP's own, which cannot be keyed or exported where they draw.
+
+    Attributes:
+        has_slopes_of_noise: whether the gradient of a draw is its slope at fixed noise; otherwise
+            it is that of expectations alone.
     """
+
+    has_slopes_of_noise = True
 
     def noise(self, distribution: tfd.Distribution) -> "tuple[Noise, ...]":
         """Returns what one draw needs.
@@ -382,6 +388,11 @@ class UniformNumbers(_Quantile):
     def quantile(self, distribution: tfd.Distribution, probability: tf.Tensor) -> tf.Tensor:
         """Returns low + p (high - low)."""
         return distribution.low + probability * (distribution.high - distribution.low)
+
+    def log_prob(self, distribution: tfd.Distribution, value: tf.Tensor) -> tf.Tensor:
+        """Returns the log-density, -inf outside of the interval."""
+        low, high = distribution.low, distribution.high
+        return tf.where((value >= low) & (value < high), -tf.math.log(high - low), -math.inf)
 
 
 @family(tfd.Independent)

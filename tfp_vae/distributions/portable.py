@@ -20,6 +20,13 @@ def logsumexp(values: tf.Tensor, axis: int, keepdims: bool = False) -> tf.Tensor
     return total + (top if keepdims else tf.squeeze(top, axis=axis))
 
 
+def times(x: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
+    """Returns x matrix, [..., I] [I, O] -> [..., O], also of one vector."""
+    if x.shape.rank == 1:
+        return tf.matmul(x[tf.newaxis], matrix)[0]
+    return tf.matmul(x, matrix)
+
+
 def log_share(a: tf.Tensor) -> tf.Tensor:
     """Returns log((1 - exp(-a)) / a) for a >= 0."""
     small = a < SMALL

@@ -1,9 +1,13 @@
 """Evaluation: numbers about trained models, each with its error."""
 
 from tfp_vae.evaluation import calibration, imputation, missing, ood, regression
+from tfp_vae.evaluation.annealing import ais, bdmc
 from tfp_vae.evaluation.bounds import elbo, log_evidence, test_metrics
 from tfp_vae.evaluation.calibration import classification_metrics
 from tfp_vae.evaluation.classes import class_metrics
+from tfp_vae.evaluation.diagnosis import diagnose
+from tfp_vae.evaluation.gap import inference_gap
+from tfp_vae.evaluation.clusters import cluster_metrics, clusters
 from tfp_vae.evaluation.imputation import choose_imputer, imputed
 from tfp_vae.evaluation.latent import active_units, posterior_means
 from tfp_vae.evaluation.missing import class_predictive, impute, marginal, observed_log_evidence
@@ -25,18 +29,24 @@ from tfp_vae.evaluation.regression import regression_metrics
 
 __all__ = [
     "active_units",
+    "ais",
+    "bdmc",
     "calibration",
     "choose_imputer",
     "class_metrics",
     "class_predictive",
     "classification_metrics",
+    "cluster_metrics",
+    "clusters",
     "detection_metrics",
+    "diagnose",
     "distribution_metrics",
     "elbo",
     "has_mean_field",
     "imputation",
     "impute",
     "imputed",
+    "inference_gap",
     "likelihood_regret",
     "log_evidence",
     "marginal",

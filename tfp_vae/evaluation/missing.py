@@ -24,7 +24,14 @@ from tfp_vae.evaluation import checks
 from tfp_vae.layers.noise import MEAN, SHARED
 from tfp_vae.models import VAE, ConditionalVAE, Predictive
 from tfp_vae.models.graphs import compiled
-from tfp_vae.models.proposals import Part, Proposal, StudentT, Weights, sample_each
+from tfp_vae.models.proposals import (
+    Part,
+    Proposal,
+    StudentT,
+    Weights,
+    check_spans_space,
+    sample_each,
+)
 from tfp_vae.models.vae import warn_of_bias
 from tfp_vae.randomness import fold_in
 
@@ -126,6 +133,7 @@ def marginal(
             "The proposal for missing pixels is made for one latent variable. Expected a VAE of "
             f"one. Received {len(vae.latents)}: {[latent.name for latent in vae.latents]}."
         )
+    check_spans_space(vae, "missing pixels")
     values = x.values() if isinstance(x, Split) else np.asarray(x)
     mask = check_mask(observed, values.shape)
     filled = np.where(mask, values, values.dtype.type(0))

@@ -11,7 +11,7 @@ import keras
 from tfp_vae import layers, networks, objectives
 from tfp_vae.arguments import check_choice, check_count
 from tfp_vae.data import Data, Kind, kinds
-from tfp_vae.distributions import decoders, encoders, heads, priors
+from tfp_vae.distributions import decoders, encoders, flows, heads, priors
 from tfp_vae.models import M2, VAE, ConditionalVAE
 
 VAE_MODELS = ("vae", "conditional", "m2")
@@ -41,6 +41,8 @@ class VAERecipe:
         model: "vae": p(x); "conditional": p(x|c) of the class or the targets c; "m2": p(x, y).
         latent_dim: D.
         prior: p(z), a name in `priors.PRIORS`; targets as condition have a `ConditionalNormal`.
+        components: K of a prior that has components, such as "mixture" or "vamp".
+        flow: of the prior "flow", a name in `flows.FLOWS`.
         class_prior: whether a class acts through a `ClassNormal` p(z|y) alone, and not on the
             decoder.
         posterior: q(z|x), a name in `encoders.ENCODERS`.
@@ -50,6 +52,7 @@ class VAERecipe:
         hidden: widths of the dense layers; one for "conv".
         filters: of the stride-2 convolutions of "conv".
         activation: of hidden layers, a name in `networks.ACTIVATIONS`.
+        skip: whether z, with what it is conditioned on, goes to every layer of the decoder.
         bayesian_decoder: whether the weights of the decoder's hidden layers have a posterior too,
             for "mlp".
         classifier: "mlp" or "conv", q(y|x) of "m2".
@@ -61,6 +64,8 @@ class VAERecipe:
     model: str = "vae"
     latent_dim: int = 20
     prior: str = "standard"
+    components: int = 100
+    flow: str = "coupling"
     class_prior: bool = False
     posterior: str = "diagonal"
     likelihood: "str | None" = None
@@ -69,6 +74,7 @@ class VAERecipe:
     hidden: "tuple[int, ...]" = (400,)
     filters: "tuple[int, ...]" = (32, 64)
     activation: str = "relu"
+    skip: bool = False
     bayesian_decoder: bool = False
     classifier: str = "mlp"
     alpha: float = 0.1
@@ -79,6 +85,8 @@ class VAERecipe:
         check_choice("model", self.model, VAE_MODELS)
         check_count("latent_dim", self.latent_dim)
         priors.PRIORS.check(self.prior)
+        check_count("components", self.components)
+        check_choice("flow", self.flow, flows.FLOWS)
         encoders.ENCODERS.check(self.posterior)
         if self.likelihood is not None:
             check_choice("likelihood", self.likelihood, heads.HEADS.group())
@@ -104,11 +112,14 @@ class VAERecipe:
         encoder = encoders.ENCODERS[self.posterior](self._encoding(data), self.latent_dim)
         likelihood = self.likelihood or likelihood_of(data.kind)
         scale = {"scale": self.scale} if likelihood == "normal" else {}
+        decoding = self._decoding(data)
         decoder = decoders.Decoder(
-            self._decoding(data), data.shape, heads.HEADS[likelihood](**scale)
+            networks.Skip(decoding) if self.skip else decoding,
+            data.shape,
+            heads.HEADS[likelihood](**scale),
         )
         parts = {
-            "prior": condition.pop("prior", None) or priors.PRIORS[self.prior](self.latent_dim),
+            "prior": condition.pop("prior", None) or self._prior(),
             "encoder": encoder,
             "decoder": decoder,
             "objective": objective,
@@ -116,6 +127,18 @@ class VAERecipe:
             "seed": seed,
             **condition,
         }
+        model = self._model(data, parts)
+        model.prior.adapt(data.train, seed)
+        return model
+
+    def _prior(self) -> priors.Prior:
+        kind = priors.PRIORS[self.prior]
+        options: dict = {"components": self.components} if kind.has_components else {}
+        if kind.has_flow:
+            options["kind"] = self.flow
+        return kind(self.latent_dim, **options)
+
+    def _model(self, data: Data, parts: dict) -> "VAE | ConditionalVAE | M2":
         if self.model == "vae":
             return VAE(**parts)
         parts["join"] = "planes" if self.network == "conv" else "flat"

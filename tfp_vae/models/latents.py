@@ -5,8 +5,17 @@ import re
 
 import keras
 
-from tfp_vae.distributions.encoders import Encoder
+from tfp_vae.distributions.base import BOX, REAL, SPHERE
+from tfp_vae.distributions.encoders import ENCODERS, Encoder
 from tfp_vae.distributions.priors import Prior
+
+_COVERED = {REAL: (REAL,), BOX: (REAL, BOX), SPHERE: (SPHERE,)}
+_WORDS = {REAL: "all of R^D", BOX: "the box (-1, 1)^D", SPHERE: "the unit sphere"}
+
+
+def covers(prior: str, posterior: str) -> bool:
+    """Returns whether a density on one support is above zero wherever one on another is."""
+    return prior in _COVERED[posterior]
 
 
 @keras.saving.register_keras_serializable(package="tfp_vae")
@@ -57,6 +66,15 @@ class LatentVariable:
             raise ValueError(
                 "Encoder and prior differ in latent size. Expected an encoder with event shape "
                 f"({self.prior.latent_dim},), as the prior. Received {self.encoder.event_shape}."
+            )
+        prior, posterior = self.prior.support, self.encoder.support
+        if not covers(prior, posterior):
+            ways = [name for name in ENCODERS if covers(prior, ENCODERS[name].support)]
+            raise ValueError(
+                f"KL(q || p) of the latent {self.name!r} would be infinite: q has draws where p "
+                f"has no density. Expected a posterior on {_WORDS[prior]}, as "
+                f"{' or '.join(ways)}. Received {type(self.encoder).__name__}, on "
+                f"{_WORDS[posterior]}, beside {type(self.prior).__name__}."
             )
 
     @property

@@ -207,6 +207,15 @@ class M2(ConditionalVAE):
             sample_weight,
         )
 
+    def profiled(
+        self, x: Any, y: Any, outputs: Any, sample_weight: "tf.Tensor | None" = None
+    ) -> RecognizedPass:
+        """Returns the pass as `VAE.profiled` does, every class with its mass as its weight."""
+        x, y = self.unpack(x)
+        _, log_mass = self.class_mass(y, outputs.recognition)
+        mass = tf.exp(log_mass) * (1.0 if sample_weight is None else sample_weight)  # [K, B]
+        return self._with_profile(outputs, self.under_every_class(x)[0], tf.reshape(mass, [-1]))
+
     def _given_of_pass(self, y: Any, outputs: Any) -> tf.Tensor:
         rows = tf.shape(outputs.latents[0].value)[1] // self.num_classes
         return tf.repeat(tf.range(self.num_classes), rows)

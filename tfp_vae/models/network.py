@@ -78,6 +78,12 @@ class BayesianNetwork(SupervisedModel):
             ("likelihood", likelihood, Head),
         ):
             check_type(what, value, kind, "BayesianNetwork")
+        if likelihood.profiles:
+            raise ValueError(
+                f"{type(likelihood).__name__} learns its scale from many values of each example. "
+                "Expected a likelihood of targets, such as likelihoods.Normal(), or "
+                "heads.Normal(scale='trained'). Received scale='shared'."
+            )
         num_samples = check_count("num_samples", num_samples)
         draws = check_count("num_predictive_samples", num_predictive_samples)
         if isinstance(weight_prior, priors.Horseshoe) or weight_prior == "horseshoe":

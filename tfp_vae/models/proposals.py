@@ -16,12 +16,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae.distributions import draws
-from tfp_vae.distributions.base import tfd
+from tfp_vae.distributions.base import SPHERE, tfd
 from tfp_vae.randomness import fold_in, normal, uniform
 
 DEGREES = 5  # of freedom: the tails of Student's t bound the weights where a normal is off
 BINS = 32  # of samples, whose largest weights tell the tail
 _LEAST_BINS, _LEAST_IN_BIN = 8, 16
+_CHECKED = 32  # draws that tell whether a latent is discrete
 
 # Shares of the mixture of `refined_proposal`.
 _FROM_ENCODER, _FROM_MODES, _FROM_PRIOR = 0.3, 0.55, 0.15
@@ -256,6 +257,33 @@ class Joint:
             found.append(draws.sample(posterior, shape, fold_in(key, level)))
         return tf.concat(found, axis=-1)
 
+    def check_gradient(self, key: tf.Tensor) -> None:
+        """Raises `ValueError` unless latents are continuous and log p(x|z) has a gradient by them.
+
+        Args:
+            key: of the draws of the prior that are looked at, int32 [2].
+        """
+        z = self.sample_prior(_CHECKED, key)
+        names = [latent.name for latent in self.draw.model.latents]
+        for name, values in zip(names, tf.split(z, self.sizes, axis=-1), strict=True):
+            # Draws of a density are all different; no family says which of both it is.
+            columns = np.asarray(values).reshape(_CHECKED, -1).T
+            few = any(1 < len(set(column)) <= _CHECKED // 2 for column in columns)
+            if not values.dtype.is_floating or few:
+                raise ValueError(
+                    "Latents are moved along gradients here. Expected continuous latents. Received "
+                    f"a discrete {name}, for which there is log_evidence."
+                )
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            value = self.log_likelihood(z)
+        if tape.gradient(value, z) is None:
+            raise ValueError(
+                "Latents are moved along gradients here. Expected log p(x|z) with a gradient by z. "
+                f"Received a {type(self.draw.model.decoder).__name__} without one, for which there "
+                "is log_evidence."
+            )
+
     def centre(self) -> tf.Tensor:
         """Returns the centre of q(z|x), [1, B, D]."""
         found: list[tf.Tensor] = []
@@ -294,6 +322,25 @@ class Modes(NamedTuple):
     def log_prob(self, z: tf.Tensor) -> tf.Tensor:
         """Returns log-densities, [S, B, D] -> [S, B]."""
         return tf.reduce_logsumexp(self.shape.log_prob(z[:, tf.newaxis]) + self.log_share, axis=1)
+
+
+def spans_space(model: Any) -> bool:
+    """Returns whether latents have densities in R^D, as the proposals here; on a sphere not."""
+    return all(latent.prior.support != SPHERE for latent in model.latents)
+
+
+def check_spans_space(model: Any, what: str) -> None:
+    """Raises `ValueError` for a model whose latents are on a sphere.
+
+    Args:
+        model: with latents.
+        what: is asked for, in words.
+    """
+    if not spans_space(model):
+        raise ValueError(
+            f"Proposals in R^D miss a sphere. Expected latents with densities in R^D for {what}. "
+            "Received latents on a sphere."
+        )
 
 
 def find_modes(joint: Joint, key: tf.Tensor) -> Modes:

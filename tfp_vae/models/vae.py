@@ -17,7 +17,7 @@ from tfp_vae.distributions.conditions import JOINS, Condition, Nothing, join, jo
 from tfp_vae.distributions.encoders import Encoder
 from tfp_vae.distributions.priors import Prior, Spec
 from tfp_vae.layers.noise import MEAN, SHARED
-from tfp_vae.models import units
+from tfp_vae.models import ex_post, local, units
 from tfp_vae.models.draw import Latents, own_random_layers
 from tfp_vae.models.graphs import compiled
 from tfp_vae.models.latents import LatentVariable
@@ -29,9 +29,11 @@ from tfp_vae.models.proposals import (
     Modes,
     Proposal,
     Weights,
+    check_spans_space,
     find_modes,
     refined_proposal,
     rows_of_search,
+    spans_space,
 )
 from tfp_vae.models.variational import VariationalModel
 from tfp_vae.randomness import fold_in
@@ -351,9 +353,10 @@ class VAE(VariationalModel):
             return
         size, shape = self.condition.size, self.decoder.event_shape
         above: tuple[int, ...] = ()
+        is_bounded = Kind.REAL not in self.decoder.kinds
         with self.at(0, MEAN):  # networks may be those of another model already
             for latent in self.latents:
-                latent.prior.build(Spec(latent.latent_dim, shape, size, above))
+                latent.prior.build(Spec(latent.latent_dim, shape, size, above, is_bounded))
                 latent.prior.built = True
                 joined = joined_shape(shape, size + sum(above), self.join)
                 latent.encoder.build_for((None, *joined))
@@ -426,6 +429,17 @@ class VAE(VariationalModel):
             sample_weight=sample_weight,
         )
 
+    def profiled(
+        self, x: Any, y: Any, outputs: Any, sample_weight: "tf.Tensor | None" = None
+    ) -> Any:
+        """Returns the pass with p(x|z) at the optimum of what its head has in closed form."""
+        del y
+        x, _ = self.unpack(x)
+        return self._with_profile(outputs, x, sample_weight)
+
+    def _with_profile(self, outputs, x, weight):
+        return outputs._replace(likelihood=self.decoder.profiled(outputs.likelihood, x, weight))
+
     def update_metrics(self, terms: objectives.Terms, outputs: Any, y: Any = None) -> None:
         """Updates elbo, reconstruction, kl, active_units and, for discrete data, bits_per_dim."""
         super().update_metrics(terms, outputs)
@@ -463,6 +477,73 @@ class VAE(VariationalModel):
         for latent in self.latents:
             above = (*above, latent.encoder.centre(draw.posterior(x, given, above)))
         return above[-1]
+
+    def fit_posterior(
+        self,
+        x: "Split | np.ndarray",
+        num_steps: int = 300,
+        *,
+        family: "str | None" = None,
+        num_samples: int = 16,
+        num_elbo_samples: int = 256,
+        learning_rate: float = 0.1,
+        seed: "int | None" = None,
+        batch_size: int = 100,
+        progress: "Callable[[int, int], None] | None" = None,
+    ) -> tfd.Distribution:
+        """Returns a posterior q(z) of its own for each example: batch shape [N], event shape [D].
+
+        Variational inference without amortisation: loc and scale of each example start at those of
+        the encoder and climb the ELBO by Adam with a cosine decay. What is returned for an example
+        is what it started from where the ELBO, with the same noise for both, is no higher then:
+        never worse than the encoder's q(z|x), if that is in the family. Few steps are what is
+        called semi-amortised. The decoder stays as it is, Bayesian weights at their means.
+
+        Args:
+            x: a `Split` or an array [N, ...].
+            num_steps: of Adam.
+            family: "diagonal" for a `MultivariateNormalDiag`, "full" for a
+                `MultivariateNormalTriL`; by default that of the encoder. A posterior that is no
+                normal starts from its mean and deviations.
+            num_samples: draws of z per step and example.
+            num_elbo_samples: draws that start and end are compared by.
+            learning_rate: of the first step, in units of the encoder's scales.
+            seed: fixes the draws; the model's seed by default.
+            batch_size: examples at a time.
+            progress: called with (examples done, examples in all) after every batch.
+
+        Raises:
+            ValueError: for impossible numbers, several or discrete latents, a likelihood without a
+                gradient by z, or if `x` does not fit the model.
+        """
+        if family is not None:
+            check_choice("family", family, local.FAMILIES)
+        options = local.Options(
+            family, num_steps, num_samples, num_elbo_samples, learning_rate, batch_size
+        )
+        return local.distribution(local.fit(self, x, options, seed, progress))
+
+    def encode_map(
+        self,
+        x: "Split | np.ndarray",
+        num_steps: int = 300,
+        *,
+        learning_rate: float = 0.1,
+        batch_size: int = 100,
+        progress: "Callable[[int, int], None] | None" = None,
+    ) -> np.ndarray:
+        """Returns the z with the largest p(z|x) that is found of each example, float32 [N, D].
+
+        Adam with a cosine decay climbs log p(x, z) from the centre of q(z|x); log p(x, z) is never
+        lower than there. See `fit_posterior` for the arguments; nothing is random.
+
+        Raises:
+            ValueError: see `fit_posterior`.
+        """
+        options = local.Options(
+            local.POINT, num_steps, learning_rate=learning_rate, batch_size=batch_size
+        )
+        return local.fit(self, x, options, None, progress).loc
 
     def reconstruct(self, x: tf.Tensor, given: Any = None) -> tf.Tensor:
         """Returns E[x'|z] at the centre z of q(z|x) of each example, [B, ...] -> [B, ...].
@@ -536,6 +617,60 @@ class VAE(VariationalModel):
         found = {"z": z if len(z) > 1 else latents[-1].numpy(), "mean": mean, "sample": sample}
         return found if given is None else {**found, "given": given}
 
+    # Another prior.
+
+    def with_prior(
+        self,
+        prior: "Prior | str",
+        x: "Split | np.ndarray",
+        *,
+        components: int = 10,
+        num_samples: "int | None" = None,
+        seed: "int | None" = None,
+    ) -> "VAE":
+        """Returns a copy of the model with a prior that is fitted to draws of q(z|x), in seconds.
+
+        All else stays, so that the ELBO changes by `prior_gain` and nothing else. The new model
+        generates, is saved and exported as any other; of several latents it is the top prior.
+        Whether more components are too many is told by `prior_gain` of validation data.
+
+        Args:
+            prior: untrained, such as `priors.Flow(D)`; or a name: "mixture", "flow", or
+                "aggregated" for the mixture of q(z|x) of all of `x`, which is fitted to nothing.
+            x: training data, a `Split` or an array [N, ...].
+            components: K of a prior that is named and has some.
+            num_samples: draws of each example; by default as many as make 20,000.
+            seed: of the draws and the fit; the model's seed by default.
+
+        Raises:
+            ValueError: if the prior has nothing to fit, needs more than z, or has no density where
+                q(z|x) has draws.
+        """
+        split, key = self.as_split(x, "training").frozen(), self.caller_key(seed)
+        seed = self.seed if seed is None else seed
+        found = ex_post.fitted_prior(self, prior, split, components, num_samples, seed, key)
+        return ex_post.replaced(self, found)
+
+    def prior_gain(
+        self,
+        other: "VAE",
+        x: "Split | np.ndarray",
+        num_samples: int = 64,
+        seed: "int | None" = None,
+    ) -> np.ndarray:
+        """Returns E_q[log p(z) - log p_other(z)] of each example, float32 [N], nats.
+
+        By so much the ELBO is above that of a model that differs in the top prior alone.
+
+        Args:
+            other: the model that `with_prior` was asked of.
+            x: a `Split` or an array [N, ...].
+            num_samples: S, draws of q(z|x).
+            seed: of the draws; the model's seed by default.
+        """
+        count, split = check_count("num_samples", num_samples), self.as_split(x).frozen()
+        return ex_post.gain(self, other, split, count, self.caller_key(seed))
+
     def elbo(self, x: "Split | np.ndarray", num_samples: int = 64, **kwargs: Any) -> np.ndarray:
         """Returns the evidence lower bound of each example, [N], nats; see `bounds`."""
         return self.bounds(x, num_samples, **kwargs).elbo
@@ -601,6 +736,8 @@ class VAE(VariationalModel):
         check_choice("proposal", proposal, PROPOSALS)
         if batch_size is not None:
             batch_size = check_count("batch_size", batch_size)
+        if proposal == "refined":
+            check_spans_space(self, 'proposal="refined"; "encoder" is one for all')
         split = self.as_split(x).frozen()
         key = self.caller_key(seed)
         bounds = self._encoder_bounds(split, num_samples, batch_size, key, progress)
@@ -655,7 +792,8 @@ class VAE(VariationalModel):
     def _can_compare(self, num_samples: int) -> bool:
         # Below so many samples, and above so many dimensions, it costs more than the estimate.
         size = sum(latent.latent_dim for latent in self.latents)
-        return num_samples >= _COMPARED_SAMPLES and size <= _MAX_COMPARED_DIM
+        is_worth_it = num_samples >= _COMPARED_SAMPLES and size <= _MAX_COMPARED_DIM
+        return is_worth_it and spans_space(self)
 
     def _compare(self, split: Split, bounds: Bounds, key: tf.Tensor) -> "tuple[float, bool]":
         """Returns by how much a refined proposal finds more, nats, and whether both agree."""

@@ -7,6 +7,8 @@ from tfp_vae.plots.calibration import (
     risk_coverage,
     signal_to_noise,
 )
+from tfp_vae.plots.diagnosis import diagnosis
+from tfp_vae.plots.ladder import bound_ladder
 from tfp_vae.plots.methods import method_comparison
 from tfp_vae.plots.predictive import (
     classification_maps,
@@ -31,9 +33,11 @@ from tfp_vae.plots.vae import (
 
 __all__ = [
     "bound_against_examples",
+    "bound_ladder",
     "class_samples",
     "classification_maps",
     "completions",
+    "diagnosis",
     "images",
     "interval_coverage",
     "latent_scatter",

@@ -5,6 +5,7 @@ report.write_report(folder, values, {"reliability.png": png}, language="en")
 """
 
 from tfp_vae.report.comparison import TASKS, validate
+from tfp_vae.report.diagnosis import render_diagnosis
 from tfp_vae.report.folders import CHECKPOINTS, RunFolder, read_json, resume_table, versions
 from tfp_vae.report.markdown import render_markdown
 from tfp_vae.report.marks import (
@@ -41,6 +42,7 @@ __all__ = [
     "method_table",
     "read_json",
     "read_run",
+    "render_diagnosis",
     "render_html",
     "render_markdown",
     "resume_table",

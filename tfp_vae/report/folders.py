@@ -13,7 +13,7 @@ from tfp_vae.reading import json_of, read_text
 from tfp_vae.version import __version__
 
 _ARTEFACTS = frozenset(
-    "flags.txt history.csv metrics.json evaluation.json".split()
+    "flags.txt history.csv metrics.json evaluation.json bounds.json bounds.txt".split()
     + "pruning.json results.json table.md model.keras generated.npz".split()
     + "index.html report.md report.json index.zh.html report.zh.md".split()
 )

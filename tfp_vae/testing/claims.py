@@ -17,7 +17,7 @@ import tensorflow as tf
 from tfp_vae import extras
 from tfp_vae.data import Kind, Split
 from tfp_vae.distributions import draws
-from tfp_vae.distributions.base import tfd
+from tfp_vae.distributions.base import BOX, REAL, SPHERE, tfd
 from tfp_vae.export import FORMATS, export, load
 from tfp_vae.export.package import PORTABLE
 from tfp_vae.export.proof import runtimes
@@ -114,6 +114,26 @@ def grid_of(
     return Grid(values, weights, found, width)
 
 
+def _grid_of_box(log_prob, drawn):
+    """Returns the grid in (-1, 1)^D of a density that may be steep at the edges: z = tanh(t)."""
+    inner = np.arctanh(np.clip(drawn, -1 + 1e-7, 1 - 1e-7))
+    grid = grid_of(lambda t: log_prob(tf.tanh(t)), inner)
+    values = np.tanh(grid.values)
+    slopes = np.prod(1 - values**2, axis=-1)
+    return Grid(values, grid.weights * slopes, grid.log_prob, spread(drawn)[1])
+
+
+def _grid_of_circle(log_prob, drawn):
+    """Returns the grid of a density by the length of the unit circle."""
+    angle = 2 * np.pi * (np.arange(POINTS[1]) + 0.5) / POINTS[1]
+    shape = (len(angle), drawn.shape[1])
+    values = np.stack([np.cos(angle), np.sin(angle)], axis=-1)[:, np.newaxis]
+    values = np.broadcast_to(values, (*shape, 2))
+    found = np.asarray(log_prob(tf.constant(values, tf.float32)), np.float64)
+    weights = np.full(shape, 2 * np.pi / POINTS[1])
+    return Grid(values, weights, np.broadcast_to(found, shape), spread(drawn)[1])
+
+
 def midpoints(
     support: "tuple[float, float]", middle: np.ndarray, width: np.ndarray, count: int
 ) -> "tuple[np.ndarray, np.ndarray]":
@@ -179,7 +199,9 @@ def check_draws(
         )
 
 
-def check_distribution(name: str, distribution: tfd.Distribution, dims: int, seed: int) -> None:
+def check_distribution(
+    name: str, distribution: tfd.Distribution, dims: int, seed: int, support: str = REAL
+) -> None:
     """Claims what a distribution over vectors [D] has to keep, batch shape [] or [N].
 
     It has these shapes, integrates to 1 (for D of 1 and 2), its keyed draws and those of TFP follow
@@ -207,7 +229,7 @@ def check_distribution(name: str, distribution: tfd.Distribution, dims: int, see
     )
     close(name, "draws.log_prob, which is exported, is log p", draws.log_prob(distribution, z),
           log_prob, 1e-4, scale)  # fmt: skip
-    if dims > max(POINTS):
+    if dims > max(POINTS) or (support == SPHERE and dims > 2):
         return
     rows = (DRAWS, -1, dims)
     drawn = np.reshape(z, rows)
@@ -216,7 +238,8 @@ def check_distribution(name: str, distribution: tfd.Distribution, dims: int, see
         found = distribution.log_prob(values if batch else values[:, 0])
         return np.reshape(found, [len(values), -1])
 
-    grid = grid_of(density, drawn.astype(np.float64))
+    make = {BOX: _grid_of_box, SPHERE: _grid_of_circle}.get(support, grid_of)
+    grid = make(density, drawn.astype(np.float64))
     check_total(name, grid)
     check_draws(name, drawn, np.reshape(log_prob, [DRAWS, -1]), grid)
     of_tfp = distribution.sample(DRAWS, seed=[seed, 2])

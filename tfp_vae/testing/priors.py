@@ -10,7 +10,7 @@ from tfp_vae.data import Split
 from tfp_vae.distributions import draws
 from tfp_vae.distributions.conditions import Vector
 from tfp_vae.distributions.decoders import Normal
-from tfp_vae.distributions.encoders import Gaussian
+from tfp_vae.distributions.encoders import ENCODERS, Gaussian
 from tfp_vae.distributions.priors import Prior, StandardNormal
 from tfp_vae.models import VAE, LatentVariable
 from tfp_vae.networks import mlp
@@ -69,7 +69,7 @@ def check_prior(
     def distribution(model=model):
         return model.at_mean().prior(given, beside)
 
-    claims.check_distribution(name, distribution(), dims, seed)
+    claims.check_distribution(name, distribution(), dims, seed, prior.support)
     z = tf.stop_gradient(draws.sample(distribution(), [1], (seed, 3))[0])
 
     def log_prob(z):
@@ -112,7 +112,8 @@ def _model(prior: Prior, given: Any, above: Any, event_shape: Any) -> VAE:
     if above is not None:
         top = StandardNormal(above), Gaussian(mlp([]), above)
         latents.append(LatentVariable("above", *top))
-    latents.append(LatentVariable("z", prior, Gaussian(mlp([]), prior.latent_dim)))
+    kind = next(kind for kind in ENCODERS.values() if kind.support == prior.support)
+    latents.append(LatentVariable("z", prior, kind(mlp([]), prior.latent_dim)))
     condition = None if given is None else Vector(given.shape[1])
     return VAE(latents=latents, decoder=Normal(mlp([]), event_shape), condition=condition)
 

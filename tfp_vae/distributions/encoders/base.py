@@ -7,9 +7,11 @@ import tensorflow as tf
 
 from tfp_vae.arguments import check_count
 from tfp_vae.distributions import draws
-from tfp_vae.distributions.base import ConditionalDistribution, tfd
+from tfp_vae.distributions.base import REAL, ConditionalDistribution, tfd
 from tfp_vae.registry import Registry
 
+# A package of its own: there are a Mixture of priors, one of posteriors and one of networks.
+registered = keras.saving.register_keras_serializable(package="tfp_vae.encoders")
 ENCODERS = Registry("tfp_vae.distributions.encoders", "posterior", first=("diagonal", "full"))
 
 
@@ -23,7 +25,12 @@ class Encoder(ConditionalDistribution):
     Args:
         network: Keras layer or model, [B, ...] -> [B, F].
         latent_dim: D.
+
+    Attributes:
+        support: where its density is: `REAL`, `BOX` or `SPHERE` of `distributions.base`.
     """
+
+    support = REAL
 
     def __init__(self, network: keras.Layer, latent_dim: int, **kwargs: Any):
         latent_dim = check_count("latent_dim", latent_dim)

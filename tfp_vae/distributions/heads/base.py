@@ -59,6 +59,8 @@ class Head(keras.Layer):
         num_features: F, numbers per value that the network has to put out.
         task: of targets, "classification" or "regression".
         is_discrete: whether log p is the log of a probability, not of a density.
+        profiles: whether something of it is not trained but set, in training, to its optimum for
+            each batch of examples, see `profiled`.
     """
 
     kinds: "frozenset[Kind]" = frozenset({Kind.UNIT_INTERVAL, Kind.REAL})
@@ -66,6 +68,7 @@ class Head(keras.Layer):
     num_features: int = 1
     task: str = "regression"
     is_discrete: bool = False
+    profiles: bool = False
 
     def call(self, features: tf.Tensor) -> tf.Tensor:
         """Returns `parameters` in float32, whatever the compute dtype was."""
@@ -99,6 +102,29 @@ class Head(keras.Layer):
             axes: of the event.
         """
         return self.joint(self.parameters(features), axes)
+
+    def profiled(
+        self, features: tf.Tensor, x: tf.Tensor, axes: int, weight: "tf.Tensor | None" = None
+    ) -> tfd.Distribution:
+        """Returns `likelihood` at the optimum, for a batch in training, of what is not trained.
+
+        A head that `profiles` keeps a running value of it, for evaluation; here it is `likelihood`.
+
+        Args:
+            features: float32 [S, B, *event, F].
+            x: the examples, [B, *event].
+            axes: of the event.
+            weight: of each example, [B], or None.
+        """
+        del x, weight
+        return self.likelihood(features, axes)
+
+    def squared_deviations(self, parameters: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        """Returns ((x - loc) / scale)^2 of every value, [..., Q] and [...] -> [...].
+
+        Its mean is 1 at the best common factor on the scales.
+        """
+        raise self.lacks("squared_deviations")
 
     # The data.
 
@@ -231,6 +257,7 @@ _ABILITIES = {
     "fisher_root": "Fisher information, which a Laplace approximation is made of",
     "expected_log_prob": "expectation of log p over normal features, which an estimator without "
     "noise is made of",
+    "squared_deviations": "location and scale, which a look at the scale needs",
     "steps": "mean that a page can draw",
     "tables": "table of probabilities, which a codec needs",
 }

@@ -4,12 +4,17 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import check_count
-from tfp_vae.distributions.base import tfd
+from tfp_vae.data import Split
+from tfp_vae.distributions import draws
+from tfp_vae.distributions.base import REAL, tfd
 from tfp_vae.registry import Registry
 
+# A package of its own: there are a Mixture of priors, one of posteriors and one of networks.
+registered = keras.saving.register_keras_serializable(package="tfp_vae.priors")
 PRIORS = Registry("tfp_vae.distributions.priors", "prior", first=("standard",))
 
 
@@ -21,12 +26,14 @@ class Spec(NamedTuple):
         event_shape: of an example; None outside of a model.
         condition_size: C, numbers of the condition; 0 without one.
         above_dims: sizes of the latents above, top first.
+        is_bounded: whether all examples are in [0, 1].
     """
 
     latent_dim: int
     event_shape: "tuple[int, ...] | None" = None
     condition_size: int = 0
     above_dims: "tuple[int, ...]" = ()
+    is_bounded: bool = False
 
 
 class Context(NamedTuple):
@@ -56,10 +63,18 @@ class Prior(keras.Layer):
     Attributes:
         needs_condition: whether it is p(z|c), which only a conditional model has.
         needs_above: whether it is p(z|above), which only a latent below others has.
+        has_components: whether the constructor takes `components`.
+        has_flow: whether the constructor takes the `kind` of a flow.
+        uses_encoder: whether it asks for q(z|x), so that it is nothing without its model.
+        support: where its density is: `REAL`, `BOX` or `SPHERE` of `distributions.base`.
     """
 
     needs_condition = False
     needs_above = False
+    has_components = False
+    has_flow = False
+    uses_encoder = False
+    support = REAL
 
     def __init__(self, latent_dim: int, **kwargs: Any):
         super().__init__(**kwargs)
@@ -92,6 +107,41 @@ class Prior(keras.Layer):
         """Returns the distribution."""
         raise NotImplementedError
 
+    def adapt(self, split: Split, seed: int = 0) -> None:
+        """Takes what has to be known of the training data before training; here nothing.
+
+        Raises:
+            ValueError: if the data do not fit.
+        """
+
+    def fit(self, z: np.ndarray, seed: int = 0, steps: int = 1000) -> None:
+        """Fits the prior alone to draws by maximum likelihood, by Adam on batches of 500.
+
+        A tenth of the draws is kept back, and the weights that are best there are what is left.
+
+        Args:
+            z: draws [N, D], N >= 20.
+            seed: of the batches.
+            steps: at most; it ends where a fifth of them brought nothing.
+
+        Raises:
+            ValueError: if it has no weights, or needs more than z.
+        """
+        if self.uses_encoder or self.needs_condition or self.needs_above:
+            raise ValueError(
+                "This prior is nothing without its model. Expected one that is fitted to draws "
+                f"alone, such as priors.Mixture or priors.Flow. Received {type(self).__name__}."
+            )
+        self()  # which makes the variables
+        if not self.trainable_variables:
+            raise ValueError(
+                "There is nothing to fit. Expected a prior with weights, such as priors.Mixture "
+                f"or priors.Flow. Received {type(self).__name__}."
+            )
+        if len(z) < 20:
+            raise ValueError(f"Too few draws to fit. Expected at least 20. Received {len(z)}.")
+        _climb(self, np.asarray(z, np.float32), np.random.default_rng([seed, 71]), steps)
+
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         return {**super().get_config(), "latent_dim": self.latent_dim}
@@ -99,3 +149,40 @@ class Prior(keras.Layer):
     def get_build_config(self) -> None:
         """Returns nothing: the model that holds the prior builds it."""
         return None
+
+
+_BATCH = 500
+_RATE = 2e-3
+_EVERY = 20  # steps between two looks at what is kept back
+
+
+def _climb(prior, z, rng, steps):
+    """Raises mean log p(z) of a prior; see `Prior.fit`."""
+    z = z[rng.permutation(len(z))]
+    kept, used = tf.constant(z[: len(z) // 10]), z[len(z) // 10 :]
+    optimizer = keras.optimizers.Adam(_RATE, global_clipnorm=5.0)
+    variables = prior.trainable_variables
+    optimizer.build(variables)
+
+    def score(batch):
+        return tf.reduce_mean(draws.log_prob(prior(), batch))
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def step(batch):
+        with tf.GradientTape() as tape:
+            loss = -score(batch)
+        optimizer.apply(tape.gradient(loss, variables), variables)
+
+    judged = tf.function(score, autograph=False)
+    best, since = float(judged(kept)), 0
+    weights = prior.get_weights()
+    for number in range(1, steps + 1):
+        step(tf.constant(used[rng.integers(len(used), size=min(_BATCH, len(used)))]))
+        if number % _EVERY and number < steps:
+            continue
+        found = float(judged(kept))
+        if found > best:
+            best, since, weights = found, number, prior.get_weights()
+        elif number - since > max(steps // 5, 5 * _EVERY):
+            break
+    prior.set_weights(weights)

@@ -5,9 +5,9 @@ from tfp_vae.evaluation.annealing import ais, bdmc
 from tfp_vae.evaluation.bounds import elbo, log_evidence, test_metrics
 from tfp_vae.evaluation.calibration import classification_metrics
 from tfp_vae.evaluation.classes import class_metrics
+from tfp_vae.evaluation.clusters import cluster_metrics, clusters
 from tfp_vae.evaluation.diagnosis import diagnose
 from tfp_vae.evaluation.gap import inference_gap
-from tfp_vae.evaluation.clusters import cluster_metrics, clusters
 from tfp_vae.evaluation.imputation import choose_imputer, imputed
 from tfp_vae.evaluation.latent import active_units, posterior_means
 from tfp_vae.evaluation.missing import class_predictive, impute, marginal, observed_log_evidence

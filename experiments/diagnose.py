@@ -27,11 +27,7 @@ def main():
     run = trained_runs.folder()
     run.lock()
     model, data, source, _ = trained_runs.opened(run)
-    if not isinstance(model, tv.VAE):
-        raise ValueError(
-            "Only latents are diagnosed. Expected the folder of a run of train_vae. Received a "
-            f"{type(model).__name__}."
-        )
+    trained_runs.check_vae(model, "Latents")
     split = getattr(data, _SPLIT.value)
     progress = tv.training.Progress("q(z), example")
     found = tv.evaluation.diagnose(

@@ -24,6 +24,7 @@ def main():
     run = trained_runs.folder()
     run.lock()
     vae = tv.load(run / "model.keras")
+    trained_runs.check_vae(vae, "New images")
     if vae.condition and vae.condition.default(1) is None:
         raise ValueError(
             "This model draws given a vector for each image. Expected a model without a condition, "

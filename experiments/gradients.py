@@ -9,7 +9,6 @@ estimator. snr is the length of the gradient by the root of its summed variances
 
 from absl import flags
 
-import tfp_vae as tv
 from tfp_vae import extras, peek
 from tfp_vae.arguments import check_count
 
@@ -31,11 +30,7 @@ def main():
     run = trained_runs.folder()
     run.lock()
     model, data, source, _ = trained_runs.opened(run)
-    if not isinstance(model, tv.VAE):
-        raise ValueError(
-            "Gradients are those of the bound of a VAE. Expected the run of one. Received a "
-            f"{type(model).__name__}."
-        )
+    trained_runs.check_vae(model, "Gradients of a bound by its latents")
     from tfp_vae.studies import gradients
 
     plan = gradients.Plan(

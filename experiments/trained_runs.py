@@ -47,3 +47,17 @@ def opened(run: "tv.report.RunFolder") -> "tuple[object, tv.data.Data, dict, dic
     if trained.get("quadrants"):
         data = tv.data.completion(data, trained["quadrants"])
     return model, data, source, trained
+
+
+def check_vae(model: object, what: str) -> None:
+    """Raises `ValueError` if a model is not a VAE, of which alone something is asked.
+
+    Args:
+        model: of a run.
+        what: is asked for, as the start of a sentence, such as "Latents".
+    """
+    if not isinstance(model, tv.VAE):
+        raise ValueError(
+            f"{what} are those of a VAE. Expected the folder of a run of train_vae. Received a "
+            f"{type(model).__name__}."
+        )

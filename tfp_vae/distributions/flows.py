@@ -20,6 +20,7 @@ from tfp_vae.arguments import check_count
 from tfp_vae.distributions import draws
 from tfp_vae.distributions.base import tfd
 from tfp_vae.distributions.draws import Family, Noise
+from tfp_vae.distributions.own import OwnImage
 from tfp_vae.distributions.portable import times
 from tfp_vae.probability import math as tfp_math
 
@@ -380,7 +381,7 @@ def _reflected(z, axes):
     return z
 
 
-class Flow(tfd.Distribution):
+class Flow(OwnImage):
     """What steps of a flow make of a base distribution.
 
     Args:
@@ -397,34 +398,9 @@ class Flow(tfd.Distribution):
         name: str = "Flow",
     ):
         parameters = dict(locals())
-        self.base, self.steps = base, tuple(steps)
+        self.steps = tuple(steps)
         self.contexts = (None,) * len(self.steps) if contexts is None else tuple(contexts)
-        super().__init__(
-            dtype=tf.float32,
-            reparameterization_type=base.reparameterization_type,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters=parameters,
-            name=name,
-        )
-
-    def _batch_shape(self):
-        return self.base.batch_shape
-
-    def _batch_shape_tensor(self, **_):
-        return draws.batch_shape(self.base)
-
-    def _event_shape(self):
-        return self.base.event_shape
-
-    def _event_shape_tensor(self):
-        return self.base.event_shape_tensor()
-
-    def _sample_n(self, n, seed=None):
-        return draws.sample(self, [n], seed)
-
-    def _log_prob(self, value):
-        return draws.log_prob(self, value)
+        super().__init__(base, parameters, name)
 
     def forward(self, u: tf.Tensor) -> "tuple[tf.Tensor, tf.Tensor]":
         """Returns f(u) [..., D] and log |det df/du| [...]."""

@@ -17,6 +17,7 @@ import tensorflow as tf
 from tfp_vae.distributions import draws
 from tfp_vae.distributions.base import tfd
 from tfp_vae.distributions.draws import NORMAL, UNIFORM, Family, Noise
+from tfp_vae.distributions.own import Own, OwnVectors
 from tfp_vae.distributions.portable import logsumexp, times
 
 _LOG_2_PI = math.log(2 * math.pi)
@@ -24,7 +25,7 @@ _HALF = math.sqrt(0.5)
 _FEW = 4096  # K D, up to which a tensor [S, B, K, D] is no burden, and LiteRT has all operations
 
 
-class NormalMixture(tfd.Distribution):
+class NormalMixture(OwnVectors):
     """sum_k w_k N(loc_k, diag(scale_k)^2), whose draws have slopes by its parameters.
 
     Args:
@@ -48,32 +49,7 @@ class NormalMixture(tfd.Distribution):
         self.loc, self.scale = loc, scale
         self.reparameterized = reparameterized
         kind = tfd.FULLY_REPARAMETERIZED if reparameterized else tfd.NOT_REPARAMETERIZED
-        super().__init__(
-            dtype=tf.float32,
-            reparameterization_type=kind,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters=parameters,
-            name=name,
-        )
-
-    def _batch_shape(self):
-        return self.loc.shape[:-2]
-
-    def _batch_shape_tensor(self, **_):
-        return tf.shape(self.loc)[:-2]
-
-    def _event_shape(self):
-        return self.loc.shape[-1:]
-
-    def _event_shape_tensor(self):
-        return tf.shape(self.loc)[-1:]
-
-    def _sample_n(self, n, seed=None):
-        return draws.sample(self, [n], seed)
-
-    def _log_prob(self, value):
-        return draws.log_prob(self, value)
+        super().__init__(loc[..., 0, :], parameters, name, kind)
 
     def _mean(self):
         return tf.reduce_sum(tf.exp(self.log_weights)[..., tf.newaxis] * self.loc, axis=-2)
@@ -181,7 +157,7 @@ def _with_slopes(value, log_weights, loc, scale):
     return tf.identity(value), slopes
 
 
-class AnyMixture(tfd.Distribution):
+class AnyMixture(Own):
     """A mixture of the members of a batch, whatever they are.
 
     TFP's own becomes another class where the members are not its composite tensors.
@@ -197,14 +173,7 @@ class AnyMixture(tfd.Distribution):
         parameters = dict(locals())
         self.mixture_distribution = tfd.Categorical(logits=log_weights)
         self.components_distribution = components
-        super().__init__(
-            dtype=tf.float32,
-            reparameterization_type=tfd.NOT_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters=parameters,
-            name=name,
-        )
+        super().__init__(parameters, name, tfd.NOT_REPARAMETERIZED)
 
     def _batch_shape(self):
         return tf.TensorShape([])
@@ -217,12 +186,6 @@ class AnyMixture(tfd.Distribution):
 
     def _event_shape_tensor(self):
         return self.components_distribution.event_shape_tensor()
-
-    def _sample_n(self, n, seed=None):
-        return draws.sample(self, [n], seed)
-
-    def _log_prob(self, value):
-        return draws.log_prob(self, value)
 
 
 @draws.family(AnyMixture)

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfp_vae.distributions import draws
 from tfp_vae.distributions.base import tfd
 from tfp_vae.distributions.draws import NORMAL, UNIFORM, Family, Noise
+from tfp_vae.distributions.own import OwnVectors
 from tfp_vae.distributions.portable import logsumexp
 
 CELLS = 512  # of the angle: log Z is off by 1e-3 nats at a concentration of 500
@@ -30,40 +31,7 @@ def _unit(vector):
     return vector / tf.sqrt(tf.reduce_sum(tf.square(vector), axis=-1, keepdims=True) + _TINY)
 
 
-class _OnSphere(tfd.Distribution):
-    """What both share: [*batch, D] by `_like`, draws and densities by the table."""
-
-    def __init__(self, like: tf.Tensor, parameters: dict, name: str):
-        self._like = like
-        super().__init__(
-            dtype=tf.float32,
-            reparameterization_type=tfd.FULLY_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters=parameters,
-            name=name,
-        )
-
-    def _batch_shape(self):
-        return self._like.shape[:-1]
-
-    def _batch_shape_tensor(self, **_):
-        return tf.shape(self._like)[:-1]
-
-    def _event_shape(self):
-        return self._like.shape[-1:]
-
-    def _event_shape_tensor(self):
-        return tf.shape(self._like)[-1:]
-
-    def _sample_n(self, n, seed=None):
-        return draws.sample(self, [n], seed)
-
-    def _log_prob(self, value):
-        return draws.log_prob(self, value)
-
-
-class UniformSphere(_OnSphere):
+class UniformSphere(OwnVectors):
     """The same density everywhere on the sphere.
 
     Args:
@@ -95,7 +63,7 @@ class UniformSphereDraws(Family):
         return 0.0 * tf.reduce_sum(value, axis=-1) - log_area(value.shape[-1])
 
 
-class VonMisesFisher(_OnSphere):
+class VonMisesFisher(OwnVectors):
     """p(z) proportional to exp(k m.z) on the unit sphere.
 
     Args:

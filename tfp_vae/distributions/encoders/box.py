@@ -9,11 +9,12 @@ from tfp_vae.distributions import draws
 from tfp_vae.distributions.base import BOX, SCALE_FLOOR, tfd
 from tfp_vae.distributions.draws import Family, Noise
 from tfp_vae.distributions.encoders.base import ENCODERS, Encoder, registered
+from tfp_vae.distributions.own import OwnImage
 
 _FARTHEST = 3.0  # of loc: tanh is 1 in float32 from 9 on, where no density is left
 
 
-class InBox(tfd.Distribution):
+class InBox(OwnImage):
     """The distribution of tanh(a) for a normal a; no density outside of (-1, 1)^D.
 
     Args:
@@ -21,34 +22,7 @@ class InBox(tfd.Distribution):
     """
 
     def __init__(self, base: tfd.Distribution, name: str = "InBox"):
-        parameters = dict(locals())
-        self.base = base
-        super().__init__(
-            dtype=tf.float32,
-            reparameterization_type=base.reparameterization_type,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters=parameters,
-            name=name,
-        )
-
-    def _batch_shape(self):
-        return self.base.batch_shape
-
-    def _batch_shape_tensor(self, **_):
-        return draws.batch_shape(self.base)
-
-    def _event_shape(self):
-        return self.base.event_shape
-
-    def _event_shape_tensor(self):
-        return self.base.event_shape_tensor()
-
-    def _sample_n(self, n, seed=None):
-        return draws.sample(self, [n], seed)
-
-    def _log_prob(self, value):
-        return draws.log_prob(self, value)
+        super().__init__(base, dict(locals()), name)
 
 
 @draws.family(InBox)

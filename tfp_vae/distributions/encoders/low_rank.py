@@ -10,11 +10,12 @@ from tfp_vae.distributions import draws
 from tfp_vae.distributions.base import positive, tfd
 from tfp_vae.distributions.draws import NORMAL, Family, Noise
 from tfp_vae.distributions.encoders.base import ENCODERS, Encoder, registered
+from tfp_vae.distributions.own import OwnVectors
 
 _LOG_2_PI = math.log(2 * math.pi)
 
 
-class LowRankNormal(tfd.Distribution):
+class LowRankNormal(OwnVectors):
     """N(loc, diag(scale)^2 + sum_r u_r u_r^T), solved direction by direction.
 
     Args:
@@ -32,32 +33,7 @@ class LowRankNormal(tfd.Distribution):
     ):
         parameters = dict(locals())
         self.loc, self.scale, self.directions = loc, scale, directions
-        super().__init__(
-            dtype=tf.float32,
-            reparameterization_type=tfd.FULLY_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters=parameters,
-            name=name,
-        )
-
-    def _batch_shape(self):
-        return self.loc.shape[:-1]
-
-    def _batch_shape_tensor(self, **_):
-        return tf.shape(self.loc)[:-1]
-
-    def _event_shape(self):
-        return self.loc.shape[-1:]
-
-    def _event_shape_tensor(self):
-        return tf.shape(self.loc)[-1:]
-
-    def _sample_n(self, n, seed=None):
-        return draws.sample(self, [n], seed)
-
-    def _log_prob(self, value):
-        return draws.log_prob(self, value)
+        super().__init__(loc, parameters, name)
 
     def _mean(self):
         return self.loc

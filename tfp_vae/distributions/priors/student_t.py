@@ -7,12 +7,12 @@ import tensorflow as tf
 
 from tfp_vae.arguments import check_count
 from tfp_vae.distributions import draws
-from tfp_vae.distributions.base import tfd
 from tfp_vae.distributions.draws import NORMAL, Family, Noise
+from tfp_vae.distributions.own import Own
 from tfp_vae.distributions.priors.base import PRIORS, Context, Prior, registered
 
 
-class StudentTNumbers(tfd.Distribution):
+class StudentTNumbers(Own):
     """Student's t around 0 with scale 1 and a whole number of degrees of freedom.
 
     Args:
@@ -30,14 +30,7 @@ class StudentTNumbers(tfd.Distribution):
     ):
         parameters = dict(locals())
         self.degrees, self._batch, self._event = degrees, tuple(batch), tuple(event)
-        super().__init__(
-            dtype=tf.float32,
-            reparameterization_type=tfd.FULLY_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters=parameters,
-            name=name,
-        )
+        super().__init__(parameters, name)
 
     def _batch_shape(self):
         return tf.TensorShape(self._batch)
@@ -50,12 +43,6 @@ class StudentTNumbers(tfd.Distribution):
 
     def _event_shape_tensor(self):
         return tf.constant(self._event, tf.int32)
-
-    def _sample_n(self, n, seed=None):
-        return draws.sample(self, [n], seed)
-
-    def _log_prob(self, value):
-        return draws.log_prob(self, value)
 
 
 @draws.family(StudentTNumbers)

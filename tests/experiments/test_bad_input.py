@@ -186,6 +186,21 @@ def test_a_run_folder_without_a_model_is_refused(refused, tmp_path, name):
     assert "no model at run/model.keras" in refused(name, "--run_dir=run")
 
 
+@pytest.mark.parametrize("name", ["diagnose", "generate", "gradients"])
+def test_a_program_of_a_vae_refuses_the_run_of_a_network(refused, model_folder, name):
+    network = tv.BayesianNetwork(
+        keras.Sequential([keras.layers.Flatten(), tv.layers.DenseFlipout(10)]),
+        tv.likelihoods.Categorical(10),
+        num_data=10,
+        data_kind="dynamic",
+    )
+    network(np.zeros((1, 8, 8, 1), np.float32))
+    network.save(model_folder / "model.keras")
+    dataset = [] if name == "generate" else ["--dataset=digits"]
+    line = refused(name, "--run_dir=run", *dataset)
+    assert "those of a VAE" in line and "Received a BayesianNetwork" in line
+
+
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
 @pytest.mark.parametrize("name", ["evaluate", "generate"])
 def test_a_truncated_model_is_refused(refused, model_folder, name, share):

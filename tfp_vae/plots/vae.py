@@ -105,10 +105,10 @@ def manifold(model: VAE, side: int = 20) -> Figure:
     Raises:
         ValueError: if the latent is not two-dimensional.
     """
-    if model.prior.latent_dim != 2:
+    if model.code_size != 2:
         raise ValueError(
             f"The manifold is drawn in the plane. Expected latent_dim 2. Received "
-            f"{model.prior.latent_dim}."
+            f"{model.code_size}."
         )
     quantiles = tf.math.ndtri(tf.linspace(0.5 / side, 1 - 0.5 / side, side))
     across, down = tf.meshgrid(quantiles, tf.reverse(quantiles, [0]))
@@ -193,7 +193,7 @@ def write_all(run: RunFolder, model: VAE, split: Split, history: dict) -> None:
     if model.condition:
         return  # one latent plane for every condition
     run.write_figure("prior_samples.png", prior_samples(model.generate(50)))
-    if model.prior.latent_dim == 2:
+    if model.code_size == 2:
         run.write_figure("manifold.png", manifold(model))
 
 

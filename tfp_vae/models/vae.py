@@ -406,7 +406,7 @@ class VAE(VariationalModel):
         own_random_layers(self)
         self.built = True
 
-    def _build_bottom_up(self, shape, size) -> "tuple[int] | None":
+    def _build_bottom_up(self, shape: "tuple[int, ...]", size: int) -> "tuple[int, ...] | None":
         """Returns the shape of the features that encoders share, or None."""
         if self.bottom_up is None:
             return None

@@ -50,10 +50,9 @@ def reconstructions(model: VAE, split: Split, count: int = 20) -> Figure:
 
 def prior_samples(drawn: "dict[str, np.ndarray]", most: int = 50) -> Figure:
     """Returns what `VAE.generate` drew: the means of p(x|z) above the draws from it."""
-    drawn = {name: batch[:most] for name, batch in drawn.items()}
     rows = [
-        ("mean of p(x|z), z from the prior", drawn["mean"]),
-        ("the same z, x drawn from p(x|z)", drawn["sample"]),
+        ("mean of p(x|z), z from the prior", drawn["mean"][:most]),
+        ("the same z, x drawn from p(x|z)", drawn["sample"][:most]),
     ]
     return images(rows, columns=10)
 

@@ -14,12 +14,18 @@ _MODEL = flags.DEFINE_enum(
     "model",
     "vae",
     peek.names("methods.vae.VAE_MODELS"),
-    "vae: p(x). hierarchical: of --levels latents. conditional: p(x|c), c a class or targets. m2: "
-    "p(x, y), few classes known.",
+    "vae: p(x). hierarchical: of --levels latents. vade: clusters. conditional: p(x|c), c a class "
+    "or targets. m2: p(x, y), few classes known.",
 )
 _LEVELS = flags.DEFINE_integer("levels", 2, "Latents of hierarchical.", lower_bound=1)
 _LEVEL_DIMS = flags.DEFINE_list(
     "level_dims", None, "Sizes of the levels, top first; without it --latent_dim each."
+)
+_CLUSTERS = flags.DEFINE_integer(
+    "clusters", None, "Of vade; without it as many as there are classes.", lower_bound=1
+)
+_START_EPOCHS = flags.DEFINE_integer(
+    "start_epochs", 30, "Of --epochs, which vade trains as a VAE before it clusters.", lower_bound=1
 )
 _CLASS_PRIOR = flags.DEFINE_bool(
     "class_prior", False, "The class acts through p(z|y) alone, not on the decoder."
@@ -50,6 +56,7 @@ def conditioned(data: "tv.data.Data") -> "tv.data.Data":
     cli.refuse_unused(m2, "--model=m2", _LABELS, _ALPHA, _LABELLED_SHARE, _CLASSIFIER)
     cli.refuse_unused(_MODEL.value == "conditional", "--model=conditional", QUADRANTS)
     cli.refuse_unused(_MODEL.value == "hierarchical", "--model=hierarchical", _LEVELS, _LEVEL_DIMS)
+    cli.refuse_unused(_MODEL.value == "vade", "--model=vade", _CLUSTERS, _START_EPOCHS)
     cli.refuse_unused(m2 or classes, "a class as condition", _CLASS_PRIOR)
     cli.refuse_unused(classes, "--model=conditional and classes", _CLASS_SAMPLES)
     if QUADRANTS.value is not None:
@@ -73,6 +80,12 @@ def build(data: "tv.data.Data", latent_dim: int) -> "tv.VAE":
         levels = {"levels": _LEVELS.value, "level_dims": sizes}
         chosen = vae_flags.recipe(data, latent_dim, model=_MODEL.value, **levels)
         return vae_flags.compiled(chosen, data)
+    if _MODEL.value == "vade":
+        chosen = vae_flags.recipe(data, latent_dim, model="vade", clusters=_CLUSTERS.value)
+        vae = vae_flags.compiled(chosen, data)
+        for callback in starts(data):
+            callback.check(vae, training_flags.EPOCHS.value)
+        return vae
     if data.task == "regression":
         cli.refuse_unused(False, "a class as condition", _CLASS_PRIOR, _CLASS_SAMPLES)
     chosen = vae_flags.recipe(
@@ -87,10 +100,19 @@ def build(data: "tv.data.Data", latent_dim: int) -> "tv.VAE":
     return vae_flags.compiled(chosen, data)
 
 
+def starts(data: "tv.data.Data") -> "list[tv.training.StartClusters]":
+    """Returns the callbacks that a training begins with."""
+    if _MODEL.value != "vade":
+        return []
+    return [tv.training.StartClusters(data.train, _START_EPOCHS.value)]
+
+
 def found(model: "tv.VAE", data: "tv.data.Data") -> dict:
     """Returns what is to be remembered of the model, and the classification of the test split."""
     known = {"model": _MODEL.value, "quadrants": QUADRANTS.value}
     if _LABELS.value is not None:
         known["num_labels"] = _LABELS.value
     samples = _CLASS_SAMPLES.value
+    if _MODEL.value == "vade" and data.num_classes is not None:
+        known |= tv.evaluation.cluster_metrics(model, data.train, data.test)
     return known | tv.evaluation.class_metrics(model, data.test, samples, verbose=True)

@@ -73,6 +73,8 @@ def recipe(data: "tv.data.Data", latent_dim: int, **others) -> "tv.methods.VAERe
     cli.refuse_unused(prior.has_components, "--latent_prior=mixture or vamp", _COMPONENTS)
     cli.refuse_unused(prior.has_flow, "--latent_prior=flow", _FLOW)
     cli.refuse_unused(not others.get("class_prior"), "a class that acts on p(x|z)", _LATENT_PRIOR)
+    own = others.get("model") == "vade"
+    cli.refuse_unused(not own, "a --model other than vade", _LATENT_PRIOR)
     return tv.methods.VAERecipe(
         latent_dim=latent_dim,
         prior=_LATENT_PRIOR.value,

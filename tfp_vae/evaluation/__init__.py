@@ -2,7 +2,7 @@
 
 from tfp_vae.evaluation import calibration, imputation, missing, ood, regression
 from tfp_vae.evaluation.annealing import ais, bdmc
-from tfp_vae.evaluation.bounds import elbo, log_evidence, test_metrics
+from tfp_vae.evaluation.bounds import elbo, log_evidence, standard_error, test_metrics
 from tfp_vae.evaluation.calibration import classification_metrics
 from tfp_vae.evaluation.classes import class_metrics
 from tfp_vae.evaluation.clusters import cluster_metrics, clusters
@@ -63,6 +63,7 @@ __all__ = [
     "regression",
     "regression_metrics",
     "signal_to_noise",
+    "standard_error",
     "temperature_metrics",
     "test_metrics",
     "vae_scores",

@@ -17,7 +17,7 @@ from tfp_vae.methods.vae_networks import VAE_NETWORKS
 from tfp_vae.methods.vae_networks.base import dense_width
 from tfp_vae.models import M2, VAE, ConditionalVAE, LatentVariable
 
-VAE_MODELS = ("vae", "hierarchical", "conditional", "m2")
+VAE_MODELS = ("vae", "hierarchical", "vade", "conditional", "m2")
 VAE_CLASSIFIERS = ("mlp", "conv")
 
 _START = 0.1  # of the projection of a prior below others
@@ -44,6 +44,7 @@ class VAERecipe:
 
     Attributes:
         model: "vae": p(x); "hierarchical": p(x) of several latents, each given those above;
+            "vade": p(x) with a mixture of `clusters` as prior, see `training.StartClusters`;
             "conditional": p(x|c) of the class or the targets c; "m2": p(x, y).
         latent_dim: D, of each level.
         levels: L, latents of "hierarchical".
@@ -51,6 +52,7 @@ class VAERecipe:
         prior: p(z), of the top level; a name in `priors.PRIORS`; targets as condition have a
             `ConditionalNormal`.
         components: K of a prior that has components, such as "mixture" or "vamp".
+        clusters: K of "vade"; None for as many as the data have classes.
         flow: of the prior "flow", a name in `flows.FLOWS`.
         class_prior: whether a class acts through a `ClassNormal` p(z|y) alone, and not on the
             decoder.
@@ -77,6 +79,7 @@ class VAERecipe:
     level_dims: "tuple[int, ...]" = ()
     prior: str = "standard"
     components: int = 100
+    clusters: "int | None" = None
     flow: str = "coupling"
     class_prior: bool = False
     posterior: str = "diagonal"
@@ -111,6 +114,8 @@ class VAERecipe:
             )
         priors.PRIORS.check(self.prior)
         check_count("components", self.components)
+        if self.clusters is not None:
+            check_count("clusters", self.clusters)
         check_choice("flow", self.flow, flows.FLOWS)
         encoders.ENCODERS.check(self.posterior)
         if self.likelihood is not None:
@@ -137,7 +142,8 @@ class VAERecipe:
             model = self._hierarchy(data, objective, seed)
             model.priors[0].adapt(data.train, seed)
             return model
-        condition = {} if self.model == "vae" else self._condition(data)
+        known = {"vae": dict, "vade": lambda: {"prior": self._mixture(data)}}
+        condition = known.get(self.model, lambda: self._condition(data))()
         encoding = VAE_NETWORKS[self.network]().encoding(self, data.shape)
         encoder = encoders.ENCODERS[self.posterior](encoding, self.latent_dim)
         decoder = self._decoder(data)
@@ -170,6 +176,20 @@ class VAERecipe:
         if kind.has_flow:
             options["kind"] = self.flow
         return kind(latent_dim or self.latent_dim, **options)
+
+    def _mixture(self, data: Data) -> priors.Prior:
+        clusters = self.clusters or data.num_classes
+        if clusters is None:
+            raise ValueError(
+                "Nobody says how many clusters there are. Expected a number of them, or data with "
+                f"classes. Received {data!r} without."
+            )
+        if clusters > len(data.train):
+            raise ValueError(
+                "There are more clusters than examples. Expected at most "
+                f"{len(data.train)}. Received {clusters}."
+            )
+        return priors.PRIORS["mixture"](self.latent_dim, clusters)
 
     def _hierarchy(self, data: Data, objective: "objectives.Bound | None", seed: int) -> VAE:
         """Returns p(z_L) ... p(z_1|z_>1) p(x|z) with a shared bottom-up pass and skips to x."""
@@ -207,7 +227,7 @@ class VAERecipe:
         return networks.gated_mlp(width)
 
     def _model(self, data: Data, parts: dict) -> "VAE | ConditionalVAE | M2":
-        if self.model == "vae":
+        if self.model in ("vae", "vade"):
             return VAE(**parts)
         parts["join"] = "planes" if VAE_NETWORKS[self.network].is_spatial else "flat"
         parts["decoder_sees_condition"] = not self.class_prior

@@ -762,6 +762,18 @@ class VAE(VariationalModel):
         found = ex_post.fitted_prior(self, prior, split, components, num_samples, seed, key)
         return ex_post.replaced(self, found)
 
+    def check_prior(
+        self, prior: "Prior | str", x: "Split | np.ndarray", *, components: int = 10
+    ) -> None:
+        """Raises the `ValueError` that `with_prior` would raise, before the model is trained.
+
+        Arguments are those of `with_prior`.
+        """
+        split = self.as_split(x, "training").frozen()
+        found = ex_post.untrained(self, prior, split, check_count("components", components))
+        if found is not None:
+            found.check_fit(ex_post.draws_per_example(split) * len(split))
+
     def prior_gain(
         self,
         other: "VAE",
@@ -1047,6 +1059,12 @@ class VAE(VariationalModel):
             known = split.labels[split.labels >= 0]
             counts = np.bincount(known, minlength=self.num_classes) + 1.0
             self.log_class_prior.assign(np.log(counts / counts.sum()))
+
+    def start_parts(self, split: Split) -> None:
+        """Starts priors at the data, such as pseudo-inputs, once."""
+        for prior in self.priors:
+            if prior.waits_for_data:
+                prior.adapt(split, self.seed)
 
     def _knows_classes(self):
         return bool(np.ptp(np.asarray(self.log_class_prior)))

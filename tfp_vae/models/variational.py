@@ -592,6 +592,10 @@ class VariationalModel(keras.Model):
         if self.data_kind is None and int(tf.convert_to_tensor(self.training_step)) == 0:
             self.data_kind = split.kind
             self.take_units(split, anew=False)
+        self.start_parts(split)
+
+    def start_parts(self, split: Split) -> None:
+        """Lets parts that start at the data, and never did, do so; here there are none."""
 
     def compile(
         self,

@@ -22,6 +22,7 @@ from tfp_vae.plots.tiles import tile
 from tfp_vae.plots.vae import (
     bound_against_examples,
     class_samples,
+    clusters,
     completions,
     images,
     latent_scatter,
@@ -37,6 +38,7 @@ __all__ = [
     "bound_ladder",
     "class_samples",
     "classification_maps",
+    "clusters",
     "completions",
     "diagnosis",
     "images",

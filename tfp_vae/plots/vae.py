@@ -6,10 +6,13 @@ from matplotlib.figure import Figure
 
 from tfp_vae.data import Split
 from tfp_vae.evaluation import posterior_means
+from tfp_vae.evaluation.clusters import component_log_probs
 from tfp_vae.models import VAE, ConditionalVAE
 from tfp_vae.plots.style import INK, TRAIN, VALIDATION
 from tfp_vae.plots.tiles import tile
 from tfp_vae.report import RunFolder
+
+_MOST_CLUSTERS = 100
 
 
 def images(rows: "list[tuple[str, np.ndarray]]", columns: int) -> Figure:
@@ -94,6 +97,39 @@ def completions(model: ConditionalVAE, split: Split, seen: np.ndarray, count: in
         title = "mean of p(x|z, c), z from p(z|c)" if not number else "another z"
         rows.append((title, whole(drawn["mean"])))
     return images(rows, columns=len(split))
+
+
+def clusters(model: VAE, split: Split, most: int = 10) -> Figure:
+    """Returns a row per component of a mixture prior: its centre, and examples that are most it.
+
+    Examples are those of the highest p(k|z) p(z) at the centre of q(z|x) among those whose most
+    probable component it is; the row of a component without examples is empty behind its centre.
+
+    Args:
+        model: with a mixture of at most 100 components as prior.
+        split: images.
+        most: examples of each.
+
+    Raises:
+        ValueError: if the prior has no components, or more.
+    """
+    log_joint = component_log_probs(model, split)
+    count = log_joint.shape[1]
+    if count > _MOST_CLUSTERS:
+        raise ValueError(
+            f"A row per component is drawn. Expected at most {_MOST_CLUSTERS} components. Received "
+            f"{count}."
+        )
+    sheet = np.full((count, 1 + most, *split.shape), np.nan, np.float32)
+    draw = model.at_mean()
+    sheet[:, 0] = draw.likelihood(draw.prior().loc).mean()
+    best, values = log_joint.argmax(axis=1), split.values()
+    for component in range(count):
+        own = np.flatnonzero(best == component)
+        own = own[np.argsort(-log_joint[own, component])][:most]
+        sheet[component, 1 : 1 + len(own)] = values[own]
+    title = "mean of p(x|z) at the centre of each cluster, and the examples that are most it"
+    return images([(title, sheet.reshape(-1, *split.shape))], columns=1 + most)
 
 
 def manifold(model: VAE, side: int = 20) -> Figure:

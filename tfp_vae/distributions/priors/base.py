@@ -107,6 +107,11 @@ class Prior(keras.Layer):
         """Returns the distribution."""
         raise NotImplementedError
 
+    @property
+    def waits_for_data(self) -> bool:
+        """Whether `adapt` has to be called before training, and was not."""
+        return False
+
     def adapt(self, split: Split, seed: int = 0) -> None:
         """Takes what has to be known of the training data before training; here nothing.
 
@@ -127,6 +132,11 @@ class Prior(keras.Layer):
         Raises:
             ValueError: if it has no weights, or needs more than z.
         """
+        self.check_fit(len(z))
+        _climb(self, np.asarray(z, np.float32), np.random.default_rng([seed, 71]), steps)
+
+    def check_fit(self, count: int) -> None:
+        """Raises `ValueError` if the prior cannot be fitted to so many draws alone."""
         if self.uses_encoder or self.needs_condition or self.needs_above:
             raise ValueError(
                 "This prior is nothing without its model. Expected one that is fitted to draws "
@@ -138,9 +148,8 @@ class Prior(keras.Layer):
                 "There is nothing to fit. Expected a prior with weights, such as priors.Mixture "
                 f"or priors.Flow. Received {type(self).__name__}."
             )
-        if len(z) < 20:
-            raise ValueError(f"Too few draws to fit. Expected at least 20. Received {len(z)}.")
-        _climb(self, np.asarray(z, np.float32), np.random.default_rng([seed, 71]), steps)
+        if count < 20:
+            raise ValueError(f"Too few draws to fit. Expected at least 20. Received {count}.")
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""

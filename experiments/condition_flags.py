@@ -107,12 +107,18 @@ def starts(data: "tv.data.Data") -> "list[tv.training.StartClusters]":
     return [tv.training.StartClusters(data.train, _START_EPOCHS.value)]
 
 
-def found(model: "tv.VAE", data: "tv.data.Data") -> dict:
-    """Returns what is to be remembered of the model, and the classification of the test split."""
+def found(model: "tv.VAE", data: "tv.data.Data", trained: "tv.VAE") -> dict:
+    """Returns what is to be remembered of the model, and the classification of the test split.
+
+    Args:
+        model: with the prior that was fitted, if one was.
+        data: that it was trained on.
+        trained: with the prior that was trained, whose components are the clusters of vade.
+    """
     known = {"model": _MODEL.value, "quadrants": QUADRANTS.value}
     if _LABELS.value is not None:
         known["num_labels"] = _LABELS.value
     samples = _CLASS_SAMPLES.value
     if _MODEL.value == "vade" and data.num_classes is not None:
-        known |= tv.evaluation.cluster_metrics(model, data.train, data.test)
+        known |= tv.evaluation.cluster_metrics(trained, data.train, data.test)
     return known | tv.evaluation.class_metrics(model, data.test, samples, verbose=True)

@@ -35,6 +35,7 @@ def main():
     gained: dict = {}
     prior_flags.check(model, data)
     if isinstance(model, tv.VAE):
+        before = model
         model, gained = prior_flags.fitted(model, data, split)
         found = tv.evaluation.class_metrics(
             model, split, _CLASS_SAMPLES.value, prefix=prefix, verbose=True
@@ -48,7 +49,7 @@ def main():
             verbose=True,
         )
         if trained.get("model") == "vade" and data.num_classes is not None:
-            found |= tv.evaluation.cluster_metrics(model, data.train, split)
+            found |= tv.evaluation.cluster_metrics(before, data.train, split)
     else:
         found = tv.evaluation.predictive_metrics(
             model, split, _PREDICTIVE_SAMPLES.value, prefix=prefix, verbose=True

@@ -39,14 +39,14 @@ def main():
     if gained:
         vae.save(run / "model.keras")
         metrics |= gained
-    metrics |= condition_flags.found(vae, data)
+    metrics |= condition_flags.found(vae, data, before)
     metrics |= tv.evaluation.test_metrics(vae, data.test, _IMPORTANCE_SAMPLES.value, verbose=True)
     run.write_json("metrics.json", metrics)
     tv.plots.write_all(run, vae, data.test, history)
     if gained and len(data.shape) == 3 and not vae.condition:
         run.write_figure("prior_samples_before.png", tv.plots.prior_samples(before.generate(50)))
     if metrics["model"] == "vade" and len(data.shape) == 3:
-        run.write_figure("clusters.png", tv.plots.clusters(vae, data.test))
+        run.write_figure("clusters.png", tv.plots.clusters(before, data.test))
     if metrics["quadrants"]:
         seen = tv.data.seen_quadrants(whole.shape, metrics["quadrants"])
         run.write_figure("completions.png", tv.plots.completions(vae, data.test, seen))

@@ -38,6 +38,7 @@ FORMS = {
         "trained": lambda: tv.heads.Normal("trained"),
         "per pixel": lambda: tv.heads.Normal("per_pixel", scale_floor=0.1),
     },
+    "logistic_mixture": {"two": lambda: tv.heads.LogisticMixture(2)},
     "classes": {"four": lambda: tv.heads.Classes(4)},
     "noisy_classes": {"four": lambda: tv.heads.NoisyClasses(4, 0.2)},
     "normal_in_units": {

@@ -7,7 +7,7 @@ from tfp_vae import peek
 
 from . import cli
 
-GROUP = "Prior after training"
+GROUP = "Model"
 _FIT_PRIOR = flags.DEFINE_enum(
     "fit_prior",
     None,

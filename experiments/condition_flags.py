@@ -1,6 +1,7 @@
 """The flags that say what a VAE is conditioned on, and what is built from them."""
 
 import dataclasses
+from collections.abc import Callable
 
 from absl import flags
 
@@ -71,21 +72,23 @@ def conditioned(data: "tv.data.Data") -> "tv.data.Data":
     return data
 
 
-def build(data: "tv.data.Data", latent_dim: int) -> "tv.VAE":
-    """Returns the compiled model that the flags describe, for data that fit it."""
+def build(data: "tv.data.Data", latent_dim: int, *checks: "Callable[[tv.VAE], None]") -> "tv.VAE":
+    """Returns the compiled model of the flags, for data that fit it; see `vae_flags.compiled`."""
     if _MODEL.value == "vae":
-        return vae_flags.build(data, latent_dim)
+        return vae_flags.build(data, latent_dim, *checks)
     if _MODEL.value == "hierarchical":
         sizes = () if _LEVEL_DIMS.value is None else tuple(cli.integers(_LEVEL_DIMS))
         levels = {"levels": _LEVELS.value, "level_dims": sizes}
         chosen = vae_flags.recipe(data, latent_dim, model=_MODEL.value, **levels)
-        return vae_flags.compiled(chosen, data)
+        return vae_flags.compiled(chosen, data, *checks)
     if _MODEL.value == "vade":
         chosen = vae_flags.recipe(data, latent_dim, model="vade", clusters=_CLUSTERS.value)
-        vae = vae_flags.compiled(chosen, data)
-        for callback in starts(data):
-            callback.check(vae, training_flags.EPOCHS.value)
-        return vae
+        (start,) = starts(data)
+
+        def begins(vae: "tv.VAE") -> None:
+            start.check(vae, training_flags.EPOCHS.value)
+
+        return vae_flags.compiled(chosen, data, begins, *checks)
     if data.task == "regression":
         cli.refuse_unused(False, "a class as condition", _CLASS_PRIOR, _CLASS_SAMPLES)
     chosen = vae_flags.recipe(
@@ -97,7 +100,7 @@ def build(data: "tv.data.Data", latent_dim: int) -> "tv.VAE":
         alpha=_ALPHA.value,
         labelled_share=_LABELLED_SHARE.value,
     )
-    return vae_flags.compiled(chosen, data)
+    return vae_flags.compiled(chosen, data, *checks)
 
 
 def starts(data: "tv.data.Data") -> "list[tv.training.StartClusters]":

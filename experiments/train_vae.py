@@ -10,6 +10,8 @@ model.keras, metrics.json and pictures. With --fit_prior= model.keras has the pr
 after training. Bounds and log-likelihoods are nats per example.
 """
 
+import functools
+
 from absl import flags
 
 import tfp_vae as tv
@@ -26,8 +28,8 @@ def main():
     """Loads, builds, fits, evaluates, saves and draws."""
     run, whole = vae_flags.prepare()
     data = condition_flags.conditioned(whole)
-    vae = condition_flags.build(data, _LATENT_DIM.value)
-    prior_flags.check(vae, data)
+    fits = functools.partial(prior_flags.check, data=data)
+    vae = condition_flags.build(data, _LATENT_DIM.value, fits)
     steps = vae.batches_per_epoch(data.train, training_flags.BATCH_SIZE.value)
     last = estimator_flags.finish(steps)
     history, metrics = training_flags.fit(

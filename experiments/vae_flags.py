@@ -1,5 +1,7 @@
 """The flags that describe a VAE, its data and its training, and what is built from them."""
 
+from collections.abc import Callable
+
 from absl import flags
 
 import tfp_vae as tv
@@ -93,8 +95,16 @@ def recipe(data: "tv.data.Data", latent_dim: int, **others) -> "tv.methods.VAERe
     )
 
 
-def compiled(chosen: "tv.methods.VAERecipe", data: "tv.data.Data") -> "tv.VAE":
-    """Returns the model with its bound and optimizer, for data that fit it."""
+def compiled(
+    chosen: "tv.methods.VAERecipe", data: "tv.data.Data", *checks: "Callable[[tv.VAE], None]"
+) -> "tv.VAE":
+    """Returns the model with its bound and optimizer, for data that fit it.
+
+    Args:
+        chosen: what it is.
+        data: what it is for.
+        *checks: that raise `ValueError` for a model that the rest of the program has no use for.
+    """
     vae = chosen.build(data, seed=training_flags.SEED.value)
     steps = vae.batches_per_epoch(data.train, training_flags.BATCH_SIZE.value)
     cli.refuse_unused(bool(_FREE_BITS.value), "--free_bits", _FREE_BITS_PER)
@@ -105,11 +115,13 @@ def compiled(chosen: "tv.methods.VAERecipe", data: "tv.data.Data") -> "tv.VAE":
     if last is not None:
         last.check(vae, training_flags.EPOCHS.value)
     vae = training_flags.compiled(vae, data)
+    for check in checks:
+        check(vae)
     how = ", each drawn 0 or 1 with its intensity as the probability" * data.train.is_dynamic
     print(f"p(x|z): {chosen.likelihood}, of values of kind {data.kind}{how}")
     return vae
 
 
-def build(data: "tv.data.Data", latent_dim: int) -> "tv.VAE":
-    """Returns the compiled VAE that the flags describe, for data that fit it."""
-    return compiled(recipe(data, latent_dim), data)
+def build(data: "tv.data.Data", latent_dim: int, *checks: "Callable[[tv.VAE], None]") -> "tv.VAE":
+    """Returns the compiled VAE that the flags describe, for data that fit it; see `compiled`."""
+    return compiled(recipe(data, latent_dim), data, *checks)

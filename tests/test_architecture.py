@@ -25,6 +25,7 @@ ROOMS = [
     "layers",
     "objectives",
     "optimizers",
+    "conformal",
     "models",
     "methods",
     "training",

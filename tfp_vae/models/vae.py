@@ -1041,7 +1041,9 @@ class VAE(VariationalModel):
         """
         log_joint = self.class_log_evidence(x, num_samples, **kwargs)
         log_joint += self.log_class_prior.numpy()
-        return Predictive.of(tfd.Categorical(logits=log_joint[:, np.newaxis, :]))
+        found = Predictive.of(tfd.Categorical(logits=log_joint[:, np.newaxis, :]))
+        found.conformal = self.conformal
+        return found
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""

@@ -16,7 +16,7 @@ def _numbers(rng, count):
     x = rng.uniform(-2, 2, count)
     y = x + (0.2 + np.abs(x)) * rng.standard_t(3, count)
     mean, scale = 0.7 * x + 0.3, 0.5 + 0.2 * np.abs(x)
-    return Seen(mean, scale, lambda p: mean + scale * stats.norm.ppf(p)), y
+    return Seen(mean, scale, lambda p: mean + scale * stats.norm.ppf(p)[:, None]), y
 
 
 def _classes(rng, count):
@@ -81,7 +81,9 @@ def test_groups_are_each_covered_where_one_limit_for_all_fails():
 
 
 def test_scores_by_hand():
-    seen = Seen(np.array([1.0, 1.0]), np.array([2.0, 4.0]), lambda p: np.full(2, 4 * p - 1))
+    seen = Seen(
+        np.array([1.0, 1.0]), np.array([2.0, 4.0]), lambda p: np.tile(4 * p[:, None] - 1, 2)
+    )
     y = np.array([0.0, 4.0])
     expected = {"absolute": [1, 3], "scaled": [0.5, 0.75], "quantile": [-0.8, 1.2]}
     for name, values in expected.items():
@@ -123,7 +125,7 @@ def test_a_calibration_comes_back_from_json_and_refuses_scores_of_other_tasks():
     again = Conformal.from_json(found.to_json())
     np.testing.assert_array_equal(found.interval(seen), again.interval(seen))
     assert again.made == CONFORMAL["quantile"](0.5) and again.level == 0.8
-    with pytest.raises(ValueError, match=r"'aps' is of classification.*absolute, scaled, quantile"):
+    with pytest.raises(ValueError, match=r"APS is a score of classif.*absolute, scaled, quantile"):
         Conformal.of(seen, y, "aps")
     with pytest.raises(ValueError, match="Impossible base"):
         Conformal.of(seen, y, "quantile", base=1)

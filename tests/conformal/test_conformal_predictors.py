@@ -1,5 +1,7 @@
 """Intervals of predictors: quantiles of mixtures, and what a calibration makes of them."""
 
+from contextlib import nullcontext
+
 import keras
 import numpy as np
 import pytest
@@ -7,7 +9,9 @@ import tensorflow as tf
 from scipy import optimize, stats
 
 import tfp_vae as tv
+from tfp_vae.conformal import Conformal, Seen
 from tfp_vae.data import Kind, Split
+from tfp_vae.export.signatures.answers import answers_of, subject_of
 from tfp_vae.models import Predictive
 from tfp_vae.probability import tfp
 
@@ -18,18 +22,19 @@ SCALE = np.array([[0.5, 2.0], [1.0, 0.2], [3.0, 3.0]], np.float32)
 
 def test_quantiles_of_a_mixture_are_those_by_root_finding():
     predictive = Predictive.of(tfd.Normal(LOC, SCALE))
-    for p in (0.001, 0.05, 0.5, 0.9):
+    levels = np.float32([0.001, 0.05, 0.5, 0.9])
+    found = predictive.quantile(levels[:, None])
+    for p, quantile in zip(levels, found, strict=True):
         expected = [
             optimize.brentq(
                 lambda y, r=r, p=p: stats.norm.cdf(y, LOC[r], SCALE[r]).mean() - p, -1e5, 1e5
             )
             for r in range(3)
         ]
-        np.testing.assert_allclose(predictive.quantile(p), expected, rtol=2e-6, atol=2e-4)
+        np.testing.assert_allclose(quantile, expected, rtol=2e-6, atol=2e-4)
     low, high = predictive.interval(0.9)
     np.testing.assert_allclose(predictive.cdf(high) - predictive.cdf(low), 0.9, atol=1e-3)
-    levels = predictive.quantile(np.float32([[0.1], [0.5]]))
-    np.testing.assert_allclose(levels[1], predictive.quantile(0.5))
+    assert predictive.quantile(0.5).shape == (3,)
 
 
 def test_quantiles_of_counts_are_the_least_counts_that_reach_the_level():
@@ -113,3 +118,38 @@ def test_calibration_of_classes_is_by_aps_and_needs_targets(numbers):
     with pytest.raises(ValueError, match=r"need targets.*Expected a Split"):
         tv.conformal.calibrate(model, x)
     assert tf.is_tensor(sets)
+
+
+@pytest.mark.parametrize("score", ["scaled", "raps"])
+def test_an_export_has_the_regions_of_python(score, numbers):
+    x, split = numbers
+    likelihood, y = tv.likelihoods.Normal(), {"targets": split.targets[:50]}
+    if score == "raps":
+        likelihood = tv.likelihoods.Categorical(4)
+        y = {"labels": np.random.default_rng(1).integers(0, 4, 50)}
+    model = _network(likelihood)
+    names = [each.name for each in tv.export.signatures_of(model, 4)]
+    assert names == ["predict"]
+    held_out = Split(x[:50], Kind.REAL, beside=y)
+    model.conformal = Conformal.of(Seen.of(_predicted(model, x[:50])), held_out.y, score)
+    signature = {each.name: each for each in tv.export.signatures_of(model, 4)}["cover"]
+    found = tf.function(signature.answer, autograph=False)(x=x)
+    predictive = _predicted(model, x)
+    if score == "raps":
+        np.testing.assert_array_equal(found["inside"], predictive.class_set())
+    else:
+        low, high = predictive.interval()
+        np.testing.assert_allclose(found["low"], low, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(found["high"], high, rtol=1e-5, atol=1e-5)
+    groups = ["a"] * 25 + ["b"] * 25
+    model.conformal = Conformal.of(
+        Seen.of(_predicted(model, x[:50])), held_out.y, score, groups=groups
+    )
+    answers, refused = answers_of(subject_of(model, 4))
+    assert [each.name for each in answers] == ["predict"] and "groups" in refused["cover"]
+
+
+def _predicted(model, x):
+    waits = model.task == "regression"  # for units
+    with pytest.warns(UserWarning, match="never fitted") if waits else nullcontext():
+        return model.predictive(x, 4)

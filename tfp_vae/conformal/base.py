@@ -29,13 +29,13 @@ class Seen:
     Attributes:
         mean: [N], in the unit of the target; None for classes.
         scale: standard deviations [N]; None for classes.
-        quantile: p -> the quantiles [N] at p; None for classes.
+        quantile: probabilities [L] -> quantiles [L, N]; None for classes.
         probs: class probabilities [N, K]; None for numbers.
     """
 
     mean: Any = None
     scale: Any = None
-    quantile: "Callable[[float], np.ndarray] | None" = None
+    quantile: "Callable[[np.ndarray], np.ndarray] | None" = None
     probs: Any = None
 
     @classmethod
@@ -46,7 +46,7 @@ class Seen:
         return cls(
             np.asarray(predictive.mean(), np.float64),
             np.sqrt(np.asarray(predictive.total, np.float64)),
-            lambda p: np.asarray(predictive.quantile(p), np.float64),
+            lambda p: np.asarray(predictive.quantile(np.float32(p)[:, None]), np.float64),
         )
 
 
@@ -66,6 +66,15 @@ class ConformalScore:
     def scores(self, seen: Seen, y: np.ndarray) -> np.ndarray:
         """Returns the scores of targets `y` [N], [N]."""
         raise NotImplementedError
+
+    def check_task(self, task: "str | None") -> None:
+        """Raises `ValueError` if the score is of another task than "regression" and the like."""
+        if self.task != task:
+            fitting = [name for name in CONFORMAL if CONFORMAL[name].task == task]
+            raise ValueError(
+                f"{type(self).__name__} is a score of {self.task}. Expected one of "
+                f"{', '.join(fitting)}. Received data for {task}."
+            )
 
 
 class IntervalScore(ConformalScore):

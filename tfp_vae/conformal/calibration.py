@@ -65,16 +65,9 @@ class Conformal:
         """
         CONFORMAL.check(score)
         made = CONFORMAL[score](**options)
-        count = len(y)
-        is_class = made.task == "classification"
-        if is_class != (seen.probs is not None):
-            fitting = [n for n in CONFORMAL if (CONFORMAL[n].task == "classification") != is_class]
-            raise ValueError(
-                f"The score {score!r} is of {made.task}. Expected one of {', '.join(fitting)}. "
-                f"Received {score!r}."
-            )
+        made.check_task("regression" if seen.probs is None else "classification")
         values = made.scores(seen, np.asarray(y))
-        named = _names(groups, count)
+        named = _names(groups, len(values))
         held_out = {group: values[named == group] for group in sorted(set(named.tolist()))}
         return cls(score, held_out, options, level)
 

@@ -27,7 +27,7 @@ class Quantile(IntervalScore):
         check_number("base", self.base, above=0, below=1)
 
     def _ends(self, seen):
-        return seen.quantile((1 - self.base) / 2), seen.quantile((1 + self.base) / 2)
+        return seen.quantile(np.array([1 - self.base, 1 + self.base]) / 2)
 
     def scores(self, seen: Seen, y: np.ndarray) -> np.ndarray:
         """Returns how far the targets are outside; below 0 for those inside."""

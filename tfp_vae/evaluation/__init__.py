@@ -15,6 +15,7 @@ from tfp_vae.evaluation.ood.detection import detection_metrics
 from tfp_vae.evaluation.ood.regret import likelihood_regret
 from tfp_vae.evaluation.ood.scores import predictive_scores, reference_log_evidence, vae_scores
 from tfp_vae.evaluation.predictive import (
+    conformal_metrics,
     distribution_metrics,
     has_mean_field,
     predict,
@@ -38,6 +39,7 @@ __all__ = [
     "classification_metrics",
     "cluster_metrics",
     "clusters",
+    "conformal_metrics",
     "detection_metrics",
     "diagnose",
     "distribution_metrics",

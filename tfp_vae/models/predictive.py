@@ -178,7 +178,8 @@ class Predictive(tfd.MixtureSameFamily):
         if self.conformal is not None and not own:
             low, high = self.conformal.interval(Seen.of(self), level, groups)
             return Interval(tf.cast(low, tf.float32), tf.cast(high, tf.float32))
-        return Interval(self.quantile((1 - level) / 2), self.quantile((1 + level) / 2))
+        low, high = tf.unstack(self.quantile([[(1 - level) / 2], [(1 + level) / 2]]))
+        return Interval(low, high)
 
     def class_set(
         self, level: "float | None" = None, *, groups: Any = None, own: bool = False

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         training,
     )
     from tfp_vae.distributions import decoders, encoders, heads, likelihoods, priors
+    from tfp_vae.evaluation import Detector
     from tfp_vae.export import load
     from tfp_vae.layers import convert
     from tfp_vae.methods.reference import reference
@@ -58,6 +59,7 @@ __all__ = [
     "VAE",
     "BayesianNetwork",
     "ConditionalVAE",
+    "Detector",
     "Ensemble",
     "IVONPosterior",
     "Laplace",
@@ -92,6 +94,7 @@ __all__ = [
 # (PEP 562): TensorFlow takes seconds, which nobody waits for who made a typing error.
 _ELSEWHERE = {
     "tfp_vae.distributions": ("decoders", "encoders", "heads", "likelihoods", "priors"),
+    "tfp_vae.evaluation": ("Detector",),
     "tfp_vae.export": ("load",),
     "tfp_vae.methods.reference": ("reference",),
     "tfp_vae.layers": ("convert",),

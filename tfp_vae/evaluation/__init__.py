@@ -6,6 +6,7 @@ from tfp_vae.evaluation.bounds import elbo, log_evidence, test_metrics
 from tfp_vae.evaluation.calibration import classification_metrics
 from tfp_vae.evaluation.classes import class_metrics
 from tfp_vae.evaluation.clusters import cluster_metrics, clusters
+from tfp_vae.evaluation.detector import Detector
 from tfp_vae.evaluation.diagnosis import diagnose
 from tfp_vae.evaluation.gap import inference_gap
 from tfp_vae.evaluation.imputation import choose_imputer, imputed
@@ -29,6 +30,7 @@ from tfp_vae.evaluation.predictive import (
 from tfp_vae.evaluation.regression import regression_metrics
 
 __all__ = [
+    "Detector",
     "active_units",
     "ais",
     "bdmc",

@@ -193,7 +193,7 @@ class Detector:
         noise = self.noise()
 
         def make():
-            return lambda x: self.tensors(x, noise)
+            return lambda x: self.tensors(tf.convert_to_tensor(x), noise)
 
         def run(_, index):
             function = compiled(self, "parts", len(index), make, jit=False)

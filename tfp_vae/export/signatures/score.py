@@ -26,7 +26,11 @@ class Detected(Latents):
 
 @SIGNATURES.register("score", "how unusual an example is, and whether it is flagged")
 class Score(Answer):
-    """`score`: the same scores and flags as in Python, its noise included as constants."""
+    """`score`: the same scores and flags as in Python, its noise included as constants.
+
+    Not p-values: they move by a whole rank where a score equals a held-out one within rounding, and
+    are read off the held-out scores.
+    """
 
     name = "score"
     asks = Detected
@@ -44,7 +48,6 @@ class Score(Answer):
         detector, x = self.subject.detector, self.subject.x
         threshold, rate = detector.threshold, detector.false_positive_rate
         noise, score = detector.noise(), SCORES[detector.score_name]()
-        held_out = detector.held_out.astype("float32")
 
         def scored(x):
             found = detector.tensors(x, noise)
@@ -55,17 +58,14 @@ class Score(Answer):
             )
             each = score(seen)
             one = tf.ones_like(each)
-            as_high = tf.where(held_out >= each[:, tf.newaxis], one[:, tf.newaxis], 0.0)
             return {
                 "score": each,
-                "p_value": (1.0 + tf.reduce_sum(as_high, axis=1)) / (1.0 + len(held_out)),
                 "flagged": tf.where(each > threshold, one, 0.0),
                 "parts": found["values"],
             }
 
         outputs = (
             Value("score", ("B",), f"{detector.score_name}, nats"),
-            Value("p_value", ("B",), f"rank among {len(held_out)} held-out scores"),
             Value("flagged", ("B",), f"1 above {threshold:g}, which {rate:g} of usual ones are"),
             Value("parts", x.shape, "what each value costs, nats"),
         )

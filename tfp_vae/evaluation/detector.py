@@ -200,10 +200,11 @@ class Detector:
             return {name: each.numpy() for name, each in function(split.values(index)).items()}
 
         found = list(in_batches(split, rows, run, progress))
+        names = ("values", "latents", "evidence", "elbo")
         return Parts(
             *(
                 np.concatenate([part[name][:size] for part, size in found]).astype(np.float64)
-                for name in Parts._fields
+                for name in names
             )
         )
 

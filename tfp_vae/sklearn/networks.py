@@ -97,11 +97,15 @@ class Network(Estimator):
         """Returns the predictive distribution of the rows [n, D], batch shape [n]."""
         return self._predictive(X)
 
-    def _predictive(self, X: Any, padding: bool = False) -> Predictive:
-        check_is_fitted(self)
+    def _predictive(self, X: Any) -> Predictive:
         X = self._checked(X, reset=False)
-        rows = padded(X) if padding else X
-        return self.model_.predictive(table(rows, "given"), self.num_samples, batch_size=ROWS)
+        return self.model_.predictive(table(X, "given"), self.num_samples, batch_size=ROWS)
+
+    def _by_rows(self, X: Any) -> "tuple[Predictive, int]":
+        """Returns predictions of rows filled up to a multiple of `ROWS`, and how many are asked."""
+        X = self._checked(X, reset=False)
+        found = self.model_.predictive(table(padded(X), "given"), self.num_samples, batch_size=ROWS)
+        return found, len(X)
 
 
 class BayesianClassifier(ClassifierMixin, Network):
@@ -129,8 +133,8 @@ class BayesianClassifier(ClassifierMixin, Network):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Returns class probabilities [n, K], means over draws of the weights."""
-        log_probs = self._predictive(X, padding=True).log_probs.numpy()[: len(X)]
-        probs = np.exp(log_probs.astype(np.float64))
+        predictive, count = self._by_rows(X)
+        probs = np.exp(predictive.log_probs.numpy()[:count].astype(np.float64))
         return probs / probs.sum(axis=1, keepdims=True)
 
     def predict(self, X: Any) -> np.ndarray:
@@ -161,11 +165,11 @@ class BayesianRegressor(RegressorMixin, Network):
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Returns predictive means [n], and standard deviations [n] if asked."""
-        predictive = self._predictive(X, padding=True)
-        mean = predictive.mean().numpy().astype(np.float64)[: len(X)]
+        predictive, count = self._by_rows(X)
+        mean = predictive.mean().numpy().astype(np.float64)[:count]
         if not return_std:
             return mean
-        return mean, np.sqrt(predictive.total.numpy().astype(np.float64))[: len(X)]
+        return mean, np.sqrt(predictive.total.numpy().astype(np.float64))[:count]
 
     def predict_interval(self, X: Any, level: "float | None" = None) -> np.ndarray:
         """Returns the ends of intervals that have the number with probability `level`, [n, 2].

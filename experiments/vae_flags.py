@@ -37,7 +37,13 @@ _NETWORK = flags.DEFINE_enum(
 )
 _SKIP = flags.DEFINE_bool("skip", False, "Give z to every layer of the decoder.")
 _FILTERS = flags.DEFINE_list("filters", ["32", "64"], "Filters of the stride-2 convolutions.")
-_FREE_BITS = flags.DEFINE_float("free_bits", 0.0, "Nats per latent dimension.", lower_bound=0)
+_FREE_BITS = flags.DEFINE_float("free_bits", 0.0, "Nats; see --free_bits_per.", lower_bound=0)
+_FREE_BITS_PER = flags.DEFINE_enum(
+    "free_bits_per",
+    "dimension",
+    peek.names("objectives.elbo.FREE_BITS_PER"),
+    "Of each latent dimension, or of each level as a whole.",
+)
 _CAPACITY = flags.DEFINE_float("capacity", None, "Target of the KL, nats.", lower_bound=0)
 
 
@@ -60,7 +66,7 @@ def recipe(data: "tv.data.Data", latent_dim: int, **others) -> "tv.methods.VAERe
     pair = tv.methods.VAE_NETWORKS[_NETWORK.value]
     conv = pair.is_spatial or others.get("classifier") == "conv"
     cli.refuse_unused(conv, "--network=conv or resnet", _FILTERS)
-    activated = pair.has_activation or "model" in others
+    activated = pair.has_activation or others.get("model") in ("conditional", "m2")
     cli.refuse_unused(activated, "--network=mlp, conv or resnet", training_flags.ACTIVATION)
     cli.refuse_unused(normal, "--likelihood=normal", _SCALE)
     prior = tv.priors.PRIORS[_LATENT_PRIOR.value]
@@ -89,7 +95,8 @@ def compiled(chosen: "tv.methods.VAERecipe", data: "tv.data.Data") -> "tv.VAE":
     """Returns the model with its bound and optimizer, for data that fit it."""
     vae = chosen.build(data, seed=training_flags.SEED.value)
     steps = vae.batches_per_epoch(data.train, training_flags.BATCH_SIZE.value)
-    options = (_FREE_BITS, _CAPACITY, *estimator_flags.OPTIONS)
+    cli.refuse_unused(bool(_FREE_BITS.value), "--free_bits", _FREE_BITS_PER)
+    options = (_FREE_BITS, _FREE_BITS_PER, _CAPACITY, *estimator_flags.OPTIONS)
     vae.objective = bound_flags.bound(steps, *options, others=estimator_flags.names()[1:])
     vae.objective.check(vae)
     last = estimator_flags.finish(steps)

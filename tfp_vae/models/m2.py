@@ -176,7 +176,7 @@ class M2(ConditionalVAE):
         tiled, every = self.under_every_class(x)
         count = num_samples or self.num_samples
         latents = draw.infer(tiled, count, every, tapped=self.objective.taps)
-        likelihood = draw.likelihood(latents[-1].value, every)
+        likelihood = draw.likelihood(self.code([each.value for each in latents]), every)
         with draw.open():
             return RecognizedPass(latents, likelihood, self.recognition(x, training))
 

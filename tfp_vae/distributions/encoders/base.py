@@ -28,9 +28,14 @@ class Encoder(ConditionalDistribution):
 
     Attributes:
         support: where its density is: `REAL`, `BOX` or `SPHERE` of `distributions.base`.
+        uses_prior: whether q(z|x) is made with p(z) of its model, see `given_prior`; called alone
+            it is what the network says.
+        sees_above: whether the network of a latent below others has them beside x.
     """
 
     support = REAL
+    uses_prior = False
+    sees_above = True
 
     def __init__(self, network: keras.Layer, latent_dim: int, **kwargs: Any):
         latent_dim = check_count("latent_dim", latent_dim)
@@ -46,6 +51,15 @@ class Encoder(ConditionalDistribution):
             ValueError: if there is none.
         """
         return draws.centre(posterior)
+
+    def given_prior(self, own: tfd.Distribution, prior: tfd.Distribution) -> tfd.Distribution:
+        """Returns q(z|x) of one that `uses_prior`.
+
+        Args:
+            own: what the network says, batch shape [B] or [S, B].
+            prior: p(z) or p(z|above), a normal of independent latents.
+        """
+        raise NotImplementedError
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""

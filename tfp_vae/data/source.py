@@ -3,6 +3,8 @@
 import abc
 import pathlib
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -70,6 +72,7 @@ class Raw(NamedTuple):
         images: whether examples of two axes are images [H, W] (True) or not (False).
         notes: what of the source is not read, or is changed on the way, a sentence each. `load`
             warns of it.
+        factors: {split name: what the examples were made from, [N, F]}, where it is known.
     """
 
     splits: Parts
@@ -79,6 +82,7 @@ class Raw(NamedTuple):
     columns: "tuple[str, ...] | None" = None
     images: "bool | None" = None
     notes: "tuple[str, ...]" = ()
+    factors: "Mapping[str, np.ndarray]" = MappingProxyType({})
 
 
 class Source(abc.ABC):

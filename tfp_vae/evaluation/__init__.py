@@ -1,6 +1,15 @@
 """Evaluation: numbers about trained models, each with its error."""
 
-from tfp_vae.evaluation import calibration, imputation, missing, ood, regression
+from tfp_vae.evaluation import (
+    aggregate,
+    calibration,
+    disentanglement,
+    imputation,
+    missing,
+    ood,
+    probes,
+    regression,
+)
 from tfp_vae.evaluation.annealing import ais, bdmc
 from tfp_vae.evaluation.bounds import elbo, log_evidence, test_metrics
 from tfp_vae.evaluation.calibration import classification_metrics
@@ -25,10 +34,12 @@ from tfp_vae.evaluation.predictive import (
     temperature_metrics,
     weight_metrics,
 )
+from tfp_vae.evaluation.probes import label_scores, probe_metrics
 from tfp_vae.evaluation.regression import regression_metrics
 
 __all__ = [
     "active_units",
+    "aggregate",
     "ais",
     "bdmc",
     "calibration",
@@ -40,6 +51,7 @@ __all__ = [
     "clusters",
     "detection_metrics",
     "diagnose",
+    "disentanglement",
     "distribution_metrics",
     "elbo",
     "has_mean_field",
@@ -47,6 +59,7 @@ __all__ = [
     "impute",
     "imputed",
     "inference_gap",
+    "label_scores",
     "likelihood_regret",
     "log_evidence",
     "marginal",
@@ -57,6 +70,8 @@ __all__ = [
     "predict",
     "predictive_metrics",
     "predictive_scores",
+    "probe_metrics",
+    "probes",
     "prune",
     "pruning_curve",
     "reference_log_evidence",

@@ -34,7 +34,9 @@ ENCODING = flags.DEFINE_string(
     "encoding", None, "Of a .csv, such as gbk; without it, its bytes say."
 )
 IMAGE_SIZE = flags.DEFINE_list(
-    "image_size", None, "HEIGHT,WIDTH that the images of a folder are resized to."
+    "image_size",
+    None,
+    "HEIGHT,WIDTH that the images of a folder are resized to, or sprites are made in.",
 )
 COLOR_MODE = flags.DEFINE_enum(
     "color_mode",

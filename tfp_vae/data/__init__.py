@@ -16,6 +16,7 @@ from tfp_vae.data.labels import keep_labels
 from tfp_vae.data.loading import load
 from tfp_vae.data.missing import PATTERNS, observed_pixels
 from tfp_vae.data.named import NAMES
+from tfp_vae.data.named.sprites import FACTORS
 from tfp_vae.data.named.uci import UCI_NAMES, uci
 from tfp_vae.data.ood import OOD, fitted, hold_out, ood
 from tfp_vae.data.schema import Column, ColumnKind, Schema
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CORRUPTIONS",
+    "FACTORS",
     "NAMES",
     "OOD",
     "PATTERNS",

@@ -52,7 +52,9 @@ def load(
     Args:
         source: one of `NAMES`: "digits" (1,797 8x8 digits inside scikit-learn, no download),
             "diabetes", "wine" and "breast_cancer" (tables inside scikit-learn), "mnist",
-            "fashion_mnist", "binarized_mnist", or one of `UCI_NAMES` (see `uci`);
+            "fashion_mnist", "binarized_mnist", "sprites" and "rooms" (images made on the spot from
+            factors that `Split.factors` has, see `data.named.sprites`), or one of `UCI_NAMES` (see
+            `uci`);
             `NAMES.meanings` says what each is. Or a folder of images (optionally with `train`,
             `validation` and `test` folders or what else they are usually called, optionally with
             one folder per class) or of TFRecords (see `data.sources.records`), an `.npz` file
@@ -79,6 +81,7 @@ def load(
         in_memory: whether the images of a folder are read now and kept, or each time that they are
             asked for. None means to keep up to `MOST_BYTES` (2 GiB) of decoded images.
         image_size: (H, W) that the images of files are resized to. None means that of the files.
+            Sprites and rooms are made in (32, 32), the default, or (64, 64).
         color_mode: "grayscale", "rgb" or "rgba", to which the images of files are converted. None
             means what the files have.
         frames: of files with several pictures (GIF, TIFF, WebP): "first", or "all" for an example
@@ -153,7 +156,8 @@ def load(
             f"kind to say which. Received {received}."
         )
     if kind is None:
-        kind = Kind.DYNAMIC if is_named and native is Kind.EIGHT_BIT else native
+        is_drawn = is_named and native is Kind.EIGHT_BIT and raw.kind is None
+        kind = Kind.DYNAMIC if is_drawn else native
     kind = _checked_kind(kind, native, name)
     ys, class_names = _answers(raw)
     splits = {}
@@ -161,7 +165,13 @@ def load(
         if values.dtype == np.uint8 and native.is_binary:  # of a stream: 0 and 1 are not bytes
             values = streams.mapped(values, lambda values: values * np.uint8(255))
         splits[part] = Split(
-            values, kind, name=part, class_names=class_names, columns=raw.columns, **ys[part]
+            values,
+            kind,
+            name=part,
+            class_names=class_names,
+            columns=raw.columns,
+            beside={"factors": raw.factors[part]} if part in raw.factors else None,
+            **ys[part],
         )
     shapes = {part: made.shape for part, made in splits.items()}
     if len(set(shapes.values())) > 1:

@@ -3,6 +3,8 @@
 import abc
 import pathlib
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -73,6 +75,7 @@ class Raw(NamedTuple):
             missing; or None.
         notes: what of the source is not read, or is changed on the way, a sentence each. `load`
             warns of it.
+        factors: {split name: what the examples were made from, [N, F]}, where it is known.
     """
 
     splits: Parts
@@ -83,6 +86,7 @@ class Raw(NamedTuple):
     images: "bool | None" = None
     schema: "Schema | None" = None
     notes: "tuple[str, ...]" = ()
+    factors: "Mapping[str, np.ndarray]" = MappingProxyType({})
 
 
 class Source(abc.ABC):

@@ -1,6 +1,15 @@
 """Evaluation: numbers about trained models, each with its error."""
 
-from tfp_vae.evaluation import calibration, imputation, missing, ood, regression
+from tfp_vae.evaluation import (
+    aggregate,
+    calibration,
+    disentanglement,
+    imputation,
+    missing,
+    ood,
+    probes,
+    regression,
+)
 from tfp_vae.evaluation.annealing import ais, bdmc
 from tfp_vae.evaluation.bounds import elbo, log_evidence, test_metrics
 from tfp_vae.evaluation.calibration import classification_metrics
@@ -27,11 +36,13 @@ from tfp_vae.evaluation.predictive import (
     temperature_metrics,
     weight_metrics,
 )
+from tfp_vae.evaluation.probes import label_scores, probe_metrics
 from tfp_vae.evaluation.regression import regression_metrics
 
 __all__ = [
     "Detector",
     "active_units",
+    "aggregate",
     "ais",
     "bdmc",
     "calibration",
@@ -44,6 +55,7 @@ __all__ = [
     "conformal_metrics",
     "detection_metrics",
     "diagnose",
+    "disentanglement",
     "distribution_metrics",
     "elbo",
     "has_mean_field",
@@ -51,6 +63,7 @@ __all__ = [
     "impute",
     "imputed",
     "inference_gap",
+    "label_scores",
     "likelihood_regret",
     "log_evidence",
     "marginal",
@@ -61,6 +74,8 @@ __all__ = [
     "predict",
     "predictive_metrics",
     "predictive_scores",
+    "probe_metrics",
+    "probes",
     "prune",
     "pruning_curve",
     "reference_log_evidence",

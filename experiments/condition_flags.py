@@ -7,14 +7,15 @@ from absl import flags
 import tfp_vae as tv
 from tfp_vae import peek
 
-from . import cli, training_flags, vae_flags
+from . import cli, code_flags, training_flags, vae_flags
 
 GROUP = "Condition"
 _MODEL = flags.DEFINE_enum(
     "model",
     "vae",
     peek.names("methods.vae.VAE_MODELS"),
-    "vae: p(x). conditional: p(x|c), c a class or targets. m2: p(x, y), few classes known.",
+    "vae: p(x). conditional: p(x|c), c a class or targets. m2: p(x, y), few classes known. Others: "
+    "p(x) with discrete latents.",
 )
 _CLASS_PRIOR = flags.DEFINE_bool(
     "class_prior", False, "The class acts through p(z|y) alone, not on the decoder."
@@ -60,6 +61,9 @@ def conditioned(data: "tv.data.Data") -> "tv.data.Data":
 
 def build(data: "tv.data.Data", latent_dim: int) -> "tv.VAE":
     """Returns the compiled model that the flags describe, for data that fit it."""
+    coded = code_flags.fields(_MODEL.value, latent_dim)
+    if coded:
+        return vae_flags.compiled(vae_flags.recipe(data, latent_dim, **coded), data)
     if _MODEL.value == "vae":
         return vae_flags.build(data, latent_dim)
     if data.task == "regression":

@@ -60,13 +60,14 @@ def recipe(data: "tv.data.Data", latent_dim: int, **others) -> "tv.methods.VAERe
     pair = tv.methods.VAE_NETWORKS[_NETWORK.value]
     conv = pair.is_spatial or others.get("classifier") == "conv"
     cli.refuse_unused(conv, "--network=conv or resnet", _FILTERS)
-    activated = pair.has_activation or "model" in others
+    activated = pair.has_activation or others.get("model") in ("conditional", "m2")
     cli.refuse_unused(activated, "--network=mlp, conv or resnet", training_flags.ACTIVATION)
     cli.refuse_unused(normal, "--likelihood=normal", _SCALE)
     prior = tv.priors.PRIORS[_LATENT_PRIOR.value]
     cli.refuse_unused(prior.has_components, "--latent_prior=mixture or vamp", _COMPONENTS)
     cli.refuse_unused(prior.has_flow, "--latent_prior=flow", _FLOW)
     cli.refuse_unused(not others.get("class_prior"), "a class that acts on p(x|z)", _LATENT_PRIOR)
+    cli.refuse_unused("codes" not in others, "real latents", _LATENT_PRIOR, _POSTERIOR)
     return tv.methods.VAERecipe(
         latent_dim=latent_dim,
         prior=_LATENT_PRIOR.value,

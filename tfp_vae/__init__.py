@@ -28,7 +28,15 @@ if TYPE_CHECKING:
         testing,
         training,
     )
-    from tfp_vae.distributions import decoders, encoders, heads, likelihoods, priors
+    from tfp_vae.distributions import (
+        code_priors,
+        codes,
+        decoders,
+        encoders,
+        heads,
+        likelihoods,
+        priors,
+    )
     from tfp_vae.export import load
     from tfp_vae.layers import convert
     from tfp_vae.methods.reference import reference
@@ -63,6 +71,8 @@ __all__ = [
     "LatentVariable",
     "Mixture",
     "__version__",
+    "code_priors",
+    "codes",
     "convert",
     "data",
     "decoders",
@@ -89,7 +99,9 @@ __all__ = [
 # Names that are not rooms, by where they come from. All are imported when they are asked for
 # (PEP 562): TensorFlow takes seconds, which nobody waits for who made a typing error.
 _ELSEWHERE = {
-    "tfp_vae.distributions": ("decoders", "encoders", "heads", "likelihoods", "priors"),
+    "tfp_vae.distributions": (
+        *("code_priors", "codes", "decoders", "encoders", "heads", "likelihoods", "priors"),
+    ),
     "tfp_vae.export": ("load",),
     "tfp_vae.methods.reference": ("reference",),
     "tfp_vae.layers": ("convert",),

@@ -6,6 +6,7 @@ from tfp_vae.evaluation.bounds import elbo, log_evidence, test_metrics
 from tfp_vae.evaluation.calibration import classification_metrics
 from tfp_vae.evaluation.classes import class_metrics
 from tfp_vae.evaluation.clusters import cluster_metrics, clusters
+from tfp_vae.evaluation.code_usage import code_indices, code_usage
 from tfp_vae.evaluation.diagnosis import diagnose
 from tfp_vae.evaluation.gap import inference_gap
 from tfp_vae.evaluation.imputation import choose_imputer, imputed
@@ -38,6 +39,8 @@ __all__ = [
     "classification_metrics",
     "cluster_metrics",
     "clusters",
+    "code_indices",
+    "code_usage",
     "detection_metrics",
     "diagnose",
     "distribution_metrics",

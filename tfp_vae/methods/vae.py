@@ -5,6 +5,7 @@ vae = recipe.build(data, objectives.ELBO(), seed=1)     # compile and fit it
 """
 
 import dataclasses
+from typing import Any
 
 import keras
 
@@ -12,11 +13,16 @@ from tfp_vae import layers, networks, objectives
 from tfp_vae.arguments import check_choice, check_count
 from tfp_vae.data import Data, Kind, kinds
 from tfp_vae.distributions import decoders, encoders, flows, heads, priors
+from tfp_vae.distributions.codes import CODES
+from tfp_vae.methods import codes
 from tfp_vae.methods.vae_networks import VAE_NETWORKS
 from tfp_vae.methods.vae_networks.base import dense_width
 from tfp_vae.models import M2, VAE, ConditionalVAE
 
-VAE_MODELS = ("vae", "conditional", "m2")
+VAE_MODELS = (
+    *("vae", "conditional", "m2"),
+    *("bernoulli", "categorical", "fsq", "gumbel", "joint", "vq"),
+)
 VAE_CLASSIFIERS = ("mlp", "conv")
 
 # The likelihood of each kind of values as they are: none has to be changed for it.
@@ -40,7 +46,8 @@ class VAERecipe:
     """A VAE as data.
 
     Attributes:
-        model: "vae": p(x); "conditional": p(x|c) of the class or the targets c; "m2": p(x, y).
+        model: "vae": p(x); "conditional": p(x|c) of the class or the targets c; "m2": p(x, y); a
+            name in `codes.CODES`: p(x) with discrete latents.
         latent_dim: D.
         prior: p(z), a name in `priors.PRIORS`; targets as condition have a `ConditionalNormal`.
         components: K of a prior that has components, such as "mixture" or "vamp".
@@ -61,6 +68,8 @@ class VAERecipe:
         alpha: weight of the classification term of "m2".
         labelled_share: share of the batches of "m2" with labels.
         num_samples: draws of z per example and training step.
+        codes: (name, value) of what `codes.arguments` says that discrete latents take; they have
+            no `latent_dim`, `prior` and `posterior`.
     """
 
     model: str = "vae"
@@ -82,6 +91,7 @@ class VAERecipe:
     alpha: float = 0.1
     labelled_share: float = 0.5
     num_samples: int = 1
+    codes: "tuple[tuple[str, Any], ...]" = ()
 
     def __post_init__(self):
         check_choice("model", self.model, VAE_MODELS)
@@ -90,6 +100,8 @@ class VAERecipe:
         check_count("components", self.components)
         check_choice("flow", self.flow, flows.FLOWS)
         encoders.ENCODERS.check(self.posterior)
+        if self.model in CODES:
+            codes.check(self.model, dict(self.codes))
         if self.likelihood is not None:
             check_choice("likelihood", self.likelihood, heads.HEADS.group())
         VAE_NETWORKS.check(self.network)
@@ -110,9 +122,15 @@ class VAERecipe:
             ValueError: if the data have no condition for it, or the networks do not fit them.
         """
         # The order is that in which networks draw their initial weights.
-        condition = {} if self.model == "vae" else self._condition(data)
+        is_coded = self.model in CODES
+        condition = {} if is_coded or self.model == "vae" else self._condition(data)
         encoding = VAE_NETWORKS[self.network]().encoding(self, data.shape)
-        encoder = encoders.ENCODERS[self.posterior](encoding, self.latent_dim)
+        encoder: encoders.Encoder
+        if is_coded:
+            encoder = codes.encoder(self.model, encoding, dict(self.codes))
+            condition["prior"] = codes.prior(encoder)
+        else:
+            encoder = encoders.ENCODERS[self.posterior](encoding, self.latent_dim)
         likelihood = self.likelihood or likelihood_of(data.kind)
         scale = {"scale": self.scale} if likelihood == "normal" else {}
         decoding = self._decoding(data)
@@ -142,7 +160,7 @@ class VAERecipe:
         return kind(self.latent_dim, **options)
 
     def _model(self, data: Data, parts: dict) -> "VAE | ConditionalVAE | M2":
-        if self.model == "vae":
+        if self.model == "vae" or self.model in CODES:
             return VAE(**parts)
         parts["join"] = "planes" if VAE_NETWORKS[self.network].is_spatial else "flat"
         parts["decoder_sees_condition"] = not self.class_prior

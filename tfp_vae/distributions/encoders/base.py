@@ -27,10 +27,15 @@ class Encoder(ConditionalDistribution):
         latent_dim: D.
 
     Attributes:
-        support: where its density is: `REAL`, `BOX` or `SPHERE` of `distributions.base`.
+        support: where its density is: `REAL`, `BOX` or `SPHERE` of `distributions.base`; of codes
+            which ones, in words.
+        has_path: whether the derivative of a bound goes through its draws.
+        enumerates: whether all values are summed over in the place of draws.
     """
 
-    support = REAL
+    support: str = REAL
+    has_path: bool = True
+    enumerates: bool = False
 
     def __init__(self, network: keras.Layer, latent_dim: int, **kwargs: Any):
         latent_dim = check_count("latent_dim", latent_dim)
@@ -46,6 +51,9 @@ class Encoder(ConditionalDistribution):
             ValueError: if there is none.
         """
         return draws.centre(posterior)
+
+    def check_batch(self, batch_size: int) -> None:
+        """Raises `ValueError` if training does not go with such batches; here with all it does."""
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""

@@ -1,5 +1,6 @@
 """What a prior over codes is: log p(codes), which is all that a point mass needs for a bound."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -28,7 +29,7 @@ class CodePrior(Prior):
         self.width = check_count("width", width)
         kwargs.pop("latent_dim", None)
         super().__init__(places * width, **kwargs)
-        self._book_of = None
+        self._book_of: Callable[[], Codebook] | None = None
 
     @classmethod
     def of(cls, encoder: Any, **options: Any) -> "CodePrior":
@@ -47,7 +48,7 @@ class CodePrior(Prior):
         return cls(book.places, book.count, book.width, **options)
 
     @property
-    def support(self) -> str:  # type: ignore[override]
+    def support(self) -> str:
         """The codes, in words."""
         return support_of(self.places, self.count, self.width)
 

@@ -29,7 +29,7 @@ class JointPrior(CodePrior):
         self.latent_dim += self.continuous
 
     @property
-    def support(self) -> str:  # type: ignore[override]
+    def support(self) -> str:
         """The latents, in words."""
         return f"{self.continuous} real numbers and {super().support}"
 

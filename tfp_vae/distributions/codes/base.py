@@ -41,7 +41,7 @@ class CodeEncoder(Encoder):
         raise NotImplementedError
 
     @property
-    def support(self) -> str:  # type: ignore[override]
+    def support(self) -> str:
         """The codes, in words: a prior over others has no mass where there are draws."""
         return support_of(self.book.places, self.book.count, self.book.width)
 
@@ -88,7 +88,7 @@ class LogitEncoder(CodeEncoder):
             )
 
     @property
-    def has_path(self) -> bool:  # type: ignore[override]
+    def has_path(self) -> bool:
         """Whether a bound has its whole derivative at its draws: a sum has, draws of codes not."""
         return self.enumerates
 

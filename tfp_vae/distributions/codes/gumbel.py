@@ -51,7 +51,7 @@ class GumbelSoftmax(Categorical):
         self.straight_through = bool(straight_through)
 
     @property
-    def has_path(self) -> bool:  # type: ignore[override]
+    def has_path(self) -> bool:
         """Whether draws have slopes: in training."""
         return True
 

@@ -42,7 +42,7 @@ class Joint(GumbelSoftmax):
         self.event_shape = (self.latent_dim,)
 
     @property
-    def support(self) -> str:  # type: ignore[override]
+    def support(self) -> str:
         """The latents, in words."""
         return f"{self.continuous} real numbers and {super().support}"
 

@@ -22,6 +22,9 @@ _TEMPERATURE = flags.DEFINE_float("temperature", None, "Of gumbel and joint at t
 _LAST = flags.DEFINE_float("last_temperature", None, "At the end.", lower_bound=0)
 _FALL = flags.DEFINE_integer("temperature_steps", None, "Training steps of the fall.", 0)
 _STRAIGHT = flags.DEFINE_bool("straight_through", None, "Codes in training too, with slopes.")
+_FIELD = flags.DEFINE_integer(
+    "receptive_field", 3, "Rows and columns before a pixel that --model=pixel sees.", lower_bound=1
+)
 _PRIOR = flags.DEFINE_enum(
     "code_prior",
     "uniform",
@@ -55,6 +58,7 @@ def fields(model: str, latent_dim: int) -> dict:
     Raises:
         ValueError: for flags that the model has no use for.
     """
+    pixel_fields(model)
     if model not in _CODES:
         where = f"--model={', '.join(_CODES)}"
         cli.refuse_unused(False, where, *(flag for flag, _ in _ARGUMENTS), _PRIOR)
@@ -77,6 +81,19 @@ def fields(model: str, latent_dim: int) -> dict:
             flags.set_default(estimator_flags.GRADIENT, "vimco")
         flags.set_default(training_flags.NUM_SAMPLES, _DRAWS)
     return {"model": model, "codes": tuple(found.items())}
+
+
+def pixel_fields(model: str) -> dict:
+    """Returns the fields of a recipe of a decoder of pixels; {} for another model.
+
+    Args:
+        model: value of --model.
+
+    Raises:
+        ValueError: for flags that the model has no use for.
+    """
+    cli.refuse_unused(model == "pixel", "--model=pixel", _FIELD)
+    return {"model": model, "receptive_field": _FIELD.value} if model == "pixel" else {}
 
 
 def with_prior(vae: "tv.VAE", data: "tv.data.Data", run: "tv.report.RunFolder") -> "tv.VAE":

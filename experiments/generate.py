@@ -30,7 +30,8 @@ def main():
             "This model draws given a vector for each image. Expected a model without a condition, "
             f"or with classes. Received one with a condition of {vae.condition.size} numbers."
         )
-    drawn = vae.generate(_NUM_IMAGES.value, _SEED.value)
+    steps = tv.training.Progress("drawn one after the other, step")
+    drawn = vae.generate(_NUM_IMAGES.value, _SEED.value, progress=steps)
     run.write_arrays("generated.npz", **drawn)
     if drawn["mean"].ndim == 4:  # images, not vectors
         draw = tv.plots.class_samples if "given" in drawn else tv.plots.prior_samples

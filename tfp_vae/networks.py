@@ -642,7 +642,10 @@ def masked_convolutions(filters: int, reach: int, activation: str = "relu") -> "
         ValueError: for filters or a reach below 1 or an unknown activation.
     """
     _check([filters], activation, "filters", reach)
-    options = {"activation": activation, "kernel_initializer": initializer(activation)}
+    options: dict[str, Any] = {
+        "activation": activation,
+        "kernel_initializer": initializer(activation),
+    }
     first = (reach + 1) // 2
     layers = [MaskedConv2D(filters, 2 * first + 1, strict=True, **options)]
     return layers + [MaskedConv2D(filters, 3, **options) for _ in range(reach - first)]

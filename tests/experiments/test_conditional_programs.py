@@ -109,6 +109,7 @@ def test_a_vector_of_targets_is_a_condition(succeeds, tmp_path):
         ("--model=fsq --code_width=3", "--code_width has no effect"),
         ("--model=fsq --posterior=full", "--posterior has no effect"),
         ("--model=vq --code_count=2000 --batch_size=32", "more codes than a batch can start"),
+        ("--receptive_field=2", "--receptive_field has no effect"),
     ],
 )
 def test_flags_that_do_not_go_together_are_refused(refused, options, words):

@@ -14,6 +14,7 @@ from tfp_vae.arguments import check_choice, check_count
 from tfp_vae.data import Data, Kind, kinds
 from tfp_vae.distributions import decoders, encoders, flows, heads, priors
 from tfp_vae.distributions.codes import CODES
+from tfp_vae.distributions.pixels import PixelDecoder
 from tfp_vae.methods import codes
 from tfp_vae.methods.vae_networks import VAE_NETWORKS
 from tfp_vae.methods.vae_networks.base import dense_width
@@ -21,7 +22,7 @@ from tfp_vae.models import M2, VAE, ConditionalVAE
 
 VAE_MODELS = (
     *("vae", "conditional", "m2"),
-    *("bernoulli", "categorical", "fsq", "gumbel", "joint", "vq"),
+    *("bernoulli", "categorical", "fsq", "gumbel", "joint", "pixel", "vq"),
 )
 VAE_CLASSIFIERS = ("mlp", "conv")
 
@@ -47,7 +48,8 @@ class VAERecipe:
 
     Attributes:
         model: "vae": p(x); "conditional": p(x|c) of the class or the targets c; "m2": p(x, y); a
-            name in `codes.CODES`: p(x) with discrete latents.
+            name in `codes.CODES`: p(x) with discrete latents; "pixel": p(x) with a decoder whose
+            pixels depend on those before them, of `scale="trained"` where it is normal.
         latent_dim: D.
         prior: p(z), a name in `priors.PRIORS`; targets as condition have a `ConditionalNormal`.
         components: K of a prior that has components, such as "mixture" or "vamp".
@@ -67,6 +69,7 @@ class VAERecipe:
         classifier: "mlp" or "conv", q(y|x) of "m2".
         alpha: weight of the classification term of "m2".
         labelled_share: share of the batches of "m2" with labels.
+        receptive_field: of "pixel", how many rows and columns before a pixel it sees.
         num_samples: draws of z per example and training step.
         codes: (name, value) of what `codes.arguments` says that discrete latents take; they have
             no `latent_dim`, `prior` and `posterior`.
@@ -90,6 +93,7 @@ class VAERecipe:
     classifier: str = "mlp"
     alpha: float = 0.1
     labelled_share: float = 0.5
+    receptive_field: int = 3
     num_samples: int = 1
     codes: "tuple[tuple[str, Any], ...]" = ()
 
@@ -105,6 +109,7 @@ class VAERecipe:
         if self.likelihood is not None:
             check_choice("likelihood", self.likelihood, heads.HEADS.group())
         VAE_NETWORKS.check(self.network)
+        check_count("receptive_field", self.receptive_field)
         check_choice("classifier", self.classifier, VAE_CLASSIFIERS)
         check_choice("activation", self.activation, networks.ACTIVATIONS)
         if self.bayesian_decoder and self.network != "mlp":
@@ -123,7 +128,8 @@ class VAERecipe:
         """
         # The order is that in which networks draw their initial weights.
         is_coded = self.model in CODES
-        condition = {} if is_coded or self.model == "vae" else self._condition(data)
+        is_plain = is_coded or self.model in ("vae", "pixel")
+        condition = {} if is_plain else self._condition(data)
         encoding = VAE_NETWORKS[self.network]().encoding(self, data.shape)
         encoder: encoders.Encoder
         if is_coded:
@@ -134,10 +140,14 @@ class VAERecipe:
         likelihood = self.likelihood or likelihood_of(data.kind)
         scale = {"scale": self.scale} if likelihood == "normal" else {}
         decoding = self._decoding(data)
-        decoder = decoders.Decoder(
+        kind, options = decoders.Decoder, {}
+        if self.model == "pixel":
+            kind, options = PixelDecoder, {"reach": self.receptive_field}
+        decoder = kind(
             networks.Skip(decoding) if self.skip else decoding,
             data.shape,
             heads.HEADS[likelihood](**scale),
+            **options,
         )
         parts = {
             "prior": condition.pop("prior", None) or self._prior(),
@@ -160,7 +170,7 @@ class VAERecipe:
         return kind(self.latent_dim, **options)
 
     def _model(self, data: Data, parts: dict) -> "VAE | ConditionalVAE | M2":
-        if self.model == "vae" or self.model in CODES:
+        if self.model in ("vae", "pixel", *CODES):
             return VAE(**parts)
         parts["join"] = "planes" if VAE_NETWORKS[self.network].is_spatial else "flat"
         parts["decoder_sees_condition"] = not self.class_prior

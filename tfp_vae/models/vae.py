@@ -23,6 +23,7 @@ from tfp_vae.distributions.base import (
 from tfp_vae.distributions.conditions import JOINS, Condition, Nothing, join, joined_shape
 from tfp_vae.distributions.encoders import Encoder
 from tfp_vae.distributions.priors import Prior, Spec
+from tfp_vae.distributions.sequential import showing
 from tfp_vae.layers.noise import MEAN, SHARED
 from tfp_vae.models import ex_post, local, units
 from tfp_vae.models.draw import Latents, own_random_layers
@@ -638,7 +639,13 @@ class VAE(VariationalModel):
         line = [ends[0] + share * (ends[1] - ends[0]) for share in shares]
         return np.stack([draw.likelihood(z, given).mean().numpy() for z in line])
 
-    def generate(self, count: int, seed: "int | None" = None, given: Any = None) -> dict:
+    def generate(
+        self,
+        count: int,
+        seed: "int | None" = None,
+        given: Any = None,
+        progress: "Callable[[int, int], None] | None" = None,
+    ) -> dict:
         """Returns new examples: z from the prior, the mean of p(x|z) and a draw from it.
 
         Args:
@@ -646,6 +653,8 @@ class VAE(VariationalModel):
             seed: fixes the draws; the model's seed by default.
             given: what a conditional model is conditioned on, [count, ...]; classes take turns
                 without it.
+            progress: called with (steps done, steps in all) where codes or pixels are drawn one
+                after the other.
 
         Returns:
             {"z": [count, D], "mean": [count, ...], "sample": [count, ...]}, with "given" where
@@ -660,7 +669,10 @@ class VAE(VariationalModel):
                     f"Received {'none' if given is None else len(given)}."
                 )
             given = np.asarray(given)
-        key = self.caller_key(seed)
+        with showing(progress):
+            return self._generated(count, self.caller_key(seed), given)
+
+    def _generated(self, count, key, given):
         latents = self.at(key).sample(count, given)
         parts, rows = [], self.rows_at_once
         for start in range(0, count, rows):

@@ -26,6 +26,8 @@ class Progress:
     def __call__(self, done: int, total: int, note: str = "") -> None:
         """Reports that `done` of `total` are done."""
         now = time.monotonic()
+        if self._first is not None and done <= self._first[1]:
+            self._first = None  # begun again
         terminal, is_first = self.stream.isatty(), self._first is None
         if not (terminal or is_first or done == total or now - self._shown >= self.seconds):
             return

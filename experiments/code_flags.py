@@ -25,6 +25,9 @@ _STRAIGHT = flags.DEFINE_bool("straight_through", None, "Codes in training too, 
 _FIELD = flags.DEFINE_integer(
     "receptive_field", 3, "Rows and columns before a pixel that --model=pixel sees.", lower_bound=1
 )
+_ADVERSARIAL = flags.DEFINE_float(
+    "adversarial_weight", 1.0, "Of what fools the discriminator of aae or vae_gan.", lower_bound=0
+)
 _PRIOR = flags.DEFINE_enum(
     "code_prior",
     "uniform",
@@ -58,7 +61,7 @@ def fields(model: str, latent_dim: int) -> dict:
     Raises:
         ValueError: for flags that the model has no use for.
     """
-    pixel_fields(model)
+    other_fields(model)
     if model not in _CODES:
         where = f"--model={', '.join(_CODES)}"
         cli.refuse_unused(False, where, *(flag for flag, _ in _ARGUMENTS), _PRIOR)
@@ -83,8 +86,8 @@ def fields(model: str, latent_dim: int) -> dict:
     return {"model": model, "codes": tuple(found.items())}
 
 
-def pixel_fields(model: str) -> dict:
-    """Returns the fields of a recipe of a decoder of pixels; {} for another model.
+def other_fields(model: str) -> dict:
+    """Returns the fields of a recipe of pixel, aae or vae_gan; {} for another model.
 
     Args:
         model: value of --model.
@@ -93,6 +96,13 @@ def pixel_fields(model: str) -> dict:
         ValueError: for flags that the model has no use for.
     """
     cli.refuse_unused(model == "pixel", "--model=pixel", _FIELD)
+    off_bound = model in ("aae", "vae_gan")
+    cli.refuse_unused(off_bound, "--model=aae or vae_gan", _ADVERSARIAL)
+    if off_bound:
+        options = bound_flags.BOUND, bound_flags.BETA, bound_flags.WARM_UP
+        others = training_flags.NUM_SAMPLES, training_flags.PATIENCE
+        cli.refuse_unused(False, "a --model on a bound", *options, *others)
+        return {"model": model, "adversarial_weight": _ADVERSARIAL.value}
     return {"model": model, "receptive_field": _FIELD.value} if model == "pixel" else {}
 
 

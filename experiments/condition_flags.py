@@ -15,7 +15,8 @@ _MODEL = flags.DEFINE_enum(
     "vae",
     peek.names("methods.vae.VAE_MODELS"),
     "vae: p(x). conditional: p(x|c), c a class or targets. m2: p(x, y), few classes known. "
-    "pixel: p(x) by masked convolutions given z. Others: p(x) with discrete latents.",
+    "pixel: p(x) by masked convolutions given z. aae, vae_gan: against a discriminator, on no "
+    "bound. Others: p(x) with discrete latents.",
 )
 _CLASS_PRIOR = flags.DEFINE_bool(
     "class_prior", False, "The class acts through p(z|y) alone, not on the decoder."
@@ -64,7 +65,7 @@ def build(data: "tv.data.Data", latent_dim: int) -> "tv.VAE":
     coded = code_flags.fields(_MODEL.value, latent_dim)
     if coded:
         return vae_flags.compiled(vae_flags.recipe(data, latent_dim, **coded), data)
-    fields = code_flags.pixel_fields(_MODEL.value)
+    fields = code_flags.other_fields(_MODEL.value)
     if fields:
         return vae_flags.compiled(vae_flags.recipe(data, latent_dim, **fields), data)
     if _MODEL.value == "vae":

@@ -41,12 +41,14 @@ if TYPE_CHECKING:
     from tfp_vae.layers import convert
     from tfp_vae.methods.reference import reference
     from tfp_vae.models import (
+        AAE,
         M2,
         MILE,
         NUTS,
         SGMCMC,
         SWAG,
         VAE,
+        VAEGAN,
         BayesianNetwork,
         ConditionalVAE,
         Ensemble,
@@ -57,12 +59,14 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AAE",
     "M2",
     "MILE",
     "NUTS",
     "SGMCMC",
     "SWAG",
     "VAE",
+    "VAEGAN",
     "BayesianNetwork",
     "ConditionalVAE",
     "Ensemble",
@@ -106,7 +110,18 @@ _ELSEWHERE = {
     "tfp_vae.methods.reference": ("reference",),
     "tfp_vae.layers": ("convert",),
     "tfp_vae.models": (
-        *("M2", "MILE", "NUTS", "SGMCMC", "SWAG", "VAE", "BayesianNetwork", "ConditionalVAE"),
+        *(
+            "AAE",
+            "VAEGAN",
+            "M2",
+            "MILE",
+            "NUTS",
+            "SGMCMC",
+            "SWAG",
+            "VAE",
+            "BayesianNetwork",
+            "ConditionalVAE",
+        ),
         *("Ensemble", "IVONPosterior", "Laplace", "LatentVariable", "Mixture"),
     ),
 }

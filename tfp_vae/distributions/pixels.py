@@ -135,6 +135,8 @@ class Pixels(Own):
         context: numbers of z for every pixel, [*batch, H, W, context].
     """
 
+    draws_mean = True
+
     def __init__(self, decoder: PixelDecoder, context: tf.Tensor):
         self.decoder, self.context = decoder, context
         parameters = {"decoder": decoder, "context": context}

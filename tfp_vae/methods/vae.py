@@ -14,17 +14,20 @@ from tfp_vae.arguments import check_choice, check_count
 from tfp_vae.data import Data, Kind, kinds
 from tfp_vae.distributions import decoders, encoders, flows, heads, priors
 from tfp_vae.distributions.codes import CODES
+from tfp_vae.distributions.deterministic import Deterministic
 from tfp_vae.distributions.pixels import PixelDecoder
 from tfp_vae.methods import codes
 from tfp_vae.methods.vae_networks import VAE_NETWORKS
 from tfp_vae.methods.vae_networks.base import dense_width
-from tfp_vae.models import M2, VAE, ConditionalVAE
+from tfp_vae.models import AAE, M2, VAE, VAEGAN, ConditionalVAE
 
 VAE_MODELS = (
     *("vae", "conditional", "m2"),
-    *("bernoulli", "categorical", "fsq", "gumbel", "joint", "pixel", "vq"),
+    *("bernoulli", "categorical", "fsq", "gumbel", "joint", "pixel", "vq", "aae", "vae_gan"),
 )
 VAE_CLASSIFIERS = ("mlp", "conv")
+
+ADVERSARIAL = ("aae", "vae_gan")  # which no bound is of
 
 # The likelihood of each kind of values as they are: none has to be changed for it.
 _LIKELIHOODS = {
@@ -49,7 +52,8 @@ class VAERecipe:
     Attributes:
         model: "vae": p(x); "conditional": p(x|c) of the class or the targets c; "m2": p(x, y); a
             name in `codes.CODES`: p(x) with discrete latents; "pixel": p(x) with a decoder whose
-            pixels depend on those before them, of `scale="trained"` where it is normal.
+            pixels depend on those before them, of `scale="trained"` where it is normal; "aae",
+            "vae_gan": against a discriminator, not on the bound.
         latent_dim: D.
         prior: p(z), a name in `priors.PRIORS`; targets as condition have a `ConditionalNormal`.
         components: K of a prior that has components, such as "mixture" or "vamp".
@@ -70,6 +74,7 @@ class VAERecipe:
         alpha: weight of the classification term of "m2".
         labelled_share: share of the batches of "m2" with labels.
         receptive_field: of "pixel", how many rows and columns before a pixel it sees.
+        adversarial_weight: of what fools the discriminator of "aae" or "vae_gan".
         num_samples: draws of z per example and training step.
         codes: (name, value) of what `codes.arguments` says that discrete latents take; they have
             no `latent_dim`, `prior` and `posterior`.
@@ -94,6 +99,7 @@ class VAERecipe:
     alpha: float = 0.1
     labelled_share: float = 0.5
     receptive_field: int = 3
+    adversarial_weight: float = 1.0
     num_samples: int = 1
     codes: "tuple[tuple[str, Any], ...]" = ()
 
@@ -128,13 +134,15 @@ class VAERecipe:
         """
         # The order is that in which networks draw their initial weights.
         is_coded = self.model in CODES
-        is_plain = is_coded or self.model in ("vae", "pixel")
+        is_plain = is_coded or self.model in ("vae", "pixel", *ADVERSARIAL)
         condition = {} if is_plain else self._condition(data)
         encoding = VAE_NETWORKS[self.network]().encoding(self, data.shape)
         encoder: encoders.Encoder
         if is_coded:
             encoder = codes.encoder(self.model, encoding, dict(self.codes))
             condition["prior"] = codes.prior(encoder)
+        elif self.model == "aae":
+            encoder = Deterministic(encoding, self.latent_dim)
         else:
             encoder = encoders.ENCODERS[self.posterior](encoding, self.latent_dim)
         likelihood = self.likelihood or likelihood_of(data.kind)
@@ -170,6 +178,10 @@ class VAERecipe:
         return kind(self.latent_dim, **options)
 
     def _model(self, data: Data, parts: dict) -> "VAE | ConditionalVAE | M2":
+        if self.model in ADVERSARIAL:
+            made = AAE if self.model == "aae" else VAEGAN
+            parts["discriminator"] = networks.mlp(self.hidden, self.activation)
+            return made(weight=self.adversarial_weight, **parts)
         if self.model in ("vae", "pixel", *CODES):
             return VAE(**parts)
         parts["join"] = "planes" if VAE_NETWORKS[self.network].is_spatial else "flat"

@@ -330,12 +330,14 @@ def spans_space(model: Any) -> bool:
 
 
 def check_spans_space(model: Any, what: str) -> None:
-    """Raises `ValueError` for a model whose latents are on a sphere, or codes.
+    """Raises `ValueError` for a model off the bound, or with latents on a sphere, or codes.
 
     Args:
         model: with latents.
         what: is asked for, in words.
     """
+    if not model.on_bound:
+        model.bounds()  # which says why not
     if not spans_space(model):
         spheres = all(latent.prior.support == SPHERE for latent in model.latents)
         raise ValueError(

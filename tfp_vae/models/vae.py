@@ -204,6 +204,8 @@ class VAE(VariationalModel):
     has_latents = True
     least_label = 0
     takes_codes = True
+    on_bound = True  # whether `elbo` and its like are asked for
+    off_bound = ""  # in words, where they are not
     built: bool  # of Keras
 
     def __init__(
@@ -309,6 +311,12 @@ class VAE(VariationalModel):
                     f"A {name} has classes that are summed over, and no codes beside. Expected "
                     "an encoder of tfp_vae.encoders. Received a "
                     f"{type(latent.encoder).__name__}."
+                )
+            if self.on_bound and getattr(latent.encoder, "is_point", False):
+                raise ValueError(
+                    f"The KL of the latent {latent.name!r} would be infinite: q(z|x) is one point. "
+                    "Expected an encoder of tfp_vae.encoders or tfp_vae.codes, or an AAE. Received "
+                    f"a {type(latent.encoder).__name__}."
                 )
             if latent.prior.needs_above and not level:
                 raise ValueError(

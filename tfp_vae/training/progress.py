@@ -55,7 +55,11 @@ class ShowProgress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Reports the epoch."""
-        shown = (f"{k} {logs[k]:.2f}  " for k in ("elbo", "val_elbo", "kl") if k in (logs or {}))
+        # Of a training that is on no bound its loss.
+        rest = () if "elbo" in (logs or {}) else ("loss", "val_loss")
+        shown = (
+            f"{k} {logs[k]:.2f}  " for k in ("elbo", "val_elbo", "kl", *rest) if k in (logs or {})
+        )
         self._progress(epoch + 1, self.params["epochs"], "".join(shown))
 
 

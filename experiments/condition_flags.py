@@ -7,7 +7,7 @@ from absl import flags
 import tfp_vae as tv
 from tfp_vae import peek
 
-from . import cli, training_flags, vae_flags
+from . import cli, code_flags, training_flags, vae_flags
 
 GROUP = "Condition"
 _MODEL = flags.DEFINE_enum(
@@ -15,7 +15,8 @@ _MODEL = flags.DEFINE_enum(
     "vae",
     peek.names("methods.vae.VAE_MODELS"),
     "vae: p(x). hierarchical: of --levels latents. conditional: p(x|c), c a class or targets. m2: "
-    "p(x, y), few classes known.",
+    "p(x, y), few classes known. pixel: p(x) by masked convolutions given z. aae, vae_gan: against "
+    "a discriminator, on no bound. Others: p(x) with discrete latents.",
 )
 _LEVELS = flags.DEFINE_integer("levels", 2, "Latents of hierarchical.", lower_bound=1)
 _LEVEL_DIMS = flags.DEFINE_list(
@@ -66,6 +67,12 @@ def conditioned(data: "tv.data.Data") -> "tv.data.Data":
 
 def build(data: "tv.data.Data", latent_dim: int) -> "tv.VAE":
     """Returns the compiled model that the flags describe, for data that fit it."""
+    coded = code_flags.fields(_MODEL.value, latent_dim)
+    if coded:
+        return vae_flags.compiled(vae_flags.recipe(data, latent_dim, **coded), data)
+    fields = code_flags.other_fields(_MODEL.value)
+    if fields:
+        return vae_flags.compiled(vae_flags.recipe(data, latent_dim, **fields), data)
     if _MODEL.value == "vae":
         return vae_flags.build(data, latent_dim)
     if _MODEL.value == "hierarchical":

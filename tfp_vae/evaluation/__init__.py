@@ -15,6 +15,7 @@ from tfp_vae.evaluation.bounds import elbo, log_evidence, test_metrics
 from tfp_vae.evaluation.calibration import classification_metrics
 from tfp_vae.evaluation.classes import class_metrics
 from tfp_vae.evaluation.clusters import cluster_metrics, clusters
+from tfp_vae.evaluation.code_usage import code_indices, code_usage
 from tfp_vae.evaluation.detector import Detector
 from tfp_vae.evaluation.diagnosis import diagnose
 from tfp_vae.evaluation.gap import inference_gap
@@ -52,6 +53,8 @@ __all__ = [
     "classification_metrics",
     "cluster_metrics",
     "clusters",
+    "code_indices",
+    "code_usage",
     "conformal_metrics",
     "detection_metrics",
     "diagnose",

@@ -122,6 +122,7 @@ class M2(ConditionalVAE):
 
     parts = (*ConditionalVAE.parts, "classifier")
     least_label = UNLABELLED
+    takes_codes = False
 
     def __init__(
         self,

@@ -184,6 +184,11 @@ class VariationalModel(keras.Model):
         del x, y, sample_weight
         return outputs
 
+    def measured(self, x: Any, y: Any, outputs: Any, terms: Terms) -> Terms:
+        """Returns the terms that metrics are of; those of the loss unless these are no bound."""
+        del x, y, outputs
+        return terms
+
     def update_metrics(self, terms: Terms, outputs: Any, y: Any = None) -> None:
         """Updates the metrics; the three that every bound has."""
         weight = terms.sample_weight
@@ -516,7 +521,8 @@ class VariationalModel(keras.Model):
             if training:
                 y_pred = self.profiled(x, y, y_pred, sample_weight)
             terms = self.terms(x, y, y_pred, sample_weight)
-        self.update_metrics(terms, y_pred, y)
+            measured = self.measured(x, y, y_pred, terms)
+        self.update_metrics(measured, y_pred, y)
         loss = self.objective.loss(terms, self._schedule_step(training))
         for extra in self.losses:  # regularisers of a user's network
             loss += tf.cast(extra, loss.dtype)

@@ -8,7 +8,7 @@ from absl import flags
 import tfp_vae as tv
 from tfp_vae import peek
 
-from . import cli, training_flags, vae_flags
+from . import cli, code_flags, training_flags, vae_flags
 
 GROUP = "Condition"
 _MODEL = flags.DEFINE_enum(
@@ -16,7 +16,8 @@ _MODEL = flags.DEFINE_enum(
     "vae",
     peek.names("methods.vae.VAE_MODELS"),
     "vae: p(x). hierarchical: of --levels latents. vade: clusters. conditional: p(x|c), c a class "
-    "or targets. m2: p(x, y), few classes known.",
+    "or targets. m2: p(x, y), few classes known. pixel: p(x) by masked convolutions given z. aae, "
+    "vae_gan: against a discriminator, on no bound. Others: p(x) with discrete latents.",
 )
 _LEVELS = flags.DEFINE_integer("levels", 2, "Latents of hierarchical.", lower_bound=1)
 _LEVEL_DIMS = flags.DEFINE_list(
@@ -74,6 +75,12 @@ def conditioned(data: "tv.data.Data") -> "tv.data.Data":
 
 def build(data: "tv.data.Data", latent_dim: int, *checks: "Callable[[tv.VAE], None]") -> "tv.VAE":
     """Returns the compiled model of the flags, for data that fit it; see `vae_flags.compiled`."""
+    coded = code_flags.fields(_MODEL.value, latent_dim)
+    if coded:
+        return vae_flags.compiled(vae_flags.recipe(data, latent_dim, **coded), data, *checks)
+    fields = code_flags.other_fields(_MODEL.value)
+    if fields:
+        return vae_flags.compiled(vae_flags.recipe(data, latent_dim, **fields), data, *checks)
     if _MODEL.value == "vae":
         return vae_flags.build(data, latent_dim, *checks)
     if _MODEL.value == "hierarchical":

@@ -31,7 +31,8 @@ def main():
             "This model draws given a vector for each image. Expected a model without a condition, "
             f"or with classes. Received one with a condition of {vae.condition.size} numbers."
         )
-    drawn = vae.generate(_NUM_IMAGES.value, _SEED.value)
+    steps = tv.training.Progress("drawn one after the other, step")
+    drawn = vae.generate(_NUM_IMAGES.value, _SEED.value, progress=steps)
     latents = drawn["z"] if isinstance(drawn["z"], dict) else {"z": drawn["z"]}
     run.write_arrays("generated.npz", **latents, **{k: v for k, v in drawn.items() if k != "z"})
     if drawn["mean"].ndim == 4:  # images, not vectors

@@ -16,7 +16,15 @@ from absl import flags
 
 import tfp_vae as tv
 
-from . import cli, condition_flags, estimator_flags, prior_flags, training_flags, vae_flags
+from . import (
+    cli,
+    code_flags,
+    condition_flags,
+    estimator_flags,
+    prior_flags,
+    training_flags,
+    vae_flags,
+)
 
 _LATENT_DIM = flags.DEFINE_integer("latent_dim", 20, "Size of the latent z.", lower_bound=1)
 _IMPORTANCE_SAMPLES = flags.DEFINE_integer(
@@ -35,6 +43,8 @@ def main():
     history, metrics = training_flags.fit(
         vae, data, run, *condition_flags.starts(data), *([last] if last else [])
     )
+    vae = code_flags.with_prior(vae, data, run)
+    metrics |= code_flags.facts(vae, data)
     metrics |= estimator_flags.facts(vae, data)
     before = vae
     vae, gained = prior_flags.fitted(vae, data, data.test)

@@ -77,6 +77,8 @@ def recipe(data: "tv.data.Data", latent_dim: int, **others) -> "tv.methods.VAERe
     cli.refuse_unused(not others.get("class_prior"), "a class that acts on p(x|z)", _LATENT_PRIOR)
     own = others.get("model") == "vade"
     cli.refuse_unused(not own, "a --model other than vade", _LATENT_PRIOR)
+    cli.refuse_unused("codes" not in others, "real latents", _LATENT_PRIOR, _POSTERIOR)
+    cli.refuse_unused(others.get("model") != "aae", "a q(z|x) that is no point", _POSTERIOR)
     return tv.methods.VAERecipe(
         latent_dim=latent_dim,
         prior=_LATENT_PRIOR.value,
@@ -109,6 +111,7 @@ def compiled(
     steps = vae.batches_per_epoch(data.train, training_flags.BATCH_SIZE.value)
     cli.refuse_unused(bool(_FREE_BITS.value), "--free_bits", _FREE_BITS_PER)
     options = (_FREE_BITS, _FREE_BITS_PER, _CAPACITY, *estimator_flags.OPTIONS)
+    options = options if vae.on_bound else ()
     vae.objective = bound_flags.bound(steps, *options, others=estimator_flags.names()[1:])
     vae.objective.check(vae)
     last = estimator_flags.finish(steps)
@@ -118,6 +121,8 @@ def compiled(
     for check in checks:
         check(vae)
     how = ", each drawn 0 or 1 with its intensity as the probability" * data.train.is_dynamic
+    if not vae.on_bound:
+        print(f"--model={chosen.model} is {vae.off_bound}")
     print(f"p(x|z): {chosen.likelihood}, of values of kind {data.kind}{how}")
     return vae
 

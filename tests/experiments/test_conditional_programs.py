@@ -131,6 +131,17 @@ def test_a_vector_of_targets_is_a_condition(succeeds, tmp_path):
         ("--model=m2 --labels=100 --labelled_share=0", "Impossible labelled_share"),
         ("--model=m2 --classifier=conv --hidden=8,8", "Received [8, 8]"),
         ("--model=autoregressive", "conditional|m2"),
+        ("--code_places=3", "--code_places has no effect"),
+        ("--model=fsq --latent_dim=20 --code_levels=8,2", "three levels or more"),
+        ("--model=fsq --latent_dim=20 --code_width=3", "--code_width has no effect"),
+        ("--model=fsq --latent_dim=20 --posterior=full", "--posterior has no effect"),
+        (
+            "--model=vq --latent_dim=20 --code_count=2000 --batch_size=32",
+            "more codes than a batch can start",
+        ),
+        ("--receptive_field=2", "--receptive_field has no effect"),
+        ("--model=aae --posterior=full", "--posterior has no effect"),
+        ("--model=vae_gan --bound=iwae", "--bound has no effect"),
     ],
 )
 def test_flags_that_do_not_go_together_are_refused(refused, options, words):

@@ -5,6 +5,7 @@ vae = recipe.build(data, objectives.ELBO(), seed=1)     # compile and fit it
 """
 
 import dataclasses
+from typing import Any
 
 import keras
 
@@ -13,13 +14,21 @@ from tfp_vae.arguments import check_choice, check_count
 from tfp_vae.data import Data, Kind, kinds
 from tfp_vae.distributions import decoders, encoders, flows, heads, priors
 from tfp_vae.distributions.base import inverse_positive
+from tfp_vae.distributions.codes import CODES
+from tfp_vae.distributions.deterministic import Deterministic
+from tfp_vae.distributions.pixels import PixelDecoder
+from tfp_vae.methods import codes
 from tfp_vae.methods.vae_networks import VAE_NETWORKS
 from tfp_vae.methods.vae_networks.base import dense_width
-from tfp_vae.models import M2, VAE, ConditionalVAE, LatentVariable
+from tfp_vae.models import AAE, M2, VAE, VAEGAN, ConditionalVAE, LatentVariable
 
-VAE_MODELS = ("vae", "hierarchical", "vade", "conditional", "m2")
+VAE_MODELS = (
+    *("vae", "hierarchical", "vade", "conditional", "m2"),
+    *("bernoulli", "categorical", "fsq", "gumbel", "joint", "pixel", "vq", "aae", "vae_gan"),
+)
 VAE_CLASSIFIERS = ("mlp", "conv")
 
+ADVERSARIAL = ("aae", "vae_gan")  # which no bound is of
 _START = 0.1  # of the projection of a prior below others
 
 # The likelihood of each kind of values as they are: none has to be changed for it.
@@ -45,7 +54,10 @@ class VAERecipe:
     Attributes:
         model: "vae": p(x); "hierarchical": p(x) of several latents, each given those above;
             "vade": p(x) with a mixture of `clusters` as prior, see `training.StartClusters`;
-            "conditional": p(x|c) of the class or the targets c; "m2": p(x, y).
+            "conditional": p(x|c) of the class or the targets c; "m2": p(x, y); a name in
+            `codes.CODES`: p(x) with discrete latents; "pixel": p(x) with a decoder whose pixels
+            depend on those before them, of `scale="trained"` where it is normal; "aae", "vae_gan":
+            against a discriminator, not on the bound.
         latent_dim: D, of each level.
         levels: L, latents of "hierarchical".
         level_dims: sizes of the levels, top first, in the place of `latent_dim` for all.
@@ -70,7 +82,11 @@ class VAERecipe:
         classifier: "mlp" or "conv", q(y|x) of "m2".
         alpha: weight of the classification term of "m2".
         labelled_share: share of the batches of "m2" with labels.
+        receptive_field: of "pixel", how many rows and columns before a pixel it sees.
+        adversarial_weight: of what fools the discriminator of "aae" or "vae_gan".
         num_samples: draws of z per example and training step.
+        codes: (name, value) of what `codes.arguments` says that discrete latents take; they have
+            no `latent_dim`, `prior` and `posterior`.
     """
 
     model: str = "vae"
@@ -94,7 +110,10 @@ class VAERecipe:
     classifier: str = "mlp"
     alpha: float = 0.1
     labelled_share: float = 0.5
+    receptive_field: int = 3
+    adversarial_weight: float = 1.0
     num_samples: int = 1
+    codes: "tuple[tuple[str, Any], ...]" = ()
 
     def __post_init__(self):
         check_choice("model", self.model, VAE_MODELS)
@@ -118,9 +137,12 @@ class VAERecipe:
             check_count("clusters", self.clusters)
         check_choice("flow", self.flow, flows.FLOWS)
         encoders.ENCODERS.check(self.posterior)
+        if self.model in CODES:
+            codes.check(self.model, dict(self.codes))
         if self.likelihood is not None:
             check_choice("likelihood", self.likelihood, heads.HEADS.group())
         VAE_NETWORKS.check(self.network)
+        check_count("receptive_field", self.receptive_field)
         check_choice("classifier", self.classifier, VAE_CLASSIFIERS)
         check_choice("activation", self.activation, networks.ACTIVATIONS)
         if self.bayesian_decoder and self.network != "mlp":
@@ -142,10 +164,18 @@ class VAERecipe:
             model = self._hierarchy(data, objective, seed)
             model.priors[0].adapt(data.train, seed)
             return model
-        known = {"vae": dict, "vade": lambda: {"prior": self._mixture(data)}}
-        condition = known.get(self.model, lambda: self._condition(data))()
+        is_coded = self.model in CODES
+        is_plain = is_coded or self.model in ("vae", "pixel", *ADVERSARIAL)
+        condition = {} if is_plain else self._given(data)
         encoding = VAE_NETWORKS[self.network]().encoding(self, data.shape)
-        encoder = encoders.ENCODERS[self.posterior](encoding, self.latent_dim)
+        encoder: encoders.Encoder
+        if is_coded:
+            encoder = codes.encoder(self.model, encoding, dict(self.codes))
+            condition["prior"] = codes.prior(encoder)
+        elif self.model == "aae":
+            encoder = Deterministic(encoding, self.latent_dim)
+        else:
+            encoder = encoders.ENCODERS[self.posterior](encoding, self.latent_dim)
         decoder = self._decoder(data)
         parts = {
             "prior": condition.pop("prior", None) or self._prior(),
@@ -164,10 +194,14 @@ class VAERecipe:
         likelihood = self.likelihood or likelihood_of(data.kind)
         scale = {"scale": self.scale} if likelihood == "normal" else {}
         decoding = self._decoding(data)
-        return decoders.Decoder(
+        kind, options = decoders.Decoder, {}
+        if self.model == "pixel":
+            kind, options = PixelDecoder, {"reach": self.receptive_field}
+        return kind(
             networks.Skip(decoding) if self.skip else decoding,
             data.shape,
             heads.HEADS[likelihood](**scale),
+            **options,
         )
 
     def _prior(self, latent_dim: "int | None" = None) -> priors.Prior:
@@ -176,6 +210,10 @@ class VAERecipe:
         if kind.has_flow:
             options["kind"] = self.flow
         return kind(latent_dim or self.latent_dim, **options)
+
+    def _given(self, data: Data) -> dict:
+        """Returns the parts that the data decide: a condition with its prior, or clusters."""
+        return {"prior": self._mixture(data)} if self.model == "vade" else self._condition(data)
 
     def _mixture(self, data: Data) -> priors.Prior:
         clusters = self.clusters or data.num_classes
@@ -227,7 +265,11 @@ class VAERecipe:
         return networks.gated_mlp(width)
 
     def _model(self, data: Data, parts: dict) -> "VAE | ConditionalVAE | M2":
-        if self.model in ("vae", "vade"):
+        if self.model in ADVERSARIAL:
+            made = AAE if self.model == "aae" else VAEGAN
+            parts["discriminator"] = networks.mlp(self.hidden, self.activation)
+            return made(weight=self.adversarial_weight, **parts)
+        if self.model in ("vae", "vade", "pixel", *CODES):
             return VAE(**parts)
         parts["join"] = "planes" if VAE_NETWORKS[self.network].is_spatial else "flat"
         parts["decoder_sees_condition"] = not self.class_prior

@@ -21,7 +21,7 @@ from tfp_vae.distributions.base import tfd
 from tfp_vae.distributions.priors import Context
 from tfp_vae.layers import noise as noises
 from tfp_vae.layers.noise import ESTIMATOR, FrozenNoise, Noise, use
-from tfp_vae.objectives import Latent, Tap
+from tfp_vae.objectives import Enumerated, Latent, Tap
 from tfp_vae.randomness import fold_in
 
 _WEIGHTS = 2**30  # folded into the key of a batch for the noise of random layers
@@ -159,6 +159,9 @@ class Draw:
             if posterior is None or level:
                 posterior = self.posterior(x, given, above, features)
             here = fold_in(key, level) if level else key
+            if latent.encoder.enumerates:
+                found.append(self._every(latent, posterior, self.prior(given, above)))
+                continue
             shape = [] if above else [samples]
             value, log_q = draws.sample_and_log_prob(posterior, shape, here)
             prior = self.prior(given, above)
@@ -166,6 +169,12 @@ class Draw:
             value = value if tap is None else tap(value)
             found.append(Latent(latent.name, value, posterior, prior, log_q, tap))
         return tuple(found)
+
+    def _every(self, latent, posterior, prior):
+        """Returns all codes of a latent, [K^T, B, D], in the place of draws."""
+        every = latent.encoder.book.every()[:, tf.newaxis]
+        value = tf.tile(every, [1, draws.batch_shape(posterior)[0], 1])
+        return Enumerated(latent.name, value, posterior, prior)
 
     def sample(self, count: "tf.Tensor | int", given: Any = None) -> "tuple[tf.Tensor, ...]":
         """Returns draws [count, D] of all latents from the prior, top first (ancestral)."""

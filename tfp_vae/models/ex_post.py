@@ -78,6 +78,7 @@ def untrained(vae: Any, prior: "Prior | str", split: Split, components: int) -> 
     else:
         chosen = check_type("prior", prior, Prior, "with_prior")
     LatentVariable(latent.name, chosen, latent.encoder)  # which says what does not fit
+    chosen.meet(latent.encoder)
     return chosen
 
 

@@ -13,17 +13,25 @@ from tfp_vae import keras_private, objectives
 from tfp_vae.arguments import check_choice, check_count
 from tfp_vae.data import Kind, Split
 from tfp_vae.distributions import draws
-from tfp_vae.distributions.base import ConditionalDistribution, registered, tfd
+from tfp_vae.distributions.base import (
+    BOX,
+    REAL,
+    SPHERE,
+    ConditionalDistribution,
+    registered,
+    tfd,
+)
 from tfp_vae.distributions.conditions import JOINS, Condition, Nothing, join, joined_shape
 from tfp_vae.distributions.encoders import Encoder
 from tfp_vae.distributions.priors import Context, Prior, Spec
+from tfp_vae.distributions.sequential import showing
 from tfp_vae.layers.noise import MEAN, SHARED
 from tfp_vae.models import ex_post, local, units
 from tfp_vae.models.draw import Latents, own_random_layers
 from tfp_vae.models.graphs import compiled
 from tfp_vae.models.latents import LatentVariable
 from tfp_vae.models.memory import in_batches
-from tfp_vae.models.metrics import ActiveUnits
+from tfp_vae.models.metrics import ActiveUnits, Perplexity, Usage
 from tfp_vae.models.predictive import Predictive
 from tfp_vae.models.proposals import (
     Joint,
@@ -201,6 +209,9 @@ class VAE(VariationalModel):
     expected_name = "reconstruction"
     has_latents = True
     least_label = 0
+    takes_codes = True
+    on_bound = True  # whether `elbo` and its like are asked for
+    off_bound = ""  # in words, where they are not
     built: bool  # of Keras
 
     def __init__(
@@ -255,6 +266,16 @@ class VAE(VariationalModel):
             keras.metrics.Mean(self._metric("kl", latent))
             for latent in (latents if len(latents) > 1 else [])
         ]
+        # Of codes that a point mass chooses: how many of them are in use.
+        self.code_trackers = [
+            (
+                Perplexity(latent.encoder.book.count, self._metric("perplexity", latent)),
+                Usage(latent.encoder.book.count, self._metric("usage", latent)),
+            )
+            if getattr(latent.encoder, "reports_usage", False)
+            else ()
+            for latent in latents
+        ]
         self.has_bits = all(kind.is_discrete for kind in decoder.kinds)
         if self.has_bits:
             self.bits_per_dim_tracker = keras.metrics.Mean("bits_per_dim")
@@ -289,6 +310,23 @@ class VAE(VariationalModel):
                 raise ValueError(
                     f"A {name} has nothing that its prior could be conditioned on. Expected a "
                     f"ConditionalVAE around it. Received {prior}."
+                )
+            if latent.encoder.enumerates and len(latents) > 1:
+                raise ValueError(
+                    f"Codes are summed over alone. Expected enumerate=False in a {name} with "
+                    f"other latents. Received enumerate=True of {latent.name!r}."
+                )
+            if not self.takes_codes and latent.encoder.support not in (REAL, BOX, SPHERE):
+                raise ValueError(
+                    f"A {name} has classes that are summed over, and no codes beside. Expected "
+                    "an encoder of tfp_vae.encoders. Received a "
+                    f"{type(latent.encoder).__name__}."
+                )
+            if self.on_bound and getattr(latent.encoder, "is_point", False):
+                raise ValueError(
+                    f"The KL of the latent {latent.name!r} would be infinite: q(z|x) is one point. "
+                    "Expected an encoder of tfp_vae.encoders or tfp_vae.codes, or an AAE. Received "
+                    f"a {type(latent.encoder).__name__}."
                 )
             if latent.prior.needs_above and not level:
                 raise ValueError(
@@ -381,6 +419,7 @@ class VAE(VariationalModel):
         with self.at(0, MEAN):  # networks may be those of another model already
             features = self._build_bottom_up(shape, size)
             for latent in self.latents:
+                latent.prior.meet(latent.encoder)
                 latent.prior.build(Spec(latent.latent_dim, shape, size, above, is_bounded))
                 latent.prior.built = True
                 beside = sum(above) if latent.encoder.sees_above else 0
@@ -532,9 +571,29 @@ class VAE(VariationalModel):
         return objectives.Terms(
             outputs.likelihood.log_prob(tf.cast(x, tf.float32)),
             outputs.latents,
+            objectives.log_mass_of(outputs.latents),
             weights=self.weight_terms(),
             sample_weight=sample_weight,
         )
+
+    def measured(
+        self, x: Any, y: Any, outputs: Any, terms: "objectives.Terms"
+    ) -> "objectives.Terms":
+        """Returns the terms with codes for relaxed draws, of which there is no bound."""
+        hard = [
+            getattr(latent.posterior, "hardened", lambda _: None)(latent.value)
+            for latent in outputs.latents
+        ]
+        if all(each is None for each in hard):
+            return terms
+        x, given = self.unpack(x)
+        latents = tuple(
+            latent if value is None else latent.at(value)
+            for latent, value in zip(outputs.latents, hard, strict=True)
+        )
+        likelihood = self.decoded(latents[-1].value, given, False)
+        log_likelihood = likelihood.log_prob(tf.cast(x, tf.float32))
+        return terms._replace(log_likelihood=log_likelihood, latents=latents)
 
     def profiled(
         self, x: Any, y: Any, outputs: Any, sample_weight: "tf.Tensor | None" = None
@@ -557,6 +616,11 @@ class VAE(VariationalModel):
         ):
             centre = encoder.centre(latent.posterior)
             tracker.update_state(centre if centre.shape.rank == 2 else centre[0], condition)
+        for latent, encoder, trackers in zip(
+            outputs.latents, self.encoders, self.code_trackers, strict=True
+        ):
+            for each in trackers:
+                each.update_state(encoder.book.index(latent.value))
         for latent, tracker in zip(terms.latents, self.kl_trackers, strict=False):
             tracker.update_state(terms.mean(latent.kl()), terms.sample_weight)
         if self.has_bits:
@@ -691,7 +755,13 @@ class VAE(VariationalModel):
         line = [ends[0] + share * (ends[1] - ends[0]) for share in shares]
         return np.stack([draw.likelihood(z, given).mean().numpy() for z in line])
 
-    def generate(self, count: int, seed: "int | None" = None, given: Any = None) -> dict:
+    def generate(
+        self,
+        count: int,
+        seed: "int | None" = None,
+        given: Any = None,
+        progress: "Callable[[int, int], None] | None" = None,
+    ) -> dict:
         """Returns new examples: z from the prior, the mean of p(x|z) and a draw from it.
 
         Args:
@@ -699,6 +769,8 @@ class VAE(VariationalModel):
             seed: fixes the draws; the model's seed by default.
             given: what a conditional model is conditioned on, [count, ...]; classes take turns
                 without it.
+            progress: called with (steps done, steps in all) where codes or pixels are drawn one
+                after the other.
 
         Returns:
             {"z": [count, D], "mean": [count, ...], "sample": [count, ...]}, with "given" where
@@ -713,7 +785,10 @@ class VAE(VariationalModel):
                     f"Received {'none' if given is None else len(given)}."
                 )
             given = np.asarray(given)
-        key = self.caller_key(seed)
+        with showing(progress):
+            return self._generated(count, self.caller_key(seed), given)
+
+    def _generated(self, count, key, given):
         latents = self.at(key).sample(count, given)
         parts, rows = [], self.rows_at_once
         for start in range(0, count, rows):
@@ -937,6 +1012,9 @@ class VAE(VariationalModel):
         Under Bayesian weights so many latents share a draw of them, whatever the batch size.
         """
         batch_size = min(batch_size, self.rows_at_once, count)
+        if self.encoders[0].enumerates:
+            codes = self.encoders[0].book.count ** self.encoders[0].places
+            return max(1, min(batch_size, self.rows_at_once // codes)), 1
         if self.random_layers():
             return max(1, min(batch_size, self.rows_at_once // _SAMPLES_OF_WEIGHTS)), min(
                 num_samples, _SAMPLES_OF_WEIGHTS
@@ -969,6 +1047,8 @@ class VAE(VariationalModel):
         """
         weights_key = key if weights_key is None else weights_key
         whole = self.at(weights_key, SHARED)
+        if self.encoders[0].enumerates:
+            return self._summed_bounds(whole, x, given, num_samples)
         with whole:
             kl_of_weights = self.weight_terms().per_example()
         # The top posterior is the same for all chunks, unless its weights are drawn with each.
@@ -998,6 +1078,18 @@ class VAE(VariationalModel):
             weights.effective_sample_size(),
             weights.tail_index(num_samples),
         )
+
+    def _summed_bounds(self, draw, x, given, num_samples):
+        """Returns bounds by a sum over all codes: the second is log p(x) itself."""
+        latents = draw.infer(x, 1, given)
+        log_prob = draw.likelihood(latents[-1].value, given).log_prob(x)
+        with draw:
+            weights = self.weight_terms()
+        terms = objectives.Terms(log_prob, latents, objectives.log_mass_of(latents), weights)
+        log_evidence = objectives.IWAE().local(terms.log_weights(), terms.log_shares())
+        size = tf.ones_like(log_evidence) * tf.cast(num_samples, tf.float32)
+        unknown = tf.fill(tf.shape(size), math.nan)
+        return BatchBounds(objectives.elbo(terms), log_evidence, size, unknown)
 
     def _find_modes(self, x: tf.Tensor, given: Any, key: tf.Tensor) -> Modes:
         return find_modes(Joint(self.at(key, MEAN), x, given), key)
@@ -1035,6 +1127,12 @@ class VAE(VariationalModel):
         return tf.while_loop(lambda i, _: i < num_chunks, add_chunk, state)[1]
 
     # Data in.
+
+    def check_training(self, split: Split, batch_size: int) -> None:
+        """Raises `ValueError` if `fit` would fail on `split`; see `VariationalModel`."""
+        for encoder in self.encoders:
+            encoder.check_batch(min(batch_size, len(split)))
+        super().check_training(split, batch_size)
 
     def take_units(self, split: Split, anew: bool = True) -> None:
         """Takes the units of real examples and, with classes, their frequencies.
@@ -1174,7 +1272,9 @@ class VAE(VariationalModel):
         """
         log_joint = self.class_log_evidence(x, num_samples, **kwargs)
         log_joint += self.log_class_prior.numpy()
-        return Predictive.of(tfd.Categorical(logits=log_joint[:, np.newaxis, :]))
+        found = Predictive.of(tfd.Categorical(logits=log_joint[:, np.newaxis, :]))
+        found.conformal = self.conformal
+        return found
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""

@@ -88,7 +88,8 @@ class ELBO(WeightedBound):
 
     def check(self, model: keras.Model) -> None:
         """Raises `ValueError` for an estimator that the latents do not allow."""
-        if self.gradient.name != "path":  # of weights alone there is an ELBO, too
+        if self.gradient.name != "path" or getattr(model, "has_latents", False):
+            # Of weights alone there is an ELBO, too.
             super().check(model)
 
     def loss(self, terms: Terms, step: "tf.Tensor | int") -> tf.Tensor:

@@ -191,7 +191,7 @@ def latent_scatter(model: VAE, split: Split, most: int = 5000) -> Figure:
 def training_curve(
     history: "dict[str, list[float]]", kl_name: str = "KL(q(z|x) || p(z))"
 ) -> Figure:
-    """Returns the bound, and the KL beside it, by epoch.
+    """Returns the bound, and the KL beside it, by epoch; without a bound the loss, and its parts.
 
     Args:
         history: what `fit` returned, `History.history`.
@@ -199,15 +199,20 @@ def training_curve(
     """
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    epochs = np.arange(1, len(history["elbo"]) + 1)
-    for key, axis, name in (("elbo", left, "ELBO"), ("kl", right, kl_name)):
+    epochs = np.arange(1, len(history["loss"]) + 1)
+    sheets = [("elbo", left, "ELBO"), ("kl", right, kl_name)]
+    if "elbo" not in history:
+        sheets = [("loss", left, "loss, no bound"), ("told_apart", right, "share told apart")]
+    for key, axis, name in sheets:
         axis.plot(epochs, history[key], color=TRAIN, label="training")
         if f"val_{key}" in history:
             axis.plot(epochs, history[f"val_{key}"], color=VALIDATION, label="validation")
-        axis.set(xlabel="epoch", ylabel="nats per example", title=name)
+        unit = "nats per example" if "elbo" in history else ""
+        axis.set(xlabel="epoch", ylabel=unit, title=name)
         axis.grid(alpha=0.3)
     # The first epochs are far below; the rest is what one looks at.
-    shown = np.concatenate([history[k] for k in ("elbo", "val_elbo") if k in history])
+    first = sheets[0][0]
+    shown = np.concatenate([history[k] for k in (first, f"val_{first}") if k in history])
     low, high = np.quantile(shown, 0.05), shown.max()
     if len(epochs) > 10 and high > low:
         left.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
@@ -219,6 +224,10 @@ def write_all(run: RunFolder, model: VAE, split: Split, history: dict) -> None:
     """Writes every picture that fits the model and its data into a run folder."""
     run.write_figure("training_curve.png", training_curve(history))
     run.write_figure("latent_scatter.png", latent_scatter(model, split))
+    if len(split.shape) == 3 and hasattr(model.encoder, "codes_of"):
+        from tfp_vae.plots.codes import code_mosaics
+
+        run.write_figure("codes.png", code_mosaics(model, split))
     if len(split.shape) != 3:
         return  # vectors are not images
     run.write_figure("reconstructions.png", reconstructions(model, split))

@@ -1,6 +1,6 @@
 """Evaluation: numbers about trained models, each with its error."""
 
-from tfp_vae.evaluation import calibration, imputation, missing, ood, regression
+from tfp_vae.evaluation import answers, calibration, imputation, missing, ood, regression
 from tfp_vae.evaluation.annealing import ais, bdmc
 from tfp_vae.evaluation.bounds import elbo, log_evidence, test_metrics
 from tfp_vae.evaluation.calibration import classification_metrics
@@ -33,6 +33,7 @@ __all__ = [
     "Detector",
     "active_units",
     "ais",
+    "answers",
     "bdmc",
     "calibration",
     "choose_imputer",

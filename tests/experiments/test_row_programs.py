@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 import tfp_vae as tv
+from tfp_vae.models import Predictive
+from tfp_vae.probability import tfp
 
+tfd = tfp.distributions
 TINY = ("--epochs=2", "--hidden=4")
 
 
@@ -59,19 +62,16 @@ def test_detect_trains_once_flags_what_is_odd_and_says_why(succeeds, refused, ta
     assert "--score" in refused("detect", *again, "--score=typicality")
 
 
-def test_predict_answers_for_networks_of_numbers_and_of_classes(succeeds, refused, table, tmp_path):
-    for task, y in (("regression", table.sum(axis=1) + 0.5), ("classification", table[:, 0] > 0)):
-        _write(tmp_path / "train.csv", np.column_stack([table, y]), ("a", "b", "c", "y"))
-        run = f"--run_dir={task}"
-        succeeds("train_bnn", "--dataset=train.csv", f"--task={task}", run, "--jit=false",
-                 "--batch_size=64", "--num_predictive_samples=3", *TINY)  # fmt: skip
-        succeeds("predict", run, "--data=rows.csv", f"--out={task}.csv")
-        rows = _rows(tmp_path / f"{task}.csv")
-        assert len(rows) == 150
-    assert list(rows[0]) == ["row", "class", "set", "entropy", "mutual_information", "p_0", "p_1"]
-    assert all(abs(float(r["p_0"]) + float(r["p_1"]) - 1) < 1e-4 for r in rows)
-    rows = _rows(tmp_path / "regression.csv")
-    known = json.loads((tmp_path / "regression" / "conformal.json").read_text())
+def test_predict_answers_for_a_network_of_numbers(succeeds, refused, table, tmp_path):
+    y = table.sum(axis=1) + 0.5
+    _write(tmp_path / "train.csv", np.column_stack([table, y]), ("a", "b", "c", "y"))
+    succeeds("train_bnn", "--dataset=train.csv", "--run_dir=run", "--jit=false", "--epochs=1",
+             "--hidden=4", "--batch_size=64", "--num_predictive_samples=3")  # fmt: skip
+    options = ("--run_dir=run", "--num_predictive_samples=3")
+    succeeds("predict", *options, "--data=rows.csv", "--out=found.csv")
+    rows = _rows(tmp_path / "found.csv")
+    assert [int(row["row"]) for row in rows] == list(range(1, 151))
+    known = json.loads((tmp_path / "run" / "conformal.json").read_text())
     factor = tv.conformal.limit(known["held_out"][""], 0.9)
     for row in rows[:5]:
         mean, sd = float(row["mean"]), float(row["sd"])
@@ -79,8 +79,16 @@ def test_predict_answers_for_networks_of_numbers_and_of_classes(succeeds, refuse
         parts = float(row["epistemic_sd"]) ** 2 + float(row["aleatoric_sd"]) ** 2
         assert parts == pytest.approx(sd**2, rel=1e-4)
     _write(tmp_path / "other.csv", table, ("a", "b", "d"))
-    said = refused("predict", "--run_dir=regression", "--data=other.csv", "--out=o.csv")
+    said = refused("predict", "--run_dir=run", "--data=other.csv", "--out=o.csv")
     assert "'c' missing" in said and "'d' unknown" in said
-    said = refused("predict", "--run_dir=regression", "--data=nowhere.csv", "--out=o.csv")
+    said = refused("predict", "--run_dir=run", "--data=nowhere.csv", "--out=o.csv")
     assert "no data at 'nowhere.csv'" in said
-    assert "--out does not fit" in refused("predict", "--run_dir=regression", "--data=rows.csv")
+    assert "--out does not fit" in refused("predict", "--run_dir=run", "--data=rows.csv")
+
+
+def test_classes_have_names_sets_and_probabilities():
+    probs = np.array([[[0.7, 0.2, 0.1]], [[0.1, 0.8, 0.1]]], np.float32)
+    predictive = Predictive.of(tfd.Categorical(probs=probs))
+    found = tv.evaluation.answers.of_predictions(predictive, 0.75, ("a", "b", "c"))
+    assert found["class"].tolist() == ["a", "b"] and found["set"].tolist() == ["a|b", "b"]
+    np.testing.assert_allclose(found["p_c"], 0.1, rtol=1e-6)

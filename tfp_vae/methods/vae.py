@@ -48,7 +48,8 @@ class VAERecipe:
         class_prior: whether a class acts through a `ClassNormal` p(z|y) alone, and not on the
             decoder.
         posterior: q(z|x), a name in `encoders.ENCODERS`.
-        likelihood: p(x|z), a name in `heads.HEADS` of no group; None for `likelihood_of` the data.
+        likelihood: p(x|z), a name in `heads.HEADS` of no group; None for `likelihood_of` the data,
+            and for a head of each column (`decoders.Columns`) of a table with a schema.
         scale: of the normal likelihood, see `decoders.Normal`.
         network: of encoder and decoder, a name in `VAE_NETWORKS`.
         hidden: widths of the dense layers; one for "conv" and "resnet".
@@ -112,15 +113,10 @@ class VAERecipe:
         # The order is that in which networks draw their initial weights.
         condition = {} if self.model == "vae" else self._condition(data)
         encoding = VAE_NETWORKS[self.network]().encoding(self, data.shape)
+        if data.schema is not None:
+            encoding = keras.Sequential([layers.TableInput(data.schema), *encoding.layers])
         encoder = encoders.ENCODERS[self.posterior](encoding, self.latent_dim)
-        likelihood = self.likelihood or likelihood_of(data.kind)
-        scale = {"scale": self.scale} if likelihood == "normal" else {}
-        decoding = self._decoding(data)
-        decoder = decoders.Decoder(
-            networks.Skip(decoding) if self.skip else decoding,
-            data.shape,
-            heads.HEADS[likelihood](**scale),
-        )
+        decoder = self._decoder(data)
         parts = {
             "prior": condition.pop("prior", None) or self._prior(),
             "encoder": encoder,
@@ -133,6 +129,15 @@ class VAERecipe:
         model = self._model(data, parts)
         model.prior.adapt(data.train, seed)
         return model
+
+    def _decoder(self, data: Data) -> "decoders.Decoder | decoders.Columns":
+        decoding = self._decoding(data)
+        network = networks.Skip(decoding) if self.skip else decoding
+        if data.schema is not None and self.likelihood is None:
+            return decoders.Columns(network, data.schema)
+        likelihood = self.likelihood or likelihood_of(data.kind)
+        scale = {"scale": self.scale} if likelihood == "normal" else {}
+        return decoders.Decoder(network, data.shape, heads.HEADS[likelihood](**scale))
 
     def _prior(self) -> priors.Prior:
         kind = priors.PRIORS[self.prior]

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from collections.abc import Callable
 
 from absl import flags
 
@@ -100,6 +101,28 @@ def check() -> None:
     check_folder()
 
 
+# Asked whether a program models all columns of a table, none of them a target.
+_whole: "list[Callable[[], bool]]" = []
+
+
+def whole_tables_when(condition: "Callable[[], bool]") -> None:
+    """Lets a program that models examples read a table without a target as one of mixed columns.
+
+    Args:
+        condition: asked after flags are parsed.
+    """
+    _whole.append(condition)
+
+
+def _columns() -> "str | None":
+    if COLUMNS.value is not None:
+        return ",".join(COLUMNS.value)
+    is_table = DATASET.value.lower().endswith(tv.data.table_files.ENDINGS)
+    if is_table and TARGET.value is None and any(condition() for condition in _whole):
+        return ""
+    return None
+
+
 def source() -> "dict[str, str | int | list[int] | None]":
     """Returns the flags that say which data, as a run remembers them: paths absolute."""
     path = pathlib.Path(DATASET.value)
@@ -116,7 +139,7 @@ def source() -> "dict[str, str | int | list[int] | None]":
         "image_size": IMAGE_SIZE.value and cli.integers(IMAGE_SIZE),
         "color_mode": COLOR_MODE.value,
         "frames": FRAMES.value,
-        "columns": COLUMNS.value and ",".join(COLUMNS.value),
+        "columns": _columns(),
     }
 
 

@@ -7,7 +7,7 @@ from absl import flags
 import tfp_vae as tv
 from tfp_vae import peek
 
-from . import bound_flags, cli, estimator_flags, training_flags
+from . import bound_flags, cli, data_flags, estimator_flags, training_flags
 
 GROUP = "Model"
 _LIKELIHOOD = flags.DEFINE_enum(
@@ -49,6 +49,14 @@ _FREE_BITS_PER = flags.DEFINE_enum(
 _CAPACITY = flags.DEFINE_float("capacity", None, "Target of the KL, nats.", lower_bound=0)
 
 
+def _models_whole_tables() -> bool:
+    model = flags.FLAGS["model"].value if "model" in flags.FLAGS else "vae"
+    return model == "vae" and _LIKELIHOOD.value is None and training_flags.KIND.value is None
+
+
+data_flags.whole_tables_when(_models_whole_tables)
+
+
 def prepare() -> "tuple[tv.report.RunFolder, tv.data.Data]":
     """Returns the run folder, checked but not made, and the data that the flags describe."""
     chosen = _LIKELIHOOD.value
@@ -63,7 +71,9 @@ def recipe(data: "tv.data.Data", latent_dim: int, **others) -> "tv.methods.VAERe
         latent_dim: D.
         **others: fields of a conditional model.
     """
+    of_columns = data.schema is not None and _LIKELIHOOD.value is None
     likelihood = _LIKELIHOOD.value or tv.methods.likelihood_of(data.kind)
+    likelihood = None if of_columns else likelihood
     normal = likelihood == "normal"
     pair = tv.methods.VAE_NETWORKS[_NETWORK.value]
     conv = pair.is_spatial or others.get("classifier") == "conv"
@@ -120,6 +130,11 @@ def compiled(
     vae = training_flags.compiled(vae, data)
     for check in checks:
         check(vae)
+    if chosen.likelihood is None:
+        print(
+            f"p(x|z) of each column, by its kind (--columns=NAME:KIND changes it):\n{data.schema}"
+        )
+        return vae
     how = ", each drawn 0 or 1 with its intensity as the probability" * data.train.is_dynamic
     if not vae.on_bound:
         print(f"--model={chosen.model} is {vae.off_bound}")

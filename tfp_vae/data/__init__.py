@@ -7,7 +7,7 @@ batches of them imports it.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from tfp_vae.data import toys
+from tfp_vae.data import rows, toys
 from tfp_vae.data.answers import UNLABELLED
 from tfp_vae.data.completion import QUADRANTS, completion, seen_quadrants
 from tfp_vae.data.corruptions import CORRUPTIONS, corrupted
@@ -61,6 +61,7 @@ __all__ = [
     "observed_pixels",
     "ood",
     "read_frame",
+    "rows",
     "seen_quadrants",
     "toys",
     "uci",

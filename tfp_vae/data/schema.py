@@ -337,7 +337,7 @@ def parse(text: "str | list[str] | None") -> "dict[str, str | tuple[str, ...]]":
         ValueError: for what is no such pair.
     """
     found: dict[str, str | tuple[str, ...]] = {}
-    for pair in text.split(",") if isinstance(text, str) else text or ():
+    for pair in filter(None, text.split(",") if isinstance(text, str) else text or ()):
         name, colon, kind = pair.strip().rpartition(":")
         if not colon or not name:
             raise ValueError(

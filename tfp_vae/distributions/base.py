@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import is_count
+from tfp_vae.data import Schema
 from tfp_vae.networks import check_no_probabilities, output_shape
 from tfp_vae.probability import tfd
 
@@ -60,9 +61,15 @@ class ConditionalDistribution(keras.Layer):
     Returns a distribution with batch shape [B] or [S, B] and event shape `event_shape`.
 
     A subclass gives `parameters_per_event` and `distribution(*parameters)`.
+
+    Attributes:
+        takes_missing: whether NaN in an event is a value that is missing, without a term in log p.
+        schema: what the columns of an event are, of a table; or None.
     """
 
     parameters_per_event = 1
+    takes_missing = False
+    schema: "Schema | None" = None
 
     def __init__(self, network: keras.Layer, event_shape: Sequence[int], **kwargs: Any):
         super().__init__(**kwargs)

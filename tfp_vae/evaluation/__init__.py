@@ -2,6 +2,7 @@
 
 from tfp_vae.evaluation import (
     aggregate,
+    answers,
     calibration,
     disentanglement,
     imputation,
@@ -45,6 +46,7 @@ __all__ = [
     "active_units",
     "aggregate",
     "ais",
+    "answers",
     "bdmc",
     "calibration",
     "choose_imputer",

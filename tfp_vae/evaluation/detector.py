@@ -61,15 +61,20 @@ class Reason:
         value: that it has.
         expected: its mean given all others.
         nats: how many more it costs than it does in held-out examples on average.
+        levels: of a column of classes, what the numbers are called.
     """
 
     name: str
     value: float
     expected: float
     nats: float
+    levels: "tuple[str, ...]" = ()
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.value:g} (expected {self.expected:.4g}, {self.nats:+.3g} nats)"
+        value, expected = f"{self.value:g}", f"{self.expected:.4g}"
+        if self.levels:
+            value, expected = (self.levels[round(each)] for each in (self.value, self.expected))
+        return f"{self.name}: {value} (expected {expected}, {self.nats:+.3g} nats)"
 
 
 class Detector:
@@ -262,6 +267,12 @@ class Detector:
         self.false_positive_rate = float(false_positive_rate)
         return self
 
+    def change_rate(self, false_positive_rate: float) -> None:
+        """Flags another share of usual examples from now on; see `fit` for errors."""
+        check_number("false_positive_rate", false_positive_rate, above=0, below=1)
+        self._check_rows(len(self._fitted()), false_positive_rate)
+        self.false_positive_rate = float(false_positive_rate)
+
     @staticmethod
     def _check_rows(have, rate):
         if have < rows_needed(rate):
@@ -289,7 +300,11 @@ class Detector:
 
         Ranks among held-out scores: uniform for usual examples, exactly so.
         """
-        return p_values(self._fitted(), self.score(x))
+        return self.p_values_of(self.score(x))
+
+    def p_values_of(self, scores: np.ndarray) -> np.ndarray:
+        """Returns `p_values` of scores [N] that are known already."""
+        return p_values(self._fitted(), scores)
 
     def labels(self, x: "Split | np.ndarray") -> np.ndarray:
         """Returns which examples are unusual, bool [N]: those with a score above `threshold`."""
@@ -336,6 +351,9 @@ class Detector:
         ]
 
     def _expected(self, split, seen, num_samples):
+        if getattr(self.model.decoder, "takes_missing", False):  # so does its encoder
+            hidden = np.where(seen, split.values(), np.float32(np.nan))
+            return self.model.reconstruct(tf.constant(hidden)).numpy()
         try:
             return impute(
                 self.model, split.values(), seen, num_samples, num_chains=8, num_sweeps=10

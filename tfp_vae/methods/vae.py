@@ -70,7 +70,8 @@ class VAERecipe:
             decoder.
         posterior: q(z|x), a name in `encoders.ENCODERS`; of "hierarchical" that of all levels, and
             "ladder" and "residual" of those below the top, which is "diagonal" beside them.
-        likelihood: p(x|z), a name in `heads.HEADS` of no group; None for `likelihood_of` the data.
+        likelihood: p(x|z), a name in `heads.HEADS` of no group; None for `likelihood_of` the data,
+            and for a head of each column (`decoders.Columns`) of a table with a schema.
         scale: of the normal likelihood, see `decoders.Normal`.
         network: of encoder and decoder, a name in `VAE_NETWORKS`.
         hidden: widths of the dense layers; one for "conv" and "resnet".
@@ -168,6 +169,8 @@ class VAERecipe:
         is_plain = is_coded or self.model in ("vae", "pixel", *ADVERSARIAL)
         condition = {} if is_plain else self._given(data)
         encoding = VAE_NETWORKS[self.network]().encoding(self, data.shape)
+        if data.schema is not None:
+            encoding = keras.Sequential([layers.TableInput(data.schema), *encoding.layers])
         encoder: encoders.Encoder
         if is_coded:
             encoder = codes.encoder(self.model, encoding, dict(self.codes))
@@ -190,19 +193,17 @@ class VAERecipe:
         model.prior.adapt(data.train, seed)
         return model
 
-    def _decoder(self, data: Data) -> decoders.Decoder:
+    def _decoder(self, data: Data) -> "decoders.Decoder | decoders.Columns":
+        decoding = self._decoding(data)
+        network = networks.Skip(decoding) if self.skip else decoding
+        if data.schema is not None and self.likelihood is None:
+            return decoders.Columns(network, data.schema)
         likelihood = self.likelihood or likelihood_of(data.kind)
         scale = {"scale": self.scale} if likelihood == "normal" else {}
-        decoding = self._decoding(data)
-        kind, options = decoders.Decoder, {}
+        head = heads.HEADS[likelihood](**scale)
         if self.model == "pixel":
-            kind, options = PixelDecoder, {"reach": self.receptive_field}
-        return kind(
-            networks.Skip(decoding) if self.skip else decoding,
-            data.shape,
-            heads.HEADS[likelihood](**scale),
-            **options,
-        )
+            return PixelDecoder(network, data.shape, head, reach=self.receptive_field)
+        return decoders.Decoder(network, data.shape, head)
 
     def _prior(self, latent_dim: "int | None" = None) -> priors.Prior:
         kind = priors.PRIORS[self.prior]

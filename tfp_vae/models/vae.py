@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfp_vae import keras_private, objectives
 from tfp_vae.arguments import check_choice, check_count
-from tfp_vae.data import Kind, Split
+from tfp_vae.data import Kind, Schema, Split
 from tfp_vae.distributions import draws
 from tfp_vae.distributions.base import (
     BOX,
@@ -29,6 +29,7 @@ from tfp_vae.layers.noise import MEAN, SHARED
 from tfp_vae.models import ex_post, local, units
 from tfp_vae.models.draw import Latents, own_random_layers
 from tfp_vae.models.graphs import compiled
+from tfp_vae.models.intake import check_schema
 from tfp_vae.models.latents import LatentVariable
 from tfp_vae.models.memory import in_batches
 from tfp_vae.models.metrics import ActiveUnits, Perplexity, Usage
@@ -937,6 +938,17 @@ class VAE(VariationalModel):
         if proposal == "refined":
             check_spans_space(self, 'proposal="refined"; "encoder" is one for all')
         split = self.as_split(x).frozen()
+        found = self._bounds(split, num_samples, proposal, seed, batch_size, progress)
+        if split.observed is None:
+            return found
+        # Of nothing log p is 0, whatever the encoder makes of it.
+        nothing = ~split.observed.reshape(len(split), -1).any(axis=1)
+        return found._replace(
+            elbo=np.where(nothing, np.float32(0), found.elbo),
+            log_evidence=np.where(nothing, np.float32(0), found.log_evidence),
+        )
+
+    def _bounds(self, split, num_samples, proposal, seed, batch_size, progress):
         key = self.caller_key(seed)
         bounds = self._encoder_bounds(split, num_samples, batch_size, key, progress)
         if proposal == "encoder" or (proposal == "auto" and not self._can_compare(num_samples)):
@@ -1183,6 +1195,10 @@ class VAE(VariationalModel):
         """Returns the shape of an example."""
         return self.decoder.event_shape
 
+    def schema_of_examples(self) -> "Schema | None":
+        """Returns the schema of the decoder, if it is one of mixed columns."""
+        return self.decoder.schema
+
     def check_split(self, split: Split) -> None:
         """Raises `ValueError` if shape, kind or condition of the data do not fit the model."""
         if split.shape != self.decoder.event_shape:
@@ -1190,6 +1206,7 @@ class VAE(VariationalModel):
                 f"The {split.name} examples have a wrong shape. Expected "
                 f"{self.decoder.event_shape}, the decoder's event shape. Received {split.shape}."
             )
+        check_schema(split, self.decoder.schema)
         self.decoder.check_kind(split.kind)
         self.condition.check(split, self.least_label)
 

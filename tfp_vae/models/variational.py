@@ -20,7 +20,7 @@ import tensorflow as tf
 from tfp_vae import keras_private, objectives
 from tfp_vae.arguments import check_count, check_seed
 from tfp_vae.conformal import Conformal
-from tfp_vae.data import Data, Feed, Kind, Split, kinds
+from tfp_vae.data import Data, Feed, Kind, Schema, Split, kinds
 from tfp_vae.data.streams import num_batches, own_errors
 from tfp_vae.files import replacing
 from tfp_vae.layers import WeightLayer
@@ -280,7 +280,12 @@ class VariationalModel(keras.Model):
             self.class_names,
             self.predicts,
             self.shape_of_examples(),
+            self.schema_of_examples(),
         )
+
+    def schema_of_examples(self) -> "Schema | None":
+        """Returns what the columns of an example are, of a model of mixed columns; or None."""
+        return None
 
     def shape_of_examples(self) -> "tuple[int, ...] | None":
         """Returns the shape of an example, None before it is known."""

@@ -67,7 +67,7 @@ class NegativeBinomial(Poisson):
 
     def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         """Returns a `NegativeBinomial`."""
-        return _NegativeBinomial(parameters[..., 0], parameters[..., 1])
+        return Counts(parameters[..., 0], parameters[..., 1])
 
     def portable_log_prob(self, parameters: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Returns the log-probability, TFP's as there is no log Gamma elsewhere."""
@@ -124,18 +124,54 @@ def _stirling(x):
     return inverse * (1 / 12 - square * (1 / 360 - square / 1260))
 
 
-class _NegativeBinomial(tfd.NegativeBinomial):
-    def __init__(self, log_mean: tf.Tensor, log_concentration: tf.Tensor):
-        # The variance of counts beyond MAX_LOG_RATE has no number in float32 anyway.
-        self._log_mean, self._log_concentration = log_mean, log_concentration
-        super().__init__(tf.exp(log_concentration), logits=log_mean - log_concentration)
+class Counts(tfd.Distribution):
+    """A negative binomial of mean and concentration, over counts in float32.
+
+    Args:
+        log_mean: log m, [...].
+        log_concentration: log r, [...].
+        **others: more parameters of a subclass, [...].
+    """
+
+    def __init__(self, log_mean: tf.Tensor, log_concentration: tf.Tensor, **others: tf.Tensor):
+        self.log_mean, self.log_concentration = log_mean, log_concentration
+        super().__init__(
+            dtype=tf.float32,
+            reparameterization_type=tfd.NOT_REPARAMETERIZED,
+            validate_args=False,
+            allow_nan_stats=True,
+            parameters={"log_mean": log_mean, "log_concentration": log_concentration, **others},
+            name="NegativeBinomial",
+        )
+
+    def _of_tfp(self) -> tfd.Distribution:
+        logits = self.log_mean - self.log_concentration
+        return tfd.NegativeBinomial(tf.exp(self.log_concentration), logits=logits)
+
+    def _batch_shape(self):
+        return self.log_mean.shape
+
+    def _batch_shape_tensor(self, **_):
+        return tf.shape(self.log_mean)
+
+    def _event_shape(self):
+        return tf.TensorShape([])
+
+    def _event_shape_tensor(self):
+        return tf.constant([], tf.int32)
+
+    def _sample_n(self, n, seed=None):
+        return self._of_tfp().sample(n, seed=seed)
 
     def _log_prob(self, value):
-        return log_prob(tf.cast(value, tf.float32), self._log_mean, self._log_concentration)
+        return log_prob(tf.cast(value, tf.float32), self.log_mean, self.log_concentration)
+
+    def _cdf(self, value):
+        return self._of_tfp().cdf(value)
 
     def _mean(self):
-        return tf.exp(self._log_mean)
+        return tf.exp(self.log_mean)
 
     def _variance(self):
         mean = self._mean()
-        return mean + tf.square(mean) * tf.exp(-self._log_concentration)
+        return mean + tf.square(mean) * tf.exp(-self.log_concentration)

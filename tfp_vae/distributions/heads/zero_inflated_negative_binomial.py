@@ -8,7 +8,9 @@ import tensorflow as tf
 from tfp_vae.data import Split
 from tfp_vae.distributions.base import tfd
 from tfp_vae.distributions.heads.base import HEADS, registered
-from tfp_vae.distributions.heads.negative_binomial import NegativeBinomial, log_prob
+from tfp_vae.distributions.heads.negative_binomial import Counts, NegativeBinomial
+from tfp_vae.distributions.own import key_of
+from tfp_vae.randomness import fold_in
 
 
 @HEADS.register(
@@ -59,57 +61,33 @@ class ZeroInflatedNegativeBinomial(NegativeBinomial):
         return (1 - share) * (mean + tf.square(mean) * (tf.exp(-parameters[..., 1]) + share))
 
 
-class _ZeroInflated(tfd.Distribution):
+class _ZeroInflated(Counts):
     def __init__(self, log_mean: tf.Tensor, log_concentration: tf.Tensor, logits: tf.Tensor):
-        self._log_mean, self._log_concentration, self._gate = log_mean, log_concentration, logits
-        super().__init__(
-            dtype=tf.float32,
-            reparameterization_type=tfd.NOT_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters={
-                "log_mean": log_mean, "log_concentration": log_concentration, "logits": logits,
-            },
-            name="ZeroInflatedNegativeBinomial",
-        )  # fmt: skip
-
-    def _batch_shape(self):
-        return self._log_mean.shape
-
-    def _batch_shape_tensor(self, **_):
-        return tf.shape(self._log_mean)
-
-    def _event_shape(self):
-        return tf.TensorShape([])
-
-    def _event_shape_tensor(self):
-        return tf.constant([], tf.int32)
+        self.gate = logits
+        super().__init__(log_mean, log_concentration, logits=logits)
 
     def _sample_n(self, n, seed=None):
-        counts, gate = tf.unstack(tf.random.experimental.stateless_split(_key(seed), 2))
-        drawn = tfd.NegativeBinomial(
-            tf.exp(self._log_concentration), logits=self._log_mean - self._log_concentration
-        ).sample(n, seed=counts)
-        zero = tfd.Bernoulli(logits=self._gate, dtype=tf.float32).sample(n, seed=gate)
-        return drawn * (1.0 - zero)
+        counts, gate = (fold_in(key_of(seed), part) for part in range(2))
+        zero = tfd.Bernoulli(logits=self.gate, dtype=tf.float32).sample(n, seed=gate)
+        return self._of_tfp().sample(n, seed=counts) * (1.0 - zero)
 
     def _log_prob(self, value):
         value = tf.cast(value, tf.float32)
-        counted = log_prob(value, self._log_mean, self._log_concentration)
-        log_on, log_off = tf.math.log_sigmoid(self._gate), tf.math.log_sigmoid(-self._gate)
-        whole = log_off + counted
+        whole = tf.math.log_sigmoid(-self.gate) + super()._log_prob(value)
+        log_on = tf.math.log_sigmoid(self.gate)
         # log(exp(a) + exp(b)) by its larger part.
         high, low = tf.maximum(log_on, whole), tf.minimum(log_on, whole)
         return tf.where(value > 0, whole, high + tf.math.softplus(low - high))
 
+    def _cdf(self, value):
+        share = tf.sigmoid(self.gate)
+        below = tf.cast(value < 0, tf.float32)
+        return (1.0 - below) * share + (1.0 - share) * super()._cdf(value)
+
     def _mean(self):
-        return tf.sigmoid(-self._gate) * tf.exp(self._log_mean)
+        return tf.sigmoid(-self.gate) * super()._mean()
 
     def _variance(self):
-        mean, share = tf.exp(self._log_mean), tf.sigmoid(self._gate)
-        spread = tf.exp(-self._log_concentration) + share
+        mean, share = super()._mean(), tf.sigmoid(self.gate)
+        spread = tf.exp(-self.log_concentration) + share
         return (1 - share) * (mean + tf.square(mean) * spread)
-
-
-def _key(seed):
-    return tf.convert_to_tensor(seed, tf.int32)

@@ -5,7 +5,7 @@ from absl import flags
 import tfp_vae as tv
 from tfp_vae import peek
 
-from . import bound_flags, cli, estimator_flags, training_flags
+from . import bound_flags, cli, estimator_flags, regularizer_flags, training_flags
 
 GROUP = "Model"
 _LIKELIHOOD = flags.DEFINE_enum(
@@ -89,7 +89,7 @@ def compiled(chosen: "tv.methods.VAERecipe", data: "tv.data.Data") -> "tv.VAE":
     """Returns the model with its bound and optimizer, for data that fit it."""
     vae = chosen.build(data, seed=training_flags.SEED.value)
     steps = vae.batches_per_epoch(data.train, training_flags.BATCH_SIZE.value)
-    options = (_FREE_BITS, _CAPACITY, *estimator_flags.OPTIONS)
+    options = (_FREE_BITS, _CAPACITY, *estimator_flags.OPTIONS, *regularizer_flags.OPTIONS)
     vae.objective = bound_flags.bound(steps, *options, others=estimator_flags.names()[1:])
     vae.objective.check(vae)
     last = estimator_flags.finish(steps)

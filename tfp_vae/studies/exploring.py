@@ -49,7 +49,7 @@ def explore(
             f"four examples or more. Received a {type(vae).__name__} and {len(split)}."
         )
     split = split.frozen()
-    loc, scale = write_embeddings(vae, split, run)
+    loc, scale = write_embeddings(vae, split, run, data.name)
     kl = walks.kl_to_normal(loc, scale)
     found: dict = {"kl_per_dimension": kl.tolist(), "latent_dim": len(kl), "noise": noise}
     table = {"num_examples": float(len(split)), "kl_to_normal": float(kl.sum())}
@@ -68,7 +68,9 @@ def explore(
     return {**found, "table": table}
 
 
-def write_embeddings(vae: VAE, split: Split, run: RunFolder) -> "tuple[np.ndarray, np.ndarray]":
+def write_embeddings(
+    vae: VAE, split: Split, run: RunFolder, source: str = ""
+) -> "tuple[np.ndarray, np.ndarray]":
     """Writes embeddings.csv and embeddings.npz; returns centres and deviations of q(z|x), [N, D].
 
     A row has its place in the split, label with the name of its class, factors, centre and
@@ -83,7 +85,7 @@ def write_embeddings(vae: VAE, split: Split, run: RunFolder) -> "tuple[np.ndarra
         if names is not None:
             columns["class"] = np.array([names[k] if k >= 0 else "" for k in split.labels])
     if split.factors is not None:
-        known = factor_names(split)
+        known = factor_names(split, source)
         columns |= {f"factor_{name}": split.factors[:, i] for i, name in enumerate(known)}
     for what, values in (("z", loc), ("scale", scale)):
         columns |= {f"{what}{d}": values[:, d] for d in range(values.shape[1])}
@@ -101,13 +103,8 @@ def write_embeddings(vae: VAE, split: Split, run: RunFolder) -> "tuple[np.ndarra
 
 def factor_names(split: Split, source: str = "") -> "list[str]":
     """Returns what the columns of the factors are called: those of a named set, or numbers."""
-    known = datasets.FACTORS.get(source)
-    count = split.factors.shape[1]
-    if known is None:
-        known = next((names for names in datasets.FACTORS.values() if len(names) == count), None)
-        is_made = known is not None and split.class_names is not None and len(split.shape) == 3
-        known = known if is_made else None
-    return list(known) if known and len(known) == count else [str(i) for i in range(count)]
+    known, count = datasets.FACTORS.get(source, ()), split.factors.shape[1]
+    return list(known) if len(known) == count else [str(i) for i in range(count)]
 
 
 def _of_factors(found, data, split, loc, seed):

@@ -1,6 +1,7 @@
 """Losses of the ELBO with a penalty on what the codes of a batch are together."""
 
 import abc
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -40,9 +41,9 @@ class RegularizedBound(Bound):
 
     def check(self, model: keras.Model) -> None:
         """Raises `ValueError` for a model without the one latent that the penalty is of."""
-        latents = getattr(model, "latents", ())
+        latents: Any = getattr(model, "latents", ())
         name = type(self).__name__
-        if len(latents) != 1 or getattr(model, "enumerates_classes", False):
+        if len(latents) != 1:
             raise ValueError(
                 f"{name} has a penalty on the codes of one latent. Expected a VAE with one. "
                 f"Received a {type(model).__name__} with {len(latents)}."

@@ -174,9 +174,7 @@ def programs(draw, name: str):
     for flag in odd:
         arguments.append(f"--{flag}={draw(st.sampled_from(_ODD) | st.text(max_size=3))}")
     # From a saved model, of data.npz.
-    starts = name in (
-        *("bounds", "diagnose", "evaluate", "explore", "export", "generate", "gradients"),
-    )
+    starts = name in ("bounds", "diagnose", "evaluate", "export", "generate", "gradients")
     dataset = draw(
         (st.just("data.npz") if starts else st.sampled_from(_DATASETS))
         | one_of(*_DATASETS, *_ODD_DATASETS)

@@ -16,6 +16,8 @@ from tfp_vae.evaluation.bounds import elbo, log_evidence, test_metrics
 from tfp_vae.evaluation.calibration import classification_metrics
 from tfp_vae.evaluation.classes import class_metrics
 from tfp_vae.evaluation.clusters import cluster_metrics, clusters
+from tfp_vae.evaluation.code_usage import code_indices, code_usage
+from tfp_vae.evaluation.detector import Detector
 from tfp_vae.evaluation.diagnosis import diagnose
 from tfp_vae.evaluation.gap import inference_gap
 from tfp_vae.evaluation.imputation import choose_imputer, imputed
@@ -25,6 +27,7 @@ from tfp_vae.evaluation.ood.detection import detection_metrics
 from tfp_vae.evaluation.ood.regret import likelihood_regret
 from tfp_vae.evaluation.ood.scores import predictive_scores, reference_log_evidence, vae_scores
 from tfp_vae.evaluation.predictive import (
+    conformal_metrics,
     distribution_metrics,
     has_mean_field,
     predict,
@@ -39,6 +42,7 @@ from tfp_vae.evaluation.probes import label_scores, probe_metrics
 from tfp_vae.evaluation.regression import regression_metrics
 
 __all__ = [
+    "Detector",
     "active_units",
     "aggregate",
     "ais",
@@ -50,6 +54,9 @@ __all__ = [
     "classification_metrics",
     "cluster_metrics",
     "clusters",
+    "code_indices",
+    "code_usage",
+    "conformal_metrics",
     "detection_metrics",
     "diagnose",
     "disentanglement",

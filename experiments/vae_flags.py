@@ -7,7 +7,14 @@ from absl import flags
 import tfp_vae as tv
 from tfp_vae import peek
 
-from . import bound_flags, cli, data_flags, estimator_flags, training_flags
+from . import (
+    bound_flags,
+    cli,
+    data_flags,
+    estimator_flags,
+    regularizer_flags,
+    training_flags,
+)
 
 GROUP = "Model"
 _LIKELIHOOD = flags.DEFINE_enum(
@@ -121,6 +128,7 @@ def compiled(
     steps = vae.batches_per_epoch(data.train, training_flags.BATCH_SIZE.value)
     cli.refuse_unused(bool(_FREE_BITS.value), "--free_bits", _FREE_BITS_PER)
     options = (_FREE_BITS, _FREE_BITS_PER, _CAPACITY, *estimator_flags.OPTIONS)
+    options += regularizer_flags.OPTIONS
     options = options if vae.on_bound else ()
     vae.objective = bound_flags.bound(steps, *options, others=estimator_flags.names()[1:])
     vae.objective.check(vae)

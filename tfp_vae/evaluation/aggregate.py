@@ -6,15 +6,11 @@ with q(z) = mean_n q(z|x_n) (Chen et al., 2018, eq. 2). q(z) and q(z_d) have the
 examples in them, in blocks: an estimate by a minibatch is good to train with and no metric.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tfp_vae.arguments import check_count, check_seed, check_type
-from tfp_vae.data import Split
-from tfp_vae.models import VAE
-from tfp_vae.models.memory import in_batches
+from tfp_vae.arguments import check_count, check_seed
 
 _BLOCK = 2**22  # numbers of log q(z_md|x_n) at a time
 
@@ -110,40 +106,3 @@ def gaussian_total_correlation(codes: np.ndarray) -> float:
         return 0.0
     _, log_det = np.linalg.slogdet(covariance)
     return float(0.5 * (np.log(np.diag(covariance)).sum() - log_det))
-
-
-def posterior_parameters(
-    vae: VAE,
-    split: Split,
-    batch_size: int = 1000,
-    progress: "Callable[[int, int], None] | None" = None,
-) -> "tuple[np.ndarray, np.ndarray]":
-    """Returns mean and standard deviation of q(z|x) of every example, [N, D] each.
-
-    Of a posterior without them in closed form, such as a flow, the centre and NaN.
-    """
-    check_type("vae", vae, VAE, "posterior_parameters")
-    split, given = split.frozen(), vae.given_of(split.frozen())
-    draw = vae.at_mean()
-
-    def run(_, index):
-        import tensorflow as tf
-
-        condition = None if given is None else tf.constant(given[index])
-        above: tuple = ()
-        for latent in vae.latents:
-            posterior = draw.posterior(tf.constant(split.values(index)), condition, above)
-            centre = latent.encoder.centre(posterior)
-            above = (*above, centre)
-        try:
-            scale = posterior.stddev().numpy()
-        except (NotImplementedError, AttributeError):
-            scale = np.full(centre.shape, np.nan, np.float32)
-        return centre.numpy(), scale
-
-    parts = [
-        (centre[:size], scale[:size])
-        for (centre, scale), size in in_batches(split, batch_size, run, progress)
-    ]
-    loc, scale = (np.concatenate(each) for each in zip(*parts, strict=True))
-    return loc, scale

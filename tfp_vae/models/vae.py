@@ -26,7 +26,7 @@ from tfp_vae.distributions.encoders import Encoder
 from tfp_vae.distributions.priors import Context, Prior, Spec
 from tfp_vae.distributions.sequential import showing
 from tfp_vae.layers.noise import MEAN, SHARED
-from tfp_vae.models import ex_post, local, units
+from tfp_vae.models import ex_post, local, units, walks
 from tfp_vae.models.draw import Latents, own_random_layers
 from tfp_vae.models.graphs import compiled
 from tfp_vae.models.intake import check_schema
@@ -727,21 +727,56 @@ class VAE(VariationalModel):
         """
         return self.at_mean().likelihood(self.encode(x, given), given).mean()
 
+    def traverse(
+        self,
+        x: "Split | np.ndarray",
+        example: int = 0,
+        *,
+        count: int = 9,
+        percentiles: "tuple[float, float]" = (1.0, 99.0),
+        most: int = 10,
+    ) -> dict:
+        """Returns means of p(x|z) where one dimension of an example's code moves at a time.
+
+        Args:
+            x: examples [N, ...] that say how far a dimension goes and how much it carries.
+            example: which of them starts every row.
+            count: points of a row, both ends among them.
+            percentiles: of the centres of q(z|x) over `x`, where a row starts and ends.
+            most: dimensions, those with the largest KL first.
+
+        Returns:
+            {"dimensions": [R], "kl": [R] nats, the mean over `x`, "z": [R, count, D], "mean": [R,
+            count, ...]}.
+
+        Raises:
+            ValueError: for impossible numbers, or examples that do not fit the model.
+        """
+        return walks.traverse(self, self.as_split(x), example, count, percentiles, most)
+
     def interpolate(
-        self, first: Any, second: Any, count: int = 10, given: Any = None
+        self,
+        first: Any,
+        second: Any,
+        count: int = 10,
+        given: Any = None,
+        *,
+        path: str = "lerp",
     ) -> np.ndarray:
-        """Returns means of p(x|z) along the line between two encodings, float32 [count, B, ...].
+        """Returns means of p(x|z) on the way between two encodings, float32 [count, B, ...].
 
         Args:
             first: examples [B, ...] that the line starts at, reconstructed.
             second: as many examples that it ends at.
             count: points on the line, both ends among them.
             given: what a conditional model is conditioned on, [B, ...].
+            path: "lerp", the line, or "slerp", the great circle, on which codes that are as far
+                from 0 as draws of a normal in many dimensions stay so.
 
         Raises:
             ValueError: if the examples do not fit the model or each other.
         """
-        count = check_count("count", count, 2)
+        count, way = check_count("count", count, 2), check_choice("path", path, walks.PATHS)
         ends = []
         for x in (first, second):
             split = x if isinstance(x, Split) else self.intake.array(x)
@@ -752,8 +787,9 @@ class VAE(VariationalModel):
                 f"Received {len(ends[0])} and {len(ends[1])}."
             )
         draw = self.at_mean()
-        shares = np.linspace(0.0, 1.0, count, dtype=np.float32)
-        line = [ends[0] + share * (ends[1] - ends[0]) for share in shares]
+        walk = walks.slerp if way == "slerp" else walks.lerp
+        line = walk(ends[0].numpy(), ends[1].numpy(), np.linspace(0.0, 1.0, count))
+        line = tf.constant(line, tf.float32)
         return np.stack([draw.likelihood(z, given).mean().numpy() for z in line])
 
     def generate(

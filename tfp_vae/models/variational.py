@@ -465,7 +465,13 @@ class VariationalModel(keras.Model):
         return bool(self.bayesian_layers())
 
     def check_size(self) -> None:
-        """Raises `ValueError` if there is a KL of weights and N is not known."""
+        """Raises `ValueError` if N matters and is not known."""
+        if self.objective.needs_size and not self.has_weight_kl and self.num_data is None:
+            raise ValueError(
+                f"N is not known: {type(self.objective).__name__} is of the whole training set. "
+                "Expected fit(Split or arrays), or num_data=N given to "
+                f"{type(self).__name__}. Received neither."
+            )
         if self.has_weight_kl and self.num_data is None:
             raise ValueError(
                 "N is not known: the KL of the weights has to be divided by the size of the "
@@ -482,7 +488,7 @@ class VariationalModel(keras.Model):
         """
         self.check_size()
         if not self.has_weight_kl:
-            return WeightTerms()
+            return WeightTerms(num_data=float(self.num_data or 1))
         return WeightTerms(self.kl_divergence(), float(self.num_data))
 
     def at(

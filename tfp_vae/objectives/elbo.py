@@ -58,10 +58,10 @@ class ELBO(WeightedBound):
         free_bits_per: str = "dimension",
     ):
         super().__init__(gradient)
-        self.beta = _number_or_schedule("beta", beta)
+        self.beta = number_or_schedule("beta", beta)
         self.free_bits = check_number("free_bits", free_bits, 0)
         self.free_bits_per = check_choice("free_bits_per", free_bits_per, FREE_BITS_PER)
-        self.capacity = None if capacity is None else _number_or_schedule("capacity", capacity)
+        self.capacity = None if capacity is None else number_or_schedule("capacity", capacity)
         if free_bits and capacity is not None:
             raise ValueError(
                 "free_bits and capacity exclude each other. Expected at most one of them. Received "
@@ -104,13 +104,13 @@ class ELBO(WeightedBound):
         else:
             kl_local = batch_mean(terms.kl(), weight)
         if self.capacity is not None:
-            kl_local = tf.abs(kl_local - _at(self.capacity, step))
+            kl_local = tf.abs(kl_local - value_at(self.capacity, step))
         kl = kl_local + terms.weights.per_example()
         return self.kl_weight(step) * kl - log_likelihood
 
     def kl_weight(self, step: "tf.Tensor | int") -> "tf.Tensor | float":
         """Returns `beta` at training step `step`."""
-        return _at(self.beta, step)
+        return value_at(self.beta, step)
 
     def _free(self, terms: Terms, latent: LatentTerms) -> tf.Tensor:
         """Returns the KL of a latent with each dimension at lambda or more, a scalar."""
@@ -141,7 +141,8 @@ class ELBO(WeightedBound):
         }
 
 
-def _number_or_schedule(name: str, value: Any) -> Any:
+def number_or_schedule(name: str, value: Any) -> Any:
+    """Returns a schedule as it is, or a number >= 0; raises `ValueError` for anything else."""
     if isinstance(value, keras.optimizers.schedules.LearningRateSchedule):
         return value
     if not is_number(value, 0):
@@ -159,5 +160,6 @@ def _pair(latent: LatentTerms) -> str:
     return " and ".join(f"a {type(each).__name__}" for each in found)
 
 
-def _at(value, step):
+def value_at(value: Any, step: "tf.Tensor | int") -> Any:
+    """Returns a number, or the value of a schedule at a training step."""
     return tf.cast(value(step), tf.float32) if callable(value) else value

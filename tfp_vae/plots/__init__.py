@@ -11,6 +11,7 @@ from tfp_vae.plots.detection import heat_maps
 from tfp_vae.plots.diagnosis import diagnosis
 from tfp_vae.plots.gradients import signal_against_draws
 from tfp_vae.plots.ladder import bound_ladder
+from tfp_vae.plots.latent_space import maps, rows_of_images
 from tfp_vae.plots.methods import method_comparison
 from tfp_vae.plots.predictive import (
     classification_maps,
@@ -47,6 +48,7 @@ __all__ = [
     "interval_coverage",
     "latent_scatter",
     "manifold",
+    "maps",
     "method_comparison",
     "prior_samples",
     "pruning",
@@ -54,6 +56,7 @@ __all__ = [
     "regression_curves",
     "reliability_diagram",
     "risk_coverage",
+    "rows_of_images",
     "signal_against_draws",
     "signal_to_noise",
     "tile",

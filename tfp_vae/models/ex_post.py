@@ -48,7 +48,9 @@ def fitted_prior(
         chosen = check_type("prior", prior, Prior, "with_prior")
     LatentVariable(latent.name, chosen, latent.encoder)  # which says what does not fit
     chosen.meet(latent.encoder)
-    count = max(1, _DRAWS // len(split)) if num_samples is None else num_samples
+    # Copies of a point would stand in what is fitted and in what is kept back.
+    default = 1 if latent.encoder.draws_once else max(1, _DRAWS // len(split))
+    count = default if num_samples is None else num_samples
     chosen.fit(_posterior_draws(vae, split, check_count("num_samples", count), key), seed)
     return chosen
 

@@ -30,11 +30,13 @@ class Encoder(ConditionalDistribution):
         support: where its density is: `REAL`, `BOX` or `SPHERE` of `distributions.base`; of codes
             which ones, in words.
         has_path: whether the derivative of a bound goes through its draws.
+        draws_once: whether every draw for an example is the same one.
         enumerates: whether all values are summed over in the place of draws.
     """
 
     support: str = REAL
     has_path: bool = True
+    draws_once: bool = False
     enumerates: bool = False
 
     def __init__(self, network: keras.Layer, latent_dim: int, **kwargs: Any):

@@ -12,7 +12,7 @@ _CODES = peek.registry("distributions.codes.CODES")
 _PLACES = flags.DEFINE_integer("code_places", None, "T, codes of an example.", lower_bound=1)
 _COUNT = flags.DEFINE_integer("code_count", None, "K, of which each is one.", lower_bound=2)
 _WIDTH = flags.DEFINE_integer("code_width", None, "Numbers of a code of vq.", lower_bound=1)
-_LEVELS = flags.DEFINE_list("levels", None, "Of fsq, each 3 or more; K is their product.")
+_LEVELS = flags.DEFINE_list("code_levels", None, "Of fsq, each 3 or more; K is their product.")
 _COMMITMENT = flags.DEFINE_float("commitment", None, "Weight of vq's distance.", lower_bound=0)
 _REVIVAL = flags.DEFINE_float(
     "revival", None, "Share of an equal share below which codes of vq start again; 0: never.", 0, 1

@@ -37,7 +37,13 @@ _NETWORK = flags.DEFINE_enum(
 )
 _SKIP = flags.DEFINE_bool("skip", False, "Give z to every layer of the decoder.")
 _FILTERS = flags.DEFINE_list("filters", ["32", "64"], "Filters of the stride-2 convolutions.")
-_FREE_BITS = flags.DEFINE_float("free_bits", 0.0, "Nats per latent dimension.", lower_bound=0)
+_FREE_BITS = flags.DEFINE_float("free_bits", 0.0, "Nats; see --free_bits_per.", lower_bound=0)
+_FREE_BITS_PER = flags.DEFINE_enum(
+    "free_bits_per",
+    "dimension",
+    peek.names("objectives.elbo.FREE_BITS_PER"),
+    "Of each latent dimension, or of each level as a whole.",
+)
 _CAPACITY = flags.DEFINE_float("capacity", None, "Target of the KL, nats.", lower_bound=0)
 
 
@@ -91,7 +97,8 @@ def compiled(chosen: "tv.methods.VAERecipe", data: "tv.data.Data") -> "tv.VAE":
     """Returns the model with its bound and optimizer, for data that fit it."""
     vae = chosen.build(data, seed=training_flags.SEED.value)
     steps = vae.batches_per_epoch(data.train, training_flags.BATCH_SIZE.value)
-    options = (_FREE_BITS, _CAPACITY, *estimator_flags.OPTIONS)
+    cli.refuse_unused(bool(_FREE_BITS.value), "--free_bits", _FREE_BITS_PER)
+    options = (_FREE_BITS, _FREE_BITS_PER, _CAPACITY, *estimator_flags.OPTIONS)
     options = options if vae.on_bound else ()
     vae.objective = bound_flags.bound(steps, *options, others=estimator_flags.names()[1:])
     vae.objective.check(vae)

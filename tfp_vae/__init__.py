@@ -14,6 +14,7 @@ from tfp_vae.version import __version__
 
 if TYPE_CHECKING:
     from tfp_vae import (
+        conformal,
         data,
         evaluation,
         export,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         optimizers,
         plots,
         report,
+        sklearn,
         studies,
         testing,
         training,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
         likelihoods,
         priors,
     )
+    from tfp_vae.evaluation import Detector
     from tfp_vae.export import load
     from tfp_vae.layers import convert
     from tfp_vae.methods.reference import reference
@@ -69,6 +72,7 @@ __all__ = [
     "VAEGAN",
     "BayesianNetwork",
     "ConditionalVAE",
+    "Detector",
     "Ensemble",
     "IVONPosterior",
     "Laplace",
@@ -77,6 +81,7 @@ __all__ = [
     "__version__",
     "code_priors",
     "codes",
+    "conformal",
     "convert",
     "data",
     "decoders",
@@ -95,6 +100,7 @@ __all__ = [
     "priors",
     "reference",
     "report",
+    "sklearn",
     "studies",
     "testing",
     "training",
@@ -106,6 +112,7 @@ _ELSEWHERE = {
     "tfp_vae.distributions": (
         *("code_priors", "codes", "decoders", "encoders", "heads", "likelihoods", "priors"),
     ),
+    "tfp_vae.evaluation": ("Detector",),
     "tfp_vae.export": ("load",),
     "tfp_vae.methods.reference": ("reference",),
     "tfp_vae.layers": ("convert",),

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from tfp_vae.data import Split
-from tfp_vae.evaluation.latent import active_units
+from tfp_vae.evaluation.latent import active_units, level_kls
 from tfp_vae.models import VAE
 from tfp_vae.training import Progress
 
@@ -124,4 +124,5 @@ def test_metrics(
         is_result = key.startswith(("elbo", "log_evidence", "bits"))
         key = key.replace("log_evidence", "log_likelihood")
         named[prefix + key if is_result else key] = value
+    named |= {prefix + key: kl for key, kl in level_kls(model, split).items()}
     return named | {"active_units": active_units(model, split)}

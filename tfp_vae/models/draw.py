@@ -95,7 +95,11 @@ class Draw:
             return latent.prior(Context(encoded, tuple(above), encode))
 
     def posterior(
-        self, x: tf.Tensor, given: Any = None, above: "tuple[tf.Tensor, ...]" = ()
+        self,
+        x: tf.Tensor,
+        given: Any = None,
+        above: "tuple[tf.Tensor, ...]" = (),
+        features: "tf.Tensor | None" = None,
     ) -> tfd.Distribution:
         """Returns q(z_l | x, z_>l, c), batch shape that of `x` [..., B, *event].
 
@@ -103,15 +107,23 @@ class Draw:
             x: examples.
             given: see `prior`.
             above: see `prior`.
+            features: what `features` returned of `x`, where several latents are asked for.
         """
         with self.open():
-            return self.model.encoded(x, given, tuple(above), self.training)
+            if features is None:
+                features = self.model.bottom_up_of(x, given, self.training)
+            return self.model.encoded(features, given, tuple(above), self.training)
+
+    def features(self, x: tf.Tensor, given: Any = None) -> tf.Tensor:
+        """Returns what all encoders see of examples: of one pass, if the model shares it."""
+        with self.open():
+            return self.model.bottom_up_of(x, given, self.training)
 
     def likelihood(self, z: tf.Tensor, given: Any = None) -> tfd.Distribution:
         """Returns p(x|z, c), batch shape that of `z` [..., B, D] without its last axis.
 
         Args:
-            z: draws of the lowest latent.
+            z: what `VAE.code` makes of draws of all latents: those of the lowest.
             given: see `prior`.
         """
         with self.open():
@@ -139,10 +151,13 @@ class Draw:
             tapped: whether a bound may scale what flows back through the draws, see `Bound.taps`.
         """
         key = self.key if key is None else key
+        features = self.features(x, given)
         found: list[Latent] = []
         for level, latent in enumerate(self.model.latents):
             above = tuple(each.value for each in found)
-            posterior = top if top is not None and not level else self.posterior(x, given, above)
+            posterior = top
+            if posterior is None or level:
+                posterior = self.posterior(x, given, above, features)
             here = fold_in(key, level) if level else key
             if latent.encoder.enumerates:
                 found.append(self._every(latent, posterior, self.prior(given, above)))

@@ -233,8 +233,8 @@ class Joint:
 
     def log_likelihood(self, z: tf.Tensor) -> tf.Tensor:
         """Returns log p(x|z), [S, B]."""
-        lowest = tf.split(z, self.sizes, axis=-1)[-1]
-        return self.draw.likelihood(lowest, self.given).log_prob(self.x)
+        code = self.draw.model.code(tf.split(z, self.sizes, axis=-1))
+        return self.draw.likelihood(code, self.given).log_prob(self.x)
 
     def log_prob(self, z: tf.Tensor) -> tf.Tensor:
         """Returns log p(x, z), [S, B]."""

@@ -7,6 +7,7 @@ from tfp_vae.plots.calibration import (
     risk_coverage,
     signal_to_noise,
 )
+from tfp_vae.plots.detection import heat_maps
 from tfp_vae.plots.diagnosis import diagnosis
 from tfp_vae.plots.gradients import signal_against_draws
 from tfp_vae.plots.ladder import bound_ladder
@@ -39,6 +40,7 @@ __all__ = [
     "classification_maps",
     "completions",
     "diagnosis",
+    "heat_maps",
     "images",
     "interval_coverage",
     "latent_scatter",

@@ -50,10 +50,9 @@ def reconstructions(model: VAE, split: Split, count: int = 20) -> Figure:
 
 def prior_samples(drawn: "dict[str, np.ndarray]", most: int = 50) -> Figure:
     """Returns what `VAE.generate` drew: the means of p(x|z) above the draws from it."""
-    drawn = {name: batch[:most] for name, batch in drawn.items()}
     rows = [
-        ("mean of p(x|z), z from the prior", drawn["mean"]),
-        ("the same z, x drawn from p(x|z)", drawn["sample"]),
+        ("mean of p(x|z), z from the prior", drawn["mean"][:most]),
+        ("the same z, x drawn from p(x|z)", drawn["sample"][:most]),
     ]
     return images(rows, columns=10)
 
@@ -105,10 +104,10 @@ def manifold(model: VAE, side: int = 20) -> Figure:
     Raises:
         ValueError: if the latent is not two-dimensional.
     """
-    if model.prior.latent_dim != 2:
+    if model.code_size != 2:
         raise ValueError(
             f"The manifold is drawn in the plane. Expected latent_dim 2. Received "
-            f"{model.prior.latent_dim}."
+            f"{model.code_size}."
         )
     quantiles = tf.math.ndtri(tf.linspace(0.5 / side, 1 - 0.5 / side, side))
     across, down = tf.meshgrid(quantiles, tf.reverse(quantiles, [0]))
@@ -202,7 +201,7 @@ def write_all(run: RunFolder, model: VAE, split: Split, history: dict) -> None:
     if model.condition:
         return  # one latent plane for every condition
     run.write_figure("prior_samples.png", prior_samples(model.generate(50)))
-    if model.prior.latent_dim == 2:
+    if model.code_size == 2:
         run.write_figure("manifold.png", manifold(model))
 
 

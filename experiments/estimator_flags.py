@@ -75,8 +75,10 @@ def names() -> "tuple[str, ...]":
 def facts(vae: "tv.VAE", data: "tv.data.Data") -> dict:
     """Returns which bounds were trained, and the values of those on test data beside the ELBO.
 
-    JSON-ready, nats per example; of as many draws as the training ended with.
+    JSON-ready, nats per example; of as many draws as the training ended with. {} off the bound.
     """
+    if not vae.on_bound:
+        return {}
     found = {"bound": bound_flags.BOUND.value, "finish": cli.value_of(_FINISH)}
     found |= {"finish_epochs": cli.value_of(_FINISH_EPOCHS)}
     found["gradient"] = getattr(getattr(vae.objective, "gradient", None), "name", None)

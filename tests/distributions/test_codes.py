@@ -265,3 +265,12 @@ def test_draws_without_slopes_are_not_trained_by_their_path():
     for kind in ("vimco", "loo", "score"):
         bound = tv.objectives.ELBO(gradient=kind)
         bound.check(_vae(C.Bernoulli(_network(), 3), num_samples=2))
+
+
+def test_a_prior_is_fitted_to_each_point_once(monkeypatch):
+    """Copies in what is kept back made the fit blind to overfitting."""
+    model, seen = _built("fsq"), []
+    prior = tv.code_priors.MaskedPerceptron.of(model.encoder, hidden=[4])
+    monkeypatch.setattr(prior, "fit", lambda z, seed: seen.append(z.shape) or prior())
+    new = model.with_prior(prior, PIXELS)
+    assert seen == [(len(PIXELS), 4)] and type(new.prior) is type(prior)

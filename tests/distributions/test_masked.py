@@ -1,6 +1,8 @@
 """Masked networks, and what they make: priors over codes and decoders of pixels."""
 
 import itertools
+import pathlib
+import re
 
 import keras
 import numpy as np
@@ -13,6 +15,7 @@ from tfp_vae.distributions.pixels import PixelDecoder
 from tfp_vae.distributions.sequential import showing
 
 EVERY = np.array(list(itertools.product([0, 1], repeat=4)), np.float32)
+ROOM = pathlib.Path(tv.__file__).parent / "distributions"
 PRIORS = {
     "made": (tv.code_priors.MaskedPerceptron, {"hidden": [8]}),
     "pixelcnn": (tv.code_priors.MaskedConvolutions, {"filters": 6, "reach": 2}),
@@ -124,3 +127,12 @@ def test_codes_that_make_no_square_and_heads_of_a_batch_are_refused():
         PixelDecoder(tv.networks.mlp([4]), (4,), tv.heads.Bernoulli())
     with pytest.raises(ValueError, match="an odd kernel_size"):
         tv.networks.MaskedConv2D(3, 4)
+
+
+def test_classes_that_are_saved_are_imported_with_the_room():
+    """A file is loaded by a process that has imported the package and nothing else."""
+    said = (ROOM / "__init__.py").read_text(encoding="utf-8")
+    saved = [path for path in ROOM.glob("*.py") if "\n@registered\n" in path.read_text("utf-8")]
+    assert {"decoders", "pixels", "deterministic"} <= {path.stem for path in saved}
+    for path in saved:
+        assert re.search(rf"\b{path.stem}\b", said), path

@@ -41,14 +41,15 @@ def fitted_prior(
     chosen = untrained(vae, prior, split, components)
     if chosen is None:
         return _aggregated(vae, split, key)
-    count = draws_per_example(split) if num_samples is None else num_samples
+    count = draws_per_example(vae, split) if num_samples is None else num_samples
     chosen.fit(posterior_draws(vae, split, check_count("num_samples", count), key), seed)
     return chosen
 
 
-def draws_per_example(split: Split) -> int:
+def draws_per_example(vae: Any, split: Split) -> int:
     """Returns how many draws of each example a prior is fitted to, if nobody says it."""
-    return max(1, _DRAWS // len(split))
+    # Copies of a point would stand in what is fitted and in what is kept back.
+    return 1 if vae.encoders[0].draws_once else max(1, _DRAWS // len(split))
 
 
 def untrained(vae: Any, prior: "Prior | str", split: Split, components: int) -> "Prior | None":

@@ -29,7 +29,7 @@ class FiniteScalar(CodeEncoder):
         ValueError: for fewer than three levels: two have no centre, and their bound no inverse.
     """
 
-    reports_usage = True
+    reports_usage = draws_once = True
 
     def __init__(
         self, network: keras.Layer, places: int, levels: Sequence[int] = (8, 5, 5), **kwargs: Any

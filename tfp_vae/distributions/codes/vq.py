@@ -40,7 +40,7 @@ class VectorQuantized(CodeEncoder):
         seed: of which outputs codes start at.
     """
 
-    reports_usage = True
+    reports_usage = draws_once = True
 
     def __init__(
         self,

@@ -33,6 +33,7 @@ class Encoder(ConditionalDistribution):
             it is what the network says.
         sees_above: whether the network of a latent below others has them beside x.
         has_path: whether the derivative of a bound goes through its draws.
+        draws_once: whether every draw for an example is the same one.
         enumerates: whether all values are summed over in the place of draws.
     """
 
@@ -40,6 +41,7 @@ class Encoder(ConditionalDistribution):
     uses_prior: bool = False
     sees_above: bool = True
     has_path: bool = True
+    draws_once: bool = False
     enumerates: bool = False
 
     def __init__(self, network: keras.Layer, latent_dim: int, **kwargs: Any):

@@ -141,18 +141,6 @@ def source() -> "dict[str, str | int | list[int] | None]":
     }
 
 
-def described(path: str, columns: str) -> dict:
-    """Returns what `source` would of a table that another flag names.
-
-    Args:
-        path: of the file.
-        columns: as --columns says them.
-    """
-    known = dict.fromkeys(("data_dir", "uci_split", *_OPTIONS))
-    known |= {"dataset": str(pathlib.Path(path).absolute()), "columns": columns}
-    return known | {"delimiter": DELIMITER.value, "encoding": ENCODING.value}
-
-
 def load(source: dict, kind=None) -> "tv.data.Data":
     """Returns the data that a `source` describes."""
     return tv.data.load(

@@ -106,7 +106,10 @@ def _trained(run, data, columns):
     tv.training.check_finished(history)
     model.save(run / "model.keras")
     known = {
-        **data_flags.described(DATA.value, columns),
+        "dataset": str(pathlib.Path(DATA.value).absolute()),
+        "columns": columns,
+        "delimiter": data_flags.DELIMITER.value,
+        "encoding": data_flags.ENCODING.value,
         "digests": data.digests,
         "seed": SEED.value,
         "num_train": len(data.train),

@@ -24,7 +24,7 @@ from tfp_vae.data.source import Named, Raw, Source
 from tfp_vae.data.sources import SOURCES
 from tfp_vae.data.splits import Data, Split
 from tfp_vae.data.streams import Stream
-from tfp_vae.data.table_files import read_frame
+from tfp_vae.data.table_files import read_frame, write_frame
 
 if TYPE_CHECKING:
     from tfp_vae.data.augmentation import augmented
@@ -65,6 +65,7 @@ __all__ = [
     "seen_quadrants",
     "toys",
     "uci",
+    "write_frame",
 ]
 
 _OF_TENSORFLOW = {"Feed": "feeds", "augmented": "augmentation"}

@@ -4,7 +4,8 @@ import pathlib
 import re
 from typing import Any
 
-from tfp_vae import extras
+from tfp_vae import extras, files
+from tfp_vae.arguments import check_choice
 from tfp_vae.data.answers import MISSING_TEXT
 
 # Numbers with separators of thousands, and with a decimal comma.
@@ -50,6 +51,29 @@ def read_frame(
                 f"{str(error).splitlines()[0] if str(error) else type(error).__name__}."
             ) from error
     return _csv(path, delimiter, encoding)
+
+
+def write_frame(frame: Any, path: "str | pathlib.Path") -> None:
+    """Writes a frame of pandas whole or not at all, without its index.
+
+    Args:
+        frame: what to write.
+        path: a .csv (UTF-8 with a mark, which Excel knows), .tsv, .parquet or .xlsx file.
+
+    Raises:
+        ValueError: for another ending.
+    """
+    path = pathlib.Path(path)
+    ending = check_choice("ending of a table", path.suffix.lower(), ENDINGS)
+    with files.replacing(path) as temporary:
+        if ending == ".parquet":
+            frame.to_parquet(temporary, index=False)
+        elif ending == ".xlsx":
+            with temporary.open("wb") as file:
+                frame.to_excel(file, index=False, engine="openpyxl")
+        else:
+            separator = "\t" if ending == ".tsv" else ","
+            frame.to_csv(temporary, index=False, sep=separator, encoding="utf-8-sig")
 
 
 def _csv(path, delimiter, encoding):

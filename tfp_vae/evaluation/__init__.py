@@ -41,13 +41,24 @@ from tfp_vae.evaluation.predictive import (
 )
 from tfp_vae.evaluation.probes import label_scores, probe_metrics
 from tfp_vae.evaluation.regression import regression_metrics
+from tfp_vae.evaluation.synthetic import associations, nearest_distance, synthetic_report
+from tfp_vae.evaluation.tables import (
+    Completed,
+    complete,
+    conditional_rows,
+    filled,
+    imputation_report,
+    imputed_cells,
+)
 
 __all__ = [
     "Detector",
+    "Completed",
     "active_units",
     "aggregate",
     "ais",
     "answers",
+    "associations",
     "bdmc",
     "calibration",
     "choose_imputer",
@@ -59,15 +70,20 @@ __all__ = [
     "code_indices",
     "code_usage",
     "conformal_metrics",
+    "complete",
+    "conditional_rows",
     "detection_metrics",
     "diagnose",
     "disentanglement",
     "distribution_metrics",
     "elbo",
+    "filled",
     "has_mean_field",
     "imputation",
+    "imputation_report",
     "impute",
     "imputed",
+    "imputed_cells",
     "inference_gap",
     "label_scores",
     "latent_space",
@@ -75,6 +91,7 @@ __all__ = [
     "log_evidence",
     "marginal",
     "missing",
+    "nearest_distance",
     "observed_log_evidence",
     "ood",
     "posterior_means",
@@ -90,6 +107,7 @@ __all__ = [
     "regression_metrics",
     "signal_to_noise",
     "standard_error",
+    "synthetic_report",
     "temperature_metrics",
     "test_metrics",
     "vae_scores",

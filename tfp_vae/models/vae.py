@@ -884,7 +884,7 @@ class VAE(VariationalModel):
         split = self.as_split(x, "training").frozen()
         found = ex_post.untrained(self, prior, split, check_count("components", components))
         if found is not None:
-            found.check_fit(ex_post.draws_per_example(split) * len(split))
+            found.check_fit(ex_post.draws_per_example(self, split) * len(split))
 
     def prior_gain(
         self,

@@ -31,6 +31,7 @@ ROOMS = [
     "evaluation",
     "report",
     "plots",
+    "codec",
     "studies",
     "comparison",
     "export",

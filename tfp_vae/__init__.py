@@ -14,6 +14,7 @@ from tfp_vae.version import __version__
 
 if TYPE_CHECKING:
     from tfp_vae import (
+        codec,
         data,
         evaluation,
         export,
@@ -63,6 +64,7 @@ __all__ = [
     "LatentVariable",
     "Mixture",
     "__version__",
+    "codec",
     "convert",
     "data",
     "decoders",

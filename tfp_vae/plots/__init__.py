@@ -7,6 +7,7 @@ from tfp_vae.plots.calibration import (
     risk_coverage,
     signal_to_noise,
 )
+from tfp_vae.plots.codec import code_lengths
 from tfp_vae.plots.diagnosis import diagnosis
 from tfp_vae.plots.gradients import signal_against_draws
 from tfp_vae.plots.ladder import bound_ladder
@@ -37,6 +38,7 @@ __all__ = [
     "bound_ladder",
     "class_samples",
     "classification_maps",
+    "code_lengths",
     "completions",
     "diagnosis",
     "images",

@@ -17,6 +17,7 @@ r"""The file of a codec: what stands where, written and read within bounds.
 All numbers are little-endian, every CRC is that of zlib (CRC-32). Nothing in a file is executed.
 """
 
+import dataclasses
 import itertools
 import json
 import math
@@ -39,7 +40,8 @@ _MOST_NAMES = 2**28
 _BLOCK = struct.Struct("<5I")
 
 
-class Header(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Header:
     """What a file says of itself.
 
     Attributes:
@@ -70,7 +72,7 @@ class Header(NamedTuple):
 
     def as_json(self) -> str:
         """Returns it as JSON."""
-        values: dict[str, Any] = self._asdict()
+        values: dict[str, Any] = dict(vars(self))
         values["cells"] = [
             {"exponents": [int(e) for e in each.exponents], "radius": each.radius}
             for each in self.cells

@@ -41,9 +41,7 @@ PROGRAMS = {
     "diagnose": "tfp_vae.evaluation.diagnose",
     "generate": "tfp_vae.models.VAE.generate",
     "export": "tfp_vae.export.export",
-    "codec": "tfp_vae.codec.measure",
 }
-_OF_A_RUN = ("bounds", "codec", "diagnose", "evaluate", "export", "generate", "gradients")
 # Drawn below: what they name must be there, and nothing is fetched.
 _PLACES = ("dataset", "data_dir", "run_dir")
 _ODD = ("", "two", "nan", "inf", "-1", "0", "1.5", "1e400", "9" * 30, "a,b", "1,,2", "é", "None")
@@ -176,7 +174,7 @@ def programs(draw, name: str):
     for flag in odd:
         arguments.append(f"--{flag}={draw(st.sampled_from(_ODD) | st.text(max_size=3))}")
     # From a saved model, of data.npz.
-    starts = name in _OF_A_RUN
+    starts = name in ("bounds", "diagnose", "evaluate", "export", "generate", "gradients")
     dataset = draw(
         (st.just("data.npz") if starts else st.sampled_from(_DATASETS))
         | one_of(*_DATASETS, *_ODD_DATASETS)

@@ -32,6 +32,7 @@ ROOMS = [
     "evaluation",
     "report",
     "plots",
+    "codec",
     "studies",
     "comparison",
     "export",

@@ -14,6 +14,7 @@ from tfp_vae.version import __version__
 
 if TYPE_CHECKING:
     from tfp_vae import (
+        codec,
         conformal,
         data,
         evaluation,
@@ -80,6 +81,7 @@ __all__ = [
     "Mixture",
     "__version__",
     "code_priors",
+    "codec",
     "codes",
     "conformal",
     "convert",

@@ -2,7 +2,7 @@
 
 The network maps tensor to tensor. One matrix product projects its features to all parameters of the
 distribution; the head turns them into a `tfp.distributions` object in float32, whatever the compute
-dtype of the network was.
+dtype of the network was (in float64 where the network is computed so, as a codec does).
 """
 
 import math
@@ -141,7 +141,9 @@ class ConditionalDistribution(keras.Layer):
         if sample_axes:
             inputs = tf.reshape(inputs, tf.concat([[-1], tf.shape(inputs)[sample_axes + 1 :]], 0))
         features = self.network(inputs, training=training)
-        outputs = tf.cast(self.projection(features), tf.float32)
+        # In half precision no density is right; in double precision nothing is thrown away.
+        kind = "float64" if self.compute_dtype == "float64" else "float32"
+        outputs = tf.cast(self.projection(features), kind)
         if sample_axes:
             outputs = tf.reshape(outputs, tf.concat([lead, outputs.shape[1:]], 0))
         return self.distribution(*self.prepared(self.split(outputs), training))

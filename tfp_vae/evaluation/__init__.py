@@ -52,8 +52,8 @@ from tfp_vae.evaluation.tables import (
 )
 
 __all__ = [
-    "Detector",
     "Completed",
+    "Detector",
     "active_units",
     "aggregate",
     "ais",
@@ -69,9 +69,9 @@ __all__ = [
     "clusters",
     "code_indices",
     "code_usage",
-    "conformal_metrics",
     "complete",
     "conditional_rows",
+    "conformal_metrics",
     "detection_metrics",
     "diagnose",
     "disentanglement",

@@ -7,6 +7,7 @@ from tfp_vae.plots.calibration import (
     risk_coverage,
     signal_to_noise,
 )
+from tfp_vae.plots.codec import code_lengths
 from tfp_vae.plots.detection import heat_maps
 from tfp_vae.plots.diagnosis import diagnosis
 from tfp_vae.plots.gradients import signal_against_draws
@@ -41,6 +42,7 @@ __all__ = [
     "class_samples",
     "classification_maps",
     "clusters",
+    "code_lengths",
     "completions",
     "diagnosis",
     "heat_maps",

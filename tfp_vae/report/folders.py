@@ -17,6 +17,7 @@ _ARTEFACTS = frozenset(
     + "conformal.json detector.json posterior.keras".split()
     + "pruning.json results.json table.md model.keras generated.npz".split()
     + "index.html report.md report.json index.zh.html report.zh.md".split()
+    + "codec.json codec.txt codec.tfpvae".split()
 )
 # The folders, inside that of a run, of the report that people read and of saved trainings.
 REPORT, CHECKPOINTS = "report", "checkpoints"

@@ -265,6 +265,9 @@ def _check_portable(case, grid):
 
 
 def _check_tables(case, grid):
+    found = case.head.tables(tf.cast(case.parameters, tf.float64))
+    right = "a table is in the precision of the parameters, which a codec has in float64"
+    claim(case.name, found.dtype == tf.float64, right, "float64", found.dtype.name)
     table = np.asarray(case.head.tables(case.parameters), np.float64)
     claim(case.name, table >= 0, "probabilities of a table are not below 0", ">= 0", table.min())
     close(case.name, "a table sums to 1", table.sum(axis=-1), 1.0, 1e-4)

@@ -243,7 +243,10 @@ class Head(keras.Layer):
         raise self.lacks("steps")
 
     def tables(self, parameters: tf.Tensor) -> tf.Tensor:
-        """Returns the probabilities of all values in order, [..., Q] -> [..., n]: for a codec."""
+        """Returns the probabilities of all values in order, [..., Q] -> [..., n]: for a codec.
+
+        They are of the dtype of the parameters, which a codec has in float64.
+        """
         raise self.lacks("tables")
 
     def lacks(self, ability: str) -> ValueError:

@@ -7,14 +7,20 @@ from absl import flags
 import tfp_vae as tv
 from tfp_vae import peek
 
-from . import cli, training_flags, vae_flags
+from . import cli, code_flags, training_flags, vae_flags
 
 GROUP = "Condition"
 _MODEL = flags.DEFINE_enum(
     "model",
     "vae",
     peek.names("methods.vae.VAE_MODELS"),
-    "vae: p(x). conditional: p(x|c), c a class or targets. m2: p(x, y), few classes known.",
+    "vae: p(x). hierarchical: of --levels latents. conditional: p(x|c), c a class or targets. m2: "
+    "p(x, y), few classes known. pixel: p(x) by masked convolutions given z. aae, vae_gan: against "
+    "a discriminator, on no bound. Others: p(x) with discrete latents.",
+)
+_LEVELS = flags.DEFINE_integer("levels", 2, "Latents of hierarchical.", lower_bound=1)
+_LEVEL_DIMS = flags.DEFINE_list(
+    "level_dims", None, "Sizes of the levels, top first; without it --latent_dim each."
 )
 _CLASS_PRIOR = flags.DEFINE_bool(
     "class_prior", False, "The class acts through p(z|y) alone, not on the decoder."
@@ -44,6 +50,7 @@ def conditioned(data: "tv.data.Data") -> "tv.data.Data":
     m2, classes = _MODEL.value == "m2", _MODEL.value == "conditional" and QUADRANTS.value is None
     cli.refuse_unused(m2, "--model=m2", _LABELS, _ALPHA, _LABELLED_SHARE, _CLASSIFIER)
     cli.refuse_unused(_MODEL.value == "conditional", "--model=conditional", QUADRANTS)
+    cli.refuse_unused(_MODEL.value == "hierarchical", "--model=hierarchical", _LEVELS, _LEVEL_DIMS)
     cli.refuse_unused(m2 or classes, "a class as condition", _CLASS_PRIOR)
     cli.refuse_unused(classes, "--model=conditional and classes", _CLASS_SAMPLES)
     if QUADRANTS.value is not None:
@@ -60,8 +67,19 @@ def conditioned(data: "tv.data.Data") -> "tv.data.Data":
 
 def build(data: "tv.data.Data", latent_dim: int) -> "tv.VAE":
     """Returns the compiled model that the flags describe, for data that fit it."""
+    coded = code_flags.fields(_MODEL.value, latent_dim)
+    if coded:
+        return vae_flags.compiled(vae_flags.recipe(data, latent_dim, **coded), data)
+    fields = code_flags.other_fields(_MODEL.value)
+    if fields:
+        return vae_flags.compiled(vae_flags.recipe(data, latent_dim, **fields), data)
     if _MODEL.value == "vae":
         return vae_flags.build(data, latent_dim)
+    if _MODEL.value == "hierarchical":
+        sizes = () if _LEVEL_DIMS.value is None else tuple(cli.integers(_LEVEL_DIMS))
+        levels = {"levels": _LEVELS.value, "level_dims": sizes}
+        chosen = vae_flags.recipe(data, latent_dim, model=_MODEL.value, **levels)
+        return vae_flags.compiled(chosen, data)
     if data.task == "regression":
         cli.refuse_unused(False, "a class as condition", _CLASS_PRIOR, _CLASS_SAMPLES)
     chosen = vae_flags.recipe(

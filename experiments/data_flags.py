@@ -34,7 +34,9 @@ ENCODING = flags.DEFINE_string(
     "encoding", None, "Of a .csv, such as gbk; without it, its bytes say."
 )
 IMAGE_SIZE = flags.DEFINE_list(
-    "image_size", None, "HEIGHT,WIDTH that the images of a folder are resized to."
+    "image_size",
+    None,
+    "HEIGHT,WIDTH that the images of a folder are resized to, or sprites are made in.",
 )
 COLOR_MODE = flags.DEFINE_enum(
     "color_mode",
@@ -48,6 +50,9 @@ FRAMES = flags.DEFINE_enum(
     peek.names("data.pixels.FRAMES"),
     "What is read of GIF, TIFF and WebP with many.",
 )
+COLUMNS = flags.DEFINE_list(
+    "columns", None, "NAME:KIND,... of a table: real, positive, count, binary, ..., or drop."
+)
 ALL = (
     DATASET,
     DATA_DIR,
@@ -59,9 +64,19 @@ ALL = (
     IMAGE_SIZE,
     COLOR_MODE,
     FRAMES,
+    COLUMNS,
 )
 # How a run remembers what goes on to `tv.data.load` as it is.
-_OPTIONS = ("target", "task", "delimiter", "encoding", "image_size", "color_mode", "frames")
+_OPTIONS = (
+    "target",
+    "task",
+    "delimiter",
+    "encoding",
+    "image_size",
+    "color_mode",
+    "frames",
+    "columns",
+)
 
 
 def check_folder() -> None:
@@ -101,6 +116,7 @@ def source() -> "dict[str, str | int | list[int] | None]":
         "image_size": IMAGE_SIZE.value and cli.integers(IMAGE_SIZE),
         "color_mode": COLOR_MODE.value,
         "frames": FRAMES.value,
+        "columns": COLUMNS.value and ",".join(COLUMNS.value),
     }
 
 

@@ -8,7 +8,7 @@ from tfp_vae import peek
 from . import bound_flags, cli, training_flags
 
 GROUP = "Bound"
-_GRADIENT = flags.DEFINE_enum(
+GRADIENT = flags.DEFINE_enum(
     "gradient",
     None,
     peek.names("objectives.gradients.GRADIENTS"),
@@ -28,7 +28,7 @@ _FINISH_EPOCHS = flags.DEFINE_integer(
 )
 FINISH = (_FINISH, _FINISH_EPOCHS)
 OPTIONS = (
-    _GRADIENT,
+    GRADIENT,
     *(_RENYI_ALPHA, _CIWAE_SHARE, _MIWAE_GROUPS, _PIWAE_GROUPS, _TVO_PARTITIONS, _TVO_FIRST),
 )
 

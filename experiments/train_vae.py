@@ -13,7 +13,7 @@ from absl import flags
 
 import tfp_vae as tv
 
-from . import cli, condition_flags, estimator_flags, training_flags, vae_flags
+from . import cli, code_flags, condition_flags, estimator_flags, training_flags, vae_flags
 
 _LATENT_DIM = flags.DEFINE_integer("latent_dim", 20, "Size of the latent z.", lower_bound=1)
 _IMPORTANCE_SAMPLES = flags.DEFINE_integer(
@@ -29,6 +29,8 @@ def main():
     steps = vae.batches_per_epoch(data.train, training_flags.BATCH_SIZE.value)
     last = estimator_flags.finish(steps)
     history, metrics = training_flags.fit(vae, data, run, *([last] if last else []))
+    vae = code_flags.with_prior(vae, data, run)
+    metrics |= code_flags.facts(vae, data)
     metrics |= estimator_flags.facts(vae, data)
     metrics |= condition_flags.found(vae, data)
     metrics |= tv.evaluation.test_metrics(vae, data.test, _IMPORTANCE_SAMPLES.value, verbose=True)

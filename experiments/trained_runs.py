@@ -30,6 +30,9 @@ def opened(run: "tv.report.RunFolder") -> "tuple[object, tv.data.Data, dict, dic
     # Of a posterior that started from the trained point: its draws, as an ensemble.
     drawn = run / "posterior.keras"
     model = tv.load(drawn if drawn.is_file() else run / "model.keras")
+    if (run / "conformal.json").is_file():
+        known = tv.report.read_json(run / "conformal.json")
+        model.conformal = tv.conformal.Conformal.from_json(known)
     source = data_flags.source()
     known_run = (run / "metrics.json").exists() or not data_flags.DATASET.present
     trained = tv.report.read_json(run / "metrics.json") if known_run else {}

@@ -10,6 +10,7 @@ MODULES: "dict[str, tuple[str, ...]]" = {
     "onnx": ("tf2onnx", "onnx", "onnxruntime"),
     "litert": ("ai_edge_litert",),
     "codec": ("constriction",),
+    "tables": ("pandas",),
 }
 
 

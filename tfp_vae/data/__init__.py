@@ -16,13 +16,15 @@ from tfp_vae.data.labels import keep_labels
 from tfp_vae.data.loading import load
 from tfp_vae.data.missing import PATTERNS, observed_pixels
 from tfp_vae.data.named import NAMES
+from tfp_vae.data.named.sprites import FACTORS
 from tfp_vae.data.named.uci import UCI_NAMES, uci
 from tfp_vae.data.ood import OOD, fitted, hold_out, ood
-from tfp_vae.data.schema import Column, Schema
+from tfp_vae.data.schema import Column, ColumnKind, Schema
 from tfp_vae.data.source import Named, Raw, Source
 from tfp_vae.data.sources import SOURCES
 from tfp_vae.data.splits import Data, Split
 from tfp_vae.data.streams import Stream
+from tfp_vae.data.table_files import read_frame
 
 if TYPE_CHECKING:
     from tfp_vae.data.augmentation import augmented
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CORRUPTIONS",
+    "FACTORS",
     "NAMES",
     "OOD",
     "PATTERNS",
@@ -38,6 +41,7 @@ __all__ = [
     "UCI_NAMES",
     "UNLABELLED",
     "Column",
+    "ColumnKind",
     "Data",
     "Feed",
     "Kind",
@@ -56,6 +60,7 @@ __all__ = [
     "load",
     "observed_pixels",
     "ood",
+    "read_frame",
     "seen_quadrants",
     "toys",
     "uci",

@@ -1,6 +1,8 @@
 """Encoders, decoders and priors: Keras layers that are `tfp.distributions` when called."""
 
 from tfp_vae.distributions import (
+    code_priors,
+    codes,
     conditions,
     decoders,
     draws,
@@ -15,6 +17,8 @@ from tfp_vae.distributions.discretized import DiscretizedLogistic
 __all__ = [
     "ConditionalDistribution",
     "DiscretizedLogistic",
+    "code_priors",
+    "codes",
     "conditions",
     "decoders",
     "draws",

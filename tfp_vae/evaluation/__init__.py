@@ -1,11 +1,22 @@
 """Evaluation: numbers about trained models, each with its error."""
 
-from tfp_vae.evaluation import calibration, imputation, missing, ood, regression
+from tfp_vae.evaluation import (
+    aggregate,
+    calibration,
+    disentanglement,
+    imputation,
+    missing,
+    ood,
+    probes,
+    regression,
+)
 from tfp_vae.evaluation.annealing import ais, bdmc
 from tfp_vae.evaluation.bounds import elbo, log_evidence, test_metrics
 from tfp_vae.evaluation.calibration import classification_metrics
 from tfp_vae.evaluation.classes import class_metrics
 from tfp_vae.evaluation.clusters import cluster_metrics, clusters
+from tfp_vae.evaluation.code_usage import code_indices, code_usage
+from tfp_vae.evaluation.detector import Detector
 from tfp_vae.evaluation.diagnosis import diagnose
 from tfp_vae.evaluation.gap import inference_gap
 from tfp_vae.evaluation.imputation import choose_imputer, imputed
@@ -15,6 +26,7 @@ from tfp_vae.evaluation.ood.detection import detection_metrics
 from tfp_vae.evaluation.ood.regret import likelihood_regret
 from tfp_vae.evaluation.ood.scores import predictive_scores, reference_log_evidence, vae_scores
 from tfp_vae.evaluation.predictive import (
+    conformal_metrics,
     distribution_metrics,
     has_mean_field,
     predict,
@@ -25,10 +37,13 @@ from tfp_vae.evaluation.predictive import (
     temperature_metrics,
     weight_metrics,
 )
+from tfp_vae.evaluation.probes import label_scores, probe_metrics
 from tfp_vae.evaluation.regression import regression_metrics
 
 __all__ = [
+    "Detector",
     "active_units",
+    "aggregate",
     "ais",
     "bdmc",
     "calibration",
@@ -38,8 +53,12 @@ __all__ = [
     "classification_metrics",
     "cluster_metrics",
     "clusters",
+    "code_indices",
+    "code_usage",
+    "conformal_metrics",
     "detection_metrics",
     "diagnose",
+    "disentanglement",
     "distribution_metrics",
     "elbo",
     "has_mean_field",
@@ -47,6 +66,7 @@ __all__ = [
     "impute",
     "imputed",
     "inference_gap",
+    "label_scores",
     "likelihood_regret",
     "log_evidence",
     "marginal",
@@ -57,6 +77,8 @@ __all__ = [
     "predict",
     "predictive_metrics",
     "predictive_scores",
+    "probe_metrics",
+    "probes",
     "prune",
     "pruning_curve",
     "reference_log_evidence",

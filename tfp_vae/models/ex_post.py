@@ -47,6 +47,7 @@ def fitted_prior(
     else:
         chosen = check_type("prior", prior, Prior, "with_prior")
     LatentVariable(latent.name, chosen, latent.encoder)  # which says what does not fit
+    chosen.meet(latent.encoder)
     count = max(1, _DRAWS // len(split)) if num_samples is None else num_samples
     chosen.fit(_posterior_draws(vae, split, check_count("num_samples", count), key), seed)
     return chosen

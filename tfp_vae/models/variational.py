@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from tfp_vae import keras_private, objectives
 from tfp_vae.arguments import check_count, check_seed
+from tfp_vae.conformal import Conformal
 from tfp_vae.data import Data, Feed, Kind, Split, kinds
 from tfp_vae.data.streams import num_batches, own_errors
 from tfp_vae.files import replacing
@@ -69,6 +70,7 @@ class VariationalModel(keras.Model):
         infers_kind: whether an array says by itself what kind of values it has.
         predicts: whether targets are what is asked for, so that inputs come without.
         current: what the `fit` that is running knows, or None.
+        conformal: what `conformal.calibrate` found, of what predicts; saved with the model.
     """
 
     parts: "tuple[str, ...]" = ("objective",)
@@ -77,6 +79,7 @@ class VariationalModel(keras.Model):
     _reported: "tuple[objectives.Bound, ...]" = ()
     _kind_of_batches = False  # whether data_kind was seen in batches, not in whole data
     current: "Fit | None" = None
+    conformal: "Conformal | None" = None
     train_function: Any
     test_function: Any
     _test_feed: "Feed | None" = None  # of the `evaluate` that is running
@@ -180,6 +183,11 @@ class VariationalModel(keras.Model):
         """
         del x, y, sample_weight
         return outputs
+
+    def measured(self, x: Any, y: Any, outputs: Any, terms: Terms) -> Terms:
+        """Returns the terms that metrics are of; those of the loss unless these are no bound."""
+        del x, y, outputs
+        return terms
 
     def update_metrics(self, terms: Terms, outputs: Any, y: Any = None) -> None:
         """Updates the metrics; the three that every bound has."""
@@ -513,7 +521,8 @@ class VariationalModel(keras.Model):
             if training:
                 y_pred = self.profiled(x, y, y_pred, sample_weight)
             terms = self.terms(x, y, y_pred, sample_weight)
-        self.update_metrics(terms, y_pred, y)
+            measured = self.measured(x, y, y_pred, terms)
+        self.update_metrics(measured, y_pred, y)
         loss = self.objective.loss(terms, self._schedule_step(training))
         for extra in self.losses:  # regularisers of a user's network
             loss += tf.cast(extra, loss.dtype)
@@ -697,6 +706,7 @@ class VariationalModel(keras.Model):
         more |= {"steps_per_epoch": steps_per_epoch, "validation_steps": validation_steps}
         more |= {"initial_epoch": initial_epoch or 0, "validation_batch_size": None}
         current = Fit()
+        self.conformal = None  # it was about other weights
         with self.distribute_strategy.scope():  # variables are made where they are shared
             if self.intake.is_whole(x):
                 split, weights, cut = self._whole(x, y, options)
@@ -986,6 +996,7 @@ class VariationalModel(keras.Model):
             "num_data": self.num_data,
             "columns": None if self.columns is None else list(self.columns),
             "class_names": None if self.class_names is None else list(self.class_names),
+            **({} if self.conformal is None else {"conformal": self.conformal.to_json()}),
         }
 
     @classmethod
@@ -996,7 +1007,7 @@ class VariationalModel(keras.Model):
             ValueError: if another `FORMAT` was saved, whose variables mean something else.
         """
         config = dict(config)
-        saved = config.pop("format", 1)
+        saved, conformal = config.pop("format", 1), config.pop("conformal", None)
         if saved != FORMAT:
             raise ValueError(
                 f"The model was saved by another version of this package. Expected format {FORMAT}"
@@ -1004,4 +1015,7 @@ class VariationalModel(keras.Model):
             )
         parse = keras.saving.deserialize_keras_object
         parts = {part: parse(config[part], custom_objects) for part in cls.parts}
-        return cls(**{**config, **parts})
+        model = cls(**{**config, **parts})
+        if conformal is not None:
+            model.conformal = Conformal.from_json(conformal)
+        return model

@@ -8,6 +8,7 @@ from tfp_vae.plots.calibration import (
     signal_to_noise,
 )
 from tfp_vae.plots.codec import code_lengths
+from tfp_vae.plots.detection import heat_maps
 from tfp_vae.plots.diagnosis import diagnosis
 from tfp_vae.plots.gradients import signal_against_draws
 from tfp_vae.plots.ladder import bound_ladder
@@ -41,6 +42,7 @@ __all__ = [
     "code_lengths",
     "completions",
     "diagnosis",
+    "heat_maps",
     "images",
     "interval_coverage",
     "latent_scatter",

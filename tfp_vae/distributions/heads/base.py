@@ -61,6 +61,7 @@ class Head(keras.Layer):
         is_discrete: whether log p is the log of a probability, not of a density.
         profiles: whether something of it is not trained but set, in training, to its optimum for
             each batch of examples, see `profiled`.
+        support: (low, high) of a density that is not on all real numbers, or None.
     """
 
     kinds: "frozenset[Kind]" = frozenset({Kind.UNIT_INTERVAL, Kind.REAL})
@@ -69,6 +70,7 @@ class Head(keras.Layer):
     task: str = "regression"
     is_discrete: bool = False
     profiles: bool = False
+    support: "tuple[float, float] | None" = None
 
     def call(self, features: tf.Tensor) -> tf.Tensor:
         """Returns `parameters` in float32, whatever the compute dtype was."""

@@ -66,7 +66,8 @@ class Prior(keras.Layer):
         has_components: whether the constructor takes `components`.
         has_flow: whether the constructor takes the `kind` of a flow.
         uses_encoder: whether it asks for q(z|x), so that it is nothing without its model.
-        support: where its density is: `REAL`, `BOX` or `SPHERE` of `distributions.base`.
+        support: where its density is: `REAL`, `BOX` or `SPHERE` of `distributions.base`; of codes
+            which ones, in words.
     """
 
     needs_condition = False
@@ -74,7 +75,7 @@ class Prior(keras.Layer):
     has_components = False
     has_flow = False
     uses_encoder = False
-    support = REAL
+    support: str = REAL
 
     def __init__(self, latent_dim: int, **kwargs: Any):
         super().__init__(**kwargs)
@@ -94,6 +95,12 @@ class Prior(keras.Layer):
             size = 0 if given is None else int(given.shape[-1])
             self.build(Spec(self.latent_dim, condition_size=size))
         return self.distribution(context)
+
+    def meet(self, encoder: keras.Layer) -> None:
+        """Takes what has to be known of the encoder of the same latent; here nothing.
+
+        A model says it before it builds the prior; nothing of it may be kept as a layer.
+        """
 
     def build(self, spec: "Spec | None" = None) -> None:
         """Makes the variables; none here.

@@ -55,7 +55,7 @@ class Agreed:
                 self.posterior(level, np.zeros((1, *self.shape), np.float32), above)
                 self.prior(level, above, 1)
                 above = (*above, np.zeros((1, size)))
-            self.num_values = self.tables(above[-1]).shape[1]
+            self.num_values = self.tables(above).shape[1]
         except TypeError as error:
             raise _no_double_precision(error) from error
 
@@ -93,13 +93,13 @@ class Agreed:
 
         return self._run(("prior", level), function, count, *above)
 
-    def tables(self, z: np.ndarray) -> Tables:
-        """Returns the shares of the values of all pixels given the lowest latents [n, D]."""
+    def tables(self, z: "tuple[np.ndarray, ...]") -> Tables:
+        """Returns the shares of the values of all pixels given all latents, [n, D] each."""
 
-        def function(z):
-            return (self._draw.likelihood(z).features,)
+        def function(*z):
+            return (self._draw.likelihood(self._model.code(z)).features,)
 
-        (features,) = self._outputs("likelihood", function, len(z), z)
+        (features,) = self._outputs(("likelihood",), function, len(z[-1]), *z)
         features = features.reshape(-1, features.shape[-1])
         rounded = np.clip(np.rint(features * _FEATURES) / _FEATURES, -_MOST_FEATURE, _MOST_FEATURE)
         return _OfHead(self._head, rounded, self._function)
@@ -235,6 +235,8 @@ def digest(model: VAE) -> str:
     """
     parts = [latent.get_config() for latent in model.latents]
     parts.append(keras.saving.serialize_keras_object(model.decoder))
+    if model.bottom_up is not None:
+        parts.append(keras.saving.serialize_keras_object(model.bottom_up))
     text = json.dumps([_named_alike(part) for part in parts], sort_keys=True, default=str)
     sha = hashlib.sha256(text.encode())
     for weight in [*_weights(model)]:
@@ -244,7 +246,8 @@ def digest(model: VAE) -> str:
 
 
 def _weights(model):
-    for layer in (*model.priors, *model.encoders, model.decoder):
+    shared = [] if model.bottom_up is None else [model.bottom_up]
+    for layer in (*model.priors, *model.encoders, model.decoder, *shared):
         yield from layer.get_weights()
 
 

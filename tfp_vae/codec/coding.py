@@ -316,7 +316,7 @@ class Codec:
                 cell = each.nearest(posterior.centre())
             chosen.append(cell)
             above = (*above, each.value(cell))
-        tables = clock.network(agreed.tables, above[-1])
+        tables = clock.network(agreed.tables, above)
         clock.stack(stack.push_values, levels.ravel(), tables)
         for level in reversed(range(len(cells))):
             prior = clock.network(agreed.prior, level, above[:level], len(x))
@@ -349,7 +349,7 @@ class Codec:
             cell = clock.stack(stack.pop_latents, prior, each)
             chosen.append(cell)
             above = (*above, each.value(cell))
-        tables = clock.network(agreed.tables, above[-1])
+        tables = clock.network(agreed.tables, above)
         levels = clock.stack(stack.pop_values, tables).reshape(count, *agreed.shape)
         if schedule:
             x = self._seen(levels)

@@ -42,7 +42,7 @@ class LogisticMixture(Head):
         """Returns log weights, locations and scales side by side, [..., 3K] -> [..., 3K]."""
         logits, loc, raw = tf.split(features, 3, axis=-1)
         # Locations spread over the grid, or the components would have nothing to differ by.
-        start = (tf.range(self.components, dtype=tf.float32) + 0.5) / self.components
+        start = (tf.range(self.components, dtype=features.dtype) + 0.5) / self.components
         log_weights = logits - logsumexp(logits, -1, keepdims=True)
         return tf.concat([log_weights, loc + start, positive(raw - 2.0, SCALE_FLOOR)], axis=-1)
 
@@ -73,7 +73,7 @@ class LogisticMixture(Head):
 
     def tables(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns the probabilities of the 256 levels."""
-        grid = tf.range(GREY_LEVELS, dtype=tf.float32) / (GREY_LEVELS - 1)
+        grid = tf.range(GREY_LEVELS, dtype=parameters.dtype) / (GREY_LEVELS - 1)
         return tf.exp(self.portable_log_prob(parameters[..., tf.newaxis, :], grid))
 
     def get_config(self) -> dict:

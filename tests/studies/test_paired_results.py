@@ -45,7 +45,14 @@ def values(tmp_path_factory):
         tasks._add_detection(found, scores, outside, "letters")
         found.add("ood_validation", "auroc", 0.9, "entropy")
         found.add("cost", "milliseconds", skill, "prediction")
-        known = {"parameters": 1, "width": 1, "epochs": 1, "train_seconds": skill, "seconds": 1.0}
+        known = {
+            "parameters": 1,
+            "width": 1,
+            "epochs": 1,
+            "train_seconds": skill,
+            "seconds": 1.0,
+            "jobs": 1,
+        }
         known |= {"learning_rate": 0.1, "rate_at_end": "largest", "training": {}, "rates_tried": {}}
         run._keep(part, known, found)
     return results.summarise(run, "command", [])

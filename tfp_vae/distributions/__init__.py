@@ -12,11 +12,13 @@ from tfp_vae.distributions import (
     priors,
 )
 from tfp_vae.distributions.base import ConditionalDistribution, positive
+from tfp_vae.distributions.columns import Columns
 from tfp_vae.distributions.deterministic import Deterministic
 from tfp_vae.distributions.discretized import DiscretizedLogistic
 from tfp_vae.distributions.pixels import PixelDecoder
 
 __all__ = [
+    "Columns",
     "ConditionalDistribution",
     "Deterministic",
     "DiscretizedLogistic",

@@ -199,10 +199,10 @@ def training_curve(
     """
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    epochs = np.arange(1, len(history["loss"]) + 1)
     sheets = [("elbo", left, "ELBO"), ("kl", right, kl_name)]
     if "elbo" not in history:
         sheets = [("loss", left, "loss, no bound"), ("told_apart", right, "share told apart")]
+    epochs = np.arange(1, len(history[sheets[0][0]]) + 1)
     for key, axis, name in sheets:
         axis.plot(epochs, history[key], color=TRAIN, label="training")
         if f"val_{key}" in history:

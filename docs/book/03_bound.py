@@ -156,7 +156,9 @@ def gap(log_target):
         return integrate(np.exp(log_q) * (log_q - np.maximum(log_target, -200)))
 
     starts = ([0.0, 0.0], [1.0, -1.0], [-1.0, -1.0])
-    found = min((optimize.minimize(kl, s, method="Nelder-Mead") for s in starts), key=lambda r: r.fun)
+    found = min(
+        (optimize.minimize(kl, s, method="Nelder-Mead") for s in starts), key=lambda r: r.fun
+    )
     return found.fun, (found.x[0], np.exp(found.x[1]))
 
 

@@ -165,7 +165,7 @@ assert abs(ratios.mean() - closed) < 4 * error
 # and pays in variance.
 
 # %% [markdown] zh
-# **重参数化与得分函数。** 两者都无偏地估计 $\partial_\mu \mathbb{E}[f(z)]$；前者用到 $f$ 的斜率，后者只用 $f$ 的值，代价是方差。
+# **重参数化与得分函数。** 两者都无偏地估计 $\partial_\mu \mathbb{E}[f(z)]$；前者用到 $f$ 的斜率，后者只用函数值，代价是方差。
 
 # %% runs: figure 17.11
 noise = rng.standard_normal(20000)

@@ -24,6 +24,8 @@
 # 这里的模型是线性的，噪声是正态的，所以证据已知。
 
 # %% runs: 17.26, 17.27, 17.28
+import itertools
+
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy import stats
@@ -93,7 +95,7 @@ def annealed(steps, chains=100):
     z = rng.standard_normal((chains, 8))
     betas = np.linspace(0, 1, steps + 1) ** 3
     log_w, scale = np.zeros(chains), 0.5
-    for before, after in zip(betas[:-1], betas[1:], strict=True):
+    for before, after in itertools.pairwise(betas):
         log_w += (after - before) * log_likelihood(weights, x, z)
 
         def target(z, beta=after):

@@ -62,6 +62,7 @@ plt.ylabel("sigma")
 # **先验必须是正态的吗？** 完全不必，但均匀后验若伸到均匀先验之外，KL 就是无穷大；在其内部，KL 是宽度之比的对数。
 # 所以平坦的先验要配一个在同样地方终止的后验（`--latent_prior=uniform --posterior=box`）。
 
+
 # %%
 def kl_of_uniforms(a, b, low=-1.0, high=1.0):
     return np.log((high - low) / (b - a)) if low <= a < b <= high else np.inf

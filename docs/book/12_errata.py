@@ -43,6 +43,7 @@ assert far < 0.5 * (1 - 0 - 1)
 # %% [markdown] zh
 # **3（A）。** 对独立样本取平均被称为 MCMC。那只是普通的蒙特卡罗：马尔可夫链的样本彼此相关，样本数相同时误差更大。
 
+
 # %% runs: erratum 3
 def chain(length):
     noise, state, found = rng.standard_normal(length), 0.0, []
@@ -65,13 +66,14 @@ assert markov > 2 * plain
 # **4、5（A）。** 构造函数调用了正文从未定义的类 `GaussianMLP`（那里的名字是 `GaussianEncoder`）。另外，float32 中 logit 低于约 -104 时，
 # sigmoid 的 $\log y$ 就是负无穷；用 logit 计算没有这个边界。
 
+
 # %% runs: erratum 4, erratum 5
 class GaussianEncoder:
     """Stands for the class that the text defines."""
 
 
 try:
-    GaussianMLP()  # noqa: F821
+    GaussianMLP()
 except NameError as error:
     print("theirs:", error)
 else:

@@ -37,7 +37,8 @@ _INTRO = {
     "en": "Each chapter is a script: what stands below its code was printed and drawn by it when "
     "this site was built, its claims are assertions, and the tests run it. The notebooks are "
     "written from the same files.",
-    "zh": "每一章都是一个脚本：代码下方的文字和图是建立本站时由它打印、画出的，其中的论断是断言，测试会运行它们。笔记本由同样的文件生成。",
+    "zh": "每一章都是一个脚本：代码下方的文字和图是建立本站时由它打印、画出的，"
+    "其中的论断是断言，测试会运行它们。笔记本由同样的文件生成。",
 }
 _WHERE = {"en": "Where it runs", "zh": "在哪里运行"}
 _NOTEBOOK = {"en": "This chapter as a notebook", "zh": "本章的笔记本"}

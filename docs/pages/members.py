@@ -43,7 +43,8 @@ _WORDS = {
 _EXPORTS = {
     "en": "`tfp-vae export --formats=... --verify` writes and tries it; what a format cannot hold "
     "is refused by name before anything is written.",
-    "zh": "用 `tfp-vae export --formats=... --verify` 写出并检验；某种格式容纳不了的，在写任何文件之前按名称拒绝。",
+    "zh": "用 `tfp-vae export --formats=... --verify` 写出并检验；"
+    "某种格式容纳不了的，在写任何文件之前按名称拒绝。",
 }
 
 
@@ -148,7 +149,14 @@ def _page(family: str, name: str, language: str) -> str:
             lines += ["```python", api.signature(node), "```", ""]
         said = ast.get_docstring(node) if node.body else None
         text = docstring(said or ast.get_docstring(api.modules()[module]), language)
-        lines += [f"## {_WORDS['docs'][language]}", "", word("English text", language), "", text, ""]
+        lines += [
+            f"## {_WORDS['docs'][language]}",
+            "",
+            word("English text", language),
+            "",
+            text,
+            "",
+        ]
     lines += [f"## {_WORDS['exports'][language]}", "", _EXPORTS[language], ""]
     source = f"`{module.replace('.', '/')}.py`" if module else ""
     return "\n".join([*lines, f"## {word('source', language)}", "", source, ""])

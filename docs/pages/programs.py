@@ -10,9 +10,10 @@ _HEAD = {
     "zh": ("选项", "默认值", "含义与取值"),
 }
 _INTRO = {
-    "en": "`tfp-vae PROGRAM --NAME=VALUE ...`, in the checkout `python -m experiments PROGRAM ...`. "
-    "Presets, by `--preset=NAME`: {}.",
-    "zh": "`tfp-vae PROGRAM --NAME=VALUE ...`；在源码目录里是 `python -m experiments PROGRAM ...`。"
+    "en": "`tfp-vae PROGRAM --NAME=VALUE ...`, "
+    "in the checkout `python -m experiments PROGRAM ...`. Presets, by `--preset=NAME`: {}.",
+    "zh": "`tfp-vae PROGRAM --NAME=VALUE ...`；"
+    "在源码目录里是 `python -m experiments PROGRAM ...`。"
     "预设用 `--preset=NAME` 选取：{}。选项的含义取自程序本身的英文说明。",
 }
 

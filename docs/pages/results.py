@@ -10,14 +10,17 @@ RESULTS = ROOT / "experiments" / "results"
 _INTRO = {
     "en": """# Results
 
-`scripts/reproduce NAME` measures a table and writes its record: commands, seed, commit, versions, machine, every figure with its error, seconds. This page is
-written from the records; what was not measured with this version has its command here and no number. Log-probabilities are in nats per example, +- one standard
-error.
+`scripts/reproduce NAME` measures a table and writes its record: commands, seed, commit, versions,
+machine, every figure with its error, seconds. This page is written from the records; what was not
+measured with this version has its command here and no number. Log-probabilities are in nats per
+example, +- one standard error.
 """,
     "zh": """# 结果
 
-`scripts/reproduce NAME` 测量一张表并写下记录：命令、种子、提交、版本、机器、每个数字及其误差、秒数。本页由记录生成；这个版本尚未测量的结果只给出命令，
-不给数字。对数概率以每个样本的纳特为单位，+- 后面是一个标准误。
+`scripts/reproduce NAME` 测量一张表并写下记录：
+命令、种子、提交、版本、机器、每个数字及其误差、秒数。
+本页由记录生成；这个版本尚未测量的结果只给出命令，不给数字。对数概率以每个样本的纳特为单位，
++- 后面是一个标准误。
 """,
 }
 

@@ -8,6 +8,7 @@ imports at its top what is there at once, and a program calls `start` before it 
 import hashlib
 import importlib.metadata
 import logging
+import multiprocessing
 import os
 import pathlib
 import platform
@@ -64,3 +65,7 @@ def _keep_what_is_compiled() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         flag = f'--tf_xla_persistent_cache_directory="{folder}"'  # quoted: blanks end a flag
         os.environ["TF_XLA_FLAGS"] = f"{flags} {flag}".strip()
+
+
+if multiprocessing.current_process().name != "MainProcess":
+    start()  # it works for a program, and what it is sent needs TensorFlow

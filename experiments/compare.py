@@ -7,6 +7,7 @@ report/report.json, and under parts/ what every model found, by which an interru
 on: run the same command again. More seeds or models may be asked for in the same folder.
 """
 
+import os
 import sys
 import time
 
@@ -46,6 +47,9 @@ _EPOCHS = flags.DEFINE_integer("epochs", None, "Passes over the training data.",
 _HIDDEN = flags.DEFINE_integer("hidden", None, "Width of the reference network.", lower_bound=1)
 _TASKS = flags.DEFINE_list("tasks", None, f"Some of {', '.join(_TASK_NAMES)}.")
 _LANGUAGE = flags.DEFINE_enum("language", "en", peek.names("report.LANGUAGES"), "Of the report.")
+_JOBS = flags.DEFINE_integer(
+    "jobs", 1, "Parts that run at the same time, in processes of their own.", 1
+)
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Start anew in a folder that is not empty.")
 # Other data that are out of distribution for a data set and fit its shape.
 _OOD = {"mnist": ("fashion_mnist",), "fashion_mnist": ("mnist",)}
@@ -54,7 +58,9 @@ _OOD = {"mnist": ("fashion_mnist",), "fashion_mnist": ("mnist",)}
 def main():
     """Loads, runs what is not done yet, and writes the report."""
     cli.refuse_unused(_MATCH.value == "seconds", "--match=seconds", _SECONDS)
-    cli.refuse_unused(_MATCH.value == "parameters", "--match=parameters", _EPOCHS)
+    cli.refuse_unused(_MATCH.value == "parameters", "--match=parameters", _EPOCHS, _JOBS)
+    if _JOBS.value > 1:  # one process must not take all the memory of a card
+        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     tasks = None if _TASKS.value is None else tuple(cli.chosen(_TASKS, _TASK_NAMES))
     own = [name for name in _MODELS.value or () if ":" in name]
     models = cli.chosen(_MODELS, [*_ENTRANTS, *_OTHERS, *own])
@@ -92,7 +98,7 @@ def main():
     )
     print(f"{data}\n{len(run.parts())} parts, run folder {run.run_folder.path}", flush=True)
     started = time.monotonic()
-    run.run(lambda line: print(line, flush=True))
+    run.run(lambda line: print(line, flush=True), _JOBS.value)
     seconds = time.monotonic() - started
     run.run_folder.write_text("flags.txt", cli.flag_lines())
     again = cli.command(run.run_folder.path)

@@ -60,6 +60,7 @@ def test_another_plan_needs_another_folder_or_overwrite(program, monkeypatch, tm
         (("--tasks=dancing",), "dancing"),
         (("--seconds=3",), "--seconds has no effect"),
         (("--match=seconds", "--epochs=3"), "--epochs has no effect"),
+        (("--match=seconds", "--jobs=2"), "--jobs has no effect"),
         (("--dataset=wine",), "out of range"),
         (("--dataset=nowhere",), "nowhere"),
         (("--models=m2",), "nothing to run"),

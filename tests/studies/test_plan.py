@@ -182,6 +182,30 @@ def test_a_part_repeats_to_the_last_bit(done, data, tmp_path, monkeypatch, reque
         assert before == now
 
 
+@pytest.mark.slow
+@pytest.mark.all_only  # that work is shared out as it should be, tests/studies/test_jobs.py says
+@pytest.mark.dear(reason="two processes")
+def test_parts_that_run_at_the_same_time_find_the_same(done, data, models, tmp_path):
+    again = comparison.Comparison(tmp_path, data, _settings(data), models, 1)
+    again.run(lambda _: None, jobs=2)
+    assert again.failures == []
+    assert {again.found(part)["jobs"] for part in again.parts()} == {2}
+    assert results.summarise(again, "", [])["machine"].endswith("2 parts at the same time")
+    for part in again.parts():
+        before, now = (
+            [v for v in run.found(part)["values"] if v["metric"] not in ("milliseconds", "memory")]
+            for run in (done, again)
+        )
+        assert before == now
+
+
+def test_several_jobs_are_refused_where_models_have_the_same_seconds(data, tmp_path):
+    settings = _settings(data, tasks=("classification",), match="seconds", seconds=0.01)
+    run = comparison.Comparison(tmp_path, data, settings, ["bnn", "ml"], 1)
+    with pytest.raises(ValueError, match="take each other's seconds"):
+        run.run(jobs=2)
+
+
 def test_a_broken_model_is_reported_and_the_others_go_on(data, tmp_path, monkeypatch):
     def broken(*_):
         raise RuntimeError("the weights\nare gone")

@@ -82,6 +82,10 @@ class RunFolder:
                 f"--overwrite{more}. Received a folder with {len(entries)} entries."
             )
 
+    def __getstate__(self) -> dict:
+        """What a process gets that works for this one, which holds the lock for both."""
+        return self.__dict__ | {"_lock": None}
+
     def lock(self) -> None:
         """Makes the folder, and keeps other processes from writing into it.
 

@@ -8,15 +8,17 @@ written when it ends, so an interrupted comparison goes on where it was.
 import dataclasses
 import gc
 import json
+import operator
 import pathlib
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import numpy as np
 
 from tfp_vae import training
+from tfp_vae.arguments import check_count
 from tfp_vae.data import Data, Split, hold_out, keep_labels
 from tfp_vae.reading import Arrays
 from tfp_vae.report import RunFolder, read_json
@@ -24,6 +26,7 @@ from tfp_vae.studies.comparison import tasks
 from tfp_vae.studies.comparison.entrants import Contestant, entrant_of, in_order
 from tfp_vae.studies.comparison.fitting import train
 from tfp_vae.studies.comparison.settings import Settings, check_data
+from tfp_vae.studies.jobs import in_turns, processes
 
 _PLAN, _PARTS, _EXAMPLES = "plan.json", "parts", "examples"
 # One seed has no error, and of a handful of examples nobody knows how they spread.
@@ -97,6 +100,7 @@ class Comparison:
             )
         self.others = others or {}
         self.failures: list[dict] = []
+        self._ran = 0
         plan = {"data": data.digests, **settings.plan()}
         self._plan = json.loads(json.dumps(plan))
         self.run_folder = self._folder(path, overwrite)
@@ -145,8 +149,8 @@ class Comparison:
     def found(self, part: Part) -> dict | None:
         """Returns what a finished part found, or None.
 
-        {"parameters", "width", "epochs", "train_seconds", "seconds", "values", "cells"}, see
-        `tasks.Found`; of the cells' parts the sizes.
+        {"parameters", "width", "epochs", "train_seconds", "seconds", "jobs", "values", "cells"},
+        see `tasks.Found`; of the cells' parts the sizes; the seconds with so many jobs at once.
         """
         file = self.run_folder / _PARTS / f"{part.key}.json"
         return read_json(file) if file.exists() else None
@@ -159,12 +163,23 @@ class Comparison:
         with file.open("rb") as opened:
             return dict(Arrays(opened, str(file)))
 
-    def run(self, show: Callable[[str], None] = print) -> None:
+    def run(self, show: Callable[[str], None] = print, jobs: int = 1) -> None:
         """Runs every part that is not done. What breaks is kept in `failures`; the others go on.
 
         Args:
             show: gets a line per part.
+            jobs: how many parts are run at the same time, each in a process of its own. What they
+                find is the same; what they cost is measured beside the others.
+
+        Raises:
+            ValueError: for several jobs where models have the same time to train.
         """
+        check_count("jobs", jobs)
+        if jobs > 1 and self.settings.match == "seconds":
+            raise ValueError(
+                "Parts that run at the same time take each other's seconds. Expected jobs=1 where "
+                f"all models have the same seconds to train. Received {jobs}."
+            )
         parts = self.parts()
         done = [part for part in parts if self.found(part)]
         self.run_folder.lock()
@@ -173,36 +188,43 @@ class Comparison:
         if done:
             show(f"{len(done)} of {len(parts)} parts are done already")
         progress, self.failures = training.Progress("part", seconds=0), []
-        for part in parts:
-            if part in done:
-                continue
-            started = time.monotonic()
-            try:
-                known, found = self._run(part)
-            except Exception as error:  # whatever it is: the others are worth having
-                text = " ".join(str(error).split())[:300] or type(error).__name__
+        for part, known in self._each([part for part in parts if part not in done], jobs):
+            if isinstance(known, Exception):
+                text = " ".join(str(known).split())[:300] or type(known).__name__
                 self.failures.append(
                     {"model": part.model, "seed": part.seed, "stage": part.stage, "error": text}
                 )
                 show(f"FAILED: {part}: {text}")
             else:
-                known["seconds"] = time.monotonic() - started
-                self._keep(part, known, found)
-                if known["rates_tried"]:
-                    tried = ", ".join(f"{r}: {s:.3f}" for r, s in known["rates_tried"].items())
-                    show(
-                        f"{part}: learning rate {known['learning_rate']:g}, by "
-                        f"{entrant_of(part.model).objective} on validation data ({tried})"
-                        + f", the {known['rate_at_end']} of the grid"
-                        * bool(known["rate_at_end"])
-                    )
-                if known["training"]:
-                    show(f"{part}: {training.conclusion(known['training'])}")
+                for line in _said(part, known):
+                    show(line)
             done.append(part)
             progress(len(done), len(parts), f"{part}  ")
+
+    def _each(self, parts: list[Part], jobs: int) -> "Iterator[tuple[Part, dict | Exception]]":
+        """Yields each part with what is known of it, as they end."""
+        if min(jobs, len(parts)) < 2:
+            yield from ((part, self._done(part)) for part in parts)
+            return
+        start = processes(jobs, _begin, jobs, self)
+        # A model's parts one after the other: later ones take the learning rate of the first.
+        yield from in_turns(parts, operator.attrgetter("model"), _do, jobs, start)
+
+    def _done(self, part: Part, jobs: int = 1) -> "dict | Exception":
+        """Runs a part and keeps what it found; returns what is known of it, or what went wrong."""
+        started = time.monotonic()
+        try:
+            known, found = self._run(part)
+        except Exception as error:  # whatever it is: the others are worth having
+            return error
+        finally:
             keras.backend.clear_session(free_memory=False)
-            if len(done) % len(self.models) == 0:
+            self._ran += 1
+            if self._ran % len(self.models) == 0:
                 gc.collect()  # a model and its graphs refer to each other in circles
+        known |= {"seconds": time.monotonic() - started, "jobs": jobs}
+        self._keep(part, known, found)
+        return known
 
     def _keep(self, part: Part, known: dict, found: tasks.Found) -> None:
         folder = RunFolder(self.run_folder / _PARTS, overwrite=True)
@@ -282,6 +304,35 @@ class Comparison:
         if not entrant_of(part.model).needs_all_examples:
             train = train.select(np.flatnonzero(train.labels >= 0), train.name)
         return dataclasses.replace(self.data, train=train)
+
+
+def _said(part: Part, known: dict) -> "Iterator[str]":
+    """Yields what a person who waits reads of a part that is done."""
+    if known["rates_tried"]:
+        tried = ", ".join(f"{r}: {s:.3f}" for r, s in known["rates_tried"].items())
+        yield (
+            f"{part}: learning rate {known['learning_rate']:g}, by "
+            f"{entrant_of(part.model).objective} on validation data ({tried})"
+            + f", the {known['rate_at_end']} of the grid"
+            * bool(known["rate_at_end"])
+        )
+    if known["training"]:
+        yield f"{part}: {training.conclusion(known['training'])}"
+
+
+_here: "dict[str, tuple[Comparison, int]]" = {}  # of a process that runs parts for another one
+
+
+def _begin(jobs: int, comparison: Comparison) -> None:
+    _here["asked"] = comparison, jobs
+
+
+def _do(part: Part) -> "dict | Exception":
+    comparison, jobs = _here["asked"]
+    known = comparison._done(part, jobs)
+    if isinstance(known, Exception):  # whatever it holds, its words come through
+        return RuntimeError(str(known) or type(known).__name__)
+    return known
 
 
 def _fitted(entrant, data: Data, settings: Settings, seed: int) -> "tuple[Contestant, dict]":

@@ -60,12 +60,13 @@ def summarise(comparison: Comparison, command: str, figures: list) -> dict:
     examples: dict[tuple, dict[str, dict[int, dict]]] = {}
     trained: dict[str, list[dict]] = {}
     choice: dict[str, dict[str, list[float]]] = {}
-    seconds = 0.0
+    seconds, jobs = 0.0, 1
     for part in comparison.parts():
         found = comparison.found(part)
         if found is None:
             continue
-        seconds += found["seconds"]
+        seconds += found["seconds"] / found["jobs"]
+        jobs = max(jobs, found["jobs"])
         main = part.stage == "main" or entrant_of(part.model).only_labels
         if main:
             trained.setdefault(part.model, []).append(found)
@@ -128,7 +129,7 @@ def summarise(comparison: Comparison, command: str, figures: list) -> dict:
         },
         "command": command,
         "versions": report.versions(),
-        "machine": machine(),
+        "machine": machine(jobs),
         "seconds": seconds,
         "models": {name: models[name] for name in in_order(models)},
         "failures": comparison.failures,
@@ -243,11 +244,12 @@ def _mean_of(samples: Mapping, keys: "list[tuple]") -> "dict[str, Sample]":
     return found
 
 
-def machine() -> str:
-    """Returns what this machine computes with, in words."""
+def machine(jobs: int = 1) -> str:
+    """Returns what this machine computes with, in words, and how many parts ran at once."""
     devices = [device.device_type for device in tf.config.list_logical_devices()]
     others = [kind for kind in devices if kind != "CPU"]
-    return f"{os.cpu_count()} cores, {', '.join(others) if others else 'no accelerator'}"
+    text = f"{os.cpu_count()} cores, {', '.join(others) if others else 'no accelerator'}"
+    return text + f", {jobs} parts at the same time" * (jobs > 1)
 
 
 def estimates(values: Mapping, **wanted) -> "dict[str, dict[float | None, tuple]]":

@@ -73,8 +73,7 @@ def test_every_public_name_of_every_room_is_in_the_reference(pages):
 
 
 def _names(tree):
-    targets = [t for n in tree.body for t in getattr(n, "targets", [getattr(n, "target", None)])]
-    made = [getattr(target, "id", "") for target in targets]
+    made = api.constants(tree)
     # A class that a room exports by another name stands under that of its file.
     made += [a.asname for n in tree.body for a in getattr(n, "names", []) if a.asname]
     return made + [node.name for node in api.public(tree)]

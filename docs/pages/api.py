@@ -64,14 +64,17 @@ def _room(room: str, names: "list[str]", language: str) -> str:
     return "\n".join(lines)
 
 
+def constants(tree: ast.Module) -> "list[str]":
+    """Returns the public names that a module assigns."""
+    nodes = [n for n in tree.body if isinstance(n, ast.Assign | ast.AnnAssign)]
+    places = [t for n in nodes for t in getattr(n, "targets", [getattr(n, "target", None)])]
+    names = [n.id for place in places for n in ast.walk(place) if isinstance(n, ast.Name)]
+    return [name for name in names if not name.startswith("_")]
+
+
 def _constants(tree: ast.Module) -> "list[str]":
     """Returns lines for the registries and other constants with a public name."""
-    found = []
-    for node in tree.body:
-        targets = getattr(node, "targets", [getattr(node, "target", None)])
-        for name in (getattr(target, "id", "_") for target in targets):
-            if name.isupper() and not name.startswith("_"):
-                found.append(f"- `{name}`")
+    found = [f"- `{name}`" for name in constants(tree)]
     return [*found, ""] if found else []
 
 

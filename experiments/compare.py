@@ -19,7 +19,8 @@ from tfp_vae import extras, peek
 from . import cli, data_flags, folder_flags, start
 
 _ENTRANTS, _TASK_NAMES = peek.names("studies.comparison.ENTRANTS"), peek.names("report.TASKS")
-_OTHERS = [name for name in peek.names("methods.METHODS") if name not in _ENTRANTS]
+_OTHERS = [*peek.names("studies.comparison.entrants.FURTHER")]
+_OTHERS += [name for name in peek.names("methods.METHODS") if name not in _ENTRANTS]
 _BUDGET = flags.DEFINE_enum(
     "budget", "quick", peek.names("studies.comparison.BUDGETS"), "How much is spent."
 )

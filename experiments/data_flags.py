@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from collections.abc import Callable
 
 from absl import flags
 
@@ -34,7 +35,9 @@ ENCODING = flags.DEFINE_string(
     "encoding", None, "Of a .csv, such as gbk; without it, its bytes say."
 )
 IMAGE_SIZE = flags.DEFINE_list(
-    "image_size", None, "HEIGHT,WIDTH that the images of a folder are resized to."
+    "image_size",
+    None,
+    "HEIGHT,WIDTH that the images of a folder are resized to, or sprites are made in.",
 )
 COLOR_MODE = flags.DEFINE_enum(
     "color_mode",
@@ -48,6 +51,9 @@ FRAMES = flags.DEFINE_enum(
     peek.names("data.pixels.FRAMES"),
     "What is read of GIF, TIFF and WebP with many.",
 )
+COLUMNS = flags.DEFINE_list(
+    "columns", None, "NAME:KIND,... of a table: real, positive, count, binary, ..., or drop."
+)
 ALL = (
     DATASET,
     DATA_DIR,
@@ -59,9 +65,19 @@ ALL = (
     IMAGE_SIZE,
     COLOR_MODE,
     FRAMES,
+    COLUMNS,
 )
 # How a run remembers what goes on to `tv.data.load` as it is.
-_OPTIONS = ("target", "task", "delimiter", "encoding", "image_size", "color_mode", "frames")
+_OPTIONS = (
+    "target",
+    "task",
+    "delimiter",
+    "encoding",
+    "image_size",
+    "color_mode",
+    "frames",
+    "columns",
+)
 
 
 def check_folder() -> None:
@@ -85,6 +101,28 @@ def check() -> None:
     check_folder()
 
 
+# Asked whether a program models all columns of a table, none of them a target.
+_whole: "list[Callable[[], bool]]" = []
+
+
+def whole_tables_when(condition: "Callable[[], bool]") -> None:
+    """Lets a program that models examples read a table without a target as one of mixed columns.
+
+    Args:
+        condition: asked after flags are parsed.
+    """
+    _whole.append(condition)
+
+
+def _columns() -> "str | None":
+    if COLUMNS.value is not None:
+        return ",".join(COLUMNS.value)
+    is_table = DATASET.value.lower().endswith(tv.data.table_files.ENDINGS)
+    if is_table and TARGET.value is None and any(condition() for condition in _whole):
+        return ""
+    return None
+
+
 def source() -> "dict[str, str | int | list[int] | None]":
     """Returns the flags that say which data, as a run remembers them: paths absolute."""
     path = pathlib.Path(DATASET.value)
@@ -101,6 +139,7 @@ def source() -> "dict[str, str | int | list[int] | None]":
         "image_size": IMAGE_SIZE.value and cli.integers(IMAGE_SIZE),
         "color_mode": COLOR_MODE.value,
         "frames": FRAMES.value,
+        "columns": _columns(),
     }
 
 

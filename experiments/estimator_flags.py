@@ -8,7 +8,7 @@ from tfp_vae import peek
 from . import bound_flags, cli, training_flags
 
 GROUP = "Bound"
-_GRADIENT = flags.DEFINE_enum(
+GRADIENT = flags.DEFINE_enum(
     "gradient",
     None,
     peek.names("objectives.gradients.GRADIENTS"),
@@ -28,7 +28,7 @@ _FINISH_EPOCHS = flags.DEFINE_integer(
 )
 FINISH = (_FINISH, _FINISH_EPOCHS)
 OPTIONS = (
-    _GRADIENT,
+    GRADIENT,
     *(_RENYI_ALPHA, _CIWAE_SHARE, _MIWAE_GROUPS, _PIWAE_GROUPS, _TVO_PARTITIONS, _TVO_FIRST),
 )
 
@@ -75,8 +75,10 @@ def names() -> "tuple[str, ...]":
 def facts(vae: "tv.VAE", data: "tv.data.Data") -> dict:
     """Returns which bounds were trained, and the values of those on test data beside the ELBO.
 
-    JSON-ready, nats per example; of as many draws as the training ended with.
+    JSON-ready, nats per example; of as many draws as the training ended with. {} off the bound.
     """
+    if not vae.on_bound:
+        return {}
     found = {"bound": bound_flags.BOUND.value, "finish": cli.value_of(_FINISH)}
     found |= {"finish_epochs": cli.value_of(_FINISH_EPOCHS)}
     found["gradient"] = getattr(getattr(vae.objective, "gradient", None), "name", None)

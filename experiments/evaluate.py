@@ -10,7 +10,7 @@ from absl import flags
 
 import tfp_vae as tv
 
-from . import cli, trained_runs
+from . import cli, prior_flags, trained_runs
 
 _SPLIT = flags.DEFINE_enum("split", "test", ["train", "validation", "test"], "Which examples.")
 _NUM_SAMPLES = flags.DEFINE_integer("num_elbo_samples", 64, "S of the ELBO.", lower_bound=1)
@@ -29,10 +29,14 @@ def main():
     """Loads model and data, evaluates and writes."""
     run = trained_runs.folder()
     run.lock()
-    model, data, source, _ = trained_runs.opened(run)
+    model, data, source, trained = trained_runs.opened(run)
     split = getattr(data, _SPLIT.value)
     prefix = f"{_SPLIT.value}_"
+    gained: dict = {}
+    prior_flags.check(model, data)
     if isinstance(model, tv.VAE):
+        before = model
+        model, gained = prior_flags.fitted(model, data, split)
         found = tv.evaluation.class_metrics(
             model, split, _CLASS_SAMPLES.value, prefix=prefix, verbose=True
         )
@@ -44,6 +48,8 @@ def main():
             prefix=prefix,
             verbose=True,
         )
+        if trained.get("model") == "vade" and data.num_classes is not None:
+            found |= tv.evaluation.cluster_metrics(before, data.train, split)
     else:
         found = tv.evaluation.predictive_metrics(
             model, split, _PREDICTIVE_SAMPLES.value, prefix=prefix, verbose=True
@@ -54,6 +60,7 @@ def main():
         "split": _SPLIT.value,
         "digest": split.digest,
         **found,
+        **gained,
         "versions": tv.report.versions(),
     }
     run.write_json("evaluation.json", metrics)

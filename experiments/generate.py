@@ -2,8 +2,9 @@
 
     python -m experiments.generate --run_dir=runs/digits --num_images=100
 
-writes generated.png (means and draws) and generated.npz (z, mean, sample) into the run folder. Of a
-model with classes every class has its turn: a row of the picture, and `given` in the file.
+writes generated.png (means and draws) and generated.npz (z, or z1, z2, ... of levels; mean, sample)
+into the run folder. Of a model with classes every class has its turn: a row of the picture, and
+`given` in the file.
 """
 
 from absl import flags
@@ -30,11 +31,13 @@ def main():
             "This model draws given a vector for each image. Expected a model without a condition, "
             f"or with classes. Received one with a condition of {vae.condition.size} numbers."
         )
-    drawn = vae.generate(_NUM_IMAGES.value, _SEED.value)
-    run.write_arrays("generated.npz", **drawn)
+    steps = tv.training.Progress("drawn one after the other, step")
+    drawn = vae.generate(_NUM_IMAGES.value, _SEED.value, progress=steps)
+    latents = drawn["z"] if isinstance(drawn["z"], dict) else {"z": drawn["z"]}
+    run.write_arrays("generated.npz", **latents, **{k: v for k, v in drawn.items() if k != "z"})
     if drawn["mean"].ndim == 4:  # images, not vectors
         draw = tv.plots.class_samples if "given" in drawn else tv.plots.prior_samples
-        run.write_figure("generated.png", draw({k: v[:100] for k, v in drawn.items()}))
+        run.write_figure("generated.png", draw({k: v[:100] for k, v in drawn.items() if k != "z"}))
     print(f"results: {(run / 'generated.npz').resolve()}, pictures in generated.png beside it")
 
 

@@ -12,11 +12,21 @@ of real targets in their own units.
 from absl import flags
 
 import tfp_vae as tv
+from tfp_vae import peek
 
 from . import bnn_flags, cli, training_flags
 
 _PREDICTIVE_SAMPLES = flags.DEFINE_integer(
     "num_predictive_samples", 100, "S, draws of the weights behind each prediction.", lower_bound=1
+)
+_CONFORMAL = flags.DEFINE_enum(
+    "conformal",
+    None,
+    peek.names("conformal.CONFORMAL"),
+    "By what intervals, or sets of classes, cover; without it scaled, or aps of classes.",
+)
+_COVERAGE = flags.DEFINE_float(
+    "coverage", 0.9, "Of those intervals or sets on new data.", 0.001, 0.999
 )
 _MOST_NUMBERS = 2**26  # in the file of the draws
 
@@ -24,6 +34,8 @@ _MOST_NUMBERS = 2**26  # in the file of the draws
 def main():
     """Loads, builds, fits, evaluates, saves and draws."""
     run, data = bnn_flags.prepare()
+    if _CONFORMAL.value is not None:
+        tv.conformal.CONFORMAL[_CONFORMAL.value]().check_task(data.task)
     chosen = bnn_flags.recipe()
     model = bnn_flags.build(chosen, data)
     num_samples = _PREDICTIVE_SAMPLES.value
@@ -43,8 +55,13 @@ def main():
     metrics |= {"method": chosen.method, "kl": None}
     test = tv.evaluation.predict(predictor, data.test, num_samples, verbose=True)
     validation = tv.evaluation.predict(predictor, data.validation, num_samples)
+    splits = (validation, data.validation.y, test, data.test.y)
+    conformal, covered = tv.evaluation.conformal_metrics(*splits, _CONFORMAL.value, _COVERAGE.value)
+    if conformal is not None:
+        run.write_json("conformal.json", conformal.to_json())
     metrics |= tv.evaluation.distribution_metrics(test, data.test.y)
-    metrics |= tv.evaluation.temperature_metrics(validation, data.validation.y, test, data.test.y)
+    metrics |= covered
+    metrics |= tv.evaluation.temperature_metrics(*splits)
     pruned = None
     has_distributions = not chosen.weights.point_weights
     if has_distributions:

@@ -27,11 +27,32 @@ def opened(run: "tv.report.RunFolder") -> "tuple[object, tv.data.Data, dict, dic
     Raises:
         ValueError: if model.keras is not the model that the run is about.
     """
+    found, trained = model(run)
+    source = data_flags.source()
+    if not data_flags.DATASET.present:  # what the model was trained on
+        if not trained:
+            tv.report.read_json(run / "metrics.json")  # which says that it is not there
+        known = {key: trained.get(key) for key in source}
+        source = known | {key: value for key, value in source.items() if value and key in _MOVABLE}
+    data = data_flags.load(source, found.data_kind)
+    if trained.get("quadrants"):
+        data = tv.data.completion(data, trained["quadrants"])
+    return found, data, source, trained
+
+
+def model(run: "tv.report.RunFolder") -> "tuple[object, dict]":
+    """Returns (model, what metrics.json knows or {}) of a run.
+
+    Raises:
+        ValueError: if model.keras is not the model that the run is about.
+    """
     # Of a posterior that started from the trained point: its draws, as an ensemble.
     drawn = run / "posterior.keras"
-    model = tv.load(drawn if drawn.is_file() else run / "model.keras")
-    source = data_flags.source()
-    known_run = (run / "metrics.json").exists() or not data_flags.DATASET.present
+    found = tv.load(drawn if drawn.is_file() else run / "model.keras")
+    if (run / "conformal.json").is_file():
+        known = tv.report.read_json(run / "conformal.json")
+        found.conformal = tv.conformal.Conformal.from_json(known)
+    known_run = (run / "metrics.json").exists()
     trained = tv.report.read_json(run / "metrics.json") if known_run else {}
     method = trained.get("method")
     if method and tv.methods.METHODS[method].post_hoc and not drawn.is_file():
@@ -40,13 +61,7 @@ def opened(run: "tv.report.RunFolder") -> "tuple[object, tv.data.Data, dict, dic
             "started from. Expected a run of another method. Received this one; train_bnn with its "
             "flags.txt makes the posterior again."
         )
-    if not data_flags.DATASET.present:  # what the model was trained on
-        known = {key: trained.get(key) for key in source}
-        source = known | {key: value for key, value in source.items() if value and key in _MOVABLE}
-    data = data_flags.load(source, model.data_kind)
-    if trained.get("quadrants"):
-        data = tv.data.completion(data, trained["quadrants"])
-    return model, data, source, trained
+    return found, trained
 
 
 def check_vae(model: object, what: str) -> None:

@@ -14,7 +14,7 @@ from . import cli, data_flags, running_flags
 GROUP = "Training"
 flags.DEFINE_string("preset", None, "Flags of a model that was measured, by name.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Write into a run folder that is not empty.")
-_KIND = flags.DEFINE_enum(
+KIND = flags.DEFINE_enum(
     "kind", None, peek.names("data.Kind"), "Kind of the values; without it, what the model prefers."
 )
 _AUGMENT = flags.DEFINE_float(
@@ -57,7 +57,7 @@ def prepare(preferred_kind) -> "tuple[tv.report.RunFolder, tv.data.Data]":
 
     keras.utils.set_random_seed(SEED.value)
     keras.config.set_dtype_policy(_PRECISION.value)
-    data = data_flags.load(data_flags.source(), _KIND.value or preferred_kind())
+    data = data_flags.load(data_flags.source(), KIND.value or preferred_kind())
     return run, dataclasses.replace(data, train=data.train.augmented(_AUGMENT.value))
 
 

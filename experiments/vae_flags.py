@@ -1,11 +1,20 @@
 """The flags that describe a VAE, its data and its training, and what is built from them."""
 
+from collections.abc import Callable
+
 from absl import flags
 
 import tfp_vae as tv
 from tfp_vae import peek
 
-from . import bound_flags, cli, estimator_flags, training_flags
+from . import (
+    bound_flags,
+    cli,
+    data_flags,
+    estimator_flags,
+    regularizer_flags,
+    training_flags,
+)
 
 GROUP = "Model"
 _LIKELIHOOD = flags.DEFINE_enum(
@@ -37,8 +46,22 @@ _NETWORK = flags.DEFINE_enum(
 )
 _SKIP = flags.DEFINE_bool("skip", False, "Give z to every layer of the decoder.")
 _FILTERS = flags.DEFINE_list("filters", ["32", "64"], "Filters of the stride-2 convolutions.")
-_FREE_BITS = flags.DEFINE_float("free_bits", 0.0, "Nats per latent dimension.", lower_bound=0)
+_FREE_BITS = flags.DEFINE_float("free_bits", 0.0, "Nats; see --free_bits_per.", lower_bound=0)
+_FREE_BITS_PER = flags.DEFINE_enum(
+    "free_bits_per",
+    "dimension",
+    peek.names("objectives.elbo.FREE_BITS_PER"),
+    "Of each latent dimension, or of each level as a whole.",
+)
 _CAPACITY = flags.DEFINE_float("capacity", None, "Target of the KL, nats.", lower_bound=0)
+
+
+def _models_whole_tables() -> bool:
+    model = flags.FLAGS["model"].value if "model" in flags.FLAGS else "vae"
+    return model == "vae" and _LIKELIHOOD.value is None and training_flags.KIND.value is None
+
+
+data_flags.whole_tables_when(_models_whole_tables)
 
 
 def prepare() -> "tuple[tv.report.RunFolder, tv.data.Data]":
@@ -55,18 +78,24 @@ def recipe(data: "tv.data.Data", latent_dim: int, **others) -> "tv.methods.VAERe
         latent_dim: D.
         **others: fields of a conditional model.
     """
+    of_columns = data.schema is not None and _LIKELIHOOD.value is None
     likelihood = _LIKELIHOOD.value or tv.methods.likelihood_of(data.kind)
+    likelihood = None if of_columns else likelihood
     normal = likelihood == "normal"
     pair = tv.methods.VAE_NETWORKS[_NETWORK.value]
     conv = pair.is_spatial or others.get("classifier") == "conv"
     cli.refuse_unused(conv, "--network=conv or resnet", _FILTERS)
-    activated = pair.has_activation or "model" in others
+    activated = pair.has_activation or others.get("model") in ("conditional", "m2")
     cli.refuse_unused(activated, "--network=mlp, conv or resnet", training_flags.ACTIVATION)
     cli.refuse_unused(normal, "--likelihood=normal", _SCALE)
     prior = tv.priors.PRIORS[_LATENT_PRIOR.value]
     cli.refuse_unused(prior.has_components, "--latent_prior=mixture or vamp", _COMPONENTS)
     cli.refuse_unused(prior.has_flow, "--latent_prior=flow", _FLOW)
     cli.refuse_unused(not others.get("class_prior"), "a class that acts on p(x|z)", _LATENT_PRIOR)
+    own = others.get("model") == "vade"
+    cli.refuse_unused(not own, "a --model other than vade", _LATENT_PRIOR)
+    cli.refuse_unused("codes" not in others, "real latents", _LATENT_PRIOR, _POSTERIOR)
+    cli.refuse_unused(others.get("model") != "aae", "a q(z|x) that is no point", _POSTERIOR)
     return tv.methods.VAERecipe(
         latent_dim=latent_dim,
         prior=_LATENT_PRIOR.value,
@@ -85,22 +114,42 @@ def recipe(data: "tv.data.Data", latent_dim: int, **others) -> "tv.methods.VAERe
     )
 
 
-def compiled(chosen: "tv.methods.VAERecipe", data: "tv.data.Data") -> "tv.VAE":
-    """Returns the model with its bound and optimizer, for data that fit it."""
+def compiled(
+    chosen: "tv.methods.VAERecipe", data: "tv.data.Data", *checks: "Callable[[tv.VAE], None]"
+) -> "tv.VAE":
+    """Returns the model with its bound and optimizer, for data that fit it.
+
+    Args:
+        chosen: what it is.
+        data: what it is for.
+        *checks: that raise `ValueError` for a model that the rest of the program has no use for.
+    """
     vae = chosen.build(data, seed=training_flags.SEED.value)
     steps = vae.batches_per_epoch(data.train, training_flags.BATCH_SIZE.value)
-    options = (_FREE_BITS, _CAPACITY, *estimator_flags.OPTIONS)
+    cli.refuse_unused(bool(_FREE_BITS.value), "--free_bits", _FREE_BITS_PER)
+    options = (_FREE_BITS, _FREE_BITS_PER, _CAPACITY, *estimator_flags.OPTIONS)
+    options += regularizer_flags.OPTIONS
+    options = options if vae.on_bound else ()
     vae.objective = bound_flags.bound(steps, *options, others=estimator_flags.names()[1:])
     vae.objective.check(vae)
     last = estimator_flags.finish(steps)
     if last is not None:
         last.check(vae, training_flags.EPOCHS.value)
     vae = training_flags.compiled(vae, data)
+    for check in checks:
+        check(vae)
+    if chosen.likelihood is None:
+        print(
+            f"p(x|z) of each column, by its kind (--columns=NAME:KIND changes it):\n{data.schema}"
+        )
+        return vae
     how = ", each drawn 0 or 1 with its intensity as the probability" * data.train.is_dynamic
+    if not vae.on_bound:
+        print(f"--model={chosen.model} is {vae.off_bound}")
     print(f"p(x|z): {chosen.likelihood}, of values of kind {data.kind}{how}")
     return vae
 
 
-def build(data: "tv.data.Data", latent_dim: int) -> "tv.VAE":
-    """Returns the compiled VAE that the flags describe, for data that fit it."""
-    return compiled(recipe(data, latent_dim), data)
+def build(data: "tv.data.Data", latent_dim: int, *checks: "Callable[[tv.VAE], None]") -> "tv.VAE":
+    """Returns the compiled VAE that the flags describe, for data that fit it; see `compiled`."""
+    return compiled(recipe(data, latent_dim), data, *checks)

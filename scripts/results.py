@@ -10,7 +10,10 @@ from tfp_vae.report import plans, records
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "experiments" / "results"
-DOCUMENTS = {"README.md": "en", "README.zh-CN.md": "zh", "experiments/RESULTS.md": "en"}
+DOCUMENTS = {
+    **{"README.md": "en", "README.zh-CN.md": "zh", "experiments/RESULTS.md": "en"},
+    **{"docs/en/codec.md": "en", "docs/zh/codec.md": "zh"},
+}
 
 
 def load() -> "tuple[dict, dict]":

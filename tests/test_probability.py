@@ -12,7 +12,7 @@ NEEDED = {
     "tfd": (
         "Bernoulli Categorical ContinuousBernoulli Distribution FULLY_REPARAMETERIZED "
         "FiniteDiscrete Horseshoe Independent JointDistributionSequential "
-        "Laplace Logistic MixtureSameFamily MultivariateNormalDiag "
+        "Laplace LogNormal Logistic MixtureSameFamily MultivariateNormalDiag NegativeBinomial "
         "MultivariateNormalTriL MultivariateStudentTLinearOperator NOT_REPARAMETERIZED Normal "
         "Poisson RegisterKL Sample StudentT TransformedDistribution Uniform kl_divergence"
     ),

@@ -14,6 +14,8 @@ from tfp_vae.version import __version__
 
 if TYPE_CHECKING:
     from tfp_vae import (
+        codec,
+        conformal,
         data,
         evaluation,
         export,
@@ -24,21 +26,33 @@ if TYPE_CHECKING:
         optimizers,
         plots,
         report,
+        sklearn,
         studies,
         testing,
         training,
     )
-    from tfp_vae.distributions import decoders, encoders, heads, likelihoods, priors
+    from tfp_vae.distributions import (
+        code_priors,
+        codes,
+        decoders,
+        encoders,
+        heads,
+        likelihoods,
+        priors,
+    )
+    from tfp_vae.evaluation import Detector
     from tfp_vae.export import load
     from tfp_vae.layers import convert
     from tfp_vae.methods.reference import reference
     from tfp_vae.models import (
+        AAE,
         M2,
         MILE,
         NUTS,
         SGMCMC,
         SWAG,
         VAE,
+        VAEGAN,
         BayesianNetwork,
         ConditionalVAE,
         Ensemble,
@@ -49,20 +63,27 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AAE",
     "M2",
     "MILE",
     "NUTS",
     "SGMCMC",
     "SWAG",
     "VAE",
+    "VAEGAN",
     "BayesianNetwork",
     "ConditionalVAE",
+    "Detector",
     "Ensemble",
     "IVONPosterior",
     "Laplace",
     "LatentVariable",
     "Mixture",
     "__version__",
+    "code_priors",
+    "codec",
+    "codes",
+    "conformal",
     "convert",
     "data",
     "decoders",
@@ -81,6 +102,7 @@ __all__ = [
     "priors",
     "reference",
     "report",
+    "sklearn",
     "studies",
     "testing",
     "training",
@@ -89,12 +111,26 @@ __all__ = [
 # Names that are not rooms, by where they come from. All are imported when they are asked for
 # (PEP 562): TensorFlow takes seconds, which nobody waits for who made a typing error.
 _ELSEWHERE = {
-    "tfp_vae.distributions": ("decoders", "encoders", "heads", "likelihoods", "priors"),
+    "tfp_vae.distributions": (
+        *("code_priors", "codes", "decoders", "encoders", "heads", "likelihoods", "priors"),
+    ),
+    "tfp_vae.evaluation": ("Detector",),
     "tfp_vae.export": ("load",),
     "tfp_vae.methods.reference": ("reference",),
     "tfp_vae.layers": ("convert",),
     "tfp_vae.models": (
-        *("M2", "MILE", "NUTS", "SGMCMC", "SWAG", "VAE", "BayesianNetwork", "ConditionalVAE"),
+        *(
+            "AAE",
+            "VAEGAN",
+            "M2",
+            "MILE",
+            "NUTS",
+            "SGMCMC",
+            "SWAG",
+            "VAE",
+            "BayesianNetwork",
+            "ConditionalVAE",
+        ),
         *("Ensemble", "IVONPosterior", "Laplace", "LatentVariable", "Mixture"),
     ),
 }

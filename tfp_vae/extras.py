@@ -10,6 +10,8 @@ MODULES: "dict[str, tuple[str, ...]]" = {
     "onnx": ("tf2onnx", "onnx", "onnxruntime"),
     "litert": ("ai_edge_litert",),
     "docs": ("sphinx", "myst_parser", "furo", "latex2mathml"),
+    "tables": ("pandas",),
+    "codec": ("constriction",),
 }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from tfp_vae import keras_private
 from tfp_vae.arguments import check_choice, check_count, check_number, is_count
@@ -509,3 +510,142 @@ def _check(sizes: Sequence[int], activation: str, what: str, *others: int) -> No
             f"{sizes!r}{also}."
         )
     check_choice("activation", activation, ACTIVATIONS)
+
+
+@keras.saving.register_keras_serializable(package="tfp_vae")
+class MaskedDense(keras.layers.Dense):
+    """A dense layer in which no number sees a place after its own (MADE, Germain et al., 2015).
+
+    Inputs of T places have I numbers each, side by side. Hidden units have ranks 0, 1, ..., T - 1
+    in turn: one of rank r sees the places before the r-th. What the last layer gives for a place
+    sees the places before it alone.
+
+    Args:
+        units: numbers that it gives, for the last layer a multiple of T.
+        places: T.
+        where: "first", "hidden", "last" or, for a layer that is first and last, "only".
+        **kwargs: of `keras.layers.Dense`.
+
+    Raises:
+        ValueError: for numbers that are not the same for all places.
+    """
+
+    def __init__(self, units: int, places: int, where: str = "hidden", **kwargs: Any):
+        super().__init__(check_count("units", units), **kwargs)
+        self.places = check_count("places", places)
+        self.where = check_choice("where", where, ("first", "hidden", "last", "only"))
+
+    def build(self, input_shape: Any) -> None:
+        """Makes weights and mask for inputs [B, I]."""
+        self.mask = self._mask(input_shape[-1])
+        super().build(input_shape)
+
+    def _mask(self, inputs: int) -> np.ndarray:
+        has_places = self.where in ("first", "only"), self.where in ("last", "only")
+        ranks = []
+        for size, is_placed in zip((inputs, self.units), has_places, strict=True):
+            if is_placed and size % self.places:
+                raise ValueError(
+                    f"Each place has as many numbers. Expected a multiple of places={self.places}. "
+                    f"Received {size}."
+                )
+            number = np.arange(size)
+            ranks.append(number * self.places // size + 1 if is_placed else number % self.places)
+        seen, own = ranks[0][:, np.newaxis], ranks[1]
+        return (seen < own if has_places[1] else seen <= own).astype(np.float32)
+
+    def call(self, inputs: Any, training: "bool | None" = None) -> Any:
+        """Returns [B, units]."""
+        kernel = keras.ops.cast(self.kernel, inputs.dtype) * self.mask
+        found = keras.ops.matmul(inputs, kernel) + keras.ops.cast(self.bias, inputs.dtype)
+        return found if self.activation is None else self.activation(found)
+
+    def get_config(self) -> dict:
+        """Returns the constructor's arguments, as JSON."""
+        return {**super().get_config(), "places": self.places, "where": self.where}
+
+
+def masked_mlp(
+    places: int, outputs: int, hidden: Sequence[int] = (256,), activation: str = "relu"
+) -> keras.Sequential:
+    """Returns a masked perceptron, [B, T I] -> [B, T outputs]; what is for place t sees those < t.
+
+    Args:
+        places: T.
+        outputs: numbers for each place.
+        hidden: widths; an empty list gives one layer.
+        activation: a name in `ACTIVATIONS`.
+
+    Raises:
+        ValueError: for a width below 1 or an unknown activation.
+    """
+    _check(hidden, activation, "hidden", outputs)
+    initial = initializer(activation)
+    layers = [
+        MaskedDense(
+            width, places, "hidden" if level else "first",
+            activation=activation, kernel_initializer=initial,
+        )
+        for level, width in enumerate(hidden)
+    ]  # fmt: skip
+    last = MaskedDense(places * outputs, places, "last" if hidden else "only")
+    return keras.Sequential([*layers, last], name="masked_mlp")
+
+
+@keras.saving.register_keras_serializable(package="tfp_vae")
+class MaskedConv2D(keras.layers.Conv2D):
+    """A convolution in which no pixel sees one after it, row by row (van den Oord et al., 2016).
+
+    Args:
+        filters: of the convolution.
+        kernel_size: odd, in both directions.
+        strict: whether a pixel does not see itself either ("mask A").
+        **kwargs: of `keras.layers.Conv2D`.
+
+    Raises:
+        ValueError: for an even kernel, or strides.
+    """
+
+    def __init__(self, filters: int, kernel_size: Any, strict: bool = False, **kwargs: Any):
+        size = kernel_size[0] if isinstance(kernel_size, tuple | list) else kernel_size
+        if not is_count(size) or size % 2 == 0 or kwargs.pop("padding", "same") != "same":
+            raise ValueError(
+                "A masked kernel has a middle. Expected an odd kernel_size and padding='same'. "
+                f"Received kernel_size={kernel_size!r}."
+            )
+        super().__init__(filters, size, padding="same", **kwargs)
+        self.strict = bool(strict)
+        self.mask = np.zeros((size, size, 1, 1), np.float32)
+        self.mask[: size // 2] = 1.0
+        self.mask[size // 2, : size // 2 + (not strict)] = 1.0
+
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        """Returns the convolution with what may be seen of the kernel."""
+        return super().convolution_op(inputs, kernel * keras.ops.cast(self.mask, kernel.dtype))
+
+    def get_config(self) -> dict:
+        """Returns the constructor's arguments, as JSON."""
+        return {**super().get_config(), "strict": self.strict}
+
+
+def masked_convolutions(filters: int, reach: int, activation: str = "relu") -> "list[MaskedConv2D]":
+    """Returns masked convolutions after which a pixel sees `reach` rows and columns before it.
+
+    The first does not see the pixel itself and has half of the reach, each other one more.
+
+    Args:
+        filters: of each.
+        reach: how far, in pixels; 2 reach + 1 is the width of what is seen.
+        activation: a name in `ACTIVATIONS`.
+
+    Raises:
+        ValueError: for filters or a reach below 1 or an unknown activation.
+    """
+    _check([filters], activation, "filters", reach)
+    options: dict[str, Any] = {
+        "activation": activation,
+        "kernel_initializer": initializer(activation),
+    }
+    first = (reach + 1) // 2
+    layers = [MaskedConv2D(filters, 2 * first + 1, strict=True, **options)]
+    return layers + [MaskedConv2D(filters, 3, **options) for _ in range(reach - first)]

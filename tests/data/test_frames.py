@@ -98,7 +98,7 @@ def test_columns_in_another_order_are_put_in_order():
 )
 def test_columns_that_are_no_numbers_are_refused_by_name(column, words):
     with refused(*words):
-        data.load(Frame(a=A, b=column))
+        data.load(Frame(a=A, b=column), labels=B)
 
 
 def test_a_frame_of_bytes_is_an_array_of_bytes():

@@ -9,12 +9,16 @@ from tfp_vae.data import Column, Kind, Schema, Split
 
 TABLE = np.array([[1.5, 0, 2], [-3.0, 1, 0], [0.25, 1, 1]], np.float32)
 MIXED = Schema(
-    (Column("age"), Column("sex", "static", ("f", "m")), Column("town", "real", ("a", "b", "c")))
+    (
+        Column("age"),
+        Column("sex", "binary", ("f", "m")),
+        Column("town", "categorical", ("a", "b", "c")),
+    )
 )
 
 
 def test_columns_of_one_kind_give_a_table_its_kind_and_others_make_it_real():
-    assert Schema([Column("a", "static"), Column("b", "static")]).kind is Kind.STATIC
+    assert Schema(MIXED.columns[1:2]).kind is Kind.STATIC
     assert MIXED.kind is Kind.REAL
     assert MIXED.names == ("age", "sex", "town") and MIXED[1].levels == ("f", "m")
     split = Split(TABLE, schema=MIXED)
@@ -28,8 +32,9 @@ def test_columns_of_one_kind_give_a_table_its_kind_and_others_make_it_real():
         (lambda: Schema((Column("a"), Column("a"))), ["told apart", "['a', 'a']"]),
         (lambda: Schema(("a",)), ["needs a column", "'a'"]),
         (lambda: Column(3), ["needs a name", "3"]),
-        (lambda: Column("a", "grayish"), ["Unknown kind", "grayish"]),
-        (lambda: Column("a", "dynamic"), ["cannot be binarised", "'a'", "dynamic"]),
+        (lambda: Column("a", "static"), ["Unknown kind of column", "'static'"]),
+        (lambda: Column("a", "binary", "abc"), ["'a'", "two levels", "['a', 'b', 'c']"]),
+        (lambda: Column("a", "count", ("b", "c")), ["'a'", "no levels", "['b', 'c']"]),
         (lambda: Split(TABLE, "static", schema=MIXED), ["two kinds", "'real'", "'static'"]),
         (lambda: Split(TABLE, schema=("age",)), ["needs a schema"]),
         (lambda: Split(TABLE), ["Unknown kind", "None"]),

@@ -38,6 +38,7 @@ FORMS = {
         "trained": lambda: tv.heads.Normal("trained"),
         "per pixel": lambda: tv.heads.Normal("per_pixel", scale_floor=0.1),
     },
+    "logistic_mixture": {"two": lambda: tv.heads.LogisticMixture(2)},
     "classes": {"four": lambda: tv.heads.Classes(4)},
     "noisy_classes": {"four": lambda: tv.heads.NoisyClasses(4, 0.2)},
     "normal_in_units": {
@@ -46,6 +47,13 @@ FORMS = {
         "fixed": lambda: _in_units(scale=7.0),
     },
     "poisson": {"of rate e": _counts},
+    "log_normal": {"fixed": lambda: tv.heads.LogNormal(0.5)},
+    "student_t": {"per example": lambda: tv.heads.StudentT("per_example", df=6.0)},
+    "negative_binomial": {"shared": tv.heads.NegativeBinomial},
+    "zero_inflated_negative_binomial": {
+        "per example": lambda: tv.heads.ZeroInflatedNegativeBinomial("per_example")
+    },
+    "ordinal": {"four": lambda: tv.heads.Ordinal(4)},
 }
 CASES = [
     pytest.param(make, id=f"{name}, {form}" if form else name)

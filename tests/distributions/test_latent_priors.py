@@ -117,8 +117,11 @@ def test_pseudo_inputs_that_are_the_training_data_cost_at_most_log_n(binary_imag
 def test_pseudo_inputs_start_spread_around_the_data_and_teach_the_encoder(binary_images):
     data = tv.data.Split(binary_images(40), "static")
     model = _vae(tv.priors.Vamp(2, 30))
-    model.prior.adapt(data)
+    assert model.prior.waits_for_data
+    model.check_training(data, 10)  # which `fit` begins with
     inputs = np.asarray(model.prior.inputs)
+    model.check_training(data.take(35), 10)  # once
+    assert np.all(inputs == model.prior.inputs) and not model.prior.waits_for_data
     assert inputs.min() > 0 and inputs.max() < 1
     assert np.abs(inputs.mean(axis=0) - data.values().mean(axis=0)).mean() < 0.15
     assert inputs.std(axis=0).min() > 0.1

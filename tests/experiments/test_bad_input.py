@@ -180,13 +180,13 @@ def test_missing_tensorboard_is_found_before_the_run_folder_is_made(refused, mon
 # Models.
 
 
-@pytest.mark.parametrize("name", ["diagnose", "evaluate", "generate"])
+@pytest.mark.parametrize("name", ["diagnose", "evaluate", "explore", "generate"])
 def test_a_run_folder_without_a_model_is_refused(refused, tmp_path, name):
     (tmp_path / "run").mkdir()
     assert "no model at run/model.keras" in refused(name, "--run_dir=run")
 
 
-@pytest.mark.parametrize("name", ["diagnose", "generate", "gradients"])
+@pytest.mark.parametrize("name", ["diagnose", "explore", "generate", "gradients"])
 def test_a_program_of_a_vae_refuses_the_run_of_a_network(refused, model_folder, name):
     network = tv.BayesianNetwork(
         keras.Sequential([keras.layers.Flatten(), tv.layers.DenseFlipout(10)]),

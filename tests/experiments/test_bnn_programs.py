@@ -36,6 +36,7 @@ def test_train_bnn_leaves_what_it_promises_for_classes(trained, estimator):
     names = {path.name for path in run.iterdir()} - {".lock"}
     assert names == {
         *("flags.txt", "history.csv", "metrics.json", "model.keras", "pruning.json"),
+        "conformal.json",
         *("training_curve.png", "reliability.png", "risk_coverage.png", "uncertainty.png"),
         *("signal_to_noise.png", "pruning.png"),
     }
@@ -44,6 +45,8 @@ def test_train_bnn_leaves_what_it_promises_for_classes(trained, estimator):
         *metrics
     }
     assert metrics["kl"] > 0 and metrics["num_train"] == 1294
+    assert 0.8 < metrics["test_conformal_coverage"] <= 1 < metrics["test_conformal_set_size"]
+    assert tv.conformal.Conformal.from_json(json.loads((run / "conformal.json").read_text()))
     assert metrics["test_accuracy"] == pytest.approx(1 - metrics["test_error"] / 100)
 
 

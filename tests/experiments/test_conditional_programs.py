@@ -49,6 +49,25 @@ def test_a_run_with_classes_is_evaluated_and_generates(succeeds, trained, tmp_pa
     assert (run / "generated.png").exists()
 
 
+@pytest.mark.all_only  # the models are tried in `tests/models/test_hierarchies.py`
+def test_levels_are_trained_evaluated_and_drawn_from(succeeds, tmp_path):
+    options = ("--model=hierarchical", "--level_dims=3,2", "--posterior=ladder")
+    free = ("--free_bits=0.1", "--free_bits_per=level", "--warm_up=linear")
+    succeeds("train_vae", "--run_dir=run", *options, *free, *TINY)
+    run = tmp_path / "run"
+    metrics = _metrics(run)
+    assert metrics["model"] == "hierarchical" and metrics["active_units"] <= 5
+    assert metrics["test_elbo"] < metrics["test_log_likelihood"] < 0
+    succeeds("evaluate", "--run_dir=run", "--num_importance_samples=5")
+    again = _metrics(run, "evaluation.json")
+    assert again["test_elbo"] == pytest.approx(metrics["test_elbo"], abs=1e-4)
+    assert {"test_kl_z1", "test_kl_z2"} <= {*again} & {*metrics}
+    succeeds("generate", "--run_dir=run", "--num_images=12")
+    with np.load(run / "generated.npz") as arrays:
+        assert arrays["mean"].shape == (12, 8, 8, 1)
+        assert arrays["z2"].shape == (12, 3) and arrays["z1"].shape == (12, 2)
+
+
 def test_m2_learns_from_few_labels_and_classifies_by_its_recognition(succeeds, tmp_path):
     options = ("--model=m2", "--labels=50", "--alpha=2", "--labelled_share=0.25")
     conv = ("--classifier=conv", "--filters=4", "--warm_up=linear")
@@ -99,11 +118,30 @@ def test_a_vector_of_targets_is_a_condition(succeeds, tmp_path):
         ("--model=conditional --quadrants=4", "Received 4"),
         ("--model=conditional --quadrants=1 --class_prior", "--class_prior has no effect"),
         ("--model=conditional --quadrants=1 --network=conv", "Received shape (48,)"),
+        ("--levels=3", "--levels has no effect"),
+        ("--model=hierarchical --levels=3 --level_dims=2,3", "Expected level_dims of 3 sizes"),
+        ("--free_bits_per=level", "--free_bits_per has no effect"),
+        ("--clusters=3", "--clusters has no effect"),
+        ("--model=vade", "a start of 30 epochs. Expected more"),
+        ("--model=vade --latent_prior=flow", "--latent_prior has no effect"),
+        ("--fit_prior_components=3", "--fit_prior_components has no effect"),
+        ("--fit_prior=flow --posterior=residual", "would change q(z|x)"),
         ("--model=m2 --labels=5", "Received 5"),
         ("--model=m2 --labels=1295", "Received 1295"),
         ("--model=m2 --labels=100 --labelled_share=0", "Impossible labelled_share"),
         ("--model=m2 --classifier=conv --hidden=8,8", "Received [8, 8]"),
         ("--model=autoregressive", "conditional|m2"),
+        ("--code_places=3", "--code_places has no effect"),
+        ("--model=fsq --latent_dim=20 --code_levels=8,2", "three levels or more"),
+        ("--model=fsq --latent_dim=20 --code_width=3", "--code_width has no effect"),
+        ("--model=fsq --latent_dim=20 --posterior=full", "--posterior has no effect"),
+        (
+            "--model=vq --latent_dim=20 --code_count=2000 --batch_size=32",
+            "more codes than a batch can start",
+        ),
+        ("--receptive_field=2", "--receptive_field has no effect"),
+        ("--model=aae --posterior=full", "--posterior has no effect"),
+        ("--model=vae_gan --bound=iwae", "--bound has no effect"),
     ],
 )
 def test_flags_that_do_not_go_together_are_refused(refused, options, words):

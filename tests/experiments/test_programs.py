@@ -7,6 +7,8 @@ import pathlib
 import numpy as np
 import pytest
 
+import tfp_vae as tv
+
 PRESETS = pathlib.Path(__file__).parents[2] / "experiments" / "flags"
 # The program of a preset, by the first word of its name; of all others, train_vae.
 PROGRAMS = {"latent": "latent_sizes", "bnn": "train_bnn", "ensemble": "train_bnn"}
@@ -165,6 +167,37 @@ def test_diagnose_says_what_the_latents_carry(succeeds, trained, tmp_path):
     assert "互信息" in out and (run / "diagnosis.txt").read_text(encoding="utf-8") in out
     found = json.loads((run / "diagnosis.json").read_text())
     assert found["num_examples"] == _metrics(run)["num_train"] and (run / "diagnosis.png").exists()
+
+
+def test_explore_writes_embeddings_that_trace_back_to_rows_and_classes(succeeds, trained, tmp_path):
+    trained(*USUAL)
+    out = succeeds("explore", "--run_dir=run", "--count=3")
+    run = tmp_path / "run"
+    found = json.loads((run / "explore.json").read_text())
+    assert "linear_accuracy" in out and found["table"]["linear_accuracy"] > 0
+    split = tv.data.load("digits").test
+    with np.load(run / "embeddings.npz") as arrays:
+        np.testing.assert_array_equal(arrays["row"], np.arange(len(split)))
+        np.testing.assert_array_equal(arrays["label"], split.labels)
+        loc = arrays["loc"]
+    vae = tv.load(run / "model.keras")
+    np.testing.assert_allclose(loc, tv.evaluation.posterior_means(vae, split), atol=1e-5)
+    header, *rows = (run / "embeddings.csv").read_text().splitlines()
+    assert header.startswith("row,label,z0") and len(rows) == len(split)
+    for name in ("traversals", "interpolations", "neighbours", "map", "attributes", "denoising"):
+        assert (run / f"{name}.png").exists(), name
+
+
+def test_explore_refuses_noise_out_of_range_before_work(refused):
+    for noise in ("0", "1.5", "nan"):
+        assert "Expected it in (0, 1]" in refused("explore", "--run_dir=run", f"--noise={noise}")
+
+
+def test_a_bound_with_a_penalty_and_its_flags_are_trained_from_the_command_line(succeeds, tmp_path):
+    flags = ("--bound=beta_tc", "--beta=4", "--beta_tc_estimate=mws", "--run_dir=run")
+    succeeds(USUAL[0], *USUAL[1:], *flags)
+    objective = tv.load(tmp_path / "run" / "model.keras").objective
+    assert (type(objective).__name__, objective.beta, objective.estimate) == ("BetaTC", 4.0, "mws")
 
 
 def test_generate_draws_by_seed(succeeds, trained, tmp_path):

@@ -137,9 +137,15 @@ def test_basics_come_first_and_groups_follow(program):
     _, out, _ = program("train_vae", "-h")
     titles = re.findall(r"^(\w[\w ]*):$", out, re.M)
     assert titles[:2] == ["Basics", "This program"]
-    assert {"Model", "Bound", "Condition", "Training", "Data", "Saving and devices"} == set(
-        titles[2:]
-    )
+    assert {
+        "Model",
+        "Bound",
+        "Condition",
+        "Codes",
+        "Training",
+        "Data",
+        "Saving and devices",
+    } == set(titles[2:])
     basics = out.partition("Basics:")[2].partition("This program:")[0]
     assert basics.index("--dataset=digits") < basics.index("--epochs=100") and "--seed" in basics
 

@@ -196,6 +196,7 @@ DECODERS = {
     "bernoulli": (tfd.Bernoulli, [0.0, 1.0]),
     "continuous_bernoulli": (tfd.ContinuousBernoulli, [0.0, 0.25, 1.0]),
     "discretized_logistic": (DiscretizedLogistic, [0.0, 3 / 255, 200 / 255, 1.0]),
+    "logistic_mixture": (tfd.Distribution, [0.0, 3 / 255, 200 / 255, 1.0]),
     "categorical": (tfd.FiniteDiscrete, [0.0, 3 / 255, 200 / 255, 1.0]),
     "normal": (tfd.Normal, [-1.0, 0.0, 7.0]),
 }

@@ -370,6 +370,7 @@ _KIND_OF = {
     "continuous_bernoulli": ("unit", "binary"),
     "normal": ("real", "unit", "binary"),
     "discretized_logistic": ("bytes",),
+    "logistic_mixture": ("bytes",),
     "categorical": ("bytes",),
 }
 

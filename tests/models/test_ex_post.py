@@ -79,3 +79,21 @@ def test_what_cannot_be_fitted_after_training_is_refused(wide):
         old.with_prior("uniform", split)
     with pytest.raises(ValueError, match=r"Too few draws for a mixture.*500.*Received 30"):
         old.with_prior("mixture", split, components=500, num_samples=1)
+    # And by the look before training, which knows how many draws there will be.
+    old.check_prior("mixture", split, components=500)
+    old.check_prior("aggregated", split)
+    for prior, options, words in (
+        ("mixture", {"components": 30_001}, "Too few draws"),
+        ("uniform", {}, "would be infinite"),
+        ("standard", {}, "nothing to fit"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            old.check_prior(prior, split, **options)
+    keras.utils.set_random_seed(0)
+    merged = tv.VAE(
+        tv.priors.StandardNormal(2), tv.encoders.Residual(tv.networks.mlp([4]), 2),
+        tv.decoders.Bernoulli(tv.networks.mlp([4]), split.shape),
+    )  # fmt: skip
+    for call in (merged.check_prior, merged.with_prior):
+        with pytest.raises(ValueError, match=r"would change q\(z\|x\).*Received Residual"):
+            call("mixture", split)

@@ -72,3 +72,17 @@ def test_another_size_of_the_training_set_is_another_graph(make_vae, made):
     before = graphs.compiled(vae, "f", None, lambda: abs)
     vae.num_data = 7
     assert graphs.compiled(vae, "f", None, lambda: abs) is not before
+
+
+def test_many_models_with_the_same_code_are_no_warning_of_retracing(caplog):
+    def plus_one(x):
+        return x + 1
+
+    logger = graphs.tf.get_logger()
+    logger.addHandler(caplog.handler)
+    try:
+        for _ in range(7):
+            assert graphs.traced(plus_one)(1.0) == 2
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert not [record for record in caplog.records if "retracing" in record.getMessage()]

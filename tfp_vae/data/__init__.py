@@ -7,7 +7,7 @@ batches of them imports it.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from tfp_vae.data import toys
+from tfp_vae.data import rows, toys
 from tfp_vae.data.answers import UNLABELLED
 from tfp_vae.data.completion import QUADRANTS, completion, seen_quadrants
 from tfp_vae.data.corruptions import CORRUPTIONS, corrupted
@@ -16,13 +16,15 @@ from tfp_vae.data.labels import keep_labels
 from tfp_vae.data.loading import load
 from tfp_vae.data.missing import PATTERNS, observed_pixels
 from tfp_vae.data.named import NAMES
+from tfp_vae.data.named.sprites import FACTORS
 from tfp_vae.data.named.uci import UCI_NAMES, uci
 from tfp_vae.data.ood import OOD, fitted, hold_out, ood
-from tfp_vae.data.schema import Column, Schema
+from tfp_vae.data.schema import Column, ColumnKind, Schema
 from tfp_vae.data.source import Named, Raw, Source
 from tfp_vae.data.sources import SOURCES
 from tfp_vae.data.splits import Data, Split
 from tfp_vae.data.streams import Stream
+from tfp_vae.data.table_files import read_frame, write_frame
 
 if TYPE_CHECKING:
     from tfp_vae.data.augmentation import augmented
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CORRUPTIONS",
+    "FACTORS",
     "NAMES",
     "OOD",
     "PATTERNS",
@@ -38,6 +41,7 @@ __all__ = [
     "UCI_NAMES",
     "UNLABELLED",
     "Column",
+    "ColumnKind",
     "Data",
     "Feed",
     "Kind",
@@ -56,9 +60,12 @@ __all__ = [
     "load",
     "observed_pixels",
     "ood",
+    "read_frame",
+    "rows",
     "seen_quadrants",
     "toys",
     "uci",
+    "write_frame",
 ]
 
 _OF_TENSORFLOW = {"Feed": "feeds", "augmented": "augmentation"}

@@ -67,7 +67,8 @@ class Feed:
         if seed is not None:
             split.check_batch_size(batch_size)
         check_count("batch_size", batch_size)  # of a pass in order it may exceed the split
-        if split.observed is not None and not split.observed.all():
+        gaps = split.schema is None  # of a table they are NaN, which its models know
+        if gaps and split.observed is not None and not split.observed.all():
             raise ValueError(
                 f"The {split.name} split has missing values, which a batch would pass off as "
                 "observed. Expected all values, such as those of evaluation.impute. Received "

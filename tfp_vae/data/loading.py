@@ -6,6 +6,7 @@ seed, by class where there are classes. A source that brings its own test split 
 
 import pathlib
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from tfp_vae.arguments import hint
 from tfp_vae.data import answers, kinds, streams
 from tfp_vae.data.kinds import Kind
 from tfp_vae.data.named import NAMES
+from tfp_vae.data.schema import Schema, parse
 from tfp_vae.data.source import REGRESSION, SPLIT_NAMES, Named, Raw, Source
 from tfp_vae.data.sources import SOURCES
 from tfp_vae.data.splits import Data, Split, unmasked
@@ -40,6 +42,7 @@ def load(
     images: bool | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
+    columns: "Mapping[str, Any] | Schema | str | None" = None,
 ) -> Data:
     """Loads a data set.
 
@@ -49,7 +52,9 @@ def load(
     Args:
         source: one of `NAMES`: "digits" (1,797 8x8 digits inside scikit-learn, no download),
             "diabetes", "wine" and "breast_cancer" (tables inside scikit-learn), "mnist",
-            "fashion_mnist", "binarized_mnist", or one of `UCI_NAMES` (see `uci`);
+            "fashion_mnist", "binarized_mnist", "sprites" and "rooms" (images made on the spot from
+            factors that `Split.factors` has, see `data.named.sprites`), or one of `UCI_NAMES` (see
+            `uci`);
             `NAMES.meanings` says what each is. Or a folder of images (optionally with `train`,
             `validation` and `test` folders or what else they are usually called, optionally with
             one folder per class) or of TFRecords (see `data.sources.records`), an `.npz` file
@@ -76,6 +81,7 @@ def load(
         in_memory: whether the images of a folder are read now and kept, or each time that they are
             asked for. None means to keep up to `MOST_BYTES` (2 GiB) of decoded images.
         image_size: (H, W) that the images of files are resized to. None means that of the files.
+            Sprites and rooms are made in (32, 32), the default, or (64, 64).
         color_mode: "grayscale", "rgb" or "rgba", to which the images of files are converted. None
             means what the files have.
         frames: of files with several pictures (GIF, TIFF, WebP): "first", or "all" for an example
@@ -86,6 +92,11 @@ def load(
             the comma, semicolon, tab or bar that the first rows agree about.
         encoding: of a `.csv` file, such as "gbk". None means UTF-8, UTF-16 with a byte order mark,
             or GBK where all bytes are Chinese.
+        columns: what the columns of a table are, {name: kind} or "name:kind,name:kind" of those
+            that are not what their values say (see `Schema.infer`; {} for none), or the `Schema`
+            of another one. Then text, classes and missing cells may be in a file or DataFrame, all
+            its columns are modelled but `target`, and the splits have a `schema`. A DataFrame
+            without labels and targets, a .parquet and an .xlsx file are read so in any case.
 
     Returns:
         A `Data`. Without a test split in the source, 10 % of the examples (20 % of the named
@@ -98,6 +109,8 @@ def load(
         FileNotFoundError: if there is no such source.
     """
     form = find(source)
+    if isinstance(columns, str):
+        columns = parse(columns)
     given = {
         "labels": labels,
         "targets": targets,
@@ -111,12 +124,26 @@ def load(
         "images": images,
         "delimiter": delimiter,
         "encoding": encoding,
+        "columns": columns,
     }
     _check_arguments(form, source, given)
     is_named, name = isinstance(form, Named), form.title(source)
     raw = form.read(source, data_dir, **{key: given[key] for key in form.arguments})
     for note in raw.notes:
         warnings.warn(note, stacklevel=2)
+    if raw.schema is not None:
+        if kind is not None and kinds.of(kind) is not raw.schema.kind:
+            raise ValueError(
+                "A table has the kinds of its columns. Expected kind=None; columns says others. "
+                f"Received {kind!r}."
+            )
+        made = {
+            part: Split(x, name=part, schema=raw.schema, class_names=names, **y[part])
+            for y, names in [_answers(raw)]
+            for part, (x, _) in raw.splits.items()
+        }
+        made = _cut(made, name, test_share=0.1, by_class=True)
+        return Data(name, made["train"], made["validation"], made["test"])
     arrays = _numbers(
         {part: values for part, (values, _) in raw.splits.items()}, raw.kind, raw.images
     )
@@ -129,7 +156,8 @@ def load(
             f"kind to say which. Received {received}."
         )
     if kind is None:
-        kind = Kind.DYNAMIC if is_named and native is Kind.EIGHT_BIT else native
+        is_drawn = is_named and native is Kind.EIGHT_BIT and raw.kind is None
+        kind = Kind.DYNAMIC if is_drawn else native
     kind = _checked_kind(kind, native, name)
     ys, class_names = _answers(raw)
     splits = {}
@@ -137,7 +165,13 @@ def load(
         if values.dtype == np.uint8 and native.is_binary:  # of a stream: 0 and 1 are not bytes
             values = streams.mapped(values, lambda values: values * np.uint8(255))
         splits[part] = Split(
-            values, kind, name=part, class_names=class_names, columns=raw.columns, **ys[part]
+            values,
+            kind,
+            name=part,
+            class_names=class_names,
+            columns=raw.columns,
+            beside={"factors": raw.factors[part]} if part in raw.factors else None,
+            **ys[part],
         )
     shapes = {part: made.shape for part, made in splits.items()}
     if len(set(shapes.values())) > 1:

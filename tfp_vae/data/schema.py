@@ -1,13 +1,52 @@
-"""What the columns of a table are: a name, a kind of values and, of classes, the levels."""
+"""What the columns of a table are: a name, a kind of values and, of classes, the levels.
+
+A table of numbers, text and classes with cells that are missing becomes float32 values [N, D] by
+`Schema.encode`: numbers as they are, classes as 0 to K - 1, NaN where a cell is missing; and values
+become a table again by `Schema.decode`. Frames of pandas and polars go in and come out.
+"""
 
 import dataclasses
-from collections.abc import Iterator
+import enum
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from tfp_vae.arguments import check_type
-from tfp_vae.data import kinds
+from tfp_vae import extras
+from tfp_vae.arguments import check_choice, check_type
+from tfp_vae.data import answers, frames
 from tfp_vae.data.kinds import Kind
+
+DROP = "drop"  # what is said of a column in the place of a kind to leave it out
+UNKNOWN = ("refuse", "missing")
+# A column of integers is of counts up to here, where it varies as counts do.
+_MOST_COUNT = 1000
+MOST_LEVELS = 100  # of text; more are names or remarks, which nothing is learned from
+
+
+class ColumnKind(enum.StrEnum):
+    """What the values of a column of a table are.
+
+    Attributes:
+        REAL: any finite number.
+        POSITIVE: numbers above 0 that spread over magnitudes: incomes, durations, concentrations.
+        COUNT: 0, 1, 2, ...
+        BINARY: one of two levels.
+        CATEGORICAL: one of K levels without an order.
+        ORDINAL: one of K levels in their order.
+    """
+
+    REAL = "real"
+    POSITIVE = "positive"
+    COUNT = "count"
+    BINARY = "binary"
+    CATEGORICAL = "categorical"
+    ORDINAL = "ordinal"
+
+    @property
+    def has_levels(self) -> bool:
+        """Whether values are numbers of levels."""
+        return self in (ColumnKind.BINARY, ColumnKind.CATEGORICAL, ColumnKind.ORDINAL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,37 +55,144 @@ class Column:
 
     Attributes:
         name: such as "age"; no two columns of a table have the same.
-        kind: of the values; a `Kind` or its name. `DYNAMIC` and `THRESHOLD` are of images alone.
-        levels: of a column of class numbers 0 to K - 1, what each is called; () for numbers.
+        kind: of the values; a `ColumnKind` or its name.
+        levels: of a column of classes, what 0 to K - 1 are called; () for numbers.
+        dtype: what the column is made again as: "float64", "int64", "bool", "text" or "category".
     """
 
     name: str
-    kind: Kind = Kind.REAL
+    kind: ColumnKind = ColumnKind.REAL
     levels: tuple[str, ...] = ()
+    dtype: str = "float64"
 
     def __post_init__(self) -> None:
         check_type("name", self.name, str, "Column")
-        kind = kinds.of(self.kind)
-        if kind in (Kind.DYNAMIC, Kind.THRESHOLD):
-            raise ValueError(
-                f"Column {self.name!r} cannot be binarised. Expected a kind of values as they are, "
-                f"such as 'static' or 'real'. Received '{kind}'."
-            )
+        kind = ColumnKind(check_choice("kind of column", self.kind, list(ColumnKind)))
         object.__setattr__(self, "kind", kind)
-        object.__setattr__(self, "levels", tuple(self.levels))
+        object.__setattr__(self, "levels", tuple(map(str, self.levels)))
+        count, least = len(self.levels), 2 if kind.has_levels else 0
+        most = {ColumnKind.BINARY: 2}.get(kind, 10**6) if kind.has_levels else 0
+        if not least <= count <= most or len(set(self.levels)) < count:
+            wanted = "two" if most == 2 else "at least two different" if least else "no"
+            raise ValueError(
+                f"Column {self.name!r} of kind '{kind}' has other levels. Expected {wanted} "
+                f"levels. Received {list(self.levels)}."
+            )
+
+    @property
+    def num_levels(self) -> int:
+        """K of a column of classes, 0 of one of numbers."""
+        return len(self.levels)
 
     def check(self, values: np.ndarray, name: str) -> None:
-        """Raises `ValueError` unless float values [N] of the split `name` are of this column."""
-        expected = kinds.violation(values, self.kind)
-        levels = len(self.levels)
-        if levels and not (np.isin(values, np.arange(levels))).all():
-            expected = f"class numbers from 0 to {levels - 1}"
-        if expected:
+        """Raises `ValueError` unless float values [N] of the split `name` are of this column.
+
+        NaN is a cell that is missing.
+        """
+        values = values[~np.isnan(values)]
+        wrong, expected = self._violation(values)
+        if wrong.any():
             raise ValueError(
                 f"The {name} values of column {self.name!r} are out of range. Expected {expected} "
                 f"for kind '{self.kind}'. Received values from {values.min():g} to "
                 f"{values.max():g}."
             )
+
+    def _violation(self, values: np.ndarray) -> "tuple[np.ndarray, str]":
+        """Returns which values [N] are none of this kind, and what was expected of them."""
+        if self.kind.has_levels:
+            return ~np.isin(values, np.arange(self.num_levels)), (
+                f"class numbers from 0 to {self.num_levels - 1}"
+            )
+        if self.kind is ColumnKind.COUNT:
+            return (values < 0) | (values != np.floor(values)), "counts 0, 1, 2, ..."
+        if self.kind is ColumnKind.POSITIVE:
+            return ~((values > 0) & np.isfinite(values)), "finite numbers above 0"
+        return ~np.isfinite(values), "finite numbers"
+
+    def encode(self, series: Any, name: str, unknown: str = "refuse") -> np.ndarray:
+        """Returns a series as float32 values [N], NaN where a cell is missing.
+
+        Args:
+            series: of pandas.
+            name: of the table, for errors.
+            unknown: "refuse" a level that is none of the column's, or take it for "missing".
+
+        Raises:
+            ValueError: naming the first row that does not fit.
+        """
+        gone = series.isna().to_numpy()
+        if self.kind.has_levels:
+            place = {level: float(i) for i, level in enumerate(self.levels)}
+            values = np.full(len(series), np.nan)
+            texts = _texts(series)
+            values[~gone] = [place.get(text, -1.0) for text in texts]
+            wrong = values == -1.0
+            if unknown == "missing":
+                values[wrong] = np.nan
+            elif wrong.any():
+                row = int(np.argmax(wrong))
+                raise self._refused(
+                    name,
+                    f"one of {_some(self.levels)}, or unknown='missing'",
+                    series.iloc[row],
+                    row,
+                )
+            return values.astype(np.float32)
+        values = np.full(len(series), np.nan)
+        values[~gone] = _numbers(series[~gone], self, name, np.flatnonzero(~gone))
+        wrong, expected = self._violation(values)
+        wrong &= ~gone
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            way = f"; --columns={self.name}:real takes any number" * (
+                self.kind is not ColumnKind.REAL and bool(np.isfinite(values[row]))
+            )
+            raise self._refused(name, expected + way, series.iloc[row], row)
+        with np.errstate(over="ignore"):
+            small = values.astype(np.float32)
+        lost = np.isinf(small) | ((self.kind is ColumnKind.POSITIVE) & (small <= 0))
+        span = np.nanmax(values) - np.nanmin(values) if not gone.all() else 0.0
+        with np.errstate(invalid="ignore"):
+            lost |= (span > 0) & (np.abs(small - values) > 1e-3 * span)
+        if lost.any():
+            row = int(np.argmax(lost))
+            raise self._refused(
+                name, "numbers that float32 can tell apart; subtract an offset or scale them",
+                series.iloc[row], row,
+            )  # fmt: skip
+        return small
+
+    def _refused(self, name, expected, received, row):
+        return ValueError(
+            f"The {name} table does not fit column {self.name!r} of kind '{self.kind}'. Expected "
+            f"{expected}. Received {received!r} in row {row}."
+        )
+
+    def decode(self, values: np.ndarray) -> Any:
+        """Returns float values [N] as a series of pandas in the dtype that the column had."""
+        import pandas as pd
+
+        gone = np.isnan(values)
+        if self.kind.has_levels:
+            codes = np.where(gone, -1, values).astype(np.int64)
+            if self.dtype == "category":
+                kept = pd.Categorical.from_codes(
+                    codes, list(self.levels), ordered=self.kind is ColumnKind.ORDINAL
+                )
+                return pd.Series(kept, name=self.name)
+            table: list[Any] = [_level(level, self.dtype) for level in self.levels]
+            return pd.Series(
+                [None if code < 0 else table[code] for code in codes], name=self.name
+            ).infer_objects()
+        if self.dtype == "int64":
+            whole = np.round(values.astype(np.float64))
+            if not gone.any():
+                return pd.Series(whole.astype(np.int64), name=self.name)
+            return pd.Series(whole, name=self.name).astype("Int64")
+        # The shortest number that float32 cannot tell from the value: 0.1 and not 0.10000000149.
+        texts = np.asarray(values, np.float32).astype(str)
+        return pd.Series(texts.astype(np.float64), name=self.name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +226,13 @@ class Schema:
     def __getitem__(self, index: int) -> Column:
         return self.columns[index]
 
+    def __str__(self) -> str:
+        """Returns the table that is shown before training: name, kind, levels."""
+        rows = [(c.name, str(c.kind), _some(c.levels) if c.levels else c.dtype) for c in self]
+        rows.insert(0, ("column", "kind", "levels or type"))
+        widths = [max(len(row[i]) for row in rows) for i in range(2)]
+        return "\n".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c}" for a, b, c in rows)
+
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the columns."""
@@ -87,9 +240,9 @@ class Schema:
 
     @property
     def kind(self) -> Kind:
-        """The kind of all columns; `REAL`, which every number is, where they differ."""
-        found = {column.kind for column in self.columns}
-        return found.pop() if len(found) == 1 else Kind.REAL
+        """`STATIC` if all columns are binary; else `REAL`, which every number is."""
+        binary = all(column.kind is ColumnKind.BINARY for column in self.columns)
+        return Kind.STATIC if binary else Kind.REAL
 
     def check(self, values: np.ndarray, name: str) -> None:
         """Raises `ValueError` unless float values [N, D] of the split `name` fit the columns."""
@@ -100,3 +253,276 @@ class Schema:
             )
         for column, each in zip(self.columns, values.T, strict=True):
             column.check(each, name)
+
+    @classmethod
+    def infer(
+        cls, frame: Any, columns: "Mapping[str, str | Sequence[str]] | None" = None
+    ) -> "Schema":
+        """Returns what the columns of a frame are, by their dtypes and values.
+
+        Truths, text and categories are classes; integers from 0 on that vary as counts do are
+        counts; numbers above 0 whose logs are less skewed are positive; other numbers are real.
+
+        Args:
+            frame: of pandas or polars.
+            columns: {name: kind} of columns whose kind is another one. The kind "drop" leaves a
+                column out; a sequence of levels, ("low", "high"), makes it ordinal in this order.
+
+        Raises:
+            ValueError: naming a column that is constant, empty or of mixed types, has more than
+                `MOST_LEVELS` levels of text, or a value that its kind does not have.
+        """
+        frame = to_pandas(frame, "given")
+        said = dict(columns or {})
+        for name, kind in said.items():
+            check_choice("column", name, list(frame.columns))
+            if isinstance(kind, str):
+                check_choice(f"kind of column {name!r}", kind, [*ColumnKind, DROP])
+        found = [_column(frame[name], name, said.get(name)) for name in frame.columns
+                 if said.get(name) != DROP]  # fmt: skip
+        return cls(tuple(found))
+
+    def encode(self, frame: Any, name: str = "given", unknown: str = "refuse") -> np.ndarray:
+        """Returns a frame as float32 values [N, D], NaN where a cell is missing.
+
+        Args:
+            frame: of pandas or polars; its columns may be in any order.
+            name: of the table, for errors.
+            unknown: what a level that no column has is: an error ("refuse") or "missing".
+
+        Raises:
+            ValueError: for columns that are missing or unknown, or naming the first cell that does
+                not fit its column.
+        """
+        check_choice("unknown", unknown, UNKNOWN)
+        frame = to_pandas(frame, name)
+        frames.check_columns(list(frame.columns), self.names, name)
+        found = [column.encode(frame[column.name], name, unknown) for column in self.columns]
+        return np.stack(found, axis=1)
+
+    def decode(self, values: np.ndarray, like: Any = None) -> Any:
+        """Returns float values [N, D] as a frame with the dtypes that the columns had.
+
+        Args:
+            values: NaN where a cell is missing.
+            like: a frame whose library, and index if there are as many rows, the new one has;
+                pandas without it.
+        """
+        extras.need("tables", "Tables of mixed columns")
+        import pandas as pd
+
+        values = np.asarray(values)
+        made = [column.decode(each) for column, each in zip(self, values.T, strict=True)]
+        frame = pd.concat(made, axis=1)
+        if like is not None and not isinstance(like, pd.DataFrame):
+            return type(like)({str(name): frame[name].tolist() for name in frame.columns})
+        if like is not None and len(like) == len(frame):
+            frame.index = like.index
+        return frame
+
+    def get_config(self) -> "list[dict]":
+        """Returns the columns, as JSON."""
+        return [{**dataclasses.asdict(each), "kind": str(each.kind)} for each in self.columns]
+
+    @classmethod
+    def from_config(cls, config: "list[dict]") -> "Schema":
+        """Returns the schema of `get_config`."""
+        return cls(tuple(Column(**{**e, "levels": tuple(e["levels"])}) for e in config))
+
+
+def parse(text: "str | list[str] | None") -> "dict[str, str | tuple[str, ...]]":
+    """Returns {name: kind} of "age:real,sex:categorical,mark:low<mid<high", as flags say it.
+
+    Raises:
+        ValueError: for what is no such pair.
+    """
+    found: dict[str, str | tuple[str, ...]] = {}
+    for pair in filter(None, text.split(",") if isinstance(text, str) else text or ()):
+        name, colon, kind = pair.strip().rpartition(":")
+        if not colon or not name:
+            raise ValueError(
+                "Unusable columns. Expected name:kind, separated by commas, such as "
+                f"age:real,sex:categorical. Received {pair!r}."
+            )
+        known = [*map(str, ColumnKind), DROP]
+        levels = tuple(each.strip() for each in kind.split("<"))
+        many = len(levels) > 1
+        found[name] = levels if many else check_choice(f"kind of column {name!r}", kind, known)
+    return found
+
+
+def to_pandas(frame: Any, name: str) -> Any:
+    """Returns a frame as one of pandas whose columns have different names, as text."""
+    extras.need("tables", "Tables of mixed columns")
+    import pandas as pd
+
+    if not isinstance(frame, pd.DataFrame):
+        if not frames.is_frame(frame):
+            raise ValueError(
+                f"The {name} data are no table. Expected a DataFrame. Received "
+                f"{type(frame).__name__}."
+            )
+        frame = pd.DataFrame({str(each): _held(frame[each]) for each in frame.columns})
+    names = [str(each).strip() for each in frame.columns]
+    repeated = sorted({each for each in names if names.count(each) > 1})
+    if repeated:
+        raise ValueError(
+            f"The {name} table has columns of the same name. Expected different names. Received "
+            f"{repeated[0]!r} {names.count(repeated[0])} times."
+        )
+    if not names or not len(frame):
+        raise ValueError(
+            f"The {name} table is empty. Expected at least one column and one row. Received shape "
+            f"{frame.shape}."
+        )
+    return frame.set_axis(names, axis=1)
+
+
+def _held(series: Any) -> Any:
+    """Returns what a series of any library holds; text of categories of polars."""
+    values = np.asarray(series.to_numpy())
+    return values if values.dtype.kind in "biuf" else values.tolist()
+
+
+def _texts(series: Any) -> "list[str]":
+    """Returns the cells of a series that are not missing as text; whole floats as integers."""
+    values = series.dropna().to_list()
+    return [str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in values]
+
+
+def _level(text: str, dtype: str) -> Any:
+    if dtype == "bool":
+        return text == "True"
+    if dtype in ("int64", "float64"):
+        return int(text) if dtype == "int64" else float(text)
+    return text
+
+
+def _numbers(series: Any, column: Column, name: str, rows: np.ndarray) -> np.ndarray:
+    """Returns the cells of a series without gaps as float64; raises naming one that is none."""
+    values = series.to_numpy()
+    try:
+        return values.astype(np.float64)
+    except (ValueError, TypeError):
+        for row, value in zip(rows, values, strict=True):
+            try:
+                float(value)
+            except (ValueError, TypeError):
+                raise column._refused(name, "numbers", value, row) from None
+        raise
+
+
+def _column(series: Any, name: str, kind: "str | Sequence[str] | None") -> Column:
+    """Returns what a column of pandas is, of a given kind or of that which its values say."""
+    import pandas as pd
+
+    ordered_levels = () if kind is None or isinstance(kind, str) else tuple(map(str, kind))
+    kind = kind if isinstance(kind, str) else str(ColumnKind.ORDINAL) if ordered_levels else None
+    way = f"leave it out, by --columns={name}:{DROP}"
+    known = series.dropna()
+    if not len(known):
+        raise ValueError(
+            f"Column {name!r} is empty. Expected at least two values; {way}. Received "
+            f"{len(series)} missing ones."
+        )
+    dtype = series.dtype
+    categories = frames.categories(series) if isinstance(dtype, pd.CategoricalDtype) else None
+    is_bool = pd.api.types.is_bool_dtype(dtype) and categories is None
+    is_number = pd.api.types.is_numeric_dtype(dtype) and not is_bool
+    is_mixed = pd.api.types.is_object_dtype(dtype)
+    types = {_type_of(value) for value in known} if is_mixed else set()
+    if types == {"a truth"}:
+        is_bool = True
+    elif types == {"a number"}:
+        is_number, known = True, known.astype(np.float64)
+    elif len(types) > 1:
+        odd = next(i for i, v in enumerate(series) if not pd.isna(v) and
+                   _type_of(v) != _type_of(known.iloc[0]))  # fmt: skip
+        raise ValueError(
+            f"Column {name!r} has values of different types. Expected numbers or text in all rows; "
+            f"{way}. Received {series.iloc[odd]!r} in row {odd} below {known.iloc[0]!r}."
+        )
+    if not is_bool and not is_number and pd.api.types.is_datetime64_any_dtype(dtype):
+        raise ValueError(
+            f"Column {name!r} holds times. Expected numbers or classes, such as the days since a "
+            f"date; or {way}. Received {dtype}."
+        )
+    if known.nunique() < 2 and (categories is None or len(categories) < 2):
+        raise ValueError(
+            f"Column {name!r} is constant. Expected at least two different values; {way}. Received "
+            f"{known.iloc[0]!r} in all rows."
+        )
+    if is_number and not np.isfinite(known.to_numpy(np.float64)).all():
+        bad = ~np.isfinite(series.to_numpy(np.float64, na_value=0.0))
+        row = int(np.argmax(bad))
+        raise ValueError(
+            f"Column {name!r} has a value that is not finite. Expected finite numbers, and an "
+            f"empty cell for one that is missing. Received {series.iloc[row]} in row {row}."
+        )
+    chosen = ColumnKind(kind) if kind is not None else None
+    if chosen is None:
+        chosen = _numeric_kind(known.to_numpy(np.float64)) if is_number else None
+    if chosen is not None and not chosen.has_levels:
+        whole = is_number and _is_whole(known.to_numpy(np.float64))
+        is_int = pd.api.types.is_integer_dtype(dtype) or (whole and len(known) < len(series))
+        column = Column(name, chosen, dtype="int64" if is_int else "float64")
+        column.encode(series, "given")
+        return column
+    texts = _texts(known)
+    levels = categories if categories is not None else answers.in_order(texts)
+    if is_number:
+        levels = tuple(sorted(levels, key=float))
+    if len(levels) > MOST_LEVELS and kind is None:
+        raise ValueError(
+            f"Column {name!r} has too many levels. Expected at most {MOST_LEVELS}, of a class and "
+            f"not a name or a remark; {way}, or --columns={name}:categorical. Received "
+            f"{len(levels)} in {len(known)} rows, such as {texts[0]!r}."
+        )
+    if chosen is None:
+        ordered = categories is not None and bool(getattr(dtype, "ordered", False))
+        chosen = ColumnKind.CATEGORICAL if len(levels) > 2 else ColumnKind.BINARY
+        chosen = ColumnKind.ORDINAL if ordered and len(levels) > 2 else chosen
+    if is_number:
+        kept = "int64" if all(each.lstrip("-").isdigit() for each in levels) else "float64"
+    else:
+        kept = "bool" if is_bool else "category" if categories is not None else "text"
+    column = Column(name, chosen, ordered_levels or levels, kept)
+    if ordered_levels:
+        column.encode(series, "given")
+    return column
+
+
+def _type_of(value: Any) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "a truth"
+    if isinstance(value, int | float | np.number):
+        return "a number"
+    return "text" if isinstance(value, str) else type(value).__name__
+
+
+def _is_whole(values: np.ndarray) -> bool:
+    return bool((values == np.floor(values)).all())
+
+
+def _numeric_kind(values: np.ndarray) -> ColumnKind:
+    """Returns the kind of finite numbers [N] without gaps."""
+    low, high, whole = values.min(), values.max(), _is_whole(values)
+    if whole and low == 0 and high == 1:
+        return ColumnKind.BINARY
+    if whole and low >= 0 and high <= _MOST_COUNT and values.var() >= 0.5 * values.mean():
+        return ColumnKind.COUNT
+    if low > 0 and _skew(values) > 1 and abs(_skew(np.log(values))) < _skew(values):
+        return ColumnKind.POSITIVE
+    return ColumnKind.REAL
+
+
+def _skew(values: np.ndarray) -> float:
+    values = values / np.abs(values).max()  # whose cubes have a number
+    centred = values - values.mean()
+    scale = centred.std()
+    return float((centred**3).mean() / scale**3) if scale > 0 else 0.0
+
+
+def _some(levels: "tuple[str, ...]", most: int = 8) -> str:
+    some = ", ".join(levels[:most])
+    return some if len(levels) <= most else f"{some} and {len(levels) - most} more"

@@ -3,12 +3,15 @@
 import abc
 import pathlib
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from tfp_vae.arguments import check_choice
 from tfp_vae.data.kinds import Kind
+from tfp_vae.data.schema import Schema
 from tfp_vae.data.streams import Stream
 
 CLASSIFICATION, REGRESSION = TASKS = ("classification", "regression")
@@ -68,8 +71,11 @@ class Raw(NamedTuple):
         class_names: what the classes 0 to K - 1 are called, or None.
         columns: what the columns of a table are called, or None.
         images: whether examples of two axes are images [H, W] (True) or not (False).
+        schema: what the columns of a table are, whose values are float32 with NaN in cells that are
+            missing; or None.
         notes: what of the source is not read, or is changed on the way, a sentence each. `load`
             warns of it.
+        factors: {split name: what the examples were made from, [N, F]}, where it is known.
     """
 
     splits: Parts
@@ -78,7 +84,9 @@ class Raw(NamedTuple):
     class_names: "tuple[str, ...] | None" = None
     columns: "tuple[str, ...] | None" = None
     images: "bool | None" = None
+    schema: "Schema | None" = None
     notes: "tuple[str, ...]" = ()
+    factors: "Mapping[str, np.ndarray]" = MappingProxyType({})
 
 
 class Source(abc.ABC):

@@ -48,7 +48,8 @@ class Split:
         name: used in messages.
         targets: [N] or [N, T] finite real numbers to predict, or None. A split has labels or
             targets, not both.
-        schema: of a table [N, D], what its columns are, or None.
+        schema: of a table [N, D], what its columns are, or None. With one, values that are NaN or
+            not observed are cells that are missing: NaN in `values()`, False in `observed`.
         beside: what stands beside the examples, by name: "labels" and "targets" as above,
             "factors" [N, F], the numbers that an example was made from, and "observed", bool of
             the shape of the values, True where a value was observed.
@@ -88,6 +89,9 @@ class Split:
             columns = schema.names
         if frames.is_frame(values):
             values, columns = frames.table(values, name, columns)
+        if schema is not None:
+            check_type("schema", schema, Schema, "Split")
+            values, beside = _with_gaps(values, beside)
         if not isinstance(values, streams.Stream):
             values = unmasked(values, name)
             kinds.check_numbers(values, f"The {name}")
@@ -98,12 +102,12 @@ class Split:
         ):
             values = values if values.dtype == np.uint8 else streams.mapped(values, _stored)
         else:
-            kinds.check_finite(values, f"The {name} split")
             given, values = values, kinds.intensities(values)
-            kinds.check_finite(values, f"The {name} split, as float32,")
+            for each, what in ((given, "split"), (values, "split, as float32,")):
+                # Of a table with a schema NaN is a cell that is missing.
+                each = each if schema is None else np.where(np.isnan(each), 0, each)
+                kinds.check_finite(each, f"The {name} {what}")
             kinds.check_float32(given, values, f"The {name} values")
-        if schema is not None:
-            check_type("schema", schema, Schema, "Split")
         self.kind = kinds.of(schema.kind if kind is None and schema is not None else kind)
         if schema is not None and self.kind is not schema.kind:
             raise ValueError(
@@ -150,7 +154,7 @@ class Split:
                 f"The {self.name} values do not fit the names of their columns. Expected shape "
                 f"(N, {len(self.columns)}). Received shape {values.shape}."
             )
-        if values.dtype == np.uint8 and self.kind is not Kind.STATIC:
+        if self.schema is not None or (values.dtype == np.uint8 and self.kind is not Kind.STATIC):
             return  # k/255 fits every other kind
         for block in streams.blocks(values):
             self._check_values(block)
@@ -242,6 +246,14 @@ class Split:
     def values(self, index: Any = slice(None)) -> np.ndarray:
         """Returns float32 values as a model sees them, [n, ...]; a dynamic split is drawn once."""
         return self.frozen().intensities(index)
+
+    def frame(self, like: Any = None) -> Any:
+        """Returns the table as a DataFrame with the dtypes that it had; see `Schema.decode`."""
+        if self.schema is None:
+            raise ValueError(
+                f"The {self.name} split is no table. Expected one with a schema. Received {self!r}."
+            )
+        return self.schema.decode(self.values(), like)
 
     def frozen(self) -> "Split":
         """Returns this split with its binary images fixed, the same ones at every call."""
@@ -423,6 +435,21 @@ class Split:
         return Feed(self, batch_size, seed, with_y)
 
 
+def _with_gaps(values: Any, beside: "Mapping[str, Any] | None") -> "tuple[Any, dict]":
+    """Returns the values of a table with NaN in every cell that is missing, and which are there."""
+    beside = dict(beside or {})
+    if isinstance(values, streams.Stream) or np.asarray(values).dtype.kind != "f":
+        return values, beside
+    values = np.asarray(values)
+    seen = beside.get("observed")
+    if seen is not None and np.shape(seen) == values.shape and np.asarray(seen).dtype == np.bool_:
+        values = np.where(seen, values, np.nan).astype(values.dtype)
+    gone = np.isnan(values)
+    if gone.any() and (seen is None or np.shape(seen) == values.shape):
+        beside["observed"] = ~gone
+    return values, beside
+
+
 def unmasked(values: Any, name: str) -> np.ndarray:
     """Returns values as an array; raises `ValueError` if some of them are masked."""
     if np.ma.is_masked(values):
@@ -478,6 +505,11 @@ class Data:
     def columns(self) -> "tuple[str, ...] | None":
         """What the columns of a table are called, or None."""
         return self.train.columns
+
+    @property
+    def schema(self) -> "Schema | None":
+        """What the columns of a table are, or None."""
+        return self.train.schema
 
     @property
     def task(self) -> str | None:

@@ -1,6 +1,8 @@
 """Encoders, decoders and priors: Keras layers that are `tfp.distributions` when called."""
 
 from tfp_vae.distributions import (
+    code_priors,
+    codes,
     conditions,
     decoders,
     draws,
@@ -10,11 +12,17 @@ from tfp_vae.distributions import (
     priors,
 )
 from tfp_vae.distributions.base import ConditionalDistribution, positive
+from tfp_vae.distributions.deterministic import Deterministic
 from tfp_vae.distributions.discretized import DiscretizedLogistic
+from tfp_vae.distributions.pixels import PixelDecoder
 
 __all__ = [
     "ConditionalDistribution",
+    "Deterministic",
     "DiscretizedLogistic",
+    "PixelDecoder",
+    "code_priors",
+    "codes",
     "conditions",
     "decoders",
     "draws",

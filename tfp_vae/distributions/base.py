@@ -2,7 +2,7 @@
 
 The network maps tensor to tensor. One matrix product projects its features to all parameters of the
 distribution; the head turns them into a `tfp.distributions` object in float32, whatever the compute
-dtype of the network was.
+dtype of the network was (in float64 where the network is computed so, as a codec does).
 """
 
 import math
@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import is_count
+from tfp_vae.data import Schema
 from tfp_vae.networks import check_no_probabilities, output_shape
 from tfp_vae.probability import tfd
 
@@ -60,9 +61,15 @@ class ConditionalDistribution(keras.Layer):
     Returns a distribution with batch shape [B] or [S, B] and event shape `event_shape`.
 
     A subclass gives `parameters_per_event` and `distribution(*parameters)`.
+
+    Attributes:
+        takes_missing: whether NaN in an event is a value that is missing, without a term in log p.
+        schema: what the columns of an event are, of a table; or None.
     """
 
     parameters_per_event = 1
+    takes_missing = False
+    schema: "Schema | None" = None
 
     def __init__(self, network: keras.Layer, event_shape: Sequence[int], **kwargs: Any):
         super().__init__(**kwargs)
@@ -134,7 +141,9 @@ class ConditionalDistribution(keras.Layer):
         if sample_axes:
             inputs = tf.reshape(inputs, tf.concat([[-1], tf.shape(inputs)[sample_axes + 1 :]], 0))
         features = self.network(inputs, training=training)
-        outputs = tf.cast(self.projection(features), tf.float32)
+        # In half precision no density is right; in double precision nothing is thrown away.
+        kind = "float64" if self.compute_dtype == "float64" else "float32"
+        outputs = tf.cast(self.projection(features), kind)
         if sample_axes:
             outputs = tf.reshape(outputs, tf.concat([lead, outputs.shape[1:]], 0))
         return self.distribution(*self.prepared(self.split(outputs), training))

@@ -16,6 +16,7 @@ from tfp_vae.arguments import check_type
 from tfp_vae.data import Kind
 from tfp_vae.distributions import heads
 from tfp_vae.distributions.base import ConditionalDistribution, registered, tfd
+from tfp_vae.distributions.columns import Columns as Columns
 from tfp_vae.distributions.heads.normal import HALF_GREY_LEVEL
 
 

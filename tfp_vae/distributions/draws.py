@@ -42,6 +42,20 @@ class Noise(NamedTuple):
     shape: "tuple[int, ...]"
 
 
+class Components(NamedTuple):
+    """sum_k w_k N(loc_k, diag(scale_k)^2), of one component too.
+
+    Attributes:
+        log_weights: [*batch, K], nats.
+        loc: [*batch, K, D].
+        scale: [*batch, K, D].
+    """
+
+    log_weights: tf.Tensor
+    loc: tf.Tensor
+    scale: tf.Tensor
+
+
 class Family:
     """How draws, densities and centres of a class of distributions are computed.
 
@@ -93,6 +107,10 @@ class Family:
 
     def members(self, distribution: tfd.Distribution) -> "tfd.Distribution | None":
         """Returns the distribution of every dimension, [*batch, D], if they are independent."""
+        return None
+
+    def components(self, distribution: tfd.Distribution) -> "Components | None":
+        """Returns what a mixture of normals with independent dimensions is made of; or None."""
         return None
 
     def batch_shape(self, distribution: tfd.Distribution) -> tf.Tensor:
@@ -158,6 +176,14 @@ def members(distribution: tfd.Distribution) -> "tfd.Distribution | None":
     None where the dimensions depend on each other, or nobody said that they do not.
     """
     return family_of(distribution).members(distribution)
+
+
+def components(distribution: tfd.Distribution) -> "Components | None":
+    """Returns what a mixture of normals with independent dimensions is made of.
+
+    A normal is one of a single component. None for all that is no such mixture.
+    """
+    return family_of(distribution).components(distribution)
 
 
 def batch_shape(distribution: tfd.Distribution) -> tf.Tensor:
@@ -275,6 +301,13 @@ class DiagonalNormal(Family):
         """Returns the normals of the dimensions."""
         return tfd.Normal(self.loc(distribution), self.scale(distribution))
 
+    def components(self, distribution: tfd.Distribution) -> "Components | None":
+        """Returns the normal as a mixture of one."""
+        loc = self.loc(distribution)
+        scale = tf.broadcast_to(self.scale(distribution), tf.shape(loc))
+        each = loc[..., tf.newaxis, :], scale[..., tf.newaxis, :]
+        return Components(tf.zeros_like(each[0][..., 0]), *each)
+
     def batch_shape(self, distribution: tfd.Distribution) -> tf.Tensor:
         """Returns that of mean and scales together, in fewer operations than TFP's."""
         return tf.shape(self.loc(distribution) + self.diagonal(distribution))[:-1]
@@ -305,6 +338,10 @@ class TriangularNormal(DiagonalNormal):
         return distribution.log_prob(value)
 
     def members(self, distribution: tfd.Distribution) -> "tfd.Distribution | None":
+        """Returns None: the dimensions depend on each other."""
+        return None
+
+    def components(self, distribution: tfd.Distribution) -> "Components | None":
         """Returns None: the dimensions depend on each other."""
         return None
 

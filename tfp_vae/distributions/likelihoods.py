@@ -4,8 +4,25 @@ Any other head of `tfp_vae.heads`, and one of your own, is one too, if targets a
 """
 
 from tfp_vae.distributions.heads import Classes as Categorical
+from tfp_vae.distributions.heads import (
+    LogNormal,
+    NegativeBinomial,
+    Ordinal,
+    Poisson,
+    StudentT,
+    ZeroInflatedNegativeBinomial,
+)
 from tfp_vae.distributions.heads import NoisyClasses as NoisyCategorical
 from tfp_vae.distributions.heads import NormalInUnits as Normal
-from tfp_vae.distributions.heads import Poisson
 
-__all__ = ["Categorical", "NoisyCategorical", "Normal", "Poisson"]
+__all__ = [
+    "Categorical",
+    "LogNormal",
+    "NegativeBinomial",
+    "NoisyCategorical",
+    "Normal",
+    "Ordinal",
+    "Poisson",
+    "StudentT",
+    "ZeroInflatedNegativeBinomial",
+]

@@ -115,6 +115,11 @@ class NormalMixtureDraws(Family):
         """Returns the log-density, in nats."""
         return logsumexp(distribution.component_log_prob(value), -1)
 
+    def components(self, distribution: NormalMixture) -> "draws.Components | None":
+        """Returns weights, centres and scales."""
+        parts = distribution.log_weights, distribution.loc, distribution.scale
+        return draws.Components(*parts)
+
 
 def _conditional(value, log_weights, loc, scale):
     """Returns the distribution functions F_d(z_d | z_<d), [..., D], and what they are made of.

@@ -8,6 +8,13 @@ from tfp_vae.distributions import draws
 from tfp_vae.distributions.base import tfd
 
 
+def key_of(seed: Any) -> tf.Tensor:
+    """Returns what TFP was given as a seed as a key; a new one of None."""
+    if seed is None:
+        return tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
+    return tf.convert_to_tensor(seed, tf.int32)
+
+
 class Own(tfd.Distribution):
     """A distribution of float32 numbers whose draws and densities are those of its `Family`.
 

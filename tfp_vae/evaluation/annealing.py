@@ -272,7 +272,8 @@ def simulate(
     parts, rows = [], vae.rows_at_once
     for first in range(0, count, rows):
         here = slice(first, first + rows)
-        likelihood = draw.likelihood(latents[-1][here], None if given is None else given[here])
+        code = vae.code([each[here] for each in latents])
+        likelihood = draw.likelihood(code, None if given is None else given[here])
         parts.append(likelihood.sample(seed=fold_in(key, 1, first)).numpy())
     # Whatever kind of values it is: nothing is to be drawn or looked at any more.
     split = Split(np.concatenate(parts), Kind.REAL, name="simulated")

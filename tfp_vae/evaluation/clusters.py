@@ -1,8 +1,10 @@
 """What the components of a mixture prior found: clusters, held against labels.
 
-    new = vae.with_prior("mixture", data.train, components=10)     # started from a VAE
-    new.compile(optimizer="adam"); new.fit(data.train, epochs=50)  # VaDE (Jiang et al., 2017)
-    cluster_metrics(new, data.train, data.test)
+    vae = methods.VAERecipe("vade", latent_dim=10, clusters=10).build(data)
+    vae.compile(optimizer="adam")
+    start = training.StartClusters(data.train, 30)   # VaDE (Jiang et al., 2017): from a VAE
+    vae.fit(data.train, epochs=100, callbacks=[start])
+    cluster_metrics(vae, data.train, data.test)
 
 The bound of VaDE with its q(c|x) = p(c|z) is that of a VAE whose prior is the mixture: log p(z) has
 the component summed out. Without a start it has one cluster for all.
@@ -27,6 +29,21 @@ def clusters(vae: VAE, split: Split) -> np.ndarray:
     Raises:
         ValueError: if the prior has no components.
     """
+    return np.argmax(component_log_probs(vae, split), axis=-1)
+
+
+def component_log_probs(vae: VAE, split: Split) -> np.ndarray:
+    """Returns log p(k) p(z|k) of each component k at the centre z of q(z|x), float32 [N, K].
+
+    Normalised over k they are the responsibilities, VaDE's q(k|x).
+
+    Args:
+        vae: with a mixture prior.
+        split: examples.
+
+    Raises:
+        ValueError: if the prior has no components.
+    """
     prior = vae.at_mean().prior()
     if not isinstance(prior, NormalMixture):
         raise ValueError(
@@ -34,7 +51,7 @@ def clusters(vae: VAE, split: Split) -> np.ndarray:
             f"priors.Vamp. Received {type(vae.prior).__name__}."
         )
     z = tf.constant(posterior_means(vae, split))
-    return np.argmax(prior.component_log_prob(z), axis=-1)
+    return np.asarray(prior.component_log_prob(z))
 
 
 def cluster_metrics(vae: VAE, train: Split, test: Split) -> "dict[str, float]":

@@ -89,6 +89,8 @@ def diagnose(
     check_type("vae", vae, VAE, "diagnose")
     num_samples, most = check_count("num_samples", num_samples), check_count("most", most)
     batch_size = check_count("batch_size", batch_size)
+    if not vae.on_bound:
+        vae.bounds()  # which says why not
     if len(vae.latents) > 1:
         raise ValueError(
             "A sum over all data says what one latent carries. Expected a model with one latent. "

@@ -1,11 +1,14 @@
 """What the latents of a model do."""
 
 import numpy as np
+import tensorflow as tf
 
 from tfp_vae.data import Split
+from tfp_vae.layers.noise import MEAN
 from tfp_vae.models import VAE
 from tfp_vae.models.memory import in_batches
 from tfp_vae.models.metrics import ACTIVE_UNIT_THRESHOLD
+from tfp_vae.randomness import fold_in
 
 
 def posterior_means(model: VAE, split: Split, batch_size: int = 1000) -> np.ndarray:
@@ -20,6 +23,27 @@ def posterior_means(model: VAE, split: Split, batch_size: int = 1000) -> np.ndar
         return model.encode(split.values(index), condition).numpy()
 
     return np.concatenate([part[:size] for part, size in in_batches(split, batch_size, run)])
+
+
+def level_kls(model: VAE, split: Split, batch_size: int = 1000) -> "dict[str, float]":
+    """Returns the mean KL of each of several latents at a draw, nats: {"kl_z1": ...}; {} of one.
+
+    They sum to the KL of the ELBO; a level whose KL is about 0 is not used.
+    """
+    if len(model.latents) == 1:
+        return {}
+    split, given = split.frozen(), model.given_of(split)
+
+    def run(start, index):
+        x = tf.constant(split.values(index))
+        condition = None if given is None else given[index]
+        key = fold_in(model.caller_key(0), start)
+        latents = model.at(key, MEAN).infer(x, 1, condition)
+        return np.stack([tf.reduce_mean(latent.kl(), axis=0) for latent in latents], axis=1)
+
+    found = [part[:size] for part, size in in_batches(split, batch_size, run)]
+    means = np.concatenate(found).mean(axis=0)
+    return {f"kl_{each.name}": float(kl) for each, kl in zip(model.latents, means, strict=True)}
 
 
 def active_units(model: VAE, split: Split) -> int:

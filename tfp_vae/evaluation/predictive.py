@@ -5,7 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae.conformal import DEFAULT_LEVEL, DEFAULT_SCORES, Conformal, Seen, rows_needed
 from tfp_vae.data import Split
+from tfp_vae.evaluation import checks
 from tfp_vae.evaluation.calibration import (
     apply_temperature,
     classification_metrics,
@@ -106,6 +108,51 @@ def temperature_metrics(
         f"{prefix}nll_scaled": nll(scaled, test_labels),
         f"{prefix}ece_scaled": expected_calibration_error(scaled, test_labels),
     }
+
+
+def conformal_metrics(
+    validation: Predictive,
+    validation_y: np.ndarray,
+    test: Predictive,
+    test_y: np.ndarray,
+    score: "str | None" = None,
+    level: float = DEFAULT_LEVEL,
+    prefix: str = "test_",
+) -> "tuple[Conformal | None, dict]":
+    """Returns a calibration by validation data, and how its regions do on test data.
+
+    Args:
+        validation: predictive distribution of the validation data.
+        validation_y: their targets or classes, [n].
+        test: that of the test data.
+        test_y: theirs, [N].
+        score: see `conformal.calibrate`.
+        level: of the regions.
+        prefix: of the keys.
+
+    Returns:
+        The calibration, and `conformal_coverage` with its error beside the mean
+        `conformal_width`, in the unit of the target, or `conformal_set_size`, in classes; None and
+        {} if there are too few validation data for the level.
+    """
+    if len(validation_y) < rows_needed(1 - level):
+        return None, {}
+    task = "classification" if validation.is_categorical else "regression"
+    score = DEFAULT_SCORES[task] if score is None else score
+    found = Conformal.of(Seen.of(validation), validation_y, score, level=level)
+    if validation.is_categorical:
+        sets = found.classes(Seen.of(test))
+        inside, name = sets[np.arange(len(test_y)), test_y], "conformal_set_size"
+        sizes = sets.sum(axis=1)
+    else:
+        low, high = found.interval(Seen.of(test))
+        inside, name = (low <= test_y) & (test_y <= high), "conformal_width"
+        sizes = high - low
+    metrics = {"conformal_score": score, "conformal_level": level}
+    for key, values in (("conformal_coverage", inside), (name, sizes)):
+        value, error = checks.mean_with_error(np.asarray(values, np.float64))
+        metrics |= {f"{prefix}{key}": value, f"{prefix}{key}_se": error}
+    return found, metrics
 
 
 def signal_to_noise(model: BayesianNetwork) -> "dict[str, np.ndarray]":

@@ -14,6 +14,7 @@ import numpy as np
 from tfp_vae import keras_private
 from tfp_vae.arguments import check_choice
 from tfp_vae.data import Data, Split
+from tfp_vae.evaluation import Detector
 from tfp_vae.export import card
 from tfp_vae.export.formats import base
 from tfp_vae.export.package import Package, digest, record_examples, size
@@ -27,7 +28,7 @@ from tfp_vae.version import __version__
 
 
 def export(
-    predictor: "VariationalModel | Predictor",
+    predictor: "VariationalModel | Predictor | Detector",
     data: "Data | Split",
     folder: "str | pathlib.Path",
     formats: Sequence[str] = ("keras", "savedmodel"),
@@ -45,7 +46,8 @@ def export(
     the reason in export.json, in the card and in one printed line.
 
     Args:
-        predictor: a model, or a posterior over its weights (then without the format keras).
+        predictor: a model; or, without the format keras, a posterior over its weights, or a
+            `Detector` around it.
         data: whose test examples the answers are recorded for, or such a split itself.
         folder: of the export.
         formats: names in `FORMATS`.
@@ -80,7 +82,8 @@ def export(
             f"{folder} is not empty and no export. Expected a new folder or an earlier export. "
             f"Received a folder with {len(list(folder.iterdir()))} entries."
         )
-    model = predictor.trained_model() if isinstance(predictor, Predictor) else predictor
+    outer = isinstance(predictor, Predictor | Detector)
+    model = predictor.trained_model() if outer else predictor
     subject = subject_of(predictor, num_samples)
     _check_precision(model, chosen)
     test = data.test if isinstance(data, Data) else data

@@ -23,6 +23,7 @@ from tfp_vae.layers.deterministic import DenseDeterministic
 from tfp_vae.layers.gaussian_process import RandomFeatureGaussianProcess, SpectralBound
 from tfp_vae.layers.plain import MonteCarloDropout, Standardize
 from tfp_vae.layers.rank_one import BatchEnsemble, RankOne
+from tfp_vae.layers.table import TableInput
 from tfp_vae.layers.transposed import (
     Conv2DTransposeFlipout,
     Conv2DTransposeLocalReparameterization,
@@ -55,6 +56,7 @@ __all__ = [
     "RankOne",
     "SpectralBound",
     "Standardize",
+    "TableInput",
     "WeightLayer",
     "bayesian",
     "convert",

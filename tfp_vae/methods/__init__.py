@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tfp_vae.methods.weights import METHODS, Method
 
 if TYPE_CHECKING:
+    from tfp_vae.methods import codes
     from tfp_vae.methods.network import (
         ESTIMATORS,
         NETWORKS,
@@ -39,6 +40,7 @@ __all__ = [
     "Recipe",
     "VAERecipe",
     "build",
+    "codes",
     "finish",
     "likelihood_of",
     "make_likelihood",
@@ -50,6 +52,8 @@ __all__ = [
 def __getattr__(name: str):
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "codes":
+        return importlib.import_module(f"{__name__}.codes")
     place = "vae" if "VAE" in name or name == "likelihood_of" else "network"
     value = getattr(importlib.import_module(f"{__name__}.{place}"), name)
     globals()[name] = value

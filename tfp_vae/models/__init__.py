@@ -1,5 +1,6 @@
 """Models: Keras models on one bound, and approximations of posteriors over their weights."""
 
+from tfp_vae.models.adversarial import AAE, VAEGAN
 from tfp_vae.models.conditional import ConditionalVAE
 from tfp_vae.models.ensemble import Ensemble
 from tfp_vae.models.latents import LatentVariable
@@ -20,12 +21,14 @@ from tfp_vae.models.vae import VAE, Bounds, Pass
 from tfp_vae.models.variational import VariationalModel
 
 __all__ = [
+    "AAE",
     "M2",
     "MILE",
     "NUTS",
     "SGMCMC",
     "SWAG",
     "VAE",
+    "VAEGAN",
     "BayesianNetwork",
     "Bounds",
     "Chains",

@@ -21,7 +21,7 @@ from tfp_vae.distributions.base import tfd
 from tfp_vae.distributions.priors import Context
 from tfp_vae.layers import noise as noises
 from tfp_vae.layers.noise import ESTIMATOR, FrozenNoise, Noise, use
-from tfp_vae.objectives import Latent, Tap
+from tfp_vae.objectives import Enumerated, Latent, Tap
 from tfp_vae.randomness import fold_in
 
 _WEIGHTS = 2**30  # folded into the key of a batch for the noise of random layers
@@ -95,7 +95,11 @@ class Draw:
             return latent.prior(Context(encoded, tuple(above), encode))
 
     def posterior(
-        self, x: tf.Tensor, given: Any = None, above: "tuple[tf.Tensor, ...]" = ()
+        self,
+        x: tf.Tensor,
+        given: Any = None,
+        above: "tuple[tf.Tensor, ...]" = (),
+        features: "tf.Tensor | None" = None,
     ) -> tfd.Distribution:
         """Returns q(z_l | x, z_>l, c), batch shape that of `x` [..., B, *event].
 
@@ -103,15 +107,23 @@ class Draw:
             x: examples.
             given: see `prior`.
             above: see `prior`.
+            features: what `features` returned of `x`, where several latents are asked for.
         """
         with self.open():
-            return self.model.encoded(x, given, tuple(above), self.training)
+            if features is None:
+                features = self.model.bottom_up_of(x, given, self.training)
+            return self.model.encoded(features, given, tuple(above), self.training)
+
+    def features(self, x: tf.Tensor, given: Any = None) -> tf.Tensor:
+        """Returns what all encoders see of examples: of one pass, if the model shares it."""
+        with self.open():
+            return self.model.bottom_up_of(x, given, self.training)
 
     def likelihood(self, z: tf.Tensor, given: Any = None) -> tfd.Distribution:
         """Returns p(x|z, c), batch shape that of `z` [..., B, D] without its last axis.
 
         Args:
-            z: draws of the lowest latent.
+            z: what `VAE.code` makes of draws of all latents: those of the lowest.
             given: see `prior`.
         """
         with self.open():
@@ -139,11 +151,17 @@ class Draw:
             tapped: whether a bound may scale what flows back through the draws, see `Bound.taps`.
         """
         key = self.key if key is None else key
+        features = self.features(x, given)
         found: list[Latent] = []
         for level, latent in enumerate(self.model.latents):
             above = tuple(each.value for each in found)
-            posterior = top if top is not None and not level else self.posterior(x, given, above)
+            posterior = top
+            if posterior is None or level:
+                posterior = self.posterior(x, given, above, features)
             here = fold_in(key, level) if level else key
+            if latent.encoder.enumerates:
+                found.append(self._every(latent, posterior, self.prior(given, above)))
+                continue
             shape = [] if above else [samples]
             value, log_q = draws.sample_and_log_prob(posterior, shape, here)
             prior = self.prior(given, above)
@@ -151,6 +169,12 @@ class Draw:
             value = value if tap is None else tap(value)
             found.append(Latent(latent.name, value, posterior, prior, log_q, tap))
         return tuple(found)
+
+    def _every(self, latent, posterior, prior):
+        """Returns all codes of a latent, [K^T, B, D], in the place of draws."""
+        every = latent.encoder.book.every()[:, tf.newaxis]
+        value = tf.tile(every, [1, draws.batch_shape(posterior)[0], 1])
+        return Enumerated(latent.name, value, posterior, prior)
 
     def sample(self, count: "tf.Tensor | int", given: Any = None) -> "tuple[tf.Tensor, ...]":
         """Returns draws [count, D] of all latents from the prior, top first (ancestral)."""

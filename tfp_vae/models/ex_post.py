@@ -23,6 +23,7 @@ from tfp_vae.models.latents import LatentVariable
 from tfp_vae.randomness import fold_in
 
 AGGREGATED = "aggregated"
+FITTED = ("mixture", "flow", "aggregated")
 _DRAWS = 20_000  # of all examples together, where these are fewer
 _BATCH = 500
 
@@ -37,9 +38,40 @@ def fitted_prior(
     key: tf.Tensor,
 ) -> Prior:
     """Returns the prior, fitted to the top latent of a model; see `VAE.with_prior`."""
-    latent = vae.latents[0]
-    if prior == AGGREGATED:
+    chosen = untrained(vae, prior, split, components)
+    if chosen is None:
         return _aggregated(vae, split, key)
+    count = draws_per_example(vae, split) if num_samples is None else num_samples
+    chosen.fit(posterior_draws(vae, split, check_count("num_samples", count), key), seed)
+    return chosen
+
+
+def draws_per_example(vae: Any, split: Split) -> int:
+    """Returns how many draws of each example a prior is fitted to, if nobody says it."""
+    # Copies of a point would stand in what is fitted and in what is kept back.
+    return 1 if vae.encoders[0].draws_once else max(1, _DRAWS // len(split))
+
+
+def untrained(vae: Any, prior: "Prior | str", split: Split, components: int) -> "Prior | None":
+    """Returns the prior before it is fitted, None for the aggregated posterior.
+
+    Raises:
+        ValueError: if it does not fit the model or the data, see `VAE.with_prior`.
+    """
+    latent = vae.latents[0]
+    if latent.encoder.uses_prior:
+        raise ValueError(
+            "Another prior would change q(z|x), which it is fitted to. Expected a posterior that "
+            f"is not made with its prior. Received {type(latent.encoder).__name__}."
+        )
+    if vae.condition and not vae.decoder_sees_condition:
+        raise ValueError(
+            "The condition acts through p(z|c) alone, and would be lost. Expected a model whose "
+            f"decoder sees it. Received {type(latent.prior).__name__}."
+        )
+    if prior == AGGREGATED:
+        _parts_of(vae, vae.at_mean().posterior(*_first(vae, split)))
+        return None
     if isinstance(prior, str):
         kind = PRIORS[prior]
         options = {"components": components} if kind.has_components else {}
@@ -47,9 +79,24 @@ def fitted_prior(
     else:
         chosen = check_type("prior", prior, Prior, "with_prior")
     LatentVariable(latent.name, chosen, latent.encoder)  # which says what does not fit
-    count = max(1, _DRAWS // len(split)) if num_samples is None else num_samples
-    chosen.fit(_posterior_draws(vae, split, check_count("num_samples", count), key), seed)
+    chosen.meet(latent.encoder)
     return chosen
+
+
+def _first(vae, split):
+    _, x, given = next(_batches(vae, split.take(1)))
+    return x, given
+
+
+def _parts_of(vae, q):
+    """Returns loc and scale of normals with independent latents, [B, D] each."""
+    entry = draws.normal_of(q)
+    if entry is None or entry.scale(q).shape.rank != entry.loc(q).shape.rank:
+        raise ValueError(
+            "The mixture of all q(z|x) is made of normals with independent latents. Expected "
+            f"such a posterior, or another prior. Received {type(vae.encoders[0]).__name__}."
+        )
+    return np.asarray(entry.loc(q)), np.asarray(entry.scale(q))
 
 
 def _batches(vae, split):
@@ -60,8 +107,15 @@ def _batches(vae, split):
         yield start, x, None if given is None else tf.constant(given[index])
 
 
-def _posterior_draws(vae, split, count, key):
-    """Returns draws of q of the top latent, [S N, D]."""
+def posterior_draws(vae: Any, split: Split, count: int, key: tf.Tensor) -> np.ndarray:
+    """Returns draws of q of the top latent, [S N, D].
+
+    Args:
+        vae: the model.
+        split: N examples.
+        count: S.
+        key: of the draws, int32 [2].
+    """
     parts = []
     for start, x, given in _batches(vae, split):
         here = fold_in(key, start)
@@ -74,15 +128,9 @@ def _aggregated(vae, split, key):
     """Returns the mixture of q(z|x) of all examples (the prior that is best for these)."""
     locs, scales = [], []
     for _, x, given in _batches(vae, split):
-        q = vae.at_mean().posterior(x, given)
-        entry = draws.normal_of(q)
-        if entry is None or entry.scale(q).shape.rank != entry.loc(q).shape.rank:
-            raise ValueError(
-                "The mixture of all q(z|x) is made of normals with independent latents. Expected "
-                f"such a posterior, or another prior. Received {type(vae.encoders[0]).__name__}."
-            )
-        locs.append(np.asarray(entry.loc(q)))
-        scales.append(np.asarray(entry.scale(q)))
+        loc, scale = _parts_of(vae, vae.at_mean().posterior(x, given))
+        locs.append(loc)
+        scales.append(scale)
     prior = Mixture(vae.latents[0].latent_dim, len(split))
     prior()
     prior.assign(np.full(len(split), 1 / len(split)), np.concatenate(locs), np.concatenate(scales))

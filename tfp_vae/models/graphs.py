@@ -1,9 +1,22 @@
 """The one cache of compiled functions: traced once for what they depend on, and no longer kept."""
 
+import functools
 from collections.abc import Callable, Hashable
 from typing import Any
 
 import tensorflow as tf
+
+
+def traced(function: Callable, jit: bool = False) -> Callable:
+    """Returns a function as a graph: the one place in which models are traced.
+
+    Autograph, which reads source files that may have changed, stays out. TensorFlow warns of a
+    function that is traced often and counts the lines of code, whoever has traced them: a person
+    who builds six models would read of a fault. A partial function is counted by itself.
+    """
+    return tf.function(
+        functools.partial(function), autograph=False, jit_compile=jit, reduce_retracing=True
+    )
 
 
 def compiled(
@@ -18,8 +31,7 @@ def compiled(
         owner: what the function belongs to: a model, or what predicts with one.
         name: of the function; there is one graph for each name and key.
         key: of what it depends on beside its inputs.
-        make: returns the function to trace; called only if there is none yet. Autograph, which
-            reads source files that may have changed, stays out.
+        make: returns the function to trace; called only if there is none yet.
         *arguments: of `make`.
         jit: whether XLA compiles it; as the model was compiled by default.
     """
@@ -32,8 +44,7 @@ def compiled(
     known = cache.get((name, key))
     if known is None or known[0] != state:
         function = make(*arguments)
-        graph = tf.function(function, autograph=False, jit_compile=jit, reduce_retracing=True)
-        known = cache[name, key] = (state, graph)
+        known = cache[name, key] = (state, traced(function, jit))
     return known[1]
 
 

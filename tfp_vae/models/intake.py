@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import check_count, check_number
-from tfp_vae.data import Data, Kind, Split, frames, kinds
+from tfp_vae.data import Data, Kind, Schema, Split, frames, kinds
 from tfp_vae.data.splits import unmasked
 
 
@@ -35,6 +35,7 @@ class Intake:
         predicts: whether targets are what is asked for, so that inputs come without.
         event_shape: of the examples, where it is known; an array that lacks its last axis, of one
             channel, is given it, as in `data.load`.
+        schema: of the tables that the model is for: text and cells that are missing are taken too.
     """
 
     candidates: "tuple[Kind, ...]"
@@ -47,6 +48,7 @@ class Intake:
     class_names: "tuple[str, ...] | None" = None
     predicts: bool = False
     event_shape: "tuple[int, ...] | None" = None
+    schema: "Schema | None" = None
 
     @staticmethod
     def is_whole(x: Any) -> bool:
@@ -101,6 +103,8 @@ class Intake:
                 f"The {name} data cannot be used. Expected a Split or an array (N, ...). Received "
                 f"{type(x).__name__}."
             )
+        if self.schema is not None:
+            return self._table(x, name, y)
         columns = self.columns
         if frames.is_frame(x):
             x, columns = frames.table(x, name, columns)
@@ -130,6 +134,15 @@ class Intake:
             self.check(Split(x, kinds.infer(x), **more, **beside))
         return Split(x, (fitting or self.candidates)[0], **more, **beside)
 
+    def _table(self, x: Any, name: str, y: Any) -> Split:
+        """Returns a table, or an array of its values, as a `Split` with the schema of the model."""
+        if frames.is_frame(x):
+            x = self.schema.encode(x, name)
+        beside = {key: value for key, value in self.beside(y).items() if value is not None}
+        if "labels" in beside:
+            beside["class_names"] = self.class_names
+        return Split(np.asarray(x, np.float32), name=name, schema=self.schema, **beside)
+
     def _with_channel(self, x: Any) -> Any:
         """Returns an array with the axis of one channel that it lacks."""
         shape = self.event_shape
@@ -154,6 +167,8 @@ class Intake:
         """
         if isinstance(x, tuple) and x and not hasattr(x, "_fields"):
             return (self.scaled(x[0]), *x[1:])
+        if self.schema is not None and is_array(x):
+            return self.schema.encode(x) if frames.is_frame(x) else x
         if frames.is_frame(x):
             return kinds.intensities(self._scaled(frames.table(x, "given", self.columns)[0]))
         dtype = getattr(x, "dtype", None)
@@ -278,6 +293,32 @@ class Intake:
     @property
     def _may_be_anything(self):
         return self.infers and not self.candidates
+
+
+def check_schema(split: Split, schema: "Schema | None") -> None:
+    """Raises `ValueError` if the cells of a split are none that a model of `schema` takes.
+
+    Args:
+        split: that may be a table with a schema of its own.
+        schema: what the columns of the model are; None for one of numbers that are all there.
+    """
+    if schema is None:
+        if split.schema is not None and split.observed is not None and not split.observed.all():
+            raise ValueError(
+                f"The {split.name} table has missing values, for which the model has no use. "
+                "Expected all values, or a VAE with decoders.Columns, which fills them in. "
+                f"Received {int((~split.observed).sum()):,} missing ones."
+            )
+        return
+    if split.schema is None:
+        schema.check(split.values(), split.name)
+    elif split.schema != schema:
+        differ = [a.name for a, b in zip(split.schema, schema, strict=True) if a != b]
+        raise ValueError(
+            f"The {split.name} columns are others than in training. Expected "
+            f"{[c for c in schema if c.name in differ]!r}. Received "
+            f"{[c for c in split.schema if c.name in differ]!r}."
+        )
 
 
 def is_array(x: Any) -> bool:

@@ -13,9 +13,13 @@ _COVERED = {REAL: (REAL,), BOX: (REAL, BOX), SPHERE: (SPHERE,)}
 _WORDS = {REAL: "all of R^D", BOX: "the box (-1, 1)^D", SPHERE: "the unit sphere"}
 
 
+def _in_words(support: str) -> str:
+    return _WORDS.get(support, support)
+
+
 def covers(prior: str, posterior: str) -> bool:
     """Returns whether a density on one support is above zero wherever one on another is."""
-    return prior in _COVERED[posterior]
+    return prior in _COVERED.get(posterior, (posterior,))
 
 
 @keras.saving.register_keras_serializable(package="tfp_vae")
@@ -70,11 +74,12 @@ class LatentVariable:
         prior, posterior = self.prior.support, self.encoder.support
         if not covers(prior, posterior):
             ways = [name for name in ENCODERS if covers(prior, ENCODERS[name].support)]
+            as_these = f", as {' or '.join(ways)}" if ways else ""
             raise ValueError(
                 f"KL(q || p) of the latent {self.name!r} would be infinite: q has draws where p "
-                f"has no density. Expected a posterior on {_WORDS[prior]}, as "
-                f"{' or '.join(ways)}. Received {type(self.encoder).__name__}, on "
-                f"{_WORDS[posterior]}, beside {type(self.prior).__name__}."
+                f"has no density. Expected a posterior on {_in_words(prior)}{as_these}. "
+                f"Received {type(self.encoder).__name__}, on {_in_words(posterior)}, beside "
+                f"{type(self.prior).__name__}."
             )
 
     @property

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tfp_vae import keras_private
 from tfp_vae.data import Feed
+from tfp_vae.models.graphs import traced
 from tfp_vae.randomness import part
 
 
@@ -34,7 +35,7 @@ class Loop:
         self._strategy = keras_private.strategy_of(model)
         self._compiled = bool(model.jit_compile and feed.compiles)
         if model.jit_compile and not self._compiled:
-            self._step = tf.function(step, autograph=False, jit_compile=True, reduce_retracing=True)
+            self._step = traced(step, jit=True)
         self._signature = feed.signature
         self._steps: dict = {}  # by size of the batches; traced when first called
         self._feed: Feed | None = None
@@ -116,11 +117,7 @@ class Loop:
                 with self._model.distribute_strategy.scope():
                     optimizer.build(self._model.trainable_variables)
             # One concrete function: a `tf.function` is traced anew when it is called again.
-            function = tf.function(
-                functools.partial(self._all_steps, size),
-                autograph=False,
-                jit_compile=self._compiled,
-            )
+            function = traced(functools.partial(self._all_steps, size), self._compiled)
             self._steps[size] = function.get_concrete_function(*arguments)
         return self._steps[size](*arguments)
 

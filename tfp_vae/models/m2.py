@@ -14,7 +14,7 @@ from tfp_vae.distributions.encoders import Encoder
 from tfp_vae.distributions.priors import Prior
 from tfp_vae.models.conditional import ConditionalVAE
 from tfp_vae.models.draw import Latents
-from tfp_vae.models.graphs import compiled
+from tfp_vae.models.graphs import compiled, traced
 from tfp_vae.models.memory import in_batches
 from tfp_vae.models.predictive import Predictive
 from tfp_vae.networks import output_shape
@@ -59,7 +59,7 @@ class MixedFeed(Feed):
         self.arrays = (*others.arrays, *labelled.arrays)
         sizes = [len(feed.arrays[0]) for feed in (others, labelled)]
         self._shares = [size / sum(sizes) for size in sizes]
-        self._order = tf.function(self._orders, autograph=False)
+        self._order = traced(self._orders)
         self.compiles = False  # the labelled batch may be a short one at any step
 
     @property
@@ -122,6 +122,7 @@ class M2(ConditionalVAE):
 
     parts = (*ConditionalVAE.parts, "classifier")
     least_label = UNLABELLED
+    takes_codes = False
 
     def __init__(
         self,
@@ -176,7 +177,7 @@ class M2(ConditionalVAE):
         tiled, every = self.under_every_class(x)
         count = num_samples or self.num_samples
         latents = draw.infer(tiled, count, every, tapped=self.objective.taps)
-        likelihood = draw.likelihood(latents[-1].value, every)
+        likelihood = draw.likelihood(self.code([each.value for each in latents]), every)
         with draw.open():
             return RecognizedPass(latents, likelihood, self.recognition(x, training))
 

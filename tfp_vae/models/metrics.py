@@ -102,3 +102,41 @@ class ActiveUnits(keras.metrics.Metric):
     def result(self) -> tf.Tensor:
         """Returns the number of active units, a float32 scalar."""
         return tf.reduce_sum(tf.cast(self.variance() > ACTIVE_UNIT_THRESHOLD, tf.float32))
+
+
+class _Counts(keras.metrics.Metric):
+    """How often each of K codes was chosen in a pass.
+
+    Args:
+        count: K.
+        name: of the metric.
+    """
+
+    def __init__(self, count: int, name: str, **kwargs: Any):
+        super().__init__(name=name, **kwargs)
+        self.counts = self.add_variable((count,), "zeros", dtype="float32", name="counts")
+
+    def update_state(self, index: tf.Tensor, sample_weight: "tf.Tensor | None" = None) -> None:
+        """Adds codes, int32 of any shape."""
+        del sample_weight  # as for active units
+        rows = tf.reshape(index, [-1])
+        ones = tf.ones_like(rows, tf.float32)
+        self.counts.assign_add(tf.math.unsorted_segment_sum(ones, rows, self.counts.shape[0]))
+
+
+class Perplexity(_Counts):
+    """exp of the entropy of the codes that were chosen, over all places: K if all are alike."""
+
+    def result(self) -> tf.Tensor:
+        """Returns the perplexity, a float32 scalar."""
+        counts = tf.convert_to_tensor(self.counts)
+        share = tf.math.divide_no_nan(counts, tf.reduce_sum(counts))
+        return tf.exp(-tf.reduce_sum(tf.math.xlogy(share, share)))
+
+
+class Usage(_Counts):
+    """The share of the K codes that was chosen at all."""
+
+    def result(self) -> tf.Tensor:
+        """Returns the share, a float32 scalar."""
+        return tf.reduce_mean(tf.cast(tf.convert_to_tensor(self.counts) > 0.5, tf.float32))

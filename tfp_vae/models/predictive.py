@@ -1,12 +1,13 @@
 """The posterior predictive: a mixture of likelihoods over draws of the weights."""
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.arguments import check_count
+from tfp_vae.arguments import check_count, check_number
+from tfp_vae.conformal import DEFAULT_LEVEL, Conformal, Seen
 from tfp_vae.data import Split
 from tfp_vae.distributions.base import tfd
 from tfp_vae.distributions.heads import Head
@@ -15,6 +16,15 @@ from tfp_vae.models.memory import in_batches
 from tfp_vae.models.variational import VariationalModel
 
 DEFAULT_PREDICTIVE_SAMPLES = 100
+_HALVINGS = 64  # of a bracket: float32 has no more to tell apart
+_DOUBLINGS = 100
+
+
+class Interval(NamedTuple):
+    """The ends of intervals, float32 [B] each, in the unit of the target."""
+
+    low: tf.Tensor
+    high: tf.Tensor
 
 
 class Predictive(tfd.MixtureSameFamily):
@@ -30,10 +40,13 @@ class Predictive(tfd.MixtureSameFamily):
     Attributes:
         is_categorical: whether the targets are classes.
         is_discrete: whether targets have probabilities, not densities.
+        conformal: what `conformal.calibrate` found of the predictor, by which `interval` and
+            `class_set` cover; None for what the model itself says.
     """
 
     is_categorical: bool = False
     is_discrete: bool = False
+    conformal: "Conformal | None" = None
 
     @classmethod
     def of(cls, components: tfd.Distribution, head: Head | None = None) -> "Predictive":
@@ -96,13 +109,118 @@ class Predictive(tfd.MixtureSameFamily):
             return tf.maximum(self.total - self.aleatoric, 0.0)  # rounding
         return tf.math.reduce_variance(self.components_distribution.mean(), axis=-1)
 
+    def _quantile(self, value, **kwargs):
+        """Returns the least target whose distribution function is `value`, or for counts more.
+
+        By halving a bracket around the mean that is doubled until it holds the quantile.
+        """
+        if self.is_categorical:
+            raise ValueError(
+                "Classes have no order. Expected a predictive distribution of numbers, or "
+                "class_set(level). Received one of classes."
+            )
+        mean, width = self.mean(), tf.sqrt(self.total) + tf.cast(self.is_discrete, tf.float32)
+        value = tf.convert_to_tensor(value, mean.dtype)
+        value, mean, width = (x + tf.zeros_like(value + mean) for x in (value, mean, width))
+        low, high = mean - width, mean + width
+        if self.is_discrete:  # least counts: -1 has none
+            low, high = tf.maximum(tf.floor(low), -1.0), tf.maximum(tf.math.ceil(high), 0.0)
+
+        def reaches(x):
+            return self.cdf(x) >= value
+
+        for _ in range(_DOUBLINGS):
+            above, below = reaches(low), reaches(high)
+            if self.is_discrete:
+                above = tf.logical_and(above, low >= 0)
+            if not tf.reduce_any(tf.logical_or(above, tf.logical_not(below))):
+                break
+            width = 2 * width
+            low = tf.where(above, low - width, low)
+            high = tf.where(below, high, high + width)
+            if self.is_discrete:
+                low, high = tf.maximum(tf.floor(low), -1.0), tf.math.ceil(high)
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            if self.is_discrete:
+                middle = tf.floor(middle)
+            enough = reaches(middle)
+            if self.is_discrete:
+                enough = tf.logical_and(enough, middle >= 0)
+            low, high = tf.where(enough, low, middle), tf.where(enough, middle, high)
+            if not tf.reduce_any(high - low > (1 if self.is_discrete else 1e-6 * width)):
+                break
+        return high
+
+    def interval(
+        self, level: "float | None" = None, *, groups: Any = None, own: bool = False
+    ) -> Interval:
+        """Returns an interval for each target that holds it with probability `level`.
+
+        Of a calibrated predictor (`conformal.calibrate`) the one that covers, whatever the model
+        is worth; otherwise the central one of the model, between the quantiles (1 - level) / 2
+        and (1 + level) / 2, which covers as far as the model is right.
+
+        Args:
+            level: in (0, 1); that of the calibration by default, or 0.9.
+            groups: to which group each example belongs, [B], where the calibration has groups.
+            own: that of the model, whatever the calibration.
+
+        Raises:
+            ValueError: if the targets are classes, or if the calibration has too few examples.
+        """
+        if self.is_categorical:
+            raise ValueError(
+                "Classes have no intervals. Expected a predictive distribution of numbers, or "
+                "class_set(level). Received one of classes."
+            )
+        level = self._level(level)
+        if self.conformal is not None and not own:
+            low, high = self.conformal.interval(Seen.of(self), level, groups)
+            return Interval(tf.cast(low, tf.float32), tf.cast(high, tf.float32))
+        low, high = tf.unstack(self.quantile([[(1 - level) / 2], [(1 + level) / 2]]))
+        return Interval(low, high)
+
+    def class_set(
+        self, level: "float | None" = None, *, groups: Any = None, own: bool = False
+    ) -> tf.Tensor:
+        """Returns for each example a set of classes that holds its class with probability `level`.
+
+        As `interval`; the model's own set has the fewest classes whose probabilities sum to it.
+
+        Returns:
+            bool [B, K].
+
+        Raises:
+            ValueError: if the targets are not classes, or if the calibration has too few examples.
+        """
+        level, probs = self._level(level), np.exp(self.log_probs.numpy())
+        if self.conformal is not None and not own:
+            return tf.constant(self.conformal.classes(Seen(probs=probs), level, groups))
+        order = np.argsort(-probs, axis=1, kind="stable")
+        ordered = np.take_along_axis(probs, order, axis=1).astype(np.float64)
+        before = np.cumsum(ordered, axis=1) - ordered
+        found = np.zeros(probs.shape, bool)
+        np.put_along_axis(found, order, before < level, axis=1)
+        return tf.constant(found)
+
+    def _level(self, level):
+        if level is None:
+            level = DEFAULT_LEVEL if self.conformal is None else self.conformal.level
+        return check_number("level", level, above=0, below=1)
+
 
 class Predictor:
     """What gives predictive distributions: it draws parameters of the likelihood.
 
     A subclass has `draw_parameters` and `frozen_parameters` and, unless it is one itself, overrides
     `trained_model`.
+
+    Attributes:
+        conformal: what `conformal.calibrate` found, by which intervals cover; None before it.
     """
+
+    conformal: "Conformal | None" = None
 
     def trained_model(self) -> VariationalModel:
         """Returns the model whose likelihood, seed and inputs these are."""
@@ -162,7 +280,9 @@ class Predictor:
             progress,
         )
         parameters = tf.concat([part[:, :size] for part, size in batches], axis=1)
-        return Predictive.of(model.distribution(_draws_last(parameters)), model.head)
+        found = Predictive.of(model.distribution(_draws_last(parameters)), model.head)
+        found.conformal = self.conformal
+        return found
 
     def _drawing_function(self, num_samples: int) -> Callable:
         def make():

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae.distributions import draws
-from tfp_vae.distributions.base import SPHERE, tfd
+from tfp_vae.distributions.base import BOX, REAL, SPHERE, tfd
 from tfp_vae.randomness import fold_in, normal, uniform
 
 DEGREES = 5  # of freedom: the tails of Student's t bound the weights where a normal is off
@@ -233,8 +233,8 @@ class Joint:
 
     def log_likelihood(self, z: tf.Tensor) -> tf.Tensor:
         """Returns log p(x|z), [S, B]."""
-        lowest = tf.split(z, self.sizes, axis=-1)[-1]
-        return self.draw.likelihood(lowest, self.given).log_prob(self.x)
+        code = self.draw.model.code(tf.split(z, self.sizes, axis=-1))
+        return self.draw.likelihood(code, self.given).log_prob(self.x)
 
     def log_prob(self, z: tf.Tensor) -> tf.Tensor:
         """Returns log p(x, z), [S, B]."""
@@ -326,20 +326,23 @@ class Modes(NamedTuple):
 
 def spans_space(model: Any) -> bool:
     """Returns whether latents have densities in R^D, as the proposals here; on a sphere not."""
-    return all(latent.prior.support != SPHERE for latent in model.latents)
+    return all(latent.prior.support in (REAL, BOX) for latent in model.latents)
 
 
 def check_spans_space(model: Any, what: str) -> None:
-    """Raises `ValueError` for a model whose latents are on a sphere.
+    """Raises `ValueError` for a model off the bound, or with latents on a sphere, or codes.
 
     Args:
         model: with latents.
         what: is asked for, in words.
     """
+    if not model.on_bound:
+        model.bounds()  # which says why not
     if not spans_space(model):
+        spheres = all(latent.prior.support == SPHERE for latent in model.latents)
         raise ValueError(
-            f"Proposals in R^D miss a sphere. Expected latents with densities in R^D for {what}. "
-            "Received latents on a sphere."
+            f"Proposals in R^D miss a sphere and codes. Expected latents with densities in R^D for "
+            f"{what}. Received latents {'on a sphere' if spheres else 'of codes'}."
         )
 
 

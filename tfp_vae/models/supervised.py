@@ -6,9 +6,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae import keras_private
 from tfp_vae.data import Kind, Split
 from tfp_vae.distributions.base import tfd
 from tfp_vae.distributions.heads import Head
+from tfp_vae.models.intake import check_schema
 from tfp_vae.models.predictive import Predictor
 from tfp_vae.models.variational import VariationalModel
 from tfp_vae.objectives import Terms
@@ -90,6 +92,10 @@ class SupervisedModel(Predictor, VariationalModel):
                 f"The {split.name} examples have a wrong shape. Expected "
                 f"{tuple(self.event_shape)}, as the network was built for. Received {split.shape}."
             )
+
+        layers = keras_private.all_sublayers(self)
+        if not any(getattr(layer, "takes_missing", False) for layer in layers):
+            check_schema(split, None)
 
     def shape_of_examples(self) -> "tuple[int, ...] | None":
         """Returns the shape of an example, None before it is known."""

@@ -11,18 +11,28 @@ import tensorflow as tf
 
 from tfp_vae import keras_private, objectives
 from tfp_vae.arguments import check_choice, check_count
-from tfp_vae.data import Kind, Split
-from tfp_vae.distributions.base import ConditionalDistribution, registered, tfd
+from tfp_vae.data import Kind, Schema, Split
+from tfp_vae.distributions import draws
+from tfp_vae.distributions.base import (
+    BOX,
+    REAL,
+    SPHERE,
+    ConditionalDistribution,
+    registered,
+    tfd,
+)
 from tfp_vae.distributions.conditions import JOINS, Condition, Nothing, join, joined_shape
 from tfp_vae.distributions.encoders import Encoder
-from tfp_vae.distributions.priors import Prior, Spec
+from tfp_vae.distributions.priors import Context, Prior, Spec
+from tfp_vae.distributions.sequential import showing
 from tfp_vae.layers.noise import MEAN, SHARED
-from tfp_vae.models import ex_post, local, units
+from tfp_vae.models import ex_post, local, units, walks
 from tfp_vae.models.draw import Latents, own_random_layers
 from tfp_vae.models.graphs import compiled
+from tfp_vae.models.intake import check_schema
 from tfp_vae.models.latents import LatentVariable
 from tfp_vae.models.memory import in_batches
-from tfp_vae.models.metrics import ActiveUnits
+from tfp_vae.models.metrics import ActiveUnits, Perplexity, Usage
 from tfp_vae.models.predictive import Predictive
 from tfp_vae.models.proposals import (
     Joint,
@@ -36,6 +46,7 @@ from tfp_vae.models.proposals import (
     spans_space,
 )
 from tfp_vae.models.variational import VariationalModel
+from tfp_vae.networks import output_shape
 from tfp_vae.randomness import fold_in
 
 # Rows that are decoded at a time: at most so many, and so many parameters of the likelihood.
@@ -177,6 +188,10 @@ class VAE(VariationalModel):
         join: how conditions and latents above join x in front of an encoder: "flat" puts x,
             flattened, and them side by side; "planes" adds constant planes to an image.
         decoder_sees_condition: False for p(x|z): then c acts through p(z|c) alone.
+        bottom_up: a network [B, ...] -> [B, F] whose features all encoders get in the place of x,
+            so that several latents share one pass over the example.
+        decoder_sees_above: whether the decoder gets all latents side by side, top first, for
+            p(x|z_1, ..., z_L); otherwise the lowest.
 
     Example:
         >>> data = tv.data.load("digits")
@@ -191,10 +206,13 @@ class VAE(VariationalModel):
         (359,)
     """
 
-    parts: "tuple[str, ...]" = ("objective", "latents", "decoder", "condition")
+    parts: "tuple[str, ...]" = ("objective", "latents", "decoder", "condition", "bottom_up")
     expected_name = "reconstruction"
     has_latents = True
     least_label = 0
+    takes_codes = True
+    on_bound = True  # whether `elbo` and its like are asked for
+    off_bound = ""  # in words, where they are not
     built: bool  # of Keras
 
     def __init__(
@@ -212,6 +230,8 @@ class VAE(VariationalModel):
         condition: "Condition | None" = None,
         join: str = "flat",
         decoder_sees_condition: bool = True,
+        bottom_up: "keras.Layer | None" = None,
+        decoder_sees_above: bool = False,
         **kwargs: Any,
     ):
         super().__init__(objective, seed, data_kind, num_data, **kwargs)
@@ -226,6 +246,8 @@ class VAE(VariationalModel):
         self.condition = Nothing() if condition is None else condition
         self.join = check_choice("join", join, JOINS)
         self.decoder_sees_condition = bool(decoder_sees_condition)
+        self.decoder_sees_above = bool(decoder_sees_above)
+        self.bottom_up = bottom_up
         self._check_parts(latents, decoder)
         self.latents = tuple(latents)
         # Lists that Keras tracks and saves; it looks into no other objects.
@@ -244,6 +266,16 @@ class VAE(VariationalModel):
         self.kl_trackers = [
             keras.metrics.Mean(self._metric("kl", latent))
             for latent in (latents if len(latents) > 1 else [])
+        ]
+        # Of codes that a point mass chooses: how many of them are in use.
+        self.code_trackers = [
+            (
+                Perplexity(latent.encoder.book.count, self._metric("perplexity", latent)),
+                Usage(latent.encoder.book.count, self._metric("usage", latent)),
+            )
+            if getattr(latent.encoder, "reports_usage", False)
+            else ()
+            for latent in latents
         ]
         self.has_bits = all(kind.is_discrete for kind in decoder.kinds)
         if self.has_bits:
@@ -280,11 +312,39 @@ class VAE(VariationalModel):
                     f"A {name} has nothing that its prior could be conditioned on. Expected a "
                     f"ConditionalVAE around it. Received {prior}."
                 )
+            if latent.encoder.enumerates and len(latents) > 1:
+                raise ValueError(
+                    f"Codes are summed over alone. Expected enumerate=False in a {name} with "
+                    f"other latents. Received enumerate=True of {latent.name!r}."
+                )
+            if not self.takes_codes and latent.encoder.support not in (REAL, BOX, SPHERE):
+                raise ValueError(
+                    f"A {name} has classes that are summed over, and no codes beside. Expected "
+                    "an encoder of tfp_vae.encoders. Received a "
+                    f"{type(latent.encoder).__name__}."
+                )
+            if self.on_bound and getattr(latent.encoder, "is_point", False):
+                raise ValueError(
+                    f"The KL of the latent {latent.name!r} would be infinite: q(z|x) is one point. "
+                    "Expected an encoder of tfp_vae.encoders or tfp_vae.codes, or an AAE. Received "
+                    f"a {type(latent.encoder).__name__}."
+                )
             if latent.prior.needs_above and not level:
                 raise ValueError(
                     f"Nothing lies above the latent {latent.name!r}. Expected a prior p(z) of it. "
                     f"Received {prior}."
                 )
+            if latent.encoder.uses_prior and latent.prior.uses_encoder:
+                raise ValueError(
+                    f"Prior and posterior of the latent {latent.name!r} are made of each other. "
+                    "Expected a prior that needs no encoder, or a posterior such as "
+                    f"encoders.Gaussian. Received {prior} and {type(latent.encoder).__name__}."
+                )
+        if self.bottom_up is not None and not isinstance(self.bottom_up, keras.Layer):
+            raise ValueError(
+                f"Unusable bottom_up of a {name}. Expected a Keras layer or model, [B, ...] -> "
+                f"[B, F]. Received {self.bottom_up!r}."
+            )
         if self.join == "planes" and len(decoder.event_shape) != 3:
             raise ValueError(
                 "Planes are added to images. Expected a decoder of shape (H, W, channels). "
@@ -318,6 +378,8 @@ class VAE(VariationalModel):
     ) -> "list[tuple[str, keras.Layer]]":
         parts = [(f"the prior of {latent.name}", latent.prior) for latent in latents]
         parts += [(f"the encoder of {latent.name}", latent.encoder) for latent in latents]
+        if self.bottom_up is not None:
+            parts.append(("the bottom-up network", self.bottom_up))
         return [*parts, ("the decoder", decoder)]
 
     def layer_parts(self) -> "list[tuple[str, keras.Layer]]":
@@ -356,15 +418,22 @@ class VAE(VariationalModel):
         above: tuple[int, ...] = ()
         is_bounded = Kind.REAL not in self.decoder.kinds
         with self.at(0, MEAN):  # networks may be those of another model already
+            features = self._build_bottom_up(shape, size)
             for latent in self.latents:
+                latent.prior.meet(latent.encoder)
                 latent.prior.build(Spec(latent.latent_dim, shape, size, above, is_bounded))
                 latent.prior.built = True
-                joined = joined_shape(shape, size + sum(above), self.join)
+                beside = sum(above) if latent.encoder.sees_above else 0
+                joined = joined_shape(shape, size + beside, self.join)
+                if features is not None:
+                    joined = joined_shape(features, beside, "flat")
+                    units.check_none(latent.encoder.network, "an encoder behind another network")
                 latent.encoder.build_for((None, *joined))
                 units.check_first(latent.encoder.network)
                 above = (*above, latent.latent_dim)
             seen = size if self.decoder_sees_condition else 0
-            self.decoder.build_for((None, self.latents[-1].latent_dim + seen))
+            self.decoder.build_for((None, self.code_size + seen))
+            self._check_merged()
         units.check_none(self.decoder.network, "the decoder")
         if self.num_classes is not None:
             self.log_class_prior = self.add_weight(
@@ -377,15 +446,90 @@ class VAE(VariationalModel):
         own_random_layers(self)
         self.built = True
 
+    def _build_bottom_up(self, shape: "tuple[int, ...]", size: int) -> "tuple[int, ...] | None":
+        """Returns the shape of the features that encoders share, or None."""
+        if self.bottom_up is None:
+            return None
+        joined = (None, *joined_shape(shape, size, self.join))
+        found = output_shape(self.bottom_up, joined, f"{type(self).__name__}.bottom_up")
+        if len(found) != 2:
+            raise ValueError(
+                "The bottom-up network gives no vectors. Expected features of shape (B, F), as "
+                f"keras.layers.Flatten at its end makes them. Received {tuple(found)}."
+            )
+        units.check_first(self.bottom_up)
+        return tuple(found[1:])
+
+    def _check_merged(self):
+        """Raises `ValueError` where a posterior is made with a prior that is no plain normal."""
+        above: tuple[tf.Tensor, ...] = ()
+        given = None if not self.condition else tf.zeros([1, self.condition.size])
+        for latent in self.latents:
+            if latent.encoder.uses_prior:
+                prior = latent.prior(Context(given, above))
+                entry = draws.normal_of(prior)
+                if entry is None or entry.scale(prior).shape.rank != entry.loc(prior).shape.rank:
+                    raise ValueError(
+                        f"The posterior of the latent {latent.name!r} is made with its prior. "
+                        "Expected a normal prior of independent latents, or a posterior such as "
+                        f"encoders.Gaussian. Received {type(latent.prior).__name__} and "
+                        f"{type(latent.encoder).__name__}."
+                    )
+            above = (*above, tf.zeros([1, latent.latent_dim]))
+
     # What `Draw` makes the distributions of.
 
+    @property
+    def code_size(self) -> int:
+        """How many numbers of the latents the decoder sees."""
+        latents = self.latents if self.decoder_sees_above else self.latents[-1:]
+        return sum(latent.latent_dim for latent in latents)
+
+    def code(self, values: "Sequence[tf.Tensor]") -> tf.Tensor:
+        """Returns what the decoder sees of the latents, [..., D]: the lowest, or all side by side.
+
+        Args:
+            values: of all latents, top first, [..., D'] each.
+        """
+        if not self.decoder_sees_above or len(values) == 1:
+            return values[-1]
+        return tf.concat([tf.convert_to_tensor(each) for each in values], axis=-1)
+
+    def bottom_up_of(self, x: tf.Tensor, given: Any, training: "bool | None") -> tf.Tensor:
+        """Returns what encoders see of examples in the noise that is open; see `Draw.features`."""
+        if self.bottom_up is None:
+            return x
+        beside = [] if given is None else [self.condition.encode(given)]
+        shape = self.decoder.event_shape
+        joined = join(x, beside, shape, self.join)
+        axes = len(joined_shape(shape, sum(each.shape[-1] for each in beside), self.join))
+        lead = tf.shape(joined)[: joined.shape.rank - axes]
+        several = joined.shape.rank - axes > 1
+        if several:
+            joined = tf.reshape(joined, tf.concat([[-1], joined.shape[-axes:]], 0))
+        found = self.bottom_up(joined, training=training)
+        return tf.reshape(found, tf.concat([lead, found.shape[1:]], 0)) if several else found
+
     def encoded(
-        self, x: tf.Tensor, given: Any, above: "tuple[tf.Tensor, ...]", training: "bool | None"
+        self,
+        features: tf.Tensor,
+        given: Any,
+        above: "tuple[tf.Tensor, ...]",
+        training: "bool | None",
     ) -> tfd.Distribution:
         """Returns q(z_l | x, z_>l, c) in the noise that is open; see `Draw.posterior`."""
-        beside = [] if given is None else [self.condition.encode(given)]
-        joined = join(x, [*above, *beside], self.decoder.event_shape, self.join)
-        return self.latents[len(above)].encoder(joined, training=training)
+        latent = self.latents[len(above)]
+        condition = None if given is None else self.condition.encode(given)
+        beside = list(above) if latent.encoder.sees_above else []
+        if self.bottom_up is not None:
+            joined = join(features, beside, features.shape[-1:], "flat")
+        else:
+            beside += [] if condition is None else [condition]
+            joined = join(features, beside, self.decoder.event_shape, self.join)
+        own = latent.encoder(joined, training=training)
+        if not latent.encoder.uses_prior:
+            return own
+        return latent.encoder.given_prior(own, latent.prior(Context(condition, above)))
 
     def decoded(self, z: tf.Tensor, given: Any, training: "bool | None") -> tfd.Distribution:
         """Returns p(x|z, c) in the noise that is open; see `Draw.likelihood`."""
@@ -416,7 +560,8 @@ class VAE(VariationalModel):
         draw = self.at(key, training=training)
         samples = num_samples or self.num_samples
         latents = draw.infer(x, samples, given, tapped=self.objective.taps)
-        return Pass(latents, draw.likelihood(latents[-1].value, given))
+        z = self.code([latent.value for latent in latents])
+        return Pass(latents, draw.likelihood(z, given))
 
     def terms(
         self, x: Any, y: Any, outputs: Any, sample_weight: "tf.Tensor | None" = None
@@ -427,9 +572,29 @@ class VAE(VariationalModel):
         return objectives.Terms(
             outputs.likelihood.log_prob(tf.cast(x, tf.float32)),
             outputs.latents,
+            objectives.log_mass_of(outputs.latents),
             weights=self.weight_terms(),
             sample_weight=sample_weight,
         )
+
+    def measured(
+        self, x: Any, y: Any, outputs: Any, terms: "objectives.Terms"
+    ) -> "objectives.Terms":
+        """Returns the terms with codes for relaxed draws, of which there is no bound."""
+        hard = [
+            getattr(latent.posterior, "hardened", lambda _: None)(latent.value)
+            for latent in outputs.latents
+        ]
+        if all(each is None for each in hard):
+            return terms
+        x, given = self.unpack(x)
+        latents = tuple(
+            latent if value is None else latent.at(value)
+            for latent, value in zip(outputs.latents, hard, strict=True)
+        )
+        likelihood = self.decoded(latents[-1].value, given, False)
+        log_likelihood = likelihood.log_prob(tf.cast(x, tf.float32))
+        return terms._replace(log_likelihood=log_likelihood, latents=latents)
 
     def profiled(
         self, x: Any, y: Any, outputs: Any, sample_weight: "tf.Tensor | None" = None
@@ -452,6 +617,11 @@ class VAE(VariationalModel):
         ):
             centre = encoder.centre(latent.posterior)
             tracker.update_state(centre if centre.shape.rank == 2 else centre[0], condition)
+        for latent, encoder, trackers in zip(
+            outputs.latents, self.encoders, self.code_trackers, strict=True
+        ):
+            for each in trackers:
+                each.update_state(encoder.book.index(latent.value))
         for latent, tracker in zip(terms.latents, self.kl_trackers, strict=False):
             tracker.update_state(terms.mean(latent.kl()), terms.sample_weight)
         if self.has_bits:
@@ -469,16 +639,19 @@ class VAE(VariationalModel):
         return self.reconstruct(*self.unpack(data[0] if isinstance(data, tuple | list) else data))
 
     def encode(self, x: tf.Tensor, given: Any = None) -> tf.Tensor:
-        """Returns the centre of q(z|x) of the lowest latent, [B, ...] -> [B, D].
+        """Returns the centre of q(z|x) of what the decoder sees, [B, ...] -> [B, D].
 
-        The mean, or where a flow carries the centre of its base; latents above are at theirs, and
-        Bayesian weights at their posterior means.
+        That of the lowest latent, or of all side by side. The mean, or where a flow carries the
+        centre of its base; latents above are at theirs, and Bayesian weights at their posterior
+        means.
         """
         draw = self.at_mean()
+        features = draw.features(x, given)
         above: tuple[tf.Tensor, ...] = ()
         for latent in self.latents:
-            above = (*above, latent.encoder.centre(draw.posterior(x, given, above)))
-        return above[-1]
+            q = draw.posterior(x, given, above, features)
+            above = (*above, latent.encoder.centre(q))
+        return self.code(above)
 
     def fit_posterior(
         self,
@@ -554,21 +727,56 @@ class VAE(VariationalModel):
         """
         return self.at_mean().likelihood(self.encode(x, given), given).mean()
 
+    def traverse(
+        self,
+        x: "Split | np.ndarray",
+        example: int = 0,
+        *,
+        count: int = 9,
+        percentiles: "tuple[float, float]" = (1.0, 99.0),
+        most: int = 10,
+    ) -> dict:
+        """Returns means of p(x|z) where one dimension of an example's code moves at a time.
+
+        Args:
+            x: examples [N, ...] that say how far a dimension goes and how much it carries.
+            example: which of them starts every row.
+            count: points of a row, both ends among them.
+            percentiles: of the centres of q(z|x) over `x`, where a row starts and ends.
+            most: dimensions, those with the largest KL first.
+
+        Returns:
+            {"dimensions": [R], "kl": [R] nats, the mean over `x`, "z": [R, count, D], "mean": [R,
+            count, ...]}.
+
+        Raises:
+            ValueError: for impossible numbers, or examples that do not fit the model.
+        """
+        return walks.traverse(self, self.as_split(x), example, count, percentiles, most)
+
     def interpolate(
-        self, first: Any, second: Any, count: int = 10, given: Any = None
+        self,
+        first: Any,
+        second: Any,
+        count: int = 10,
+        given: Any = None,
+        *,
+        path: str = "lerp",
     ) -> np.ndarray:
-        """Returns means of p(x|z) along the line between two encodings, float32 [count, B, ...].
+        """Returns means of p(x|z) on the way between two encodings, float32 [count, B, ...].
 
         Args:
             first: examples [B, ...] that the line starts at, reconstructed.
             second: as many examples that it ends at.
             count: points on the line, both ends among them.
             given: what a conditional model is conditioned on, [B, ...].
+            path: "lerp", the line, or "slerp", the great circle, on which codes that are as far
+                from 0 as draws of a normal in many dimensions stay so.
 
         Raises:
             ValueError: if the examples do not fit the model or each other.
         """
-        count = check_count("count", count, 2)
+        count, way = check_count("count", count, 2), check_choice("path", path, walks.PATHS)
         ends = []
         for x in (first, second):
             split = x if isinstance(x, Split) else self.intake.array(x)
@@ -579,11 +787,18 @@ class VAE(VariationalModel):
                 f"Received {len(ends[0])} and {len(ends[1])}."
             )
         draw = self.at_mean()
-        shares = np.linspace(0.0, 1.0, count, dtype=np.float32)
-        line = [ends[0] + share * (ends[1] - ends[0]) for share in shares]
+        walk = walks.slerp if way == "slerp" else walks.lerp
+        line = walk(ends[0].numpy(), ends[1].numpy(), np.linspace(0.0, 1.0, count))
+        line = tf.constant(line, tf.float32)
         return np.stack([draw.likelihood(z, given).mean().numpy() for z in line])
 
-    def generate(self, count: int, seed: "int | None" = None, given: Any = None) -> dict:
+    def generate(
+        self,
+        count: int,
+        seed: "int | None" = None,
+        given: Any = None,
+        progress: "Callable[[int, int], None] | None" = None,
+    ) -> dict:
         """Returns new examples: z from the prior, the mean of p(x|z) and a draw from it.
 
         Args:
@@ -591,6 +806,8 @@ class VAE(VariationalModel):
             seed: fixes the draws; the model's seed by default.
             given: what a conditional model is conditioned on, [count, ...]; classes take turns
                 without it.
+            progress: called with (steps done, steps in all) where codes or pixels are drawn one
+                after the other.
 
         Returns:
             {"z": [count, D], "mean": [count, ...], "sample": [count, ...]}, with "given" where
@@ -605,13 +822,17 @@ class VAE(VariationalModel):
                     f"Received {'none' if given is None else len(given)}."
                 )
             given = np.asarray(given)
-        key = self.caller_key(seed)
+        with showing(progress):
+            return self._generated(count, self.caller_key(seed), given)
+
+    def _generated(self, count, key, given):
         latents = self.at(key).sample(count, given)
         parts, rows = [], self.rows_at_once
         for start in range(0, count, rows):
             here = slice(start, start + rows)
             draw = self.at(fold_in(key, 2, start))
-            likelihood = draw.likelihood(latents[-1][here], None if given is None else given[here])
+            z = self.code([each[here] for each in latents])
+            likelihood = draw.likelihood(z, None if given is None else given[here])
             drawn = likelihood.sample(seed=fold_in(key, 1, start))
             parts.append((likelihood.mean().numpy(), drawn.numpy()))
         mean, sample = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -652,6 +873,18 @@ class VAE(VariationalModel):
         seed = self.seed if seed is None else seed
         found = ex_post.fitted_prior(self, prior, split, components, num_samples, seed, key)
         return ex_post.replaced(self, found)
+
+    def check_prior(
+        self, prior: "Prior | str", x: "Split | np.ndarray", *, components: int = 10
+    ) -> None:
+        """Raises the `ValueError` that `with_prior` would raise, before the model is trained.
+
+        Arguments are those of `with_prior`.
+        """
+        split = self.as_split(x, "training").frozen()
+        found = ex_post.untrained(self, prior, split, check_count("components", components))
+        if found is not None:
+            found.check_fit(ex_post.draws_per_example(self, split) * len(split))
 
     def prior_gain(
         self,
@@ -741,6 +974,17 @@ class VAE(VariationalModel):
         if proposal == "refined":
             check_spans_space(self, 'proposal="refined"; "encoder" is one for all')
         split = self.as_split(x).frozen()
+        found = self._bounds(split, num_samples, proposal, seed, batch_size, progress)
+        if split.observed is None:
+            return found
+        # Of nothing log p is 0, whatever the encoder makes of it.
+        nothing = ~split.observed.reshape(len(split), -1).any(axis=1)
+        return found._replace(
+            elbo=np.where(nothing, np.float32(0), found.elbo),
+            log_evidence=np.where(nothing, np.float32(0), found.log_evidence),
+        )
+
+    def _bounds(self, split, num_samples, proposal, seed, batch_size, progress):
         key = self.caller_key(seed)
         bounds = self._encoder_bounds(split, num_samples, batch_size, key, progress)
         if proposal == "encoder" or (proposal == "auto" and not self._can_compare(num_samples)):
@@ -816,6 +1060,9 @@ class VAE(VariationalModel):
         Under Bayesian weights so many latents share a draw of them, whatever the batch size.
         """
         batch_size = min(batch_size, self.rows_at_once, count)
+        if self.encoders[0].enumerates:
+            codes = self.encoders[0].book.count ** self.encoders[0].places
+            return max(1, min(batch_size, self.rows_at_once // codes)), 1
         if self.random_layers():
             return max(1, min(batch_size, self.rows_at_once // _SAMPLES_OF_WEIGHTS)), min(
                 num_samples, _SAMPLES_OF_WEIGHTS
@@ -848,6 +1095,8 @@ class VAE(VariationalModel):
         """
         weights_key = key if weights_key is None else weights_key
         whole = self.at(weights_key, SHARED)
+        if self.encoders[0].enumerates:
+            return self._summed_bounds(whole, x, given, num_samples)
         with whole:
             kl_of_weights = self.weight_terms().per_example()
         # The top posterior is the same for all chunks, unless its weights are drawn with each.
@@ -856,7 +1105,8 @@ class VAE(VariationalModel):
         def add_chunk(i, expected, weights):
             draw = self.at(fold_in(weights_key, i), SHARED)
             latents = draw.infer(x, chunk, given, top, fold_in(key, i))
-            likelihood = draw.likelihood(latents[-1].value, given)
+            z = self.code([latent.value for latent in latents])
+            likelihood = draw.likelihood(z, given)
             terms = objectives.Terms(likelihood.log_prob(x), latents)
             weights, _, _ = weights.add(terms.log_weights(), i * chunk, num_samples)
             bound = terms.log_likelihood
@@ -876,6 +1126,18 @@ class VAE(VariationalModel):
             weights.effective_sample_size(),
             weights.tail_index(num_samples),
         )
+
+    def _summed_bounds(self, draw, x, given, num_samples):
+        """Returns bounds by a sum over all codes: the second is log p(x) itself."""
+        latents = draw.infer(x, 1, given)
+        log_prob = draw.likelihood(latents[-1].value, given).log_prob(x)
+        with draw:
+            weights = self.weight_terms()
+        terms = objectives.Terms(log_prob, latents, objectives.log_mass_of(latents), weights)
+        log_evidence = objectives.IWAE().local(terms.log_weights(), terms.log_shares())
+        size = tf.ones_like(log_evidence) * tf.cast(num_samples, tf.float32)
+        unknown = tf.fill(tf.shape(size), math.nan)
+        return BatchBounds(objectives.elbo(terms), log_evidence, size, unknown)
 
     def _find_modes(self, x: tf.Tensor, given: Any, key: tf.Tensor) -> Modes:
         return find_modes(Joint(self.at(key, MEAN), x, given), key)
@@ -914,6 +1176,12 @@ class VAE(VariationalModel):
 
     # Data in.
 
+    def check_training(self, split: Split, batch_size: int) -> None:
+        """Raises `ValueError` if `fit` would fail on `split`; see `VariationalModel`."""
+        for encoder in self.encoders:
+            encoder.check_batch(min(batch_size, len(split)))
+        super().check_training(split, batch_size)
+
     def take_units(self, split: Split, anew: bool = True) -> None:
         """Takes the units of real examples and, with classes, their frequencies.
 
@@ -922,25 +1190,36 @@ class VAE(VariationalModel):
         if split.kind is Kind.REAL:
             if anew or not units.are_taken(self.decoder.non_trainable_variables):
                 self.decoder.adapt(split.values())
-        beside = self.condition.size
+        beside, above = self.condition.size, 0
+        networks = [] if self.bottom_up is None else [(self.bottom_up, beside)]
         for latent in self.latents:
-            if found := units.standardizers(latent.encoder.network):
+            networks.append((latent.encoder.network, beside + above * latent.encoder.sees_above))
+            above += latent.latent_dim
+        for network, size in networks:
+            if found := units.standardizers(network):
                 # What stands beside the example has units of its own.
-                others = [tf.zeros([len(split), beside])] * bool(beside)
+                others = [tf.zeros([len(split), size])] * bool(size)
                 joined = join(split.values(), others, self.decoder.event_shape, self.join)
                 units.adapt(found, joined.numpy(), anew)
-            beside += latent.latent_dim
         if self.num_classes is not None and (anew or not self._knows_classes()):
             known = split.labels[split.labels >= 0]
             counts = np.bincount(known, minlength=self.num_classes) + 1.0
             self.log_class_prior.assign(np.log(counts / counts.sum()))
+
+    def start_parts(self, split: Split) -> None:
+        """Starts priors at the data, such as pseudo-inputs, once."""
+        for prior in self.priors:
+            if prior.waits_for_data:
+                prior.adapt(split, self.seed)
 
     def _knows_classes(self):
         return bool(np.ptp(np.asarray(self.log_class_prior)))
 
     def holders(self) -> list[keras.Layer]:
         """Returns the layers that standardize, and the decoder if its likelihood has units."""
-        found = [x for each in self.encoders for x in units.standardizers(each.network)]
+        networks = [each.network for each in self.encoders]
+        networks += [] if self.bottom_up is None else [self.bottom_up]
+        found = [x for each in networks for x in units.standardizers(each)]
         return [*found, *[self.decoder] * self.decoder.has_units]
 
     def waiting(self, kind: "Kind | None" = None) -> list[str]:
@@ -952,6 +1231,10 @@ class VAE(VariationalModel):
         """Returns the shape of an example."""
         return self.decoder.event_shape
 
+    def schema_of_examples(self) -> "Schema | None":
+        """Returns the schema of the decoder, if it is one of mixed columns."""
+        return self.decoder.schema
+
     def check_split(self, split: Split) -> None:
         """Raises `ValueError` if shape, kind or condition of the data do not fit the model."""
         if split.shape != self.decoder.event_shape:
@@ -959,6 +1242,7 @@ class VAE(VariationalModel):
                 f"The {split.name} examples have a wrong shape. Expected "
                 f"{self.decoder.event_shape}, the decoder's event shape. Received {split.shape}."
             )
+        check_schema(split, self.decoder.schema)
         self.decoder.check_kind(split.kind)
         self.condition.check(split, self.least_label)
 
@@ -1041,7 +1325,9 @@ class VAE(VariationalModel):
         """
         log_joint = self.class_log_evidence(x, num_samples, **kwargs)
         log_joint += self.log_class_prior.numpy()
-        return Predictive.of(tfd.Categorical(logits=log_joint[:, np.newaxis, :]))
+        found = Predictive.of(tfd.Categorical(logits=log_joint[:, np.newaxis, :]))
+        found.conformal = self.conformal
+        return found
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
@@ -1050,4 +1336,5 @@ class VAE(VariationalModel):
             "num_samples": self.num_samples,
             "join": self.join,
             "decoder_sees_condition": self.decoder_sees_condition,
+            "decoder_sees_above": self.decoder_sees_above,
         }

@@ -19,7 +19,8 @@ import tensorflow as tf
 
 from tfp_vae import keras_private, objectives
 from tfp_vae.arguments import check_count, check_seed
-from tfp_vae.data import Data, Feed, Kind, Split, kinds
+from tfp_vae.conformal import Conformal
+from tfp_vae.data import Data, Feed, Kind, Schema, Split, kinds
 from tfp_vae.data.streams import num_batches, own_errors
 from tfp_vae.files import replacing
 from tfp_vae.layers import WeightLayer
@@ -69,6 +70,7 @@ class VariationalModel(keras.Model):
         infers_kind: whether an array says by itself what kind of values it has.
         predicts: whether targets are what is asked for, so that inputs come without.
         current: what the `fit` that is running knows, or None.
+        conformal: what `conformal.calibrate` found, of what predicts; saved with the model.
     """
 
     parts: "tuple[str, ...]" = ("objective",)
@@ -77,6 +79,7 @@ class VariationalModel(keras.Model):
     _reported: "tuple[objectives.Bound, ...]" = ()
     _kind_of_batches = False  # whether data_kind was seen in batches, not in whole data
     current: "Fit | None" = None
+    conformal: "Conformal | None" = None
     train_function: Any
     test_function: Any
     _test_feed: "Feed | None" = None  # of the `evaluate` that is running
@@ -181,6 +184,11 @@ class VariationalModel(keras.Model):
         del x, y, sample_weight
         return outputs
 
+    def measured(self, x: Any, y: Any, outputs: Any, terms: Terms) -> Terms:
+        """Returns the terms that metrics are of; those of the loss unless these are no bound."""
+        del x, y, outputs
+        return terms
+
     def update_metrics(self, terms: Terms, outputs: Any, y: Any = None) -> None:
         """Updates the metrics; the three that every bound has."""
         weight = terms.sample_weight
@@ -272,7 +280,12 @@ class VariationalModel(keras.Model):
             self.class_names,
             self.predicts,
             self.shape_of_examples(),
+            self.schema_of_examples(),
         )
+
+    def schema_of_examples(self) -> "Schema | None":
+        """Returns what the columns of an example are, of a model of mixed columns; or None."""
+        return None
 
     def shape_of_examples(self) -> "tuple[int, ...] | None":
         """Returns the shape of an example, None before it is known."""
@@ -452,7 +465,13 @@ class VariationalModel(keras.Model):
         return bool(self.bayesian_layers())
 
     def check_size(self) -> None:
-        """Raises `ValueError` if there is a KL of weights and N is not known."""
+        """Raises `ValueError` if N matters and is not known."""
+        if self.objective.needs_size and not self.has_weight_kl and self.num_data is None:
+            raise ValueError(
+                f"N is not known: {type(self.objective).__name__} is of the whole training set. "
+                "Expected fit(Split or arrays), or num_data=N given to "
+                f"{type(self).__name__}. Received neither."
+            )
         if self.has_weight_kl and self.num_data is None:
             raise ValueError(
                 "N is not known: the KL of the weights has to be divided by the size of the "
@@ -469,7 +488,7 @@ class VariationalModel(keras.Model):
         """
         self.check_size()
         if not self.has_weight_kl:
-            return WeightTerms()
+            return WeightTerms(num_data=float(self.num_data or 1))
         return WeightTerms(self.kl_divergence(), float(self.num_data))
 
     def at(
@@ -513,7 +532,8 @@ class VariationalModel(keras.Model):
             if training:
                 y_pred = self.profiled(x, y, y_pred, sample_weight)
             terms = self.terms(x, y, y_pred, sample_weight)
-        self.update_metrics(terms, y_pred, y)
+            measured = self.measured(x, y, y_pred, terms)
+        self.update_metrics(measured, y_pred, y)
         loss = self.objective.loss(terms, self._schedule_step(training))
         for extra in self.losses:  # regularisers of a user's network
             loss += tf.cast(extra, loss.dtype)
@@ -592,6 +612,10 @@ class VariationalModel(keras.Model):
         if self.data_kind is None and int(tf.convert_to_tensor(self.training_step)) == 0:
             self.data_kind = split.kind
             self.take_units(split, anew=False)
+        self.start_parts(split)
+
+    def start_parts(self, split: Split) -> None:
+        """Lets parts that start at the data, and never did, do so; here there are none."""
 
     def compile(
         self,
@@ -697,6 +721,7 @@ class VariationalModel(keras.Model):
         more |= {"steps_per_epoch": steps_per_epoch, "validation_steps": validation_steps}
         more |= {"initial_epoch": initial_epoch or 0, "validation_batch_size": None}
         current = Fit()
+        self.conformal = None  # it was about other weights
         with self.distribute_strategy.scope():  # variables are made where they are shared
             if self.intake.is_whole(x):
                 split, weights, cut = self._whole(x, y, options)
@@ -986,6 +1011,7 @@ class VariationalModel(keras.Model):
             "num_data": self.num_data,
             "columns": None if self.columns is None else list(self.columns),
             "class_names": None if self.class_names is None else list(self.class_names),
+            **({} if self.conformal is None else {"conformal": self.conformal.to_json()}),
         }
 
     @classmethod
@@ -996,7 +1022,7 @@ class VariationalModel(keras.Model):
             ValueError: if another `FORMAT` was saved, whose variables mean something else.
         """
         config = dict(config)
-        saved = config.pop("format", 1)
+        saved, conformal = config.pop("format", 1), config.pop("conformal", None)
         if saved != FORMAT:
             raise ValueError(
                 f"The model was saved by another version of this package. Expected format {FORMAT}"
@@ -1004,4 +1030,7 @@ class VariationalModel(keras.Model):
             )
         parse = keras.saving.deserialize_keras_object
         parts = {part: parse(config[part], custom_objects) for part in cls.parts}
-        return cls(**{**config, **parts})
+        model = cls(**{**config, **parts})
+        if conformal is not None:
+            model.conformal = Conformal.from_json(conformal)
+        return model

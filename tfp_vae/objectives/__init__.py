@@ -6,6 +6,7 @@ from tfp_vae.objectives.gradients import GRADIENTS, Gradient
 from tfp_vae.objectives.iwae import IWAE, importance_weighted_bound
 from tfp_vae.objectives.schedules import WARM_UPS, Cyclical, Sigmoid, linear
 from tfp_vae.objectives.terms import (
+    Enumerated,
     KnownLatent,
     Latent,
     LatentTerms,
@@ -15,6 +16,7 @@ from tfp_vae.objectives.terms import (
     WeightTerms,
     batch_mean,
     kl_per_dimension,
+    log_mass_of,
 )
 from tfp_vae.objectives.weighted import WeightedBound
 
@@ -26,6 +28,7 @@ __all__ = [
     "WARM_UPS",
     "Bound",
     "Cyclical",
+    "Enumerated",
     "Gradient",
     "KnownLatent",
     "Latent",
@@ -42,5 +45,6 @@ __all__ = [
     "importance_weighted_bound",
     "kl_per_dimension",
     "linear",
+    "log_mass_of",
 ]
 BOUNDS.complete(__all__)

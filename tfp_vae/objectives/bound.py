@@ -22,10 +22,12 @@ class Bound(abc.ABC):
     Attributes:
         name: of the metric that the bound has in `fit`, beside `elbo`.
         taps: whether its loss scales what flows back through draws, see `objectives.Tap`.
+        needs_size: whether its loss depends on N, the size of the training set.
     """
 
     name: str = "bound"
     taps: bool = False
+    needs_size: bool = False
 
     @abc.abstractmethod
     def __call__(self, terms: Terms) -> tf.Tensor:

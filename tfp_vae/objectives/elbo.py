@@ -12,12 +12,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfp_vae.arguments import check_number, is_number
+from tfp_vae.arguments import check_choice, check_number, is_number
 from tfp_vae.distributions.base import registered
 from tfp_vae.objectives.bound import BOUNDS
 from tfp_vae.objectives.gradients.base import Gradient
 from tfp_vae.objectives.terms import LatentTerms, Terms, batch_mean
 from tfp_vae.objectives.weighted import WeightedBound, mean_of
+
+FREE_BITS_PER = ("dimension", "level")
 
 
 def elbo(terms: Terms) -> tf.Tensor:
@@ -37,6 +39,8 @@ class ELBO(WeightedBound):
             the batch, counts as max(lambda, KL_d) (Kingma et al., 2016, eq. 15, with groups of
             one). Needs a posterior and a prior that factorise; without a closed form the KL of a
             dimension is that of the draws.
+        free_bits_per: "dimension", or "level": the KL of a latent variable as a whole, averaged
+            over the batch, counts as max(lambda, KL), of any posterior and prior.
         capacity: target C of the local KL in nats, a number or a schedule. The loss then has
             beta |KL - C| in the place of beta KL (Burgess et al., 2018, eq. 8).
         gradient: a name of `objectives.gradients.GRADIENTS`; with "path" the KL is in closed form
@@ -51,11 +55,13 @@ class ELBO(WeightedBound):
         free_bits: float = 0.0,
         capacity: Any = None,
         gradient: "Gradient | str" = "path",
+        free_bits_per: str = "dimension",
     ):
         super().__init__(gradient)
-        self.beta = _number_or_schedule("beta", beta)
+        self.beta = number_or_schedule("beta", beta)
         self.free_bits = check_number("free_bits", free_bits, 0)
-        self.capacity = None if capacity is None else _number_or_schedule("capacity", capacity)
+        self.free_bits_per = check_choice("free_bits_per", free_bits_per, FREE_BITS_PER)
+        self.capacity = None if capacity is None else number_or_schedule("capacity", capacity)
         if free_bits and capacity is not None:
             raise ValueError(
                 "free_bits and capacity exclude each other. Expected at most one of them. Received "
@@ -82,7 +88,8 @@ class ELBO(WeightedBound):
 
     def check(self, model: keras.Model) -> None:
         """Raises `ValueError` for an estimator that the latents do not allow."""
-        if self.gradient.name != "path":  # of weights alone there is an ELBO, too
+        if self.gradient.name != "path" or getattr(model, "has_latents", False):
+            # Of weights alone there is an ELBO, too.
             super().check(model)
 
     def loss(self, terms: Terms, step: "tf.Tensor | int") -> tf.Tensor:
@@ -97,22 +104,26 @@ class ELBO(WeightedBound):
         else:
             kl_local = batch_mean(terms.kl(), weight)
         if self.capacity is not None:
-            kl_local = tf.abs(kl_local - _at(self.capacity, step))
+            kl_local = tf.abs(kl_local - value_at(self.capacity, step))
         kl = kl_local + terms.weights.per_example()
         return self.kl_weight(step) * kl - log_likelihood
 
     def kl_weight(self, step: "tf.Tensor | int") -> "tf.Tensor | float":
         """Returns `beta` at training step `step`."""
-        return _at(self.beta, step)
+        return value_at(self.beta, step)
 
     def _free(self, terms: Terms, latent: LatentTerms) -> tf.Tensor:
         """Returns the KL of a latent with each dimension at lambda or more, a scalar."""
+        if self.free_bits_per == "level":
+            kl = batch_mean(terms.mean(latent.kl()), terms.sample_weight)
+            return tf.maximum(kl, self.free_bits)
         per_dimension = latent.kl_per_dimension()
         if per_dimension is None:
             raise ValueError(
                 "free_bits needs a KL of each latent dimension. Expected a posterior and a prior "
                 f"of {latent.name} whose dimensions are independent, such as diagonal normals; "
-                "capacity=... and a warm-up of beta hold the whole KL. Received "
+                "free_bits_per='level', capacity=... and a warm-up of beta hold the whole KL. "
+                "Received "
                 f"{_pair(latent)}."
             )
         each = tf.reduce_mean(per_dimension, axis=0)
@@ -125,11 +136,13 @@ class ELBO(WeightedBound):
             **super().get_config(),
             "beta": serialize(self.beta),
             "free_bits": self.free_bits,
+            "free_bits_per": self.free_bits_per,
             "capacity": serialize(self.capacity),
         }
 
 
-def _number_or_schedule(name: str, value: Any) -> Any:
+def number_or_schedule(name: str, value: Any) -> Any:
+    """Returns a schedule as it is, or a number >= 0; raises `ValueError` for anything else."""
     if isinstance(value, keras.optimizers.schedules.LearningRateSchedule):
         return value
     if not is_number(value, 0):
@@ -147,5 +160,6 @@ def _pair(latent: LatentTerms) -> str:
     return " and ".join(f"a {type(each).__name__}" for each in found)
 
 
-def _at(value, step):
+def value_at(value: Any, step: "tf.Tensor | int") -> Any:
+    """Returns a number, or the value of a schedule at a training step."""
     return tf.cast(value(step), tf.float32) if callable(value) else value

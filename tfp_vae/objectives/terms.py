@@ -185,9 +185,40 @@ class Latent(LatentTerms):
             return super().stopped()
         return Latent(self.name, self.value, held, self.prior, tap=self.tap)
 
+    def at(self, value: tf.Tensor) -> "Latent":
+        """Returns the latent at other values, [S, B, *event]."""
+        return Latent(self.name, value, self.posterior, self.prior)
+
     def fixed(self) -> "LatentTerms":
         """Returns the latent with its draws held, for score functions."""
         return Latent(self.name, tf.stop_gradient(self.value), self.posterior, self.prior)
+
+
+class Enumerated(Latent):
+    """A latent variable whose rows are all of its values, each with its mass q(z|x).
+
+    See `Latent` for the arguments. A sum has no estimator, see `KnownLatent`.
+    """
+
+    is_drawn = False
+
+    def kl(self) -> tf.Tensor:
+        """Returns log q - log p of each value, [S, B]."""
+        return self.log_q - self.log_p
+
+    def stopped(self) -> "LatentTerms":
+        """Returns itself."""
+        return self
+
+    def fixed(self) -> "LatentTerms":
+        """Returns itself."""
+        return self
+
+
+def log_mass_of(latents: "tuple[LatentTerms, ...]") -> "tf.Tensor | None":
+    """Returns `Terms.log_mass` of latents one of which may be enumerated, [S, B] or None."""
+    found = [latent.log_q for latent in latents if isinstance(latent, Enumerated)]
+    return found[0] if found else None
 
 
 class KnownLatent(LatentTerms):

@@ -7,9 +7,12 @@ from tfp_vae.plots.calibration import (
     risk_coverage,
     signal_to_noise,
 )
+from tfp_vae.plots.codec import code_lengths
+from tfp_vae.plots.detection import heat_maps
 from tfp_vae.plots.diagnosis import diagnosis
 from tfp_vae.plots.gradients import signal_against_draws
 from tfp_vae.plots.ladder import bound_ladder
+from tfp_vae.plots.latent_space import maps, rows_of_images
 from tfp_vae.plots.methods import method_comparison
 from tfp_vae.plots.predictive import (
     classification_maps,
@@ -22,6 +25,7 @@ from tfp_vae.plots.tiles import tile
 from tfp_vae.plots.vae import (
     bound_against_examples,
     class_samples,
+    clusters,
     completions,
     images,
     latent_scatter,
@@ -37,12 +41,16 @@ __all__ = [
     "bound_ladder",
     "class_samples",
     "classification_maps",
+    "clusters",
+    "code_lengths",
     "completions",
     "diagnosis",
+    "heat_maps",
     "images",
     "interval_coverage",
     "latent_scatter",
     "manifold",
+    "maps",
     "method_comparison",
     "prior_samples",
     "pruning",
@@ -50,6 +58,7 @@ __all__ = [
     "regression_curves",
     "reliability_diagram",
     "risk_coverage",
+    "rows_of_images",
     "signal_against_draws",
     "signal_to_noise",
     "tile",

@@ -6,10 +6,13 @@ from matplotlib.figure import Figure
 
 from tfp_vae.data import Split
 from tfp_vae.evaluation import posterior_means
+from tfp_vae.evaluation.clusters import component_log_probs
 from tfp_vae.models import VAE, ConditionalVAE
 from tfp_vae.plots.style import INK, TRAIN, VALIDATION
 from tfp_vae.plots.tiles import tile
 from tfp_vae.report import RunFolder
+
+_MOST_CLUSTERS = 100
 
 
 def images(rows: "list[tuple[str, np.ndarray]]", columns: int) -> Figure:
@@ -50,10 +53,9 @@ def reconstructions(model: VAE, split: Split, count: int = 20) -> Figure:
 
 def prior_samples(drawn: "dict[str, np.ndarray]", most: int = 50) -> Figure:
     """Returns what `VAE.generate` drew: the means of p(x|z) above the draws from it."""
-    drawn = {name: batch[:most] for name, batch in drawn.items()}
     rows = [
-        ("mean of p(x|z), z from the prior", drawn["mean"]),
-        ("the same z, x drawn from p(x|z)", drawn["sample"]),
+        ("mean of p(x|z), z from the prior", drawn["mean"][:most]),
+        ("the same z, x drawn from p(x|z)", drawn["sample"][:most]),
     ]
     return images(rows, columns=10)
 
@@ -97,6 +99,39 @@ def completions(model: ConditionalVAE, split: Split, seen: np.ndarray, count: in
     return images(rows, columns=len(split))
 
 
+def clusters(model: VAE, split: Split, most: int = 10) -> Figure:
+    """Returns a row per component of a mixture prior: its centre, and examples that are most it.
+
+    Examples are those of the highest p(k|z) p(z) at the centre of q(z|x) among those whose most
+    probable component it is; the row of a component without examples is empty behind its centre.
+
+    Args:
+        model: with a mixture of at most 100 components as prior.
+        split: images.
+        most: examples of each.
+
+    Raises:
+        ValueError: if the prior has no components, or more.
+    """
+    log_joint = component_log_probs(model, split)
+    count = log_joint.shape[1]
+    if count > _MOST_CLUSTERS:
+        raise ValueError(
+            f"A row per component is drawn. Expected at most {_MOST_CLUSTERS} components. Received "
+            f"{count}."
+        )
+    sheet = np.full((count, 1 + most, *split.shape), np.nan, np.float32)
+    draw = model.at_mean()
+    sheet[:, 0] = draw.likelihood(draw.prior().loc).mean()
+    best, values = log_joint.argmax(axis=1), split.values()
+    for component in range(count):
+        own = np.flatnonzero(best == component)
+        own = own[np.argsort(-log_joint[own, component])][:most]
+        sheet[component, 1 : 1 + len(own)] = values[own]
+    title = "mean of p(x|z) at the centre of each cluster, and the examples that are most it"
+    return images([(title, sheet.reshape(-1, *split.shape))], columns=1 + most)
+
+
 def manifold(model: VAE, side: int = 20) -> Figure:
     """Returns the mean images over a grid of quantiles of a two-dimensional standard normal latent.
 
@@ -105,10 +140,10 @@ def manifold(model: VAE, side: int = 20) -> Figure:
     Raises:
         ValueError: if the latent is not two-dimensional.
     """
-    if model.prior.latent_dim != 2:
+    if model.code_size != 2:
         raise ValueError(
             f"The manifold is drawn in the plane. Expected latent_dim 2. Received "
-            f"{model.prior.latent_dim}."
+            f"{model.code_size}."
         )
     quantiles = tf.math.ndtri(tf.linspace(0.5 / side, 1 - 0.5 / side, side))
     across, down = tf.meshgrid(quantiles, tf.reverse(quantiles, [0]))
@@ -156,7 +191,7 @@ def latent_scatter(model: VAE, split: Split, most: int = 5000) -> Figure:
 def training_curve(
     history: "dict[str, list[float]]", kl_name: str = "KL(q(z|x) || p(z))"
 ) -> Figure:
-    """Returns the bound, and the KL beside it, by epoch.
+    """Returns the bound, and the KL beside it, by epoch; without a bound the loss, and its parts.
 
     Args:
         history: what `fit` returned, `History.history`.
@@ -164,15 +199,20 @@ def training_curve(
     """
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    epochs = np.arange(1, len(history["elbo"]) + 1)
-    for key, axis, name in (("elbo", left, "ELBO"), ("kl", right, kl_name)):
+    epochs = np.arange(1, len(history["loss"]) + 1)
+    sheets = [("elbo", left, "ELBO"), ("kl", right, kl_name)]
+    if "elbo" not in history:
+        sheets = [("loss", left, "loss, no bound"), ("told_apart", right, "share told apart")]
+    for key, axis, name in sheets:
         axis.plot(epochs, history[key], color=TRAIN, label="training")
         if f"val_{key}" in history:
             axis.plot(epochs, history[f"val_{key}"], color=VALIDATION, label="validation")
-        axis.set(xlabel="epoch", ylabel="nats per example", title=name)
+        unit = "nats per example" if "elbo" in history else ""
+        axis.set(xlabel="epoch", ylabel=unit, title=name)
         axis.grid(alpha=0.3)
     # The first epochs are far below; the rest is what one looks at.
-    shown = np.concatenate([history[k] for k in ("elbo", "val_elbo") if k in history])
+    first = sheets[0][0]
+    shown = np.concatenate([history[k] for k in (first, f"val_{first}") if k in history])
     low, high = np.quantile(shown, 0.05), shown.max()
     if len(epochs) > 10 and high > low:
         left.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
@@ -184,6 +224,10 @@ def write_all(run: RunFolder, model: VAE, split: Split, history: dict) -> None:
     """Writes every picture that fits the model and its data into a run folder."""
     run.write_figure("training_curve.png", training_curve(history))
     run.write_figure("latent_scatter.png", latent_scatter(model, split))
+    if len(split.shape) == 3 and hasattr(model.encoder, "codes_of"):
+        from tfp_vae.plots.codes import code_mosaics
+
+        run.write_figure("codes.png", code_mosaics(model, split))
     if len(split.shape) != 3:
         return  # vectors are not images
     run.write_figure("reconstructions.png", reconstructions(model, split))
@@ -193,7 +237,7 @@ def write_all(run: RunFolder, model: VAE, split: Split, history: dict) -> None:
     if model.condition:
         return  # one latent plane for every condition
     run.write_figure("prior_samples.png", prior_samples(model.generate(50)))
-    if model.prior.latent_dim == 2:
+    if model.code_size == 2:
         run.write_figure("manifold.png", manifold(model))
 
 

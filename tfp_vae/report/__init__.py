@@ -20,7 +20,7 @@ from tfp_vae.report.marks import (
 from tfp_vae.report.page import render_html
 from tfp_vae.report.runs import Run, RunTable, find_runs, read_run, tabulate
 from tfp_vae.report.sealed import LANGUAGES
-from tfp_vae.report.tables import method_table, summary
+from tfp_vae.report.tables import method_table, summary, write_columns
 from tfp_vae.report.verdict import Verdict, state_verdict
 from tfp_vae.report.writing import write_report
 
@@ -52,5 +52,6 @@ __all__ = [
     "tabulate",
     "validate",
     "versions",
+    "write_columns",
     "write_report",
 ]

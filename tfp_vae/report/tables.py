@@ -1,8 +1,13 @@
 """Tables for the terminal and for Markdown."""
 
+import csv
 import math
-from collections.abc import Mapping
+import pathlib
+from collections.abc import Mapping, Sequence
 
+import numpy as np
+
+from tfp_vae import files
 from tfp_vae.report.escaping import escape
 from tfp_vae.report.escaping import table as markdown_table
 
@@ -34,6 +39,25 @@ def summary(metrics: Mapping) -> str:
 def _belongs_to_another(key: str, metrics: Mapping) -> bool:
     base, _, ending = key.rpartition("_")
     return ending == "se" or (ending in ("low", "high") and base in metrics)
+
+
+def write_columns(path: "str | pathlib.Path", columns: "Mapping[str, Sequence]") -> None:
+    """Writes columns of one length as a .csv file, whole or not at all.
+
+    Args:
+        path: of the file.
+        columns: {name: values [N]}; floats have the digits that float32 tells apart.
+    """
+    path = pathlib.Path(path)
+    rows = zip(*columns.values(), strict=True)
+    with files.replacing(path) as written, written.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows([_cell(value) for value in row] for row in rows)
+
+
+def _cell(value):
+    return f"{value:.7g}" if isinstance(value, float | np.floating) else value
 
 
 def method_table(table: Mapping, keys: "tuple[str, ...]") -> str:

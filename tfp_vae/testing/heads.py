@@ -39,8 +39,8 @@ def check_head(
         features: float32 [N, F] to try it at; five standard normal rows by default.
         values: of a discrete head, all that have a probability, [n]; by default 0 and 1, the grid
             of 256 grey levels or the classes, whatever its kinds and task are, and else counts.
-        support: of a density, (low, high); by default [0, 1] if no other kind of values has one,
-            and else all real numbers.
+        support: of a density, (low, high); by default that of the head, else [0, 1] if no other
+            kind of values has one, and else all real numbers.
         seed: of features and draws.
         xla: whether XLA is tried, which takes seconds.
         export: whether a model with it is written in each portable format that is installed, which
@@ -154,7 +154,7 @@ def _grid(case: _Case, values: Any, support: Any) -> Grid:
 
 def _all_values(head, drawn):
     if head.task == "classification":
-        return np.arange(head.num_features)
+        return np.arange(getattr(head, "num_classes", head.num_features))
     if head.kinds and head.kinds <= BINARY:
         return np.arange(2)
     if Kind.EIGHT_BIT in head.kinds:
@@ -163,6 +163,7 @@ def _all_values(head, drawn):
 
 
 def _support(head, support):
+    support = head.support if support is None else support
     if support is not None:
         return support
     return (0.0, 1.0) if head.kinds == {Kind.UNIT_INTERVAL} else (-np.inf, np.inf)
@@ -264,6 +265,9 @@ def _check_portable(case, grid):
 
 
 def _check_tables(case, grid):
+    found = case.head.tables(tf.cast(case.parameters, tf.float64))
+    right = "a table is in the precision of the parameters, which a codec has in float64"
+    claim(case.name, found.dtype == tf.float64, right, "float64", found.dtype.name)
     table = np.asarray(case.head.tables(case.parameters), np.float64)
     claim(case.name, table >= 0, "probabilities of a table are not below 0", ">= 0", table.min())
     close(case.name, "a table sums to 1", table.sum(axis=-1), 1.0, 1e-4)

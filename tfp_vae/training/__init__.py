@@ -1,6 +1,7 @@
 """Training: what goes around Keras' `fit`."""
 
 from tfp_vae.training.checkpoints import Checkpoints, Stopped
+from tfp_vae.training.clustering import StartClusters
 from tfp_vae.training.convergence import agreement, conclusion, convergence, convergence_of
 from tfp_vae.training.devices import STRATEGIES, is_chief, strategy
 from tfp_vae.training.failures import StopOnNaN, check_finished
@@ -23,6 +24,7 @@ __all__ = [
     "HistoryFile",
     "Progress",
     "ShowProgress",
+    "StartClusters",
     "StopOnNaN",
     "Stopped",
     "agreement",

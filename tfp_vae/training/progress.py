@@ -26,6 +26,8 @@ class Progress:
     def __call__(self, done: int, total: int, note: str = "") -> None:
         """Reports that `done` of `total` are done."""
         now = time.monotonic()
+        if self._first is not None and done <= self._first[1]:
+            self._first = None  # begun again
         terminal, is_first = self.stream.isatty(), self._first is None
         if not (terminal or is_first or done == total or now - self._shown >= self.seconds):
             return
@@ -53,7 +55,11 @@ class ShowProgress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Reports the epoch."""
-        shown = (f"{k} {logs[k]:.2f}  " for k in ("elbo", "val_elbo", "kl") if k in (logs or {}))
+        # Of a training that is on no bound its loss.
+        rest = () if "elbo" in (logs or {}) else ("loss", "val_loss")
+        shown = (
+            f"{k} {logs[k]:.2f}  " for k in ("elbo", "val_elbo", "kl", *rest) if k in (logs or {})
+        )
         self._progress(epoch + 1, self.params["epochs"], "".join(shown))
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tfp_vae.data import table_files
 from tfp_vae.data.answers import MISSING_TEXT, in_order
 from tfp_vae.data.source import (
     CLASSIFICATION,
@@ -26,6 +27,7 @@ from tfp_vae.data.source import (
     check_task,
 )
 from tfp_vae.data.sources import SOURCES
+from tfp_vae.data.sources.frame import of_mixed_columns
 from tfp_vae.data.sources.npz import is_file
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -47,7 +49,7 @@ class Csv(Source):
     """A .csv file: a header, then numbers, which stay as they are."""
 
     words = "a .csv file"
-    arguments = ("target", "task", "delimiter", "encoding")
+    arguments = ("target", "task", "delimiter", "encoding", "columns")
 
     def matches(self, source: Any) -> bool:
         """Returns whether it is the path of a file that ends so."""
@@ -62,12 +64,16 @@ class Csv(Source):
         task: "str | None" = None,
         delimiter: "str | None" = None,
         encoding: "str | None" = None,
+        columns: Any = None,
     ) -> Raw:
         """Returns the features and the target; `load` says what the arguments are."""
         del data_dir
         task, path = check_task(task), pathlib.Path(source)
-        encoding, notes = _encoding(path, encoding)
-        table = _Table(path, encoding, _delimiter(path, encoding, delimiter), target)
+        if columns is not None:
+            given = {"train": table_files.read_frame(path, delimiter, encoding)}
+            return of_mixed_columns(given, columns, target, task)
+        encoding, notes = find_encoding(path, encoding)
+        table = _Table(path, encoding, find_delimiter(path, encoding, delimiter), target)
         features, y, task, names = table.read(task)
         parts = {"train": (features, y)}
         return Raw(
@@ -211,7 +217,7 @@ class _Table:
         return numbers.astype(np.int64), task, None
 
 
-def _encoding(path: pathlib.Path, encoding: str | None) -> "tuple[str, list[str]]":
+def find_encoding(path: pathlib.Path, encoding: str | None) -> "tuple[str, list[str]]":
     """Returns the encoding of a file and what is to be said of it."""
     with path.open("rb") as file:
         start = file.read(4)
@@ -257,7 +263,7 @@ def _decoded(path: pathlib.Path, encoding: str) -> "bytes | None":
     return b"".join(found)
 
 
-def _delimiter(path: pathlib.Path, encoding: str, delimiter: str | None) -> str:
+def find_delimiter(path: pathlib.Path, encoding: str, delimiter: str | None) -> str:
     """Returns what separates the cells: what is given, or what the first rows agree about."""
     if delimiter is not None:
         found = _NAMED.get(delimiter, delimiter)

@@ -7,6 +7,7 @@ import numpy as np
 
 from tfp_vae.arguments import check_choice
 from tfp_vae.data import frames, kinds
+from tfp_vae.data.schema import DROP, Schema, to_pandas
 from tfp_vae.data.source import (
     CLASSIFICATION,
     MOST_CLASSES,
@@ -25,7 +26,7 @@ class Frame(Source):
     """A DataFrame, or a dict of one for each split, whose columns may be in any order."""
 
     words = "a DataFrame"
-    arguments = ("labels", "targets", "target", "task")
+    arguments = ("labels", "targets", "target", "task", "columns")
 
     def matches(self, source: Any) -> bool:
         """Returns whether it is a frame or a dict of frames."""
@@ -46,6 +47,7 @@ class Frame(Source):
         targets: Any = None,
         target: "str | None" = None,
         task: "str | None" = None,
+        columns: Any = None,
     ) -> Raw:
         """Returns the rows; their columns are in the order of the training table."""
         del data_dir
@@ -56,6 +58,10 @@ class Frame(Source):
                 "Labels and targets go with one table. Expected target, the name of a column, for "
                 f"tables of {', '.join(given)}. Received labels or targets."
             )
+        alone = labels is None and targets is None
+        if columns is not None or (alone and target is None and not _is_bytes(given)):
+            raw = of_mixed_columns(given, columns or {}, target, task)
+            return raw if alone else _beside(raw, labels, targets)
         whole = frames.column_names(given["train"])
         if target is not None:
             check_choice("column", target, whole)
@@ -87,6 +93,57 @@ class Frame(Source):
                 f"test, each once. Received {', '.join(map(str, source))}."
             )
         return found
+
+
+def of_mixed_columns(
+    given: "dict[str, Any]", columns: Any, target: "str | None", task: "str | None"
+) -> Raw:
+    """Returns tables of numbers, text and classes, with cells that may be missing, as values.
+
+    Args:
+        given: {split: frame}, "train" at least.
+        columns: {name: kind} of those whose kind is not what the training table says; or a
+            `Schema`.
+        target: the column that is predicted, which is no part of the values; or None.
+        task: what it is; None for what its values say.
+    """
+    given = {split: to_pandas(frame, split) for split, frame in given.items()}
+    train = given["train"]
+    if target is not None:
+        check_choice("column", target, list(train.columns))
+    ys = {}
+    for split, frame in given.items():
+        if target is not None:
+            frames.check_columns(list(frame.columns), list(train.columns), split)
+            ys[split] = frame[target]
+            given[split] = frame.drop(columns=[target])
+    if isinstance(columns, Schema):
+        schema = columns
+    else:
+        schema = Schema.infer(given["train"], columns)
+        dropped = [name for name, kind in columns.items() if kind == DROP]
+        given = {
+            split: frame.drop(columns=[name for name in dropped if name in frame.columns])
+            for split, frame in given.items()
+        }
+    splits = {split: (schema.encode(frame, split), ys.get(split)) for split, frame in given.items()}
+    found = CLASSIFICATION if target is None else task or _task(ys["train"])
+    return Raw(splits, found, columns=schema.names, schema=schema)
+
+
+def _beside(raw, labels, targets):
+    values, _ = raw.splits["train"]
+    found = beside(values, labels, targets)
+    return raw._replace(splits={**raw.splits, **found.splits}, task=found.task)
+
+
+def _is_bytes(given):
+    """Returns whether all columns are of uint8, which are pixels."""
+    return all(
+        str(frame[name].dtype).lower() == "uint8"
+        for frame in given.values()
+        for name in frame.columns
+    )
 
 
 def _numbers(values: np.ndarray, split: str) -> np.ndarray:

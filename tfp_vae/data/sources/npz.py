@@ -24,12 +24,20 @@ from tfp_vae.reading import Arrays, check_regular
 _ROLES = {
     **dict.fromkeys(("x", "image", "images", "data", "input", "inputs", "features"), "x"),
     **dict.fromkeys(("y", "label", "labels", "target", "targets"), "y"),
+    "factors": "factors",
 }
+# The arrays of dSprites (Matthey et al., 2017), as its file calls them.
+_DSPRITES = {"imgs": "x", "latents_classes": "factors"}
 
 
 @SOURCES.register("npz", "a file of arrays x_train, y_train, x_test, ... or x and y")
 class Npz(Source):
-    """An .npz file: `x_train`, `y_train`, `x_test`, ... or `x` and `y`."""
+    """An .npz file: `x_train`, `y_train`, `x_test`, ... or `x` and `y`.
+
+    What the examples were made from is `factors` beside `x` or `factors_train`, ..., [N, F]; the
+    file of dSprites is read as it is, with its `latents_classes`. Cars3D, which comes as meshes of
+    MATLAB, is written as `x` and `factors` first.
+    """
 
     words = "an .npz file"
     arguments = ("task", "images")
@@ -57,6 +65,11 @@ class Npz(Source):
                 for split in SPLIT_NAMES
                 if ("x", split) in found
             }
+            factors = {
+                split: arrays[found["factors", split]]
+                for split in splits
+                if ("factors", split) in found
+            }
         if "train" not in splits:
             raise ValueError(
                 f"{path} has no training data. Expected arrays x_train (and y_train, x_test, ...) "
@@ -83,20 +96,23 @@ class Npz(Source):
             task or (REGRESSION if True in are_real else CLASSIFICATION),
             images=images,
             notes=(notes,) * bool(unread),
+            factors=factors,
         )
 
 
 def _roles(
     path: pathlib.Path, names: "Iterable[str]"
 ) -> "tuple[dict[tuple[str, str], str], list[str]]":
-    """Returns {("x" or "y", split): name of the array} and the names that say neither."""
+    """Returns {("x", "y" or "factors", split): name of an array} and names that say neither."""
     found: dict[tuple[str, str], str] = {}
     unread = []
     for name in sorted(names):
         words = re.split(r"[-_. /]+", name.lower())
         role = next((_ROLES[word] for word in words if word in _ROLES), None)
         rest = [word for word in words if word not in _ROLES]
-        split = "train" if words in (["x"], ["y"]) else None
+        split = "train" if words in (["x"], ["y"], ["factors"]) else None
+        if name in _DSPRITES:
+            role, split = _DSPRITES[name], "train"
         if role and len(words) == 2 and len(rest) == 1:
             split = split_of(rest[0])
         if role is None or split is None:
@@ -109,10 +125,10 @@ def _roles(
         else:
             found[role, split] = name
     for role, split in found:
-        if role == "y" and ("x", split) not in found:
+        if role != "x" and ("x", split) not in found:
             raise ValueError(
-                f"{path} has y of the {split} split alone. Expected an array x_{split} beside it. "
-                f"Received {found[role, split]!r} among {sorted(names)}."
+                f"{path} has {role} of the {split} split alone. Expected an array x_{split} beside "
+                f"it. Received {found[role, split]!r} among {sorted(names)}."
             )
     return found, unread
 

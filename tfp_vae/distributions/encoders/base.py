@@ -27,10 +27,22 @@ class Encoder(ConditionalDistribution):
         latent_dim: D.
 
     Attributes:
-        support: where its density is: `REAL`, `BOX` or `SPHERE` of `distributions.base`.
+        support: where its density is: `REAL`, `BOX` or `SPHERE` of `distributions.base`; of codes
+            which ones, in words.
+        uses_prior: whether q(z|x) is made with p(z) of its model, see `given_prior`; called alone
+            it is what the network says.
+        sees_above: whether the network of a latent below others has them beside x.
+        has_path: whether the derivative of a bound goes through its draws.
+        draws_once: whether every draw for an example is the same one.
+        enumerates: whether all values are summed over in the place of draws.
     """
 
-    support = REAL
+    support: str = REAL
+    uses_prior: bool = False
+    sees_above: bool = True
+    has_path: bool = True
+    draws_once: bool = False
+    enumerates: bool = False
 
     def __init__(self, network: keras.Layer, latent_dim: int, **kwargs: Any):
         latent_dim = check_count("latent_dim", latent_dim)
@@ -46,6 +58,18 @@ class Encoder(ConditionalDistribution):
             ValueError: if there is none.
         """
         return draws.centre(posterior)
+
+    def given_prior(self, own: tfd.Distribution, prior: tfd.Distribution) -> tfd.Distribution:
+        """Returns q(z|x) of one that `uses_prior`.
+
+        Args:
+            own: what the network says, batch shape [B] or [S, B].
+            prior: p(z) or p(z|above), a normal of independent latents.
+        """
+        raise NotImplementedError
+
+    def check_batch(self, batch_size: int) -> None:
+        """Raises `ValueError` if training does not go with such batches; here with all it does."""
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""

@@ -61,6 +61,7 @@ class Head(keras.Layer):
         is_discrete: whether log p is the log of a probability, not of a density.
         profiles: whether something of it is not trained but set, in training, to its optimum for
             each batch of examples, see `profiled`.
+        support: (low, high) of a density that is not on all real numbers, or None.
     """
 
     kinds: "frozenset[Kind]" = frozenset({Kind.UNIT_INTERVAL, Kind.REAL})
@@ -69,6 +70,7 @@ class Head(keras.Layer):
     task: str = "regression"
     is_discrete: bool = False
     profiles: bool = False
+    support: "tuple[float, float] | None" = None
 
     def call(self, features: tf.Tensor) -> tf.Tensor:
         """Returns `parameters` in float32, whatever the compute dtype was."""
@@ -241,7 +243,10 @@ class Head(keras.Layer):
         raise self.lacks("steps")
 
     def tables(self, parameters: tf.Tensor) -> tf.Tensor:
-        """Returns the probabilities of all values in order, [..., Q] -> [..., n]: for a codec."""
+        """Returns the probabilities of all values in order, [..., Q] -> [..., n]: for a codec.
+
+        They are of the dtype of the parameters, which a codec has in float64.
+        """
         raise self.lacks("tables")
 
     def lacks(self, ability: str) -> ValueError:

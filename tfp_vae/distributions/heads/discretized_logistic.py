@@ -62,6 +62,9 @@ class DiscretizedLogistic(Head):
         return {"mean": "discretized_logistic", "levels": GREY_LEVELS, "floor": SCALE_FLOOR}
 
     def tables(self, parameters: tf.Tensor) -> tf.Tensor:
-        """Returns the probabilities of the 256 levels."""
-        grid = tf.range(GREY_LEVELS, dtype=tf.float32) / (GREY_LEVELS - 1)
-        return tf.exp(self.distribution(parameters[..., tf.newaxis, :]).log_prob(grid))
+        """Returns the probabilities of the 256 levels, in the precision of the parameters."""
+        borders = (tf.range(GREY_LEVELS - 1, dtype=parameters.dtype) + 0.5) / (GREY_LEVELS - 1)
+        loc, scale = parameters[..., :1], parameters[..., 1:]
+        below = tf.sigmoid((borders - loc) / scale)
+        ends = tf.zeros_like(loc), tf.ones_like(loc)
+        return tf.concat([below, ends[1]], axis=-1) - tf.concat([ends[0], below], axis=-1)

@@ -66,7 +66,8 @@ class Prior(keras.Layer):
         has_components: whether the constructor takes `components`.
         has_flow: whether the constructor takes the `kind` of a flow.
         uses_encoder: whether it asks for q(z|x), so that it is nothing without its model.
-        support: where its density is: `REAL`, `BOX` or `SPHERE` of `distributions.base`.
+        support: where its density is: `REAL`, `BOX` or `SPHERE` of `distributions.base`; of codes
+            which ones, in words.
     """
 
     needs_condition = False
@@ -74,7 +75,7 @@ class Prior(keras.Layer):
     has_components = False
     has_flow = False
     uses_encoder = False
-    support = REAL
+    support: str = REAL
 
     def __init__(self, latent_dim: int, **kwargs: Any):
         super().__init__(**kwargs)
@@ -95,6 +96,12 @@ class Prior(keras.Layer):
             self.build(Spec(self.latent_dim, condition_size=size))
         return self.distribution(context)
 
+    def meet(self, encoder: keras.Layer) -> None:
+        """Takes what has to be known of the encoder of the same latent; here nothing.
+
+        A model says it before it builds the prior; nothing of it may be kept as a layer.
+        """
+
     def build(self, spec: "Spec | None" = None) -> None:
         """Makes the variables; none here.
 
@@ -106,6 +113,11 @@ class Prior(keras.Layer):
     def distribution(self, context: Context) -> tfd.Distribution:
         """Returns the distribution."""
         raise NotImplementedError
+
+    @property
+    def waits_for_data(self) -> bool:
+        """Whether `adapt` has to be called before training, and was not."""
+        return False
 
     def adapt(self, split: Split, seed: int = 0) -> None:
         """Takes what has to be known of the training data before training; here nothing.
@@ -127,6 +139,11 @@ class Prior(keras.Layer):
         Raises:
             ValueError: if it has no weights, or needs more than z.
         """
+        self.check_fit(len(z))
+        _climb(self, np.asarray(z, np.float32), np.random.default_rng([seed, 71]), steps)
+
+    def check_fit(self, count: int) -> None:
+        """Raises `ValueError` if the prior cannot be fitted to so many draws alone."""
         if self.uses_encoder or self.needs_condition or self.needs_above:
             raise ValueError(
                 "This prior is nothing without its model. Expected one that is fitted to draws "
@@ -138,9 +155,8 @@ class Prior(keras.Layer):
                 "There is nothing to fit. Expected a prior with weights, such as priors.Mixture "
                 f"or priors.Flow. Received {type(self).__name__}."
             )
-        if len(z) < 20:
-            raise ValueError(f"Too few draws to fit. Expected at least 20. Received {len(z)}.")
-        _climb(self, np.asarray(z, np.float32), np.random.default_rng([seed, 71]), steps)
+        if count < 20:
+            raise ValueError(f"Too few draws to fit. Expected at least 20. Received {count}.")
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""

@@ -85,11 +85,7 @@ class Mixture(Prior):
         Raises:
             ValueError: if there are fewer draws than components.
         """
-        if len(z) < self.components:
-            raise ValueError(
-                f"Too few draws for a mixture. Expected at least {self.components}, a draw per "
-                f"component. Received {len(z)}."
-            )
+        self.check_fit(len(z))
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture
 
@@ -111,6 +107,14 @@ class Mixture(Prior):
         weights = np.maximum(found.weights_, _LEAST_WEIGHT)
         loc, scale = found.means_ * unit, np.sqrt(found.covariances_) * unit
         self.assign(weights, loc, scale)
+
+    def check_fit(self, count: int) -> None:
+        """Raises `ValueError` if there are fewer draws than components."""
+        if count < self.components:
+            raise ValueError(
+                f"Too few draws for a mixture. Expected at least {self.components}, a draw per "
+                f"component. Received {count}."
+            )
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""

@@ -25,7 +25,7 @@ class Vamp(Prior):
 
     The posterior is that of the model, with its gradient. A step encodes K examples more; large
     batches share them. Where all examples are in [0, 1] u is the sigmoid of what is learned.
-    `adapt(data.train)`, which recipes call, starts them at the data.
+    `adapt(data.train)`, which `fit` calls once, starts them at the data.
 
     Args:
         latent_dim: D.
@@ -75,11 +75,19 @@ class Vamp(Prior):
         self.raw_inputs = self.add_weight(
             name="raw_inputs", shape=shape, initializer=start, autocast=False
         )
+        self.is_started = self.add_weight(
+            name="is_started", shape=(), initializer="zeros", trainable=False, autocast=False
+        )
         if self.learned_weights:
             self.logits = self.add_weight(
                 name="logits", shape=shape[:1], initializer="zeros", autocast=False
             )
         self.built = True
+
+    @property
+    def waits_for_data(self) -> bool:
+        """Whether the pseudo-inputs were never set."""
+        return not bool(np.asarray(self.is_started))
 
     def adapt(self, split: Split, seed: int = 0) -> None:
         """Starts the pseudo-inputs at the mean of training data with noise of its spread.
@@ -105,6 +113,7 @@ class Vamp(Prior):
             inputs = np.clip(inputs, _EDGE, 1 - _EDGE)
             inputs = np.log(inputs) - np.log1p(-inputs)
         self.raw_inputs.assign(inputs)
+        self.is_started.assign(1.0)
 
     @property
     def inputs(self) -> tf.Tensor:

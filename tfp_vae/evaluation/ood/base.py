@@ -77,11 +77,13 @@ class DensityScore(Score):
         compared: whether it is one of those that a comparison of models reports.
         one_vae: whether it needs the VAE itself, and not only its numbers.
         is_log_density: whether it is log p(x) or its bound, up to the sign.
+        portable: whether it is arithmetic of the numbers of `Density`, also where they are tensors.
     """
 
     compared: ClassVar[bool] = True
     one_vae: ClassVar[bool] = False
     is_log_density: ClassVar[bool] = False
+    portable: ClassVar[bool] = False
 
     def check(self, seen: Density) -> None:
         """Raises `ValueError`, before anything is computed, if the score does not exist."""

@@ -10,7 +10,7 @@ class NegativeLogEvidence(DensityScore):
     """-log p(x), nats."""
 
     reported_as = "log_px"
-    is_log_density = True
+    is_log_density = portable = True
 
     def __call__(self, seen):
         """Returns -log p(x)."""
@@ -22,7 +22,7 @@ class NegativeELBO(DensityScore):
     """The bound in the place of log p(x), nats."""
 
     reported_as = "elbo"
-    is_log_density = True
+    is_log_density = portable = True
     compared = False
 
     def __call__(self, seen):
@@ -35,6 +35,7 @@ class Typicality(DensityScore):
     """See `scores.typicality`."""
 
     reported_as = "typicality"
+    portable = True
 
     def check(self, seen):
         """Raises `ValueError` without a reference."""
@@ -46,7 +47,7 @@ class Typicality(DensityScore):
 
     def __call__(self, seen):
         """Returns |log p(x) - reference|."""
-        return scores.typicality(seen.log_evidence, seen.reference)
+        return abs(seen.log_evidence - seen.reference)
 
 
 @SCORES.register("likelihood_regret", "what a posterior of its own would gain, nats")

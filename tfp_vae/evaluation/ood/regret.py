@@ -32,11 +32,12 @@ def likelihood_regret(
     """Returns max_tau elbo(x; tau) - elbo(x; encoder(x)) of each example, [N] float64, nats.
 
     Xiao, Yan & Amit, "Likelihood regret", NeurIPS 2020: tau are the parameters of q(z)
-    of one example, the decoder is fixed. An encoder is near the optimum for what it was trained on
-    and far for what it was not. The parameters start at those of the encoder; Adam with a cosine
-    decay raises the ELBO, and since it works number by number the examples of a batch do not touch
-    each other. Both ELBOs are measured with the same draws of noise, so that the difference is less
-    noisy than either. It is at least 0 up to that noise and to what the optimisation misses.
+    of one example, of several latents those of the top one; the decoder is fixed. An encoder is
+    near the optimum for what it was trained on and far for what it was not. The parameters start at
+    those of the encoder; Adam with a cosine decay raises the ELBO, and since it works number by
+    number the examples of a batch do not touch each other. Both ELBOs are measured with the same
+    draws of noise, so that the difference is less noisy than either. It is at least 0 up to that
+    noise and to what the optimisation misses.
 
     Bayesian weights are at their posterior means.
 
@@ -63,9 +64,11 @@ def likelihood_regret(
     split = vae.as_split(x).frozen()
     batch_size = min(batch_size, len(split), max(1, vae.rows_at_once // num_samples))
 
+    encoder = vae.encoders[0]
+
     def refining(batch_size):
         parameters = keras.Variable(
-            tf.zeros([batch_size, vae.encoder.output_size]), dtype="float32", name="posterior"
+            tf.zeros([batch_size, encoder.output_size]), dtype="float32", name="posterior"
         )
         rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
         optimizer = keras.optimizers.Adam(rate)
@@ -74,11 +77,12 @@ def likelihood_regret(
         num_chunks = -(-num_elbo_samples // chunk)
 
         def elbo(raw, x, draws, key):
-            encoder = vae.encoder
             posterior = encoder.distribution(*encoder.split(raw))
             model = vae.at(key, MEAN)
+            if encoder.uses_prior:
+                posterior = encoder.given_prior(posterior, model.prior())
             latents = model.infer(x, draws, top=posterior)
-            likelihood = model.likelihood(latents[-1].value)
+            likelihood = model.likelihood(vae.code([latent.value for latent in latents]))
             return objectives.elbo(objectives.Terms(likelihood.log_prob(x), latents))
 
         def step(number, x, key):
@@ -99,8 +103,9 @@ def likelihood_regret(
             return total / num_chunks
 
         def gain(x, key):
+            features = vae.at(key, MEAN).features(x)
             with vae.at(key, MEAN):
-                start = tf.cast(vae.encoder.projection(vae.encoder.network(x)), tf.float32)
+                start = tf.cast(encoder.projection(encoder.network(features)), tf.float32)
             parameters.assign(start)
             for variable in optimizer.variables:
                 variable.assign(tf.zeros_like(variable.value))

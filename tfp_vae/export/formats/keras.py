@@ -13,12 +13,12 @@ class Keras(Format):
     name = "keras"
 
     def check(self, predictor, answers):
-        """Raises `ValueError` for a posterior over the weights of a network."""
+        """Raises `ValueError` for a posterior over the weights of a network, or a detector."""
         del answers
         if not isinstance(predictor, keras.Model):
             raise ValueError(
-                "A posterior over the weights of a trained network is not a Keras model. Expected "
-                f"formats without keras for it. Received a {type(predictor).__name__}."
+                f"A {type(predictor).__name__} is not a Keras model. Expected formats without "
+                "keras for it. Received keras."
             )
 
     def write(self, package, folder):

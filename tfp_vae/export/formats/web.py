@@ -1,5 +1,7 @@
 """A page for a browser: the decoder without Keras, its weights and its script in one file."""
 
+import numpy as np
+
 from tfp_vae.export.formats.base import FORMATS, Format, Written, reason_of
 from tfp_vae.export.package import PORTABLE, Artefact
 
@@ -35,8 +37,10 @@ class Web(Format):
         examples = runtimes.Examples(folder)
         given = examples.inputs(PORTABLE, "decode", runtimes.LARGE)
         expected = examples.outputs(PORTABLE, "decode", runtimes.LARGE)["mean"]
+        label = given.pop("label", None)
+        z = np.concatenate(list(given.values()), axis=-1)  # of one latent, or of all levels
         try:
-            worst = web.check(folder / cell["path"], given["z"], expected, given.get("label"))
+            worst = web.check(folder / cell["path"], z, expected, label)
         except (ValueError, OSError) as error:
             return [{**cell, "reason": reason_of(error)}]
         share = worst / runtimes.TOLERANCE

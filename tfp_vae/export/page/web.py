@@ -200,8 +200,8 @@ def _start(cloud: np.ndarray, labels: "np.ndarray | None", latent: Mapping) -> d
 
 
 def _drawn(model: VAE, count: int, given=None) -> np.ndarray:
-    """Returns draws from the prior of the latent that the decoder sees, [count, D]."""
-    return model.at(model.caller_key(0), MEAN).sample(count, given)[-1].numpy()
+    """Returns draws from the prior of what the decoder sees, [count, D]."""
+    return model.code(model.at(model.caller_key(0), MEAN).sample(count, given)).numpy()
 
 
 def _prior(model: VAE, classes: "int | None") -> dict:

@@ -13,6 +13,11 @@ class BoundAnswer(LatentAnswer):
 
     meaning = ""
 
+    def applies(self):
+        """Returns why the model has no bound."""
+        model = self.subject.model
+        return None if model.on_bound else f"it is {model.off_bound}"
+
     def signature(self):
         """Returns the signature."""
         subject = self.subject

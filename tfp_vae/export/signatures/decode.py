@@ -19,8 +19,9 @@ class Decode(LatentAnswer):
         """Returns the signature."""
         subject = self.subject
 
-        def decode(z, **given):
-            return {"mean": subject.decoded(z, *given.values())}
+        def decode(**inputs):
+            z = subject.model.code([inputs.pop(z.name) for z in subject.seen])
+            return {"mean": subject.decoded(z, *inputs.values())}
 
-        inputs = (subject.z, *subject.given)
+        inputs = (*subject.seen, *subject.given)
         return Signature(self.name, "the mean of p(x|z)", inputs, (subject.mean,), decode)

@@ -38,7 +38,7 @@ class Latents(Subject):
         x: the input of an example.
         given: that of its condition, one or none.
         zs: the latents.
-        z: the one that the decoder sees, the last.
+        seen: those that the decoder sees: the last, or all.
         mean: the output E[x|z].
     """
 
@@ -52,7 +52,7 @@ class Latents(Subject):
             Value(self.named("z", latent), ("B", latent.latent_dim), "latent")
             for latent in model.latents
         )
-        self.z = self.zs[-1]
+        self.seen = self.zs if model.decoder_sees_above else self.zs[-1:]
         self.mean = Value("mean", self.x.shape, "E[x|z], in the units of the data")
 
     def named(self, what: str, latent) -> str:
@@ -94,7 +94,7 @@ class Latents(Subject):
 
     def check_mean(self) -> str | None:
         """Returns why p(x|z) has no mean, or None."""
-        z = tf.zeros([1, *self.z.shape[1:]])
+        z = tf.zeros([1, self.model.code_size])
         return reason_against(lambda: self.decoded(z, self._example[1]))
 
     def check_portable(self, distributions, what: str) -> str:
@@ -127,8 +127,9 @@ class Latents(Subject):
     def centres(self, x, given=None) -> "tuple[list, tuple[tf.Tensor, ...]]":
         """Returns the posteriors q(z|x), those above at their centres, and the centres, [B, D]."""
         draw, posteriors, above = self.model.at_mean(), [], ()
+        features = draw.features(x, given)
         for latent in self.model.latents:
-            posteriors.append(draw.posterior(x, given, above))
+            posteriors.append(draw.posterior(x, given, above, features))
             above = (*above, latent.encoder.centre(posteriors[-1]))
         return posteriors, above
 
@@ -142,12 +143,15 @@ class Latents(Subject):
     def terms(self, x, noise, given=None) -> objectives.Terms:
         """Returns what bounds are made of, at draws made of noise of each latent."""
         draw, latents, above = self.model.at_mean(), [], ()
+        features = draw.features(x, given)
         for latent, each in zip(self.model.latents, noise, strict=True):
-            posterior, prior = draw.posterior(x, given, above), draw.prior(given, above)
+            posterior = draw.posterior(x, given, above, features)
+            prior = draw.prior(given, above)
             z, log_q = draws.from_noise(posterior, *each)
             latents.append(objectives.Latent(latent.name, z, posterior, prior, log_q))
             above = (*above, z)
-        return objectives.Terms(self._log_likelihood(draw, x, above[-1], given), tuple(latents))
+        log_likelihood = self._log_likelihood(draw, x, self.model.code(above), given)
+        return objectives.Terms(log_likelihood, tuple(latents))
 
     def _log_likelihood(self, draw, x, z, given):
         """Returns log p(x|z), [S, B].
@@ -185,7 +189,8 @@ class Latents(Subject):
             latents = self.centres(tf.constant(x), given)[1]
         else:
             latents = self.model.at_mean().sample(len(index), given)
-        return known | {self.z.name: latents[-1].numpy()}
+        values = {z.name: each.numpy() for z, each in zip(self.zs, latents, strict=True)}
+        return known | {z.name: values[z.name] for z in self.seen}
 
 
 class LatentAnswer(Answer):

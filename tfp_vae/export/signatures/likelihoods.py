@@ -26,6 +26,12 @@ def log_prob(likelihood: tfd.Distribution, x: tf.Tensor) -> tf.Tensor:
 def mean(likelihood: tfd.Distribution) -> tf.Tensor:
     """Returns E[x|z], [B, ...], in the units of the data."""
     head = getattr(likelihood, "head", None)
+    if getattr(likelihood, "draws_mean", False):
+        raise ValueError(
+            "E[x|z] of pixels that depend on each other has no closed form, and a draw is made "
+            "pixel by pixel. Expected a decoder with independent pixels. Received masked "
+            "convolutions."
+        )
     if head is None:
         return likelihood.mean()
     return head.portable_mean(head.parameters(likelihood.features))

@@ -20,7 +20,7 @@ class Reconstruct(LatentAnswer):
         subject = self.subject
 
         def reconstruct(x, **given):
-            z = subject.centres(x, *given.values())[1][-1]
+            z = subject.model.code(subject.centres(x, *given.values())[1])
             return {"mean": subject.decoded(z, *given.values())}
 
         meaning = "the mean of p(x|z) at the centre of q(z|x)"

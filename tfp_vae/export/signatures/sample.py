@@ -30,7 +30,7 @@ class Sample(LatentAnswer):
         def sample(**inputs):
             given, numbers = subject.split_inputs(inputs, noise)
             latents = subject.sampled(numbers, given)
-            return self._found(latents, subject.decoded(latents[-1], given))
+            return self._found(latents, subject.decoded(subject.model.code(latents), given))
 
         return Signature(
             self.name,
@@ -53,4 +53,4 @@ class Sample(LatentAnswer):
         weights = fold_in(key, 1)
         latents = subject.model.at(fold_in(key, 0), MEAN).sample(count, given)
         draw = subject.model.at(weights, SHARED if subject.random_weights else MEAN)
-        return self._found(latents, subject.mean_of(draw, latents[-1], given))
+        return self._found(latents, subject.mean_of(draw, subject.model.code(latents), given))

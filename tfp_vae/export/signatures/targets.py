@@ -11,6 +11,8 @@ an input would need a number for each weight, or for each pre-activation, which 
 mean-field layers only.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
@@ -51,6 +53,35 @@ class Targets(Subject):
         """Returns examples."""
         return {"x": split.values(index).astype(np.float32)}
 
+    def signature(
+        self,
+        name: str,
+        meaning: str,
+        outputs: "tuple[Value, ...]",
+        answer: "Callable[[tf.Tensor], dict[str, tf.Tensor]]",
+    ) -> Signature:
+        """Returns a signature that is a function of parameters under draws of the weights.
+
+        Args:
+            name: of the signature.
+            meaning: what it answers.
+            outputs: of `answer`.
+            answer: parameters of the likelihood, [S, B, Q] -> {name: tensor}.
+        """
+        predictor, count = self.predictor, self.num_samples
+        key = self.model.caller_key(None)
+        x = Value("x", ("B", *self.model.event_shape), "example, as the model was trained on them")
+
+        def predict(x):
+            return answer(predictor.frozen_parameters(x, count, key))
+
+        def draw_predict(seed, x):
+            return answer(predictor.draw_parameters(x, count, seed))
+
+        random = predictor.is_random
+        draws = (draw_predict, count) if random else (None, None)
+        return Signature(name, meaning, (x,), outputs, predict, *draws)
+
 
 @SIGNATURES.register("predict_targets", "posterior predictive of the target")
 class PredictTargets(Answer):
@@ -62,27 +93,15 @@ class PredictTargets(Answer):
 
     def signature(self):
         """Returns the signature."""
-        predictor, count = self.subject.predictor, self.subject.num_samples
-        model = self.subject.model
-        x = Value("x", ("B", *model.event_shape), "example, as the model was trained on them")
-        key = model.caller_key(None)
+        return self.subject.signature(self.name, self._meaning(), self.outputs(), self.answer)
 
-        def predict(x):
-            return uncertainty(model.head, predictor.frozen_parameters(x, count, key))
+    def outputs(self) -> "tuple[Value, ...]":
+        """Returns what is answered."""
+        return _outputs(self.subject.model.head)
 
-        def draw_predict(seed, x):
-            return uncertainty(model.head, predictor.draw_parameters(x, count, seed))
-
-        random = predictor.is_random
-        return Signature(
-            self.name,
-            self._meaning(),
-            (x,),
-            _outputs(model.head),
-            predict,
-            draw_predict if random else None,
-            count if random else None,
-        )
+    def answer(self, parameters: tf.Tensor) -> "dict[str, tf.Tensor]":
+        """Returns the answer, from parameters of the likelihood under draws, [S, B, Q]."""
+        return uncertainty(self.subject.model.head, parameters)
 
     def _meaning(self) -> str:
         if self.subject.predictor.is_random:

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae.models.graphs import traced
 from tfp_vae.registry import Registry
 
 STRUCTURES = Registry(
@@ -80,7 +81,7 @@ class Curvature:
 
     def accumulate(self, batches: Any) -> None:
         """Sums over the examples [B, ...] of all batches."""
-        step = tf.function(self.of_batch, autograph=False, reduce_retracing=True)
+        step = traced(self.of_batch)
         self.totals, self.factor = [], 1.0
         for x in batches:
             found = [np.asarray(part, np.float64) for part in step(x)]

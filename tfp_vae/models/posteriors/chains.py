@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfp_vae.arguments import check_count
 from tfp_vae.models.ensemble import Ensemble
+from tfp_vae.models.graphs import traced
 from tfp_vae.models.posteriors.weights import WeightPosterior, WeightSamples, flat
 from tfp_vae.probability import mcmc
 
@@ -87,7 +88,7 @@ class Sampler(WeightPosterior):
         length, count, _ = draws.shape
         samples = WeightSamples(self.network_model, draws.reshape(length * count, -1))
         few = x[:: max(1, len(x) // 20)][:20]
-        predict = tf.function(self.parameters_of, autograph=False)
+        predict = traced(self.parameters_of)
         predicted = predict(samples.samples, tf.constant(few)).numpy()
         predicted = predicted.reshape(length, count, -1)
         moved = np.ptp(predicted, axis=(0, 1)) > 0  # a fixed scale does not mix

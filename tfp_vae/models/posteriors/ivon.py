@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfp_vae.arguments import check_count
 from tfp_vae.data import Split
+from tfp_vae.models.graphs import traced
 from tfp_vae.models.network import BayesianNetwork
 from tfp_vae.models.posteriors.weights import WeightPosterior
 from tfp_vae.optimizers import IVON
@@ -76,7 +77,7 @@ class IVONPosterior(WeightPosterior):
         num_samples = check_count("num_samples", num_samples)
         key, model = fold_in(seed, 79), self.network_model
 
-        @tf.function(autograph=False, reduce_retracing=True)
+        @traced
         def total(x, y):
             likelihood = model.distribution(self.draw_parameters(x, num_samples, key))
             return tf.reduce_sum(likelihood.log_prob(tf.cast(y, likelihood.dtype)))

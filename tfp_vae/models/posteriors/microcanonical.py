@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import check_count, check_number
+from tfp_vae.models.graphs import traced
 from tfp_vae.randomness import fold_in, normal
 
 # Errors of one step, in nats, from which it is taken back: so many times what the target of the
@@ -106,7 +107,7 @@ def walk(
     steps, settled = num_burnin + num_samples * thinning, 2 * num_burnin // 3
     far = max(LEAST_FAR, FAR * math.sqrt(low * dims))
 
-    @tf.function(autograph=False)
+    @traced
     def value_and_gradient(position):
         with tf.GradientTape() as tape:
             tape.watch(position)
@@ -141,7 +142,7 @@ def walk(
             warm, lambda: _adapted(state, sound, squared, target, index >= settled), lambda: state
         )
 
-    @tf.function(autograph=False)
+    @traced
     def run(position):
         value, gradient = value_and_gradient(position)
         zeros, wide = tf.zeros([chains]), tf.zeros([chains], tf.float64)

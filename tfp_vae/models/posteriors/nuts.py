@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tfp_vae.arguments import check_count
 from tfp_vae.data import Split
+from tfp_vae.models.graphs import traced
 from tfp_vae.models.network import BayesianNetwork
 from tfp_vae.models.posteriors.chains import Sampler
 from tfp_vae.probability import mcmc
@@ -55,7 +56,7 @@ class NUTS(Sampler):
                 lambda w: self.log_joint(w, x, y), weights, fallback_to_while_loop=False
             )
 
-        @tf.function(autograph=False)
+        @traced
         def run(start):
             kernel = mcmc.NoUTurnSampler(
                 log_prob, step_size=0.01, max_tree_depth=self.max_tree_depth

@@ -1,0 +1,56 @@
+"""Looks into the latent space of the VAE of a run folder, and changes what is there.
+
+    python -m experiments.explore --run_dir=runs/digits
+
+writes into the run folder: embeddings.csv and embeddings.npz (row, centre and deviations of q(z|x),
+label with the name of its class, factors), traversals.png (a dimension per row, those with the most
+KL first), interpolations.png, neighbours.png, map.png, attributes.png (of data with labels),
+denoising.png, and explore.json with all figures: KL of each dimension, where the KL goes, scores of
+factors and of labels.
+"""
+
+from absl import flags
+
+import tfp_vae as tv
+from tfp_vae import extras
+
+from . import cli, trained_runs
+
+_SPLIT = flags.DEFINE_enum("split", "test", ["train", "validation", "test"], "Which examples.")
+_COUNT = flags.DEFINE_integer("count", 9, "Pictures per row.", 2, 50)
+_NOISE = flags.DEFINE_float("noise", 0.4, "Deviation of the noise that is taken away, in (0, 1].")
+_STRENGTH = flags.DEFINE_float("strength", 1.5, "How much of an attribute is added.", lower_bound=0)
+_SEED = flags.DEFINE_integer("seed", 0, "Of draws, probes and noise.", 0, 2**31 - 1)
+
+
+def main():
+    """Loads model and data, looks and writes."""
+    if not 0 < _NOISE.value <= 1:
+        raise ValueError(f"Impossible --noise. Expected it in (0, 1]. Received {_NOISE.value:g}.")
+    extras.need("report", "Pictures")
+    run = trained_runs.folder()
+    from tfp_vae.studies import exploring
+
+    run.lock()
+    model, data, source, _ = trained_runs.opened(run)
+    trained_runs.check_vae(model, "Latents")
+    split = getattr(data, _SPLIT.value)
+    found = exploring.explore(
+        model,
+        data,
+        split,
+        run,
+        count=_COUNT.value,
+        noise=_NOISE.value,
+        strength=_STRENGTH.value,
+        seed=_SEED.value,
+    )
+    about = {**source, "split": _SPLIT.value, "versions": tv.report.versions()}
+    run.write_json("explore.json", found | about)
+    for name, value in found["table"].items():
+        print(f"{name:28s} {value:.4g}")
+    print(f"results: {(run / 'explore.json').resolve()}, embeddings and pictures beside it")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,64 @@
+"""Draws rows that are like those of a table, by a VAE of its columns, and says how like.
+
+    python -m experiments.synthesize --data=in.csv --out=out.csv --run_dir=runs/table
+    python -m experiments.synthesize --data=in.csv --out=f.csv --run_dir=runs/table --given=sex=f
+
+A model is trained where the run folder is new, and the one that is there is used otherwise. Classes
+are drawn, and columns have the types of the file. synthetic.json in the run folder compares drawn
+rows with test rows: marginals, associations of pairs, a classifier that tells them apart, a model
+trained on drawn rows and tested on real ones, and the distance to the nearest training row.
+"""
+
+from absl import flags
+
+import tfp_vae as tv
+
+from . import cli, table_flags
+
+cli.leave_out(*table_flags.UNREAD)
+_NUM_ROWS = flags.DEFINE_integer("num_rows", None, "Without it, as many as the file has.", 1)
+_GIVEN = flags.DEFINE_list("given", None, "NAME=VALUE,...: draw rows with these columns.")
+_TARGET = flags.DEFINE_string("target", None, "Column of the report that is predicted; the last.")
+
+
+def main():
+    """Reads, trains or loads, draws, compares, writes."""
+    given = cli.or_error(_given)
+    run, frame, vae, data = table_flags.opened()
+    schema, seed = vae.decoder.schema, table_flags.SEED.value
+    count = _NUM_ROWS.value or len(frame)
+    rows = tv.evaluation.conditional_rows(vae, given, count, seed)
+    tv.data.write_frame(schema.decode(rows), table_flags.OUT.value)
+    print(f"{count} rows: {table_flags.OUT.value}")
+    if given:
+        return
+    found = tv.evaluation.synthetic_report(
+        schema, rows, data.train.values(), data.test.values(), _TARGET.value, seed
+    )
+    run.write_json("synthetic.json", found)
+    for name, value in found["marginals"].items():
+        print(f"{name}: {value:.3f} apart")
+    utility = found["utility"]
+    print(
+        f"told from real rows with an AUC of {found['two_sample_auc']:.3f}; {utility['score']} of "
+        f"{utility['target']} {utility['synthetic']} trained on these rows, {utility['real']} on "
+        f"real ones; nearest training row {found['nearest']['synthetic']:.3f} away, of test rows "
+        f"{found['nearest']['test']:.3f}\nreport: {run / 'synthetic.json'}"
+    )
+
+
+def _given() -> "dict[str, str]":
+    """Returns {column: value} of --given."""
+    found = {}
+    for pair in _GIVEN.value or []:
+        name, sign, value = pair.partition("=")
+        if not sign or not name:
+            raise ValueError(
+                f"--given does not fit. Expected NAME=VALUE with commas between. Received {pair!r}."
+            )
+        found[name] = value
+    return found
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,350 @@
+"""A codec: what goes in comes out at the price of -ELBO, and no wrong file becomes a picture."""
+
+import struct
+import subprocess
+import sys
+import zlib
+
+import keras
+import numpy as np
+import pytest
+
+import tfp_vae as tv
+from tfp_vae.codec import format as form
+from tfp_vae.codec.agreed import digest
+from tfp_vae.codec.stack import Stack
+from tfp_vae.data import Split
+from tfp_vae.distributions.priors import ConditionalNormal
+
+D = 3
+
+
+def mlp():
+    return tv.networks.mlp([8])
+
+
+def latents():
+    return [
+        tv.LatentVariable("z2", tv.priors.StandardNormal(2), tv.encoders.Gaussian(mlp(), 2)),
+        tv.LatentVariable("z1", ConditionalNormal(mlp(), D), tv.encoders.Gaussian(mlp(), D)),
+    ]
+
+
+def one(prior, encoder):
+    return {"prior": prior, "encoder": encoder}
+
+
+# Each sort of latent and of values once: what is coded differs in nothing else.
+MODELS = {
+    "bernoulli": lambda shape: tv.VAE(
+        **one(tv.priors.StandardNormal(D), tv.encoders.Gaussian(mlp(), D)),
+        decoder=tv.decoders.Bernoulli(mlp(), shape),
+    ),
+    "logistic, mixture prior": lambda shape: tv.VAE(
+        **one(tv.priors.Mixture(D, 4), tv.encoders.Gaussian(mlp(), D)),
+        decoder=tv.decoders.DiscretizedLogistic(mlp(), shape),
+    ),
+    "categorical, mixture posterior": lambda shape: tv.VAE(
+        **one(tv.priors.StandardNormal(D), tv.encoders.Mixture(mlp(), D, 2)),
+        decoder=tv.decoders.Categorical(mlp(), shape),
+    ),
+    "vamp prior, convolutions": lambda shape: tv.VAE(
+        prior=tv.priors.Vamp(D, 4),
+        encoder=tv.encoders.Gaussian(tv.networks.conv_encoder([2], 8), D),
+        decoder=tv.decoders.Bernoulli(tv.networks.conv_decoder(shape, [2], 8), shape),
+    ),
+    "two latents": lambda shape: tv.VAE(
+        latents=latents(), decoder=tv.decoders.Bernoulli(mlp(), shape)
+    ),
+}
+
+
+def images_of(codec, count, rng):
+    """Returns images of random values, bool or uint8."""
+    if codec.agreed.num_values == 2:
+        return rng.random((count, *codec.agreed.shape)) < 0.3
+    return rng.integers(0, 256, (count, *codec.agreed.shape)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """Returns a model of 4x4 binary images, its codec, images and their file as bytes."""
+    keras.utils.set_random_seed(0)
+    model = MODELS["bernoulli"]((4, 4, 1))
+    codec = tv.codec.Codec(model)
+    return model, codec, np.random.default_rng(0).random((150, 4, 4, 1)) < 0.3
+
+
+@pytest.fixture
+def packed(plain, tmp_path):
+    """Returns the bytes of a file of images, and a function that decodes bytes."""
+    _, codec, images = plain
+    path = tmp_path / "images.tfpvae"
+    tv.codec.encode(codec, images, path)
+
+    def decode(content):
+        path.write_bytes(content)
+        return tv.codec.decode(codec, path)
+
+    return path.read_bytes(), decode
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_images_come_back_bit_for_bit(name, base_seed, tmp_path):
+    keras.utils.set_random_seed(base_seed)
+    codec, path = tv.codec.Codec(MODELS[name]((4, 4, 1))), tmp_path / "file"
+    images = images_of(codec, 1000, np.random.default_rng(base_seed))
+    images[-40:-20], images[-20:] = images.min(), images.max()  # what no model expects
+    for count in (0, 1, 2, 1000):
+        report = tv.codec.encode(codec, images[:count], path)
+        back = tv.codec.decode(codec, path)
+        assert back.dtype == images.dtype and report.bytes == path.stat().st_size
+        np.testing.assert_array_equal(back, images[:count])
+
+
+def test_the_rate_is_that_of_the_elbo_with_all_bits_counted(base_seed, tmp_path):
+    keras.utils.set_random_seed(base_seed)
+    model = MODELS["bernoulli"]((24, 24, 1))
+    images = np.random.default_rng(base_seed).random((1000, 24, 24, 1)) < 0.3
+    split = Split(images.astype(np.float32), "static")
+    report = tv.codec.encode(model, split, tmp_path / "file")
+    elbo = model.bounds(split, 8, proposal="encoder").elbo.mean()
+    assert report.bits_per_dim == pytest.approx(-elbo / (24 * 24 * np.log(2)), rel=0.01)
+
+
+def test_what_is_popped_is_pushed_back_to_the_same_stack(plain, base_seed):
+    _, codec, images = plain
+    rng = np.random.default_rng(base_seed)
+    seed = rng.integers(1, 2**32, 2000).astype(np.uint32)
+    stack = Stack(seed)
+    cells = codec.header(tv.codec.images.opened(images, 2, (4, 4, 1))).cells
+    codec._push(stack, images[:50].astype(np.int32), cells, True)
+    np.testing.assert_array_equal(codec._pop(stack, 50, cells), images[:50])
+    np.testing.assert_array_equal(stack.words(), seed)
+
+
+def test_a_file_of_a_saved_model_is_that_of_the_model_in_memory(plain, packed, tmp_path):
+    model, _, images = plain
+    model.save(tmp_path / "model.keras")
+    loaded = tv.load(tmp_path / "model.keras")
+    assert digest(loaded) == digest(model)
+    tv.codec.encode(loaded, images, tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == packed[0]
+
+
+@pytest.mark.all_only
+@pytest.mark.parametrize("name", ["logistic, mixture prior", "vamp prior, convolutions"])
+def test_another_process_with_another_number_of_threads_decodes(name, base_seed, tmp_path):
+    keras.utils.set_random_seed(base_seed)
+    model = MODELS[name]((16, 16, 1))
+    codec = tv.codec.Codec(model)
+    images = images_of(codec, 300, np.random.default_rng(base_seed))
+    model.save(tmp_path / "model.keras")
+    tv.codec.encode(codec, images, tmp_path / "file")
+    code = (
+        "import tensorflow as tf\n"
+        "tf.config.threading.set_intra_op_parallelism_threads(1)\n"
+        "import tfp_vae as tv\n"
+        "tv.codec.decode(tv.load('model.keras'), 'file', 'back.npy')\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "back.npy"), images)
+
+
+# Files that are wrong.
+
+
+def test_every_cut_and_every_flipped_byte_is_an_error(packed, base_seed):
+    content, decode = packed
+    places = {*range(0, 40), *range(0, len(content), 23), len(content) - 1}
+    for place in places:
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << place % 8
+        for wrong in (content[:place], bytes(flipped)):
+            with pytest.raises(ValueError, match=r"^[^\n]*Expected [^\n]* Received [^\n]*$"):
+                decode(wrong)
+    with pytest.raises(ValueError, match="the end of the file"):
+        decode(content + b"\0")
+
+
+def test_a_file_of_a_newer_version_says_so(packed):
+    content, decode = packed
+    newer = content[:8] + struct.pack("<H", form.VERSION + 1) + content[10:]
+    with pytest.raises(ValueError, match="newer version"):
+        decode(newer)
+
+
+def test_a_file_of_another_model_is_refused_before_work(plain, packed, tmp_path):
+    keras.utils.set_random_seed(1)
+    other = MODELS["bernoulli"]((4, 4, 1))
+    (tmp_path / "file").write_bytes(packed[0])
+    with pytest.raises(ValueError, match="encoded with another model"):
+        tv.codec.decode(other, tmp_path / "file", tmp_path / "back.npy")
+    assert not (tmp_path / "back.npy").exists()
+
+
+def test_a_machine_that_computes_other_numbers_writes_no_picture(
+    plain, packed, tmp_path, monkeypatch
+):
+    _, codec, _ = plain
+    (tmp_path / "file").write_bytes(packed[0])
+    tables = codec.agreed.tables
+    monkeypatch.setattr(codec.agreed, "tables", lambda z: tables(z + 0.01))
+    with pytest.raises(ValueError, match="this machine computes other numbers"):
+        tv.codec.decode(codec, tmp_path / "file", tmp_path / "back.npy")
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "images.tfpvae"}
+
+
+def test_what_does_not_come_back_gets_no_name(plain, tmp_path, monkeypatch):
+    _, codec, images = plain
+    pop = codec._pop
+    monkeypatch.setattr(codec, "_pop", lambda *arguments: 1 - pop(*arguments))
+    with pytest.raises(ValueError, match="other numbers"):
+        tv.codec.encode(codec, images, tmp_path / "file")
+    monkeypatch.setattr("tfp_vae.codec.coding.crc_of", lambda *_: 0)  # a CRC that sees nothing
+    with pytest.raises(ValueError, match="did not come back"):
+        tv.codec.encode(codec, images, tmp_path / "file")
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_full_disk_leaves_nothing(plain, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tfp_vae.codec.coding.write_block", full)
+    with pytest.raises(OSError, match="No space"):
+        tv.codec.encode(plain[1], plain[2], tmp_path / "file")
+    assert not [*tmp_path.iterdir()]
+
+
+def _with_header(content, **changes):
+    (length,) = struct.unpack_from("<I", content, 10)
+    values = form.json_of(zlib.decompress(content[18 : 18 + length]), "file")
+    packed = zlib.compress(form.json.dumps({**values, **changes}).encode())
+    return (
+        content[:10]
+        + struct.pack("<2I", len(packed), zlib.crc32(packed))
+        + packed
+        + (content[18 + length :])
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"images": 2**40},
+        {"images": -1},
+        {"shape": [2**30, 4, 1]},
+        {"block": 2**31},
+        {"stored": "object"},
+        {"cells": []},
+        {"cells": [{"exponents": [4, 4, 4], "radius": 2**40}]},
+        {"batch": 1},
+    ],
+)
+def test_sizes_that_a_file_makes_up_are_refused(changes, packed):
+    content, decode = packed
+    with pytest.raises(ValueError, match=r"is damaged|does not fit the model"):
+        decode(_with_header(content, **changes))
+
+
+@pytest.mark.parametrize("name", ["../out", "/etc/x", "a/../../b", "", "a\0b", "C:x", 7, ".."])
+def test_names_of_files_stay_inside_of_the_folder(name):
+    assert not form._is_name(name)
+    assert form._is_name("day 1/å.b_2")
+
+
+# Images and models that do not fit.
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (np.zeros((2, 4, 5, 1), np.uint8), "another shape"),
+        (np.array([0, 7, 255, 0] * 4, np.uint8).reshape(1, 4, 4, 1), "value that the model"),
+        (np.full((1, 4, 4, 1), 0.5, np.float32), "value that the model"),
+        (np.full((1, 4, 4, 1), np.nan, np.float32), "value that the model"),
+        (np.zeros((1, 4, 4, 1), np.int64), "uint8, bool or float32"),
+        (np.uint8(3), "Expected an array"),
+    ],
+)
+def test_images_that_do_not_fit_are_refused(images, words, plain, tmp_path):
+    with pytest.raises(ValueError, match=words):
+        tv.codec.encode(plain[1], np.asarray(images), tmp_path / "file")
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda vae: vae(decoder=tv.decoders.Normal), "probabilities of all values"),
+        (lambda vae: vae(encoder=tv.encoders.FullGaussian), "posterior is no normal"),
+        (lambda _: tv.networks.mlp([2]), "made of a VAE"),
+    ],
+)
+def test_a_model_that_cannot_code_says_why(make, words, make_vae):
+    with pytest.raises(ValueError, match=words):
+        tv.codec.Codec(make(make_vae))
+
+
+def test_the_library_that_is_missing_is_named(make_vae, monkeypatch):
+    monkeypatch.setitem(sys.modules, "constriction", None)
+    with pytest.raises(ImportError, match=r'pip install "tfp_vae\[codec\]".*constriction'):
+        tv.codec.Codec(make_vae())
+
+
+# Folders and files of images.
+
+
+def test_a_folder_of_images_comes_back_with_its_names(make_vae, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    codec = tv.codec.Codec(make_vae(decoder=tv.decoders.DiscretizedLogistic))
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 4, 4)).astype(np.uint8)
+    names = ["b", "sub/ä", "z"]
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    for name, each in zip(names, pixels, strict=True):
+        image.fromarray(each).save(tmp_path / "in" / f"{name}.png")
+    tv.codec.encode(codec, tmp_path / "in", tmp_path / "file")
+    tv.codec.decode(codec, tmp_path / "file", tmp_path / "out")
+    found = {p.relative_to(tmp_path / "out") for p in (tmp_path / "out").rglob("*.png")}
+    assert {path.with_suffix("").as_posix() for path in found} == set(names)
+    for name, each in zip(names, pixels, strict=True):
+        np.testing.assert_array_equal(
+            np.asarray(image.open(tmp_path / "out" / f"{name}.png")), each
+        )
+    with pytest.raises(ValueError, match="there already"):
+        tv.codec.decode(codec, tmp_path / "file", tmp_path / "out")
+    image.fromarray(pixels[0]).resize((5, 4)).save(tmp_path / "in" / "odd.png")
+    with pytest.raises(ValueError, match="different shapes"):
+        tv.codec.encode(codec, tmp_path / "in", tmp_path / "file")
+
+
+def test_memory_is_that_of_a_block_whatever_the_number_of_images(plain, tmp_path, monkeypatch):
+    _, codec, images = plain
+    monkeypatch.setattr(codec, "block", 40)
+    np.save(tmp_path / "images.npy", images)
+    read = []
+    kind = tv.codec.images._Array
+    monkeypatch.setattr(
+        kind, "read", lambda self, a, b: read.append(b - a) or np.asarray(self._values[a:b])
+    )
+    tv.codec.encode(codec, tmp_path / "images.npy", tmp_path / "file")
+    tv.codec.decode(codec, tmp_path / "file", tmp_path / "back.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "back.npy"), images)
+    # At first some images say how fine the latents are; then it is blocks, twice.
+    assert read[1:] == [40, 40, 40, 30] * 2
+
+
+# Comparison with others.
+
+
+def test_codecs_that_everybody_has_are_measured_beside(plain, tmp_path):
+    model, _, images = plain
+    split = Split(images.astype(np.float32), "static")
+    found = tv.codec.measure(model, split, tmp_path / "file", num_samples=4)
+    assert found.bits_per_dim == 8 * found.bytes / images.size and found.images == len(images)
+    raw = np.packbits(images).tobytes()
+    assert found.codecs["gzip"] == 8 * len(zlib.compress(raw, 9)) / images.size
+    assert found.codecs["png, sheets"] < found.codecs["png, single"]
+    assert set(found.codecs) >= {"bz2", "lzma", "webp, sheets", "webp, single"}
+    assert "this model" in found.text() and "images/s" in found.text()

@@ -1,0 +1,36 @@
+"""Programs of tables: a table in, a table out, a model between them."""
+
+import json
+
+import numpy as np
+import pandas as pd
+
+
+def test_a_table_is_filled_and_drawn_by_the_model_of_one_run(succeeds, tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "id": [f"n{i}" for i in range(60)],
+            "size": rng.normal(size=60).round(3),
+            "kind": rng.choice(["a", "b", "c"], 60),
+            "count": rng.poisson(3, 60),
+        }
+    )
+    frame.loc[3, "size"] = frame.loc[5, "kind"] = None
+    frame.to_csv(tmp_path / "in.csv", index=False)
+    given = ["--data=in.csv", "--run_dir=run"]
+    small = ["--epochs=1", "--hidden=4", "--latent_dim=1", "--columns=id:drop"]
+    out = succeeds("impute", "--out=out.csv", *given, *small, "--num_importance_samples=5")
+    assert "kind    categorical  a, b, c" in out and "2 cells filled" in out
+    filled = pd.read_csv(tmp_path / "out.csv")
+    assert not filled.isna().any().any() and list(filled) == list(frame)
+    assert filled["id"].tolist() == frame["id"].tolist() and filled["count"].dtype == int
+    assert len(pd.read_csv(tmp_path / "run" / "imputed.csv")) == 2
+    before = (tmp_path / "run" / "model.keras").read_bytes()
+    succeeds("synthesize", "--out=new.parquet", *given, "--num_rows=30")
+    drawn = pd.read_parquet(tmp_path / "new.parquet")
+    assert list(drawn) == ["size", "kind", "count"] and len(drawn) == 30
+    assert set(drawn["kind"]) <= set("abc") and drawn["count"].dtype == int
+    report = json.loads((tmp_path / "run" / "synthetic.json").read_text())
+    assert set(report["marginals"]) == {"size", "kind", "count"}
+    assert (tmp_path / "run" / "model.keras").read_bytes() == before

@@ -1,0 +1,36 @@
+"""A table in a .parquet or .xlsx file, whose columns may be of any kind."""
+
+import pathlib
+from typing import Any
+
+from tfp_vae.data import table_files
+from tfp_vae.data.source import Raw, Source, check_task
+from tfp_vae.data.sources import SOURCES
+from tfp_vae.data.sources.frame import of_mixed_columns
+from tfp_vae.data.sources.npz import is_file
+
+
+@SOURCES.register("spreadsheet", "a .parquet or .xlsx file of mixed columns")
+class Spreadsheet(Source):
+    """A .parquet or .xlsx file; of the latter the first sheet."""
+
+    words = "a .parquet or .xlsx file"
+    arguments = ("target", "task", "columns")
+
+    def matches(self, source: Any) -> bool:
+        """Returns whether it is the path of a file that ends so."""
+        return is_file(source, ".parquet") or is_file(source, ".xlsx")
+
+    def read(
+        self,
+        source: Any,
+        data_dir: "str | pathlib.Path | None",
+        *,
+        target: "str | None" = None,
+        task: "str | None" = None,
+        columns: Any = None,
+    ) -> Raw:
+        """Returns the rows; `load` says what the arguments are."""
+        del data_dir
+        given = {"train": table_files.read_frame(source)}
+        return of_mixed_columns(given, columns or {}, target, check_task(task))

@@ -1,0 +1,183 @@
+"""What is in the latent space of a trained VAE: files of embeddings, pictures and figures."""
+
+import csv
+import io
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_vae import data as datasets
+from tfp_vae import plots
+from tfp_vae.data import Data, Split
+from tfp_vae.evaluation import aggregate, disentanglement, latent_space, probe_metrics
+from tfp_vae.models import VAE, walks
+from tfp_vae.report import RunFolder
+
+_MOST = 2000  # examples of a map
+_MOST_CLASSES = 10  # attributes that are drawn
+
+
+def explore(
+    vae: VAE,
+    data: Data,
+    split: Split,
+    run: RunFolder,
+    *,
+    count: int = 9,
+    noise: float = 0.4,
+    strength: float = 1.5,
+    seed: int = 0,
+) -> dict:
+    """Writes embeddings and pictures into a run folder and returns what was found, JSON-ready.
+
+    Args:
+        vae: without a condition.
+        data: what it was trained on.
+        split: examples that are looked at.
+        run: where files go.
+        count: pictures of a row.
+        noise: deviation of what is taken away, in (0, 1].
+        strength: how much of an attribute is added.
+        seed: of draws.
+
+    Raises:
+        ValueError: for a model with a condition, or fewer than four examples.
+    """
+    if vae.condition or len(split) < 4:
+        raise ValueError(
+            "A latent space is explored by examples alone. Expected a VAE without a condition and "
+            f"four examples or more. Received a {type(vae).__name__} and {len(split)}."
+        )
+    split = split.frozen()
+    loc, scale = write_embeddings(vae, split, run, data.name)
+    kl = walks.kl_to_normal(loc, scale)
+    found: dict = {"kl_per_dimension": kl.tolist(), "latent_dim": len(kl), "noise": noise}
+    table = {"num_examples": float(len(split)), "kl_to_normal": float(kl.sum())}
+    if len(kl) > 1 and np.isfinite(scale).all():
+        found["parts_of_kl"] = aggregate.decompose(loc, scale, seed=seed)
+        names = ("mutual_information", "total_correlation", "dimension_wise_kl")
+        table |= {name: found["parts_of_kl"][name] for name in names}
+    table |= _of_factors(found, data, split, loc, seed) | _of_labels(found, vae, data, split, seed)
+    index = np.sort(np.random.default_rng(seed).permutation(len(loc))[:_MOST])
+    labels = None if split.labels is None else split.labels[index]
+    places = latent_space.plane(loc[index], seed)
+    run.write_figure("map.png", plots.maps(places, labels, split.class_names))
+    if len(split.shape) == 3:
+        _pictures(vae, split, run, loc, count, strength)
+        table |= _denoising(vae, split, run, count, noise, seed)
+    return {**found, "table": table}
+
+
+def write_embeddings(
+    vae: VAE, split: Split, run: RunFolder, source: str = ""
+) -> "tuple[np.ndarray, np.ndarray]":
+    """Writes embeddings.csv and embeddings.npz; returns centres and deviations of q(z|x), [N, D].
+
+    A row has its place in the split, label with the name of its class, factors, centre and
+    deviations.
+    """
+    parts = list(latent_space.embeddings(vae, split))
+    rows, loc, scale = (np.concatenate(each) for each in zip(*parts, strict=True))
+    names = split.class_names
+    columns: dict[str, np.ndarray] = {"row": rows}
+    if split.labels is not None:
+        columns["label"] = split.labels
+        if names is not None:
+            columns["class"] = np.array([names[k] if k >= 0 else "" for k in split.labels])
+    if split.factors is not None:
+        known = factor_names(split, source)
+        columns |= {f"factor_{name}": split.factors[:, i] for i, name in enumerate(known)}
+    for what, values in (("z", loc), ("scale", scale)):
+        columns |= {f"{what}{d}": values[:, d] for d in range(values.shape[1])}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+    run.write_text("embeddings.csv", text.getvalue())
+    beside = {k: v for k, v in columns.items() if k in ("row", "label", "class")}
+    if split.factors is not None:
+        beside["factors"] = split.factors
+    run.write_arrays("embeddings.npz", loc=loc, scale=scale, **beside)
+    return loc, scale
+
+
+def factor_names(split: Split, source: str = "") -> "list[str]":
+    """Returns what the columns of the factors are called: those of a named set, or numbers."""
+    known, count = datasets.FACTORS.get(source, ()), split.factors.shape[1]
+    return list(known) if len(known) == count else [str(i) for i in range(count)]
+
+
+def _of_factors(found, data, split, loc, seed):
+    if split.factors is None:
+        return {}
+    names = factor_names(split, data.name)
+    categorical = [names.index("shape")] if "shape" in names else []
+    scores = disentanglement.scores(
+        loc, split.factors, names=names, categorical=categorical, seed=seed
+    )
+    found["disentanglement"] = scores
+    return {name: value for name, value in scores.items() if isinstance(value, float)}
+
+
+def _of_labels(found, vae, data, split, seed):
+    known = all(part.labels is not None for part in (data.train, split))
+    if not known or len(np.unique(data.train.labels)) < 2 or (data.train.labels < 0).any():
+        return {}
+    found["labels"] = probe_metrics(vae, data.train.frozen(), split, seed=seed)
+    return {k: v for k, v in found["labels"].items() if not k.endswith("_error")}
+
+
+def _pictures(vae, split, run, loc, count, strength):
+    draw = vae.at_mean()
+
+    def decoded(z):
+        return draw.likelihood(tf.constant(z, tf.float32)).mean().numpy()
+
+    walk = vae.traverse(split, count=count)
+    names = [
+        f"z{dimension}: {kl:.2f}"
+        for dimension, kl in zip(walk["dimensions"], walk["kl"], strict=True)
+    ]
+    title = "one dimension at a time, from its 1st to its 99th percentile; KL in nats"
+    run.write_figure("traversals.png", plots.rows_of_images([(title, walk["mean"], names)]))
+    few = min(4, len(split) // 2)
+    values = split.values(slice(2 * few))
+    sheets = []
+    for path, title in (("lerp", "on the line between two codes"), ("slerp", "on a great circle")):
+        made = vae.interpolate(values[:few], values[few:], count, path=path)
+        sheets.append((title, np.moveaxis(made, 0, 1), [""] * few))
+    run.write_figure("interpolations.png", plots.rows_of_images(sheets))
+    some = min(6, len(split))
+    near = latent_space.nearest(loc[:some], loc, min(count, len(loc)))
+    near = np.stack([split.values(row) for row in near])
+    title = "examples, each before those with the nearest codes"
+    run.write_figure("neighbours.png", plots.rows_of_images([(title, near, [""] * some)]))
+    classes = [] if split.labels is None else np.unique(split.labels[split.labels >= 0])
+    if not 2 <= len(classes) <= _MOST_CLASSES:
+        return
+    shares, rows = np.linspace(-strength, strength, count), []
+    for label in classes:
+        vector = latent_space.attribute_vector(loc, split.labels == label)
+        rows.append(decoded(loc[0] + shares[:, np.newaxis] * vector))
+    words = [split.class_names[k] if split.class_names else str(k) for k in classes]
+    title = (
+        f"an example, with {-strength:g} to {strength:g} times what a class has that others do not"
+    )
+    columns = [f"{share:.2g}" for share in shares]
+    picture = plots.rows_of_images([(title, np.stack(rows), words)], columns)
+    run.write_figure("attributes.png", picture)
+
+
+def _denoising(vae, split, run, count, noise, seed):
+    known = split.take(200).values()
+    if known.min() < 0 or known.max() > 1:
+        return {}
+    noised = latent_space.noisy(known, noise, seed)
+    clean = vae.reconstruct(tf.constant(noised)).numpy()
+    sheet = np.stack([each[:count] for each in (known, noised, clean)])
+    names = ["example", f"noise {noise:g}", "E[x|z]"]
+    run.write_figure("denoising.png", plots.rows_of_images([("noise taken away", sheet, names)]))
+    return {
+        "psnr_noisy": float(latent_space.psnr(noised, known).mean()),
+        "psnr_denoised": float(latent_space.psnr(clean, known).mean()),
+    }

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
-ENGLISH = (ROOT / "docs" / "migration.md").read_text(encoding="utf-8")
-CHINESE = (ROOT / "docs" / "migration.zh-CN.md").read_text(encoding="utf-8")
+ENGLISH = (ROOT / "docs" / "en" / "migration.md").read_text(encoding="utf-8")
+CHINESE = (ROOT / "docs" / "zh" / "migration.md").read_text(encoding="utf-8")
 PYTHON = r"```python\n(.*?)```"
 SIDES = {"both": ("before", "after"), "before": ("before",), "after": ("after",)}
 

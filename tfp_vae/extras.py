@@ -9,6 +9,7 @@ MODULES: "dict[str, tuple[str, ...]]" = {
     "tensorboard": ("tensorboard",),
     "onnx": ("tf2onnx", "onnx", "onnxruntime"),
     "litert": ("ai_edge_litert",),
+    "docs": ("sphinx", "myst_parser", "furo", "latex2mathml"),
     "tables": ("pandas",),
     "codec": ("constriction",),
 }

@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 RESULTS = ROOT / "experiments" / "results"
 DOCUMENTS = {
     **{"README.md": "en", "README.zh-CN.md": "zh", "experiments/RESULTS.md": "en"},
-    **{"docs/codec.md": "en", "docs/codec.zh-CN.md": "zh"},
+    **{"docs/en/codec.md": "en", "docs/zh/codec.md": "zh"},
 }
 TRIAL = """
 minutes = 2

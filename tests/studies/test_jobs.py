@@ -1,6 +1,7 @@
 """Work in several processes: chains keep their order, a dead process takes only its own along."""
 
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -19,6 +20,11 @@ def _do(item):
     if name == "dies" and number == 1:
         os._exit(1)
     return f"{_told[0]} {name} {number}"
+
+
+def _cores(item):
+    time.sleep(1)  # so that the other process takes the other item
+    return os.sched_getaffinity(0)
 
 
 def _fails():
@@ -49,6 +55,17 @@ def test_a_process_that_dies_is_told_and_the_others_go_on():
             assert "terminated abruptly" in str(value)
         else:
             assert value == f"hello {item[0]} {item[1]}"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no affinity on this system")
+def test_processes_share_the_cores_and_none_has_those_of_another():
+    all_cores = os.sched_getaffinity(0)
+    items = [(i, i) for i in range(2)]
+    found = dict(in_turns(items, lambda item: item[0], _cores, 2, processes(2, _begin)))
+    one, other = found.values()
+    if len(all_cores) > 1:
+        assert not one & other
+    assert one | other <= all_cores
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

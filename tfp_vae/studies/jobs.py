@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Executor, Future
@@ -15,13 +16,33 @@ def processes(jobs: int, begin: Callable[..., None], *arguments: Any) -> Callabl
     """Returns a function that starts `jobs` processes, each of which calls `begin(*arguments)`.
 
     They are new interpreters and no copies of this one: TensorFlow's threads do not survive a copy.
+    Where the system can say so, each has cores of its own: what is timed in one does not wait for
+    the others, and TensorFlow starts as many threads as it has cores.
     """
     context = multiprocessing.get_context("spawn")
-    return lambda: concurrent.futures.ProcessPoolExecutor(jobs, context, _begun, (begin, arguments))
+
+    def start() -> Executor:
+        shares = context.SimpleQueue()
+        for share in _shares(jobs):
+            shares.put(share)
+        asked = shares, begin, arguments
+        return concurrent.futures.ProcessPoolExecutor(jobs, context, _begun, asked)
+
+    return start
 
 
-def _begun(begin: Callable[..., None], arguments: tuple) -> None:
+def _shares(jobs: int) -> "list[list[int]]":
+    """Returns the cores of each process; none where there are too few, or no such system."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    size = len(cores) // jobs
+    return [cores[i * size : (i + 1) * size] for i in range(jobs)]
+
+
+def _begun(shares: Any, begin: Callable[..., None], arguments: tuple) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started them stops them
+    cores = shares.get()
+    if cores:
+        os.sched_setaffinity(0, cores)
     begin(*arguments)
 
 

@@ -168,8 +168,8 @@ class Comparison:
 
         Args:
             show: gets a line per part.
-            jobs: how many parts are run at the same time, each in a process of its own. What they
-                find is the same; what they cost is measured beside the others.
+            jobs: how many parts are run at the same time, each in a process with cores of its own.
+                What they find is the same; what they cost is that of those cores.
 
         Raises:
             ValueError: for several jobs where models have the same time to train.

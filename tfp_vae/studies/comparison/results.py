@@ -249,7 +249,7 @@ def machine(jobs: int = 1) -> str:
     devices = [device.device_type for device in tf.config.list_logical_devices()]
     others = [kind for kind in devices if kind != "CPU"]
     text = f"{os.cpu_count()} cores, {', '.join(others) if others else 'no accelerator'}"
-    return text + f", {jobs} parts at the same time" * (jobs > 1)
+    return text + f", {jobs} parts at the same time, each on its share of the cores" * (jobs > 1)
 
 
 def estimates(values: Mapping, **wanted) -> "dict[str, dict[float | None, tuple]]":

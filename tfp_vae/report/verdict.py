@@ -62,9 +62,10 @@ def _told(decision: Decision, texts: Texts) -> str:
     if not worse:
         leader, count = quantity.leader, len(quantity.estimates)
         return texts.say("verdict", "open", count=count, **_first(quantity, leader, texts))
-    words = _first(quantity, take[0], texts)
-    if not decision.is_decided:
+    if not decision.is_decided:  # nothing to take: the best mean of those that are as good
+        words = _first(quantity, min(take, key=quantity.order.index), texts)
         return texts.say("verdict", "partly", worse=worse, others=others, **words)
+    words = _first(quantity, take[0], texts)
     words |= {
         "count": str(len(take)),
         "second": texts.title("models", take[1]) if len(take) == 2 else "",

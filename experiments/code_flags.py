@@ -22,12 +22,6 @@ _TEMPERATURE = flags.DEFINE_float("temperature", None, "Of gumbel and joint at t
 _LAST = flags.DEFINE_float("last_temperature", None, "At the end.", lower_bound=0)
 _FALL = flags.DEFINE_integer("temperature_steps", None, "Training steps of the fall.", 0)
 _STRAIGHT = flags.DEFINE_bool("straight_through", None, "Codes in training too, with slopes.")
-_FIELD = flags.DEFINE_integer(
-    "receptive_field", 3, "Rows and columns before a pixel that --model=pixel sees.", lower_bound=1
-)
-_ADVERSARIAL = flags.DEFINE_float(
-    "adversarial_weight", 1.0, "Of what fools the discriminator of aae or vae_gan.", lower_bound=0
-)
 _PRIOR = flags.DEFINE_enum(
     "code_prior",
     "uniform",
@@ -61,7 +55,6 @@ def fields(model: str, latent_dim: int) -> dict:
     Raises:
         ValueError: for flags that the model has no use for.
     """
-    other_fields(model)
     if model not in _CODES:
         where = f"--model={', '.join(_CODES)}"
         cli.refuse_unused(False, where, *(flag for flag, _ in _ARGUMENTS), _PRIOR)
@@ -83,27 +76,7 @@ def fields(model: str, latent_dim: int) -> dict:
         if bound_flags.BOUND.value != "tvo":
             flags.set_default(estimator_flags.GRADIENT, "vimco")
         flags.set_default(training_flags.NUM_SAMPLES, _DRAWS)
-    return {"model": model, "codes": tuple(found.items())}
-
-
-def other_fields(model: str) -> dict:
-    """Returns the fields of a recipe of pixel, aae or vae_gan; {} for another model.
-
-    Args:
-        model: value of --model.
-
-    Raises:
-        ValueError: for flags that the model has no use for.
-    """
-    cli.refuse_unused(model == "pixel", "--model=pixel", _FIELD)
-    off_bound = model in ("aae", "vae_gan")
-    cli.refuse_unused(off_bound, "--model=aae or vae_gan", _ADVERSARIAL)
-    if off_bound:
-        options = bound_flags.BOUND, bound_flags.BETA, bound_flags.WARM_UP
-        others = training_flags.NUM_SAMPLES, training_flags.PATIENCE
-        cli.refuse_unused(False, "a --model on a bound", *options, *others)
-        return {"model": model, "adversarial_weight": _ADVERSARIAL.value}
-    return {"model": model, "receptive_field": _FIELD.value} if model == "pixel" else {}
+    return {"codes": tuple(found.items())}
 
 
 def with_prior(vae: "tv.VAE", data: "tv.data.Data", run: "tv.report.RunFolder") -> "tv.VAE":

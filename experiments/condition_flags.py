@@ -11,13 +11,13 @@ from tfp_vae import peek
 from . import cli, code_flags, training_flags, vae_flags
 
 GROUP = "Condition"
+_KINDS = peek.registry("methods.vae_kinds.VAE_KINDS")
 _MODEL = flags.DEFINE_enum(
     "model",
     "vae",
     peek.names("methods.vae.VAE_MODELS"),
-    "vae: p(x). hierarchical: of --levels latents. vade: clusters. conditional: p(x|c), c a class "
-    "or targets. m2: p(x, y), few classes known. pixel: p(x) by masked convolutions given z. aae, "
-    "vae_gan: against a discriminator, on no bound. Others: p(x) with discrete latents.",
+    "; ".join(f"{name}: {meaning}" for name, meaning in _KINDS.meanings.items())
+    + "; others: p(x) with discrete latents.",
 )
 _LEVELS = flags.DEFINE_integer("levels", 2, "Latents of hierarchical.", lower_bound=1)
 _LEVEL_DIMS = flags.DEFINE_list(
@@ -40,12 +40,32 @@ _LABELLED_SHARE = flags.DEFINE_float(
 _CLASSIFIER = flags.DEFINE_enum(
     "classifier", "mlp", peek.names("methods.vae.VAE_CLASSIFIERS"), "Kind of m2's q(y|x)."
 )
+_FIELD = flags.DEFINE_integer(
+    "receptive_field", 3, "Rows and columns before a pixel that --model=pixel sees.", lower_bound=1
+)
+_ADVERSARIAL = flags.DEFINE_float(
+    "adversarial_weight", 1.0, "Of what fools the discriminator of aae or vae_gan.", lower_bound=0
+)
 QUADRANTS = flags.DEFINE_integer(
     "quadrants", None, "Seen quadrants of images to complete: 1, 2 or 3; they are the condition."
 )
 _CLASS_SAMPLES = flags.DEFINE_integer(
     "num_class_samples", 100, "S of log p(x|y) under each class, to classify.", lower_bound=1
 )
+
+
+# Fields of recipes that some models alone read, by the flag that gives each.
+_FIELDS: "dict[str, tuple[flags.FlagHolder, Callable | None]]" = {
+    "levels": (_LEVELS, None),
+    "level_dims": (_LEVEL_DIMS, cli.integers),
+    "clusters": (_CLUSTERS, None),
+    "class_prior": (_CLASS_PRIOR, None),
+    "classifier": (_CLASSIFIER, None),
+    "alpha": (_ALPHA, None),
+    "labelled_share": (_LABELLED_SHARE, None),
+    "receptive_field": (_FIELD, None),
+    "adversarial_weight": (_ADVERSARIAL, None),
+}
 
 
 def conditioned(data: "tv.data.Data") -> "tv.data.Data":
@@ -55,12 +75,15 @@ def conditioned(data: "tv.data.Data") -> "tv.data.Data":
         ValueError: for flags that do not go together.
     """
     m2, classes = _MODEL.value == "m2", _MODEL.value == "conditional" and QUADRANTS.value is None
-    cli.refuse_unused(m2, "--model=m2", _LABELS, _ALPHA, _LABELLED_SHARE, _CLASSIFIER)
+    cli.refuse_unused(m2, "--model=m2", _LABELS)
     cli.refuse_unused(_MODEL.value == "conditional", "--model=conditional", QUADRANTS)
-    cli.refuse_unused(_MODEL.value == "hierarchical", "--model=hierarchical", _LEVELS, _LEVEL_DIMS)
-    cli.refuse_unused(_MODEL.value == "vade", "--model=vade", _CLUSTERS, _START_EPOCHS)
+    cli.refuse_unused(_MODEL.value == "vade", "--model=vade", _START_EPOCHS)
     cli.refuse_unused(m2 or classes, "a class as condition", _CLASS_PRIOR)
     cli.refuse_unused(classes, "--model=conditional and classes", _CLASS_SAMPLES)
+    read = tv.methods.kind_of(_MODEL.value).fields
+    for field, (flag, _) in _FIELDS.items():
+        readers = [name for name, kind in tv.methods.VAE_KINDS.items() if field in kind.fields]
+        cli.refuse_unused(field in read, f"--model={' or '.join(readers)}", flag)
     if QUADRANTS.value is not None:
         return tv.data.completion(data, QUADRANTS.value)
     if m2 and data.num_classes is None:
@@ -75,39 +98,21 @@ def conditioned(data: "tv.data.Data") -> "tv.data.Data":
 
 def build(data: "tv.data.Data", latent_dim: int, *checks: "Callable[[tv.VAE], None]") -> "tv.VAE":
     """Returns the compiled model of the flags, for data that fit it; see `vae_flags.compiled`."""
-    coded = code_flags.fields(_MODEL.value, latent_dim)
-    if coded:
-        return vae_flags.compiled(vae_flags.recipe(data, latent_dim, **coded), data, *checks)
-    fields = code_flags.other_fields(_MODEL.value)
-    if fields:
-        return vae_flags.compiled(vae_flags.recipe(data, latent_dim, **fields), data, *checks)
-    if _MODEL.value == "vae":
-        return vae_flags.build(data, latent_dim, *checks)
-    if _MODEL.value == "hierarchical":
-        sizes = () if _LEVEL_DIMS.value is None else tuple(cli.integers(_LEVEL_DIMS))
-        levels = {"levels": _LEVELS.value, "level_dims": sizes}
-        chosen = vae_flags.recipe(data, latent_dim, model=_MODEL.value, **levels)
-        return vae_flags.compiled(chosen, data, *checks)
-    if _MODEL.value == "vade":
-        chosen = vae_flags.recipe(data, latent_dim, model="vade", clusters=_CLUSTERS.value)
-        (start,) = starts(data)
-
-        def begins(vae: "tv.VAE") -> None:
-            start.check(vae, training_flags.EPOCHS.value)
-
-        return vae_flags.compiled(chosen, data, begins, *checks)
     if data.task == "regression":
         cli.refuse_unused(False, "a class as condition", _CLASS_PRIOR, _CLASS_SAMPLES)
-    chosen = vae_flags.recipe(
-        data,
-        latent_dim,
-        model=_MODEL.value,
-        class_prior=_CLASS_PRIOR.value,
-        classifier=_CLASSIFIER.value,
-        alpha=_ALPHA.value,
-        labelled_share=_LABELLED_SHARE.value,
-    )
-    return vae_flags.compiled(chosen, data, *checks)
+    others: dict = {"model": _MODEL.value, **code_flags.fields(_MODEL.value, latent_dim)}
+    for field in tv.methods.kind_of(_MODEL.value).fields:
+        if field in _FIELDS:
+            flag, read = _FIELDS[field]
+            if flag.value is not None:
+                others[field] = flag.value if read is None else tuple(read(flag))
+    chosen = vae_flags.recipe(data, latent_dim, **others)
+
+    def begins(vae: "tv.VAE") -> None:
+        for start in starts(data):
+            start.check(vae, training_flags.EPOCHS.value)
+
+    return vae_flags.compiled(chosen, data, begins, *checks)
 
 
 def starts(data: "tv.data.Data") -> "list[tv.training.StartClusters]":

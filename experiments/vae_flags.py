@@ -85,17 +85,20 @@ def recipe(data: "tv.data.Data", latent_dim: int, **others) -> "tv.methods.VAERe
     pair = tv.methods.VAE_NETWORKS[_NETWORK.value]
     conv = pair.is_spatial or others.get("classifier") == "conv"
     cli.refuse_unused(conv, "--network=conv or resnet", _FILTERS)
-    activated = pair.has_activation or others.get("model") in ("conditional", "m2")
+    kind = tv.methods.kind_of(others.get("model", "vae"))
+    activated = pair.has_activation or kind.reads_activation
     cli.refuse_unused(activated, "--network=mlp, conv or resnet", training_flags.ACTIVATION)
     cli.refuse_unused(normal, "--likelihood=normal", _SCALE)
     prior = tv.priors.PRIORS[_LATENT_PRIOR.value]
     cli.refuse_unused(prior.has_components, "--latent_prior=mixture or vamp", _COMPONENTS)
     cli.refuse_unused(prior.has_flow, "--latent_prior=flow", _FLOW)
     cli.refuse_unused(not others.get("class_prior"), "a class that acts on p(x|z)", _LATENT_PRIOR)
-    own = others.get("model") == "vade"
-    cli.refuse_unused(not own, "a --model other than vade", _LATENT_PRIOR)
-    cli.refuse_unused("codes" not in others, "real latents", _LATENT_PRIOR, _POSTERIOR)
-    cli.refuse_unused(others.get("model") != "aae", "a q(z|x) that is no point", _POSTERIOR)
+    cli.refuse_unused(kind.reads_prior, "a --model whose prior is not its own", _LATENT_PRIOR)
+    cli.refuse_unused(kind.reads_posterior, "a --model whose q(z|x) is not its own", _POSTERIOR)
+    if not kind.on_bound:
+        options = bound_flags.BOUND, bound_flags.BETA, bound_flags.WARM_UP
+        others_off = training_flags.NUM_SAMPLES, training_flags.PATIENCE
+        cli.refuse_unused(False, "a --model on a bound", *options, *others_off)
     return tv.methods.VAERecipe(
         latent_dim=latent_dim,
         prior=_LATENT_PRIOR.value,

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     )
     from tfp_vae.methods.vae import (
         VAE_CLASSIFIERS,
+        VAE_KINDS,
         VAE_MODELS,
         VAE_NETWORKS,
         VAERecipe,
+        kind_of,
         likelihood_of,
     )
 
@@ -34,6 +36,7 @@ __all__ = [
     "METHODS",
     "NETWORKS",
     "VAE_CLASSIFIERS",
+    "VAE_KINDS",
     "VAE_MODELS",
     "VAE_NETWORKS",
     "Method",
@@ -42,6 +45,7 @@ __all__ = [
     "build",
     "codes",
     "finish",
+    "kind_of",
     "likelihood_of",
     "make_likelihood",
     "make_member",
@@ -54,7 +58,7 @@ def __getattr__(name: str):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "codes":
         return importlib.import_module(f"{__name__}.codes")
-    place = "vae" if "VAE" in name or name == "likelihood_of" else "network"
+    place = "vae" if "VAE" in name or name in ("kind_of", "likelihood_of") else "network"
     value = getattr(importlib.import_module(f"{__name__}.{place}"), name)
     globals()[name] = value
     return value

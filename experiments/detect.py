@@ -6,8 +6,8 @@
 A VAE is trained on four fifths of the rows where the run folder is new, and the others say what
 scores usual rows have; the model that is there is used otherwise. OUT has for each row its score
 (-log p(x), nats), a p-value, whether it is flagged, and why: which values, and what would have been
-expected. Of images heat_maps.png shows the most unusual. The run folder has the detector, which
-`export` and `predict` know. The first row below a header is number 1.
+expected. Of images heat_maps.png shows the most unusual. The run folder has the detector, which `predict`
+knows. The first row below a header is number 1.
 """
 
 from absl import flags
@@ -15,7 +15,7 @@ from absl import flags
 import tfp_vae as tv
 from tfp_vae import peek
 
-from . import cli, data_flags, folder_flags, row_flags, start, trained_runs
+from . import cli, data_flags, folder_flags, row_flags, row_training, start, trained_runs
 
 cli.leave_out(*(flag for flag in row_flags.UNREAD if flag is not data_flags.COLUMNS))
 _RATE = flags.DEFINE_float(
@@ -31,12 +31,6 @@ _SCORE = flags.DEFINE_enum(
     ],
     "What is high for unusual rows.",
 )
-_EPOCHS = flags.DEFINE_integer("epochs", 200, "Passes over the training rows.", lower_bound=1)
-_LATENT_DIM = flags.DEFINE_integer("latent_dim", 8, "Size of the latent z.", lower_bound=1)
-_HIDDEN = flags.DEFINE_list("hidden", ["128"], "Widths of the dense layers.")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "Rows per step.", lower_bound=1)
-_LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-3, "Of Adam.", 0)
-_SEED = flags.DEFINE_integer("seed", 0, "Fixes weights, order and noise.", 0, 2**31 - 1)
 
 
 def main():
@@ -79,28 +73,15 @@ def _trained(run) -> "tv.Detector":
     detection.check(data, _RATE.value)
     if data.schema is not None:
         print(data.schema)
-    recipe = tv.methods.VAERecipe(latent_dim=_LATENT_DIM.value, hidden=tuple(cli.integers(_HIDDEN)))
-    detector = detection.train(
-        data,
-        recipe,
-        _RATE.value,
-        score=_SCORE.value,
-        epochs=_EPOCHS.value,
-        batch_size=_BATCH_SIZE.value,
-        learning_rate=_LEARNING_RATE.value,
-        seed=_SEED.value,
-        callbacks=[tv.training.StopOnNaN(), tv.training.ShowProgress()],
-    )
-    run.create()
-    run.write_text("flags.txt", cli.flag_lines())
-    detector.model.save(run / "model.keras")
+    model = row_training.trained(run, data)
+    detector = tv.Detector(model, _SCORE.value).fit(detection.held_out(data), _RATE.value)
     detector.save(run / "detector.json")
     return detector
 
 
 def _loaded(run) -> "tv.Detector":
     """Returns the detector of a run, at the rate that is asked for."""
-    cli.refuse_unused(False, "a new run folder", data_flags.COLUMNS, _SCORE, _EPOCHS, _LATENT_DIM)
+    cli.refuse_unused(False, "a new run folder", data_flags.COLUMNS, _SCORE, *row_training.FLAGS)
     model, _ = trained_runs.model(run)
     trained_runs.check_vae(model, "Scores of rows")
     if not (run / "detector.json").is_file():

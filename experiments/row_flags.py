@@ -15,7 +15,9 @@ GROUP = "Rows"
 DATA = flags.DEFINE_string(
     "data", None, "A .csv, .tsv, .parquet or .xlsx file, an .npz, or a folder of images."
 )
-OUT = flags.DEFINE_string("out", None, "The .csv file that receives an answer for each row.")
+OUT = flags.DEFINE_string(
+    "out", None, "The .csv file to write; of impute and synthesize also .parquet or .xlsx."
+)
 KEEP_GOING = flags.DEFINE_bool(
     "keep_going", False, "Say which rows cannot be read, and answer for the others."
 )

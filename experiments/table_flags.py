@@ -1,29 +1,22 @@
 """The flags of programs that take a table and give one, and the model that they train or find."""
 
 import pathlib
-import time
 
 from absl import flags
 
 import tfp_vae as tv
 from tfp_vae import extras
 
-from . import cli, data_flags, folder_flags, start, trained_runs
+from . import data_flags, folder_flags, row_flags, row_training, start, trained_runs
 
 GROUP = "Table"
-DATA = flags.DEFINE_string("data", None, "Table to read: .csv, .tsv, .parquet or .xlsx.")
-OUT = flags.DEFINE_string("out", None, "Table to write, in one of the same forms.")
-SEED = flags.DEFINE_integer("seed", 0, "Of the weights, the training and the draws.", 0, 2**31 - 1)
-_LATENT_DIM = flags.DEFINE_integer("latent_dim", 8, "Size of the latent z.", lower_bound=1)
-_HIDDEN = flags.DEFINE_list("hidden", ["128", "128"], "Widths of hidden layers.")
-_EPOCHS = flags.DEFINE_integer("epochs", 200, "Passes over the rows in training.", lower_bound=1)
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Rows per step.", lower_bound=1)
-_RATE = flags.DEFINE_float("learning_rate", 1e-3, "Of Adam.", lower_bound=1e-9)
 _SAMPLES = flags.DEFINE_integer(
     "num_samples", 1, "K in training: 1 is the masked ELBO, more are MIWAE.", lower_bound=1
 )
-UNREAD = tuple(
-    flag for flag in data_flags.ALL if flag.name not in ("columns", "delimiter", "encoding")
+DATA, OUT, SEED = row_flags.DATA, row_flags.OUT, row_training.SEED
+UNREAD = (
+    *(flag for flag in row_flags.UNREAD if flag is not data_flags.COLUMNS),
+    row_flags.KEEP_GOING,
 )
 
 
@@ -71,51 +64,6 @@ def opened() -> "tuple[tv.report.RunFolder, object, tv.VAE, tv.data.Data]":
     data = tv.data.load(frame, columns=text)
     print(data.schema, flush=True)
     start()
-    return run, frame, _trained(run, data, text), data
-
-
-def _trained(run, data, columns):
-    import keras
-
-    keras.utils.set_random_seed(SEED.value)
     samples = _SAMPLES.value
-    recipe = tv.methods.VAERecipe(
-        latent_dim=_LATENT_DIM.value, hidden=tuple(cli.integers(_HIDDEN)), num_samples=samples
-    )
     objective = tv.objectives.IWAE() if samples > 1 else None
-    model = recipe.build(data, objective, seed=SEED.value)
-    model.compile(keras.optimizers.Adam(_RATE.value), jit_compile=False)
-    batch_size = min(_BATCH_SIZE.value, len(data.train))
-    model.check_training(data.train, batch_size)
-    run.create()
-    run.write_text("flags.txt", cli.flag_lines())
-    print(f"{data}\n{model.count_params():,} parameters, run folder {run.path}", flush=True)
-    started = time.monotonic()
-    history = model.fit(
-        data.train,
-        batch_size=batch_size,
-        validation_data=data.validation,
-        epochs=_EPOCHS.value,
-        callbacks=[
-            tv.training.StopOnNaN(),
-            tv.training.ShowProgress(),
-            tv.training.HistoryFile(run / "history.csv"),
-        ],
-        verbose=0,
-    )
-    tv.training.check_finished(history)
-    model.save(run / "model.keras")
-    known = {
-        "dataset": str(pathlib.Path(DATA.value).absolute()),
-        "columns": columns,
-        "delimiter": data_flags.DELIMITER.value,
-        "encoding": data_flags.ENCODING.value,
-        "digests": data.digests,
-        "seed": SEED.value,
-        "num_train": len(data.train),
-        "epochs": len(history.epoch),
-        "train_seconds": time.monotonic() - started,
-        "versions": tv.report.versions(),
-    }
-    run.write_json("metrics.json", known | tv.evaluation.elbo(model, data.test, 64))
-    return model
+    return run, frame, row_training.trained(run, data, objective, samples), data

@@ -140,10 +140,8 @@ class Adversarial(VAE):
         self.elbo_tracker.batches.assign_add(1)  # of which the noise of an evaluation is a function
         centre = self.encoder.centre(y_pred.latents[0].posterior)
         self.active_units_trackers[0].update_state(centre)
-        loss = tf.add_n([batch_mean(found[name], sample_weight) for name in self.loss_names])
-        for extra in self.losses:
-            loss += tf.cast(extra, loss.dtype)
-        return loss / tf.distribute.get_strategy().num_replicas_in_sync
+        losses = [batch_mean(found[name], sample_weight) for name in self.loss_names]
+        return self.of_replica(tf.add_n(losses))
 
     @property
     def metrics(self) -> "list[keras.metrics.Metric]":

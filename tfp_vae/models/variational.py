@@ -534,7 +534,10 @@ class VariationalModel(keras.Model):
             terms = self.terms(x, y, y_pred, sample_weight)
             measured = self.measured(x, y, y_pred, terms)
         self.update_metrics(measured, y_pred, y)
-        loss = self.objective.loss(terms, self._schedule_step(training))
+        return self.of_replica(self.objective.loss(terms, self._schedule_step(training)))
+
+    def of_replica(self, loss: tf.Tensor) -> tf.Tensor:
+        """Returns what `compute_loss` returns of the loss of its batch."""
         for extra in self.losses:  # regularisers of a user's network
             loss += tf.cast(extra, loss.dtype)
         # Keras sums the gradients of the replicas; a custom loss has to divide by their number.

@@ -34,12 +34,15 @@ _HUES, _ROOM_SCALES, _ROOM_ANGLES = 6, 4, 5
 _FINE = 3  # points per pixel and axis that a pixel is the mean of
 
 
-@NAMES.register("sprites", "92,160 binary shapes of known shape, scale, angle, x and y")
-class Sprites(Named):
-    """Three shapes in six sizes, 20 angles and 16 x 16 places."""
+class Made(Named):
+    """Images that are made here, with what they are made of."""
 
     words = "sprites or rooms"
     arguments = ("image_size",)
+
+    def made(self, side: int) -> Raw:
+        """Returns all images of `side` x `side` pixels with their factors."""
+        raise NotImplementedError
 
     def read(
         self,
@@ -50,31 +53,27 @@ class Sprites(Named):
     ) -> Raw:
         """Returns all images with their factors; the labels are the shapes."""
         del data_dir
-        values, factors = sprites(checked_side(source, image_size))
-        return Raw(
-            {"train": (values > 0, factors[:, 0].astype(np.int64))},
-            class_names=SHAPES,
-            factors={"train": factors},
-        )
+        return self.made(checked_side(source, image_size))
+
+
+@NAMES.register("sprites", "92,160 binary shapes of known shape, scale, angle, x and y")
+class Sprites(Made):
+    """Three shapes in six sizes, 20 angles and 16 x 16 places."""
+
+    def made(self, side: int) -> Raw:
+        """Returns the shapes."""
+        values, factors = sprites(side)
+        labels = factors[:, 0].astype(np.int64)
+        return Raw({"train": (values > 0, labels)}, class_names=SHAPES, factors={"train": factors})
 
 
 @NAMES.register("rooms", "17,280 coloured solids in rooms of known hues, scale, shape and angle")
-class Rooms(Named):
+class Rooms(Made):
     """Four solids in four sizes, in front of a wall, in six hues of each, seen from five angles."""
 
-    words = "sprites or rooms"
-    arguments = ("image_size",)
-
-    def read(
-        self,
-        source: Any,
-        data_dir: "str | pathlib.Path | None",
-        *,
-        image_size: "tuple[int, int] | None" = None,
-    ) -> Raw:
-        """Returns all images with their factors; the labels are the solids."""
-        del data_dir
-        values, factors = rooms(checked_side(source, image_size))
+    def made(self, side: int) -> Raw:
+        """Returns the rooms."""
+        values, factors = rooms(side)
         return Raw(
             {"train": (values, factors[:, 4].astype(np.int64))},
             kind=Kind.EIGHT_BIT,

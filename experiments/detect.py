@@ -6,8 +6,8 @@
 A VAE is trained on four fifths of the rows where the run folder is new, and the others say what
 scores usual rows have; the model that is there is used otherwise. OUT has for each row its score
 (-log p(x), nats), a p-value, whether it is flagged, and why: which values, and what would have been
-expected. Of images heat_maps.png shows the most unusual. The run folder has the detector, which `predict`
-knows. The first row below a header is number 1.
+expected. Of images heat_maps.png shows the most unusual. The run folder has the detector, which
+`predict` knows. The first row below a header is number 1.
 """
 
 from absl import flags

@@ -100,7 +100,7 @@ def test_schedules_count_the_steps_of_a_loop_with_another_optimizer():
 
 
 def test_the_loop_of_the_docs_runs_and_learns(capsys):
-    page = pathlib.Path(__file__).parents[2] / "docs" / "training_loops.md"
+    page = pathlib.Path(__file__).parents[2] / "docs" / "en" / "training_loops.md"
     (code,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
     exec(compile(code, page.name, "exec"), {})
     first, last = (float(line.split()[1]) for line in capsys.readouterr().out.splitlines())

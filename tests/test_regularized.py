@@ -101,14 +101,12 @@ def test_the_penalty_of_dip_is_that_of_numpys_covariance(codes):
 def test_mmd_of_normals_is_in_closed_form_and_nothing_of_equal_laws(base_seed):
     rng = np.random.default_rng([base_seed, 3])
     dims, count, shift = 3, 2000, np.array([1.0, 0.5, 0.0])
-    first, second = rng.standard_normal((2, count, dims)).astype(np.float32)
+    first = rng.standard_normal((count, dims)).astype(np.float32)
     ratio = (dims / (dims + 2)) ** (dims / 2)
     expected = 2 * ratio * (1 - math.exp(-(shift**2).sum() / (2 * (dims + 2))))
     moved = (first + shift).astype(np.float32)
     assert float(info.mmd_to_normal(moved)) == pytest.approx(expected, abs=0.02)
-    assert float(info.mmd(moved, second)) == pytest.approx(expected, abs=0.03)
     assert abs(float(info.mmd_to_normal(first))) < 0.003
-    assert abs(float(info.mmd(first, second))) < 0.003
 
 
 def test_the_sliced_distance_of_moved_normals_is_their_squared_distance_over_d():
@@ -117,7 +115,6 @@ def test_the_sliced_distance_of_moved_normals_is_their_squared_distance_over_d()
     shift = np.array([2.0, 0, 0, 0], np.float32)
     directions = wae.unit_directions(2000, 4, 7)
     np.testing.assert_allclose(tf.norm(directions, axis=-1), 1, rtol=1e-5)
-    assert float(wae.sliced(z, z + shift, directions)) == pytest.approx(1, abs=0.1)
     assert float(wae.sliced_to_normal(z + shift, directions[:200])) == pytest.approx(1, abs=0.3)
     assert float(wae.sliced_to_normal(z, directions[:200])) < 0.01
     assert not np.allclose(directions, wae.unit_directions(2000, 4, 8))

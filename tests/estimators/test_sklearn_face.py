@@ -76,6 +76,8 @@ def test_a_classifier_comes_back_from_a_pickle_with_its_labels(blobs, eager):
     again = pickle.loads(pickle.dumps(found))
     np.testing.assert_array_equal(again.predict_proba(x), found.predict_proba(x))
     assert again.classes_.tolist() == ["no", "yes"] and set(again.predict(x)) <= {"no", "yes"}
+    sets, likeliest = found.predict_set(x, 0.9), found.predict_proba(x).argmax(axis=1)
+    assert sets.shape == (60, 2) and sets[np.arange(60), likeliest].all()
 
 
 @pytest.mark.all_only

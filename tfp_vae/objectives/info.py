@@ -61,13 +61,6 @@ def mmd_to_normal(z: tf.Tensor, width: "float | None" = None) -> tf.Tensor:
     return _among(z, square) - 2 * tf.reduce_mean(cross) + prior
 
 
-def mmd(first: tf.Tensor, second: tf.Tensor, width: "float | None" = None) -> tf.Tensor:
-    """Returns the U-statistic of MMD^2 between two sets of codes, [A, D] and [B, D]."""
-    square = float(first.shape[-1] if width is None else width)
-    cross = tf.reduce_mean(_kernel(first, second, square))
-    return _among(first, square) + _among(second, square) - 2 * cross
-
-
 def _kernel(first, second, square):
     distances = tf.reduce_sum(tf.square(first), axis=-1)[..., tf.newaxis]
     distances += tf.reduce_sum(tf.square(second), axis=-1)[..., tf.newaxis, :]

@@ -77,11 +77,3 @@ def sliced_to_normal(z: tf.Tensor, directions: tf.Tensor) -> tf.Tensor:
     count = tf.shape(z)[-2]
     share = (tf.cast(tf.range(count), tf.float32) + 0.5) / tf.cast(count, tf.float32)
     return tf.reduce_mean(tf.square(projected - tf.math.ndtri(share)))
-
-
-def sliced(first: tf.Tensor, second: tf.Tensor, directions: tf.Tensor) -> tf.Tensor:
-    """Returns the mean over directions of W_2^2 between as many projected codes, [B, D] each."""
-    ordered = [
-        tf.sort(tf.matmul(directions, z, transpose_b=True), axis=-1) for z in (first, second)
-    ]
-    return tf.reduce_mean(tf.square(ordered[0] - ordered[1]))

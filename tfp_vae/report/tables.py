@@ -51,7 +51,7 @@ def write_columns(path: "str | pathlib.Path", columns: "Mapping[str, Sequence]")
     path = pathlib.Path(path)
     rows = zip(*columns.values(), strict=True)
     with files.replacing(path) as written, written.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
+        writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows([_cell(value) for value in row] for row in rows)
 

@@ -1,8 +1,5 @@
 """What is in the latent space of a trained VAE: files of embeddings, pictures and figures."""
 
-import csv
-import io
-
 import numpy as np
 import tensorflow as tf
 
@@ -11,7 +8,7 @@ from tfp_vae import plots
 from tfp_vae.data import Data, Split
 from tfp_vae.evaluation import aggregate, disentanglement, latent_space, probe_metrics
 from tfp_vae.models import VAE, walks
-from tfp_vae.report import RunFolder
+from tfp_vae.report import RunFolder, write_columns
 
 _MOST = 2000  # examples of a map
 _MOST_CLASSES = 10  # attributes that are drawn
@@ -89,11 +86,7 @@ def write_embeddings(
         columns |= {f"factor_{name}": split.factors[:, i] for i, name in enumerate(known)}
     for what, values in (("z", loc), ("scale", scale)):
         columns |= {f"{what}{d}": values[:, d] for d in range(values.shape[1])}
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
-    run.write_text("embeddings.csv", text.getvalue())
+    write_columns(run / "embeddings.csv", columns)
     beside = {k: v for k, v in columns.items() if k in ("row", "label", "class")}
     if split.factors is not None:
         beside["factors"] = split.factors

@@ -1,5 +1,7 @@
 """Tables of mixed columns with missing cells: frames and files in, values, and frames out."""
 
+import datetime
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -105,8 +107,22 @@ def test_files_with_other_marks_encodings_and_numbers_are_read(tmp_path, encodin
 def test_parquet_and_excel_hold_what_a_frame_does(tmp_path, frame):
     frame.to_parquet(tmp_path / "a.parquet")
     assert data.load(tmp_path / "a.parquet").schema == Schema.infer(frame)
-    frame.to_excel(tmp_path / "a.xlsx", index=False)
-    assert read_frame(tmp_path / "a.xlsx")["visits"].tolist() == frame["visits"].tolist()
+    with pd.ExcelWriter(tmp_path / "a.xlsx") as file:
+        frame.to_excel(file, sheet_name="rows", index=False)
+        frame.to_excel(file, sheet_name="more", index=False)
+    with pytest.warns(UserWarning, match="sheets that are not read: more"):
+        found = read_frame(tmp_path / "a.xlsx")
+    assert found["visits"].tolist() == frame["visits"].tolist()
+
+
+def test_categories_of_anything_are_labels():
+    rows = np.zeros((4, 1), np.float32)
+    for series, names in (
+        (pd.cut(pd.Series([1, 2, 8, None]), [0, 4, 9]), ("(0, 4]", "(4, 9]")),
+        (pd.Series([1.5, 1.5, 0.5, None], dtype="category"), ("0.5", "1.5")),
+    ):
+        found = data.Split(rows, "real", labels=series)
+        assert set(found.labels.tolist()) == {-1, 0, 1} and found.class_names == names
 
 
 def one(**columns):
@@ -122,6 +138,11 @@ def one(**columns):
         (lambda: one(a=[1.0, np.inf]), ["'a'", "not finite", "inf in row 1"]),
         (lambda: one(a=[f"n{i}" for i in range(101)]), ["'a'", "too many levels", "101"]),
         (lambda: one(a=pd.to_datetime(["2020-01-01", "2020-01-02"])), ["'a' holds times"]),
+        (lambda: one(a=pd.to_timedelta([1, 2], "s")), ["'a' holds times"]),
+        (lambda: one(a=[datetime.date(2020, 1, 1), None]), ["'a' holds times"]),
+        (lambda: one(a=[[1], [2]]), ["'a'", "neither number nor class", "a list in row 0"]),
+        (lambda: one(a=[b"a", b"b"]), ["'a'", "neither number nor class", "a bytes in row 0"]),
+        (lambda: one(a=[1j, 2j]), ["'a'", "neither number nor class", "complex"]),
         (lambda: one(a=[1, 2]).iloc[:0], ["empty", "(0, 1)"]),
         (lambda: pd.DataFrame([[1, 2]], columns=["a", "a"]), ["same name", "'a' 2 times"]),
         (lambda: one(a=[1e300, 1.0]), ["'a'", "float32", "row 0"]),

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from data_cases import refused
 
-from tfp_vae import data
+from tfp_vae import data, evaluation
 from tfp_vae.data import Schema, schema
 from tfp_vae.data.table_files import read_frame
 
@@ -177,7 +177,11 @@ def test_a_level_that_is_unknown_may_be_missing(frame):
 
 
 def test_what_columns_are_said_to_be_is_checked(frame):
-    for text, words in (("age", ["name:kind"]), ("age:rael", ["'age'", "Did you mean real"])):
+    for text, words in (
+        (3, ["name:kind"]),
+        ("age", ["name:kind"]),
+        ("age:rael", ["'age'", "Did you mean real"]),
+    ):
         with refused(*words):
             schema.parse(text)
     with refused("Unknown column", "Did you mean age"):
@@ -196,3 +200,22 @@ def test_files_that_hold_no_table_are_refused(tmp_path, content, words):
     (tmp_path / "a.csv").write_bytes(content)
     with refused(*words):
         read_frame(tmp_path / "a.csv")
+
+
+def test_names_of_columns_are_text_without_spaces_around_and_none_is_there_twice(tmp_path):
+    rows = [[1, "x", 3.5, 1], [2, "y", None, 2], [3, "y", -1.5, 2]]
+    frame = pd.DataFrame(rows, columns=[2020, " b ", "c", "c"])
+    frame.to_excel(tmp_path / "a.xlsx", index=False)
+    with refused("same name", "'c' 2 times"):
+        Schema.infer(read_frame(tmp_path / "a.xlsx"))
+    frame = frame.iloc[:, :3]
+    frame.to_excel(tmp_path / "a.xlsx", index=False)
+    assert list(read_frame(tmp_path / "a.xlsx")) == ["2020", "b", "c"]
+    found = Schema.infer(frame, {"c": "real"})
+    values = np.array([[1, 0, 3.5], [2, 1, 7], [3, 1, -1.5]], np.float32)
+    made = evaluation.Completed(*[values] * 6)
+    assert evaluation.filled(found, frame, made)["c"].tolist() == [3.5, 7, -1.5]
+    assert evaluation.imputed_cells(found, frame, made)["value"].tolist() == [7]
+    with refused("imputation"):
+        numbered = frame.rename(columns={2020: "imputation"})
+        evaluation.filled(found, numbered, made, num_draws=1)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 
-def test_a_table_is_filled_and_drawn_by_the_model_of_one_run(succeeds, tmp_path):
+def test_a_table_is_filled_and_drawn_by_the_model_of_one_run(succeeds, refused, tmp_path):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(
         {
@@ -26,6 +26,9 @@ def test_a_table_is_filled_and_drawn_by_the_model_of_one_run(succeeds, tmp_path)
     assert not filled.isna().any().any() and list(filled) == list(frame)
     assert filled["id"].tolist() == frame["id"].tolist() and filled["count"].dtype == int
     assert len(pd.read_csv(tmp_path / "run" / "imputed.csv")) == 2
+    same = ("--data=in.csv", "--out=./in.csv", "--run_dir=run")
+    for program in ("impute", "synthesize", "detect", "predict"):
+        assert "would replace the data" in refused(program, *same)
     before = (tmp_path / "run" / "model.keras").read_bytes()
     succeeds("synthesize", "--out=new.parquet", *given, "--num_rows=30")
     drawn = pd.read_parquet(tmp_path / "new.parquet")

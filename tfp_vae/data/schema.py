@@ -342,7 +342,12 @@ def parse(text: "str | list[str] | None") -> "dict[str, str | tuple[str, ...]]":
         ValueError: for what is no such pair.
     """
     found: dict[str, str | tuple[str, ...]] = {}
-    for pair in filter(None, text.split(",") if isinstance(text, str) else text or ()):
+    pairs = text.split(",") if isinstance(text, str) else text or ()
+    if not isinstance(pairs, list | tuple) or not all(isinstance(each, str) for each in pairs):
+        raise ValueError(
+            f"Unusable columns. Expected name:kind, separated by commas. Received {text!r}."
+        )
+    for pair in filter(None, pairs):
         name, colon, kind = pair.strip().rpartition(":")
         if not colon or not name:
             raise ValueError(

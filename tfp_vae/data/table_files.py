@@ -47,12 +47,13 @@ def read_frame(
     if path.suffix.lower() in (".parquet", ".xlsx"):
         read = _parquet if path.suffix.lower() == ".parquet" else _excel
         try:
-            return read(path)
+            frame = read(path)
         except Exception as error:  # what readers raise of a damaged file is anything
             raise ValueError(
                 f"{path} could not be read. Expected a {path.suffix} file. Received: "
                 f"{str(error).splitlines()[0] if str(error) else type(error).__name__}."
             ) from error
+        return frame.set_axis([str(name).strip() for name in frame.columns], axis=1)
     return _csv(path, delimiter, encoding)
 
 
@@ -99,6 +100,10 @@ def _excel(path):
                     raise ValueError(f"{cells:,} cells in a sheet of {area:,}, which are too few")
     with pd.ExcelFile(path, engine="openpyxl") as book:
         frame, others = pd.read_excel(book), book.sheet_names[1:]
+        names = pd.read_excel(book, header=None, nrows=1, dtype=object).iloc[:1].to_numpy().ravel()
+    if len(names) == len(frame.columns):  # pandas gives other names to those that are there twice
+        places = zip(frame.columns, names, strict=True)
+        frame.columns = [new if pd.isna(old) else old for new, old in places]
     if others:
         warnings.warn(
             f"{path}: sheets that are not read: {', '.join(map(str, others))}", stacklevel=3

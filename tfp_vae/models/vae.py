@@ -638,14 +638,22 @@ class VAE(VariationalModel):
         """Returns the reconstruction of a batch, a tensor (see `reconstruct`)."""
         return self.reconstruct(*self.unpack(data[0] if isinstance(data, tuple | list) else data))
 
-    def encode(self, x: tf.Tensor, given: Any = None) -> tf.Tensor:
+    def encode(self, x: Any, given: Any = None, *, look: bool = True) -> tf.Tensor:
         """Returns the centre of q(z|x) of what the decoder sees, [B, ...] -> [B, D].
 
         That of the lowest latent, or of all side by side. The mean, or where a flow carries the
         centre of its base; latents above are at theirs, and Bayesian weights at their posterior
         means.
+
+        Args:
+            x: a `Split`, an array or a tensor [B, ...], with the scale of training on it.
+            given: what a conditional model is conditioned on, [B, ...].
+            look: False for values that no example has, such as those with noise on them.
+
+        Raises:
+            ValueError: for what is no number, not finite, of another shape or another scale.
         """
-        draw = self.at_mean()
+        draw, x = self.at_mean(), self.intake.examples(x) if look else x
         features = draw.features(x, given)
         above: tuple[tf.Tensor, ...] = ()
         for latent in self.latents:
@@ -720,12 +728,12 @@ class VAE(VariationalModel):
         )
         return local.fit(self, x, options, None, progress).loc
 
-    def reconstruct(self, x: tf.Tensor, given: Any = None) -> tf.Tensor:
+    def reconstruct(self, x: Any, given: Any = None, *, look: bool = True) -> tf.Tensor:
         """Returns E[x'|z] at the centre z of q(z|x) of each example, [B, ...] -> [B, ...].
 
-        Bayesian weights are at their posterior means.
+        Bayesian weights are at their posterior means. Arguments and errors are those of `encode`.
         """
-        return self.at_mean().likelihood(self.encode(x, given), given).mean()
+        return self.at_mean().likelihood(self.encode(x, given, look=look), given).mean()
 
     def traverse(
         self,

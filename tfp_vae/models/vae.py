@@ -541,7 +541,11 @@ class VAE(VariationalModel):
 
     def unpack(self, inputs: Any) -> tuple:
         """Returns (x, given) of the inputs that Keras hands over."""
-        return inputs if self.condition else (inputs, None)
+        if not self.condition:
+            return inputs, None
+        if not isinstance(inputs, tuple | list) or len(inputs) != 2:
+            inputs = inputs, None
+        return inputs
 
     def given_of(self, split: Split) -> "np.ndarray | None":
         """Returns what the examples of a split are conditioned on, [N, ...]."""
@@ -556,6 +560,7 @@ class VAE(VariationalModel):
     ) -> Pass:
         """Returns draws of the latents of `x` [B, ...], and the likelihood given the lowest."""
         x, given = self.unpack(x)
+        given = self.condition.look(given, names=self.class_names)
         key = self.noise_key(training) if seed is None else self.caller_key(seed)
         draw = self.at(key, training=training)
         samples = num_samples or self.num_samples
@@ -654,6 +659,7 @@ class VAE(VariationalModel):
             ValueError: for what is no number, not finite, of another shape or another scale.
         """
         draw, x = self.at_mean(), self.intake.examples(x) if look else x
+        given = self.condition.look(given, x.shape[0], self.class_names) if look else given
         features = draw.features(x, given)
         above: tuple[tf.Tensor, ...] = ()
         for latent in self.latents:
@@ -733,7 +739,9 @@ class VAE(VariationalModel):
 
         Bayesian weights are at their posterior means. Arguments and errors are those of `encode`.
         """
-        return self.at_mean().likelihood(self.encode(x, given, look=look), given).mean()
+        z = self.encode(x, given, look=look)
+        given = self.condition.look(given, names=self.class_names) if look else given
+        return self.at_mean().likelihood(z, given).mean()
 
     def traverse(
         self,
@@ -794,7 +802,7 @@ class VAE(VariationalModel):
                 "Lines go from an example to another one. Expected as many examples at both ends. "
                 f"Received {len(ends[0])} and {len(ends[1])}."
             )
-        draw = self.at_mean()
+        draw, given = self.at_mean(), self.condition.look(given, names=self.class_names)
         walk = walks.slerp if way == "slerp" else walks.lerp
         line = walk(ends[0].numpy(), ends[1].numpy(), np.linspace(0.0, 1.0, count))
         line = tf.constant(line, tf.float32)
@@ -824,12 +832,13 @@ class VAE(VariationalModel):
         count = check_count("count", count)
         if self.condition:
             given = self.condition.default(count) if given is None else given
+            if given is not None:
+                given = np.asarray(self.condition.look(given, names=self.class_names))
             if given is None or len(given) != count:
                 raise ValueError(
                     f"Each new example has a condition. Expected {count} of them as `given`. "
                     f"Received {'none' if given is None else len(given)}."
                 )
-            given = np.asarray(given)
         with showing(progress):
             return self._generated(count, self.caller_key(seed), given)
 

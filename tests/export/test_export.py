@@ -361,6 +361,7 @@ def test_the_request_of_the_card_is_one_that_is_answered(exported):
     assert function(**inputs)
 
 
+@pytest.mark.all_only
 @pytest.mark.slow
 def test_the_saved_model_is_one_for_its_own_command(request, exports, tmp_path):
     _, _, folder = exports("conditional")
@@ -624,6 +625,7 @@ def test_the_format_without_its_extra_names_the_command(vae, tmp_path, monkeypat
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.all_only
 def test_nothing_is_written_unless_all_is_well(exports, tmp_path, monkeypatch):
     model, split, _ = exports("bayesian")
     with pytest.raises(ValueError, match=r"Unknown formats.*Received pickle"):

@@ -90,6 +90,7 @@ def written(done):
     return page, verdict, json.loads((page.parent / "report.json").read_text())
 
 
+@pytest.mark.all_only
 @pytest.mark.dear(reason="runs the comparison of all models and tasks that the others look at")
 def test_every_task_has_results_of_every_model_that_can_do_it(written, models):
     _, _, values = written
@@ -166,6 +167,7 @@ def test_the_order_of_the_models_changes_nothing(done, data, models):
     assert summaries[0] == summaries[1]
 
 
+@pytest.mark.all_only
 def test_a_part_repeats_to_the_last_bit(done, data, tmp_path, monkeypatch, request):
     settings = _settings(data)
     again = comparison.Comparison(tmp_path, data, settings, ["bnn"], 1)
@@ -206,6 +208,7 @@ def test_several_jobs_are_refused_where_models_have_the_same_seconds(data, tmp_p
         run.run(jobs=2)
 
 
+@pytest.mark.all_only
 def test_a_broken_model_is_reported_and_the_others_go_on(data, tmp_path, monkeypatch):
     def broken(*_):
         raise RuntimeError("the weights\nare gone")
@@ -230,6 +233,7 @@ def test_a_broken_model_is_reported_and_the_others_go_on(data, tmp_path, monkeyp
     assert all(run.found(part) for part in run.parts())
 
 
+@pytest.mark.all_only
 def test_nothing_done_is_no_report(data, tmp_path, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("no memory")

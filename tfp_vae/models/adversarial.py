@@ -13,7 +13,7 @@ from tfp_vae.arguments import check_number, check_type
 from tfp_vae.distributions import draws
 from tfp_vae.distributions.base import registered, tfd
 from tfp_vae.models.vae import VAE, Pass
-from tfp_vae.networks import output_shape
+from tfp_vae.networks import held, output_shape
 from tfp_vae.objectives import batch_mean
 from tfp_vae.randomness import fold_in
 
@@ -89,11 +89,11 @@ class Adversarial(VAE):
 
     def features_held(self, values: tf.Tensor) -> tf.Tensor:
         """Returns features of the discriminator with its weights held, [B, ...] -> [B, F]."""
-        return tf.cast(_held(self.discriminator, values), tf.float32)
+        return tf.cast(held(self.discriminator, values), tf.float32)
 
     def judged_held(self, values: tf.Tensor) -> tf.Tensor:
         """Returns the logit with the weights of the discriminator held, [B]."""
-        return _held(self.verdict, self.features_held(values))[:, 0]
+        return held(self.verdict, self.features_held(values))[:, 0]
 
     def discriminator_loss(self, real: tf.Tensor, made: tf.Tensor) -> "tuple[tf.Tensor, tf.Tensor]":
         """Returns the loss of the discriminator and the share that it tells apart, [B] each.
@@ -173,13 +173,6 @@ class Adversarial(VAE):
         """Returns the constructor's arguments, as JSON."""
         config = super().get_config()
         return {**config, "weight": self.weight}
-
-
-def _held(layer, values):
-    """Returns what a layer makes of values, with its weights held."""
-    trained = [tf.stop_gradient(tf.convert_to_tensor(w)) for w in layer.trainable_variables]
-    others = [tf.convert_to_tensor(w) for w in layer.non_trainable_variables]
-    return layer.stateless_call(trained, others, values)[0]
 
 
 @registered

@@ -444,6 +444,7 @@ class VAE(VariationalModel):
                 autocast=False,
             )
         own_random_layers(self)
+        self.take_network()
         self.built = True
 
     def _build_bottom_up(self, shape: "tuple[int, ...]", size: int) -> "tuple[int, ...] | None":

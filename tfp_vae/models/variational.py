@@ -83,6 +83,7 @@ class VariationalModel(keras.Model):
     train_function: Any
     test_function: Any
     _test_feed: "Feed | None" = None  # of the `evaluate` that is running
+    objective_network: "keras.Layer | None" = None  # what the objective trains with the model
     expected_name = "expected_log_likelihood"  # of the metric of E_q[log p(data | what is drawn)]
 
     def __init__(
@@ -135,7 +136,29 @@ class VariationalModel(keras.Model):
     @objective.setter
     def objective(self, value: "objectives.Bound") -> None:
         self._objective = objectives.as_bound(value)
+        if self.built:
+            self.take_network()
         self._track_bounds()
+
+    def take_network(self) -> None:
+        """Takes what the objective trains with the model, such as a discriminator, as a part.
+
+        Raises:
+            ValueError: if the optimizer was built without it.
+        """
+        with self.distribute_strategy.scope():
+            found = self.objective.network(self)
+        if found is None and self.objective_network is None:
+            return
+        optimizer = getattr(self, "optimizer", None)
+        weights = [] if found is None else found.trainable_variables
+        if optimizer is not None and not keras_private.knows(optimizer, weights):
+            raise ValueError(
+                f"The optimizer was built without the network of {type(self.objective).__name__}. "
+                "Expected compile() before it is the objective of a model that was trained. "
+                "Received an optimizer that has begun."
+            )
+        keras_private.put_layer(self, "objective_network", found)
 
     def change_bounds(
         self,

@@ -21,6 +21,7 @@ from tfp_vae import data, export, methods, report, testing
 from tfp_vae.data import Data, Kind, Split
 from tfp_vae.evaluation.ood.base import SCORES
 from tfp_vae.evaluation.ood.scores import vae_scores
+from tfp_vae.methods.vae_kinds.base import VAE_KINDS
 
 ROOT = pathlib.Path(__file__).parents[2]
 TOYS = ROOT / "tests" / "toys"
@@ -35,6 +36,10 @@ ROWS = {
     "bound": ("renyi_bound", "toy_renyi", "objectives.BOUNDS"),
     "prior of weights": ("cauchy_weight_prior", "toy_cauchy", "layers.priors.WEIGHT_PRIORS"),
     "weight method": ("wide_map_method", "toy_wide_map", "methods.weights.METHODS"),
+    "kind of VAE, `--model=`": (
+        *("linear_vae", "toy_linear"),
+        "methods.vae_kinds.base.VAE_KINDS",
+    ),
     "OOD score": ("brightness_score", "toy_brightness", "evaluation.ood.base.SCORES"),
     "export format": ("lookup_format", "toy_lookup", "export.formats.FORMATS"),
     "source of data": ("text_source", "toy_text", "data.sources.SOURCES"),
@@ -42,7 +47,7 @@ ROWS = {
 }
 FAMILIES = (
     tv.layers.priors.WEIGHT_PRIORS,
-    *(tv.priors.PRIORS, tv.heads.HEADS, tv.objectives.BOUNDS, methods.METHODS, SCORES),
+    *(tv.priors.PRIORS, tv.heads.HEADS, tv.objectives.BOUNDS, methods.METHODS, SCORES, VAE_KINDS),
     *(export.FORMATS, data.SOURCES, data.NAMES),
 )
 
@@ -93,7 +98,7 @@ def test_a_file_in_its_room_is_known_to_flags_before_anything_is_imported(tmp_pa
         shutil.copy(TOYS / f"{stem}.py", room)
     code = (
         "import sys; from absl import flags; from tfp_vae import peek; "
-        "from experiments import vae_flags; "
+        "from experiments import condition_flags; "
         f"print([peek.registry(r).meanings[n] for _, n, r in {list(ROWS.values())!r}]); "
         "print({f.name: f.parser.enum_values for m in flags.FLAGS.flags_by_module_dict().values() "
         "for f in m if hasattr(f.parser, 'enum_values')}); print('keras' in sys.modules)"
@@ -104,7 +109,7 @@ def test_a_file_in_its_room_is_known_to_flags_before_anything_is_imported(tmp_pa
     ).stdout.splitlines()  # fmt: skip
     assert all(eval(out[0]))
     known = {name for names in eval(out[1]).values() for name in names}
-    offered = {"toy_laplace", "toy_student_t", "toy_renyi"}
+    offered = {"toy_laplace", "toy_student_t", "toy_renyi", "toy_linear"}
     assert known & {row[1] for row in ROWS.values()} == offered
     assert "toy_negative_binomial" not in known  # of --likelihood, p(x|z)
     assert out[2] == "False"
@@ -117,9 +122,13 @@ def test_toys_keep_the_contracts_of_their_families(toys, base_seed):
     testing.check_bound(toys["renyi_bound"].Renyi(), seed=base_seed, xla=False)
 
 
-def test_prior_likelihood_and_bound_are_named_in_a_recipe(table, tmp_path):
+def test_kind_of_model_prior_likelihood_and_bound_are_named_in_a_recipe(table, tmp_path):
     recipe = methods.VAERecipe(
-        latent_dim=2, prior="toy_laplace", likelihood="toy_student_t", hidden=(4,)
+        latent_dim=2,
+        model="toy_linear",
+        prior="toy_laplace",
+        likelihood="toy_student_t",
+        hidden=(4,),
     )
     model = recipe.build(table, tv.objectives.BOUNDS["toy_renyi"]())
     model.compile(optimizer="adam", run_eagerly=True)

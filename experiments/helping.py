@@ -90,7 +90,7 @@ def module_name() -> str:
 
 def own_flags() -> "dict[str, flags.Flag]":
     """Returns the flags of the program that is imported, in the order of their modules."""
-    return {flag.name: flag for group in _by_module().values() for flag in group}
+    return {flag.name: flag for group in by_module().values() for flag in group}
 
 
 def of_program() -> str:
@@ -102,7 +102,7 @@ def of_program() -> str:
         doc = re.sub(r"python -m experiments\.(\w+)", lambda m: f"{COMMAND} {typed(m[1])}", doc)
         doc = re.sub(r"--flagfile=experiments/flags/(\w+)\.flags", r"--preset=\1", doc)
     groups: dict[str, list] = {"Basics": []}
-    for module, found in reversed(_by_module().items()):
+    for module, found in reversed(by_module().items()):
         title = getattr(sys.modules.get(module), "GROUP", "This program")
         for flag in found:
             groups.setdefault("Basics" if flag.name in _BASICS else title, []).append(flag)
@@ -128,7 +128,8 @@ def meaning(flag: flags.Flag) -> str:
     return flag.help.removeprefix(f"<{'|'.join(choices(flag))}>: ")
 
 
-def _by_module() -> "dict[str, list[flags.Flag]]":
+def by_module() -> "dict[str, list[flags.Flag]]":
+    """Returns the flags of the programs that are imported, by the modules that define them."""
     package = f"{__package__}."
     return {
         module: found

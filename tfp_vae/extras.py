@@ -12,6 +12,7 @@ MODULES: "dict[str, tuple[str, ...]]" = {
     "docs": ("sphinx", "myst_parser", "furo", "latex2mathml"),
     "tables": ("pandas",),
     "codec": ("constriction",),
+    "tune": ("keras_tuner",),
 }
 
 

@@ -62,6 +62,7 @@ def test_detect_trains_once_flags_what_is_odd_and_says_why(succeeds, refused, ta
     assert "--score" in refused("detect", *again, "--score=typicality")
 
 
+@pytest.mark.all_only
 def test_predict_answers_for_a_network_of_numbers(succeeds, refused, table, tmp_path):
     y = table.sum(axis=1) + 0.5
     _write(tmp_path / "train.csv", np.column_stack([table, y]), ("a", "b", "c", "y"))

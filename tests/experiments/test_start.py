@@ -97,6 +97,7 @@ def test_a_table_of_runs_needs_no_tensorflow(tmp_path):
         ("compare --tasks=oood", "Did you mean ood?"),
         ("latent_sizes --patience=3", "patience"),
         ("toys --methods=dropout", "Did you mean mc_dropout?"),
+        ("tune --search=latent_dims=2|8", "Did you mean: latent_dim"),
         ("uci --sets=concret", "Did you mean concrete?"),
         ("uci --data_dir=nowhere", "nowhere"),
     ],

@@ -44,6 +44,7 @@ FEEDS = {
 }
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize("feed", FEEDS.values(), ids=FEEDS)
 def test_every_way_to_give_data_gives_x_and_its_condition(images, feed):
     model = _model(num_samples=2)
@@ -64,6 +65,7 @@ def test_sample_weights_train_with_a_condition(images):
     assert int(model.optimizer.iterations) == 3
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize(
     "options",
     [
@@ -129,6 +131,7 @@ def test_the_gradient_reaches_every_weight_also_those_of_the_prior(images):
         assert gradient is not None and np.any(np.asarray(gradient) != 0), weight.path
 
 
+@pytest.mark.all_only
 def test_class_frequencies_are_those_of_the_training_data_and_scale_the_posterior(images):
     labels = np.array([0] * 16 + [1] * 6 + [2] * 2)
     model = _model()
@@ -159,6 +162,7 @@ def test_predict_generate_and_reconstruct_take_the_condition(images):
         assert np.all(np.abs(z.mean(0) - centre) < 5 / np.sqrt(len(z)))
 
 
+@pytest.mark.all_only
 def test_a_vector_of_targets_is_a_condition(images):
     targets = np.random.default_rng(0).normal(size=(COUNT, 2)).astype(np.float32)
     model = _model(condition_dim=2)
@@ -236,6 +240,7 @@ def test_an_unknown_join_and_planes_without_an_image_are_refused():
         )
 
 
+@pytest.mark.all_only
 def test_bayesian_layers_bring_their_kl(images):
     network = keras.Sequential([tv.layers.DenseLocalReparameterization(8, "relu")])
     model = _model(encoder=tv.encoders.Gaussian(tv.networks.mlp([8]), 2))
@@ -263,6 +268,7 @@ def test_what_is_defined_for_p_of_x_refuses_a_condition(images):
             function()
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize(
     "planes", [False, pytest.param(True, marks=pytest.mark.all_only)], ids=["flat", "planes"]
 )

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae import keras_private, objectives
+from tfp_vae import keras_private, notebooks, objectives
 from tfp_vae.arguments import check_count, check_seed
 from tfp_vae.conformal import Conformal
 from tfp_vae.data import Data, Feed, Kind, Schema, Split, kinds
@@ -119,6 +119,14 @@ class VariationalModel(keras.Model):
         """Returns the `parts` that are layers, each with the name that people know it by."""
         parts = [(part, getattr(self, part)) for part in self.parts]
         return [(name, part) for name, part in parts if isinstance(part, keras.Layer)]
+
+    def _repr_html_(self) -> str:
+        title = type(self).__name__ if self.built else f"{type(self).__name__}, not built"
+        rows = [
+            (name, type(part).__name__, f"{part.count_params():,}" if part.built else "")
+            for name, part in self.layer_parts()
+        ]
+        return notebooks.table(title, ("part", "class", "parameters"), rows)
 
     @property
     def objective(self) -> "objectives.Bound":

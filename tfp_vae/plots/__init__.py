@@ -22,6 +22,7 @@ from tfp_vae.plots.predictive import (
     write_predictive,
 )
 from tfp_vae.plots.tiles import tile
+from tfp_vae.plots.tuning import search_results
 from tfp_vae.plots.vae import (
     bound_against_examples,
     class_samples,
@@ -59,6 +60,7 @@ __all__ = [
     "reliability_diagram",
     "risk_coverage",
     "rows_of_images",
+    "search_results",
     "signal_against_draws",
     "signal_to_noise",
     "tile",

@@ -2,12 +2,12 @@
 
 import numpy as np
 import tensorflow as tf
-from matplotlib.figure import Figure
 
 from tfp_vae.data import Split
 from tfp_vae.evaluation import posterior_means
 from tfp_vae.evaluation.clusters import component_log_probs
 from tfp_vae.models import VAE, ConditionalVAE
+from tfp_vae.plots.figure import Figure
 from tfp_vae.plots.style import INK, TRAIN, VALIDATION
 from tfp_vae.plots.tiles import tile
 from tfp_vae.report import RunFolder

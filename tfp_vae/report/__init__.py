@@ -18,7 +18,7 @@ from tfp_vae.report.marks import (
     size_of,
 )
 from tfp_vae.report.page import render_html
-from tfp_vae.report.runs import Run, RunTable, find_runs, read_run, tabulate
+from tfp_vae.report.runs import Run, RunTable, direction, find_runs, read_run, tabulate
 from tfp_vae.report.sealed import LANGUAGES
 from tfp_vae.report.tables import method_table, summary, write_columns
 from tfp_vae.report.verdict import Verdict, state_verdict
@@ -37,6 +37,7 @@ __all__ = [
     "Verdict",
     "best_by_pairs",
     "best_within_error",
+    "direction",
     "find_runs",
     "mark",
     "method_table",

@@ -26,7 +26,10 @@ _FIRST = ("test_*", "train_seconds")
 _BESIDE = ("_se", "_low", "_high")  # shown with the metric that they belong to
 # Where a run lies says nothing about what it is; its folder is a column of its own.
 _IMMATERIAL = ("run_dir", "overwrite", "flagfile")
-_BETTER = DIRECTIONS | {"log_evidence": 1, "reconstruction": 1, "calibration_error": -1}
+_BETTER = DIRECTIONS | {
+    **dict.fromkeys(("log_evidence", "reconstruction", "expected_log_likelihood"), 1),
+    **dict.fromkeys(("calibration_error", "loss"), -1),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,7 +165,7 @@ class RunTable:
         states, page = words["runs"]["states"], words["page"]
         columns = [Column(words["runs"]["run"])]
         columns += [Column(name) for name in ["program"] * self.has_programs + list(self.flags)]
-        columns += [Column(name, _direction(name)) for name in self.metrics]
+        columns += [Column(name, direction(name)) for name in self.metrics]
         rows = []
         for run in self.runs:
             state = states[run.state] + (f": {run.reason}" if run.reason else "")
@@ -263,13 +266,13 @@ def _sorted(runs: Sequence[Run], name: str, reverse: bool) -> list[Run]:
     else:
         keys = numbers
     having = [run for run in runs if keys[run.folder] is not None]
-    having.sort(key=lambda run: keys[run.folder], reverse=reverse != (_direction(name) > 0))
+    having.sort(key=lambda run: keys[run.folder], reverse=reverse != (direction(name) > 0))
     return having + [run for run in runs if keys[run.folder] is None]
 
 
-def _direction(name: str) -> int:
+def direction(name: str) -> int:
     """Returns 1 if more is better, -1 if less is, 0 if neither, by the end of a metric's name."""
-    base = re.sub(r"^(evaluation/)?((test|validation|train)_)?", "", name)
+    base = re.sub(r"^(evaluation/)?((test|val|validation|train)_)?", "", name)
     return _BETTER.get(base, 0)
 
 

@@ -85,11 +85,14 @@ def test_every_member_has_a_page_with_words_in_both_languages(family, pages):
         assert f"members/{family}/{name}.md" in pages["en"]
     assert members.members(family)
     assert members.facts(family).keys() <= members.members(family).keys(), "facts of nobody"
+    assert not members.missing(family), "\n".join(members.missing(family))
 
 
-def test_a_new_member_brings_its_page_with_its_file(monkeypatch):
+def test_a_new_member_brings_its_page_and_is_named_with_the_file_that_lacks_its_facts(monkeypatch):
     name = next(iter(members.members("bounds")))
     monkeypatch.setattr(members, "facts", lambda family: {})
+    told = f"bounds {name} has no source, formula, what, when, when_not: add .*docs/members/bounds"
+    assert re.match(told, members.missing("bounds")[0])
     page = members.pages("zh")[f"members/bounds/{name}.md"]
     assert "tfp_vae/objectives/" in page and "## 导出" in page
 
@@ -97,5 +100,9 @@ def test_a_new_member_brings_its_page_with_its_file(monkeypatch):
 def test_formulas_become_mathml_and_chinese_is_found_by_parts_of_words():
     mathml = pytest.importorskip("docs.pages.mathml").mathml
     assert mathml(r"\frac{1}{2} \sum_i \sigma_i^2", "block").startswith("<math ")
+    for family in members.FAMILIES:
+        for name, fact in members.facts(family).items():
+            drawn = re.sub('aria-label="[^"]*"', "", mathml(fact["formula"], "block"))
+            assert "\\" not in drawn, (family, name, "a command that MathML does not know")
     search = Pairs({})
     assert set(search.split("自编码器 VAE")) == {"自编", "编码", "码器", "VAE"}

@@ -46,6 +46,12 @@ _FIELD = flags.DEFINE_integer(
 _ADVERSARIAL = flags.DEFINE_float(
     "adversarial_weight", 1.0, "Of what fools the discriminator of aae or vae_gan.", lower_bound=0
 )
+_NOISE = flags.DEFINE_float(
+    "noise",
+    0.0,
+    "Deviation of the noise that --model=autoencoder learns to take away; 0 for a plain one.",
+    lower_bound=0,
+)
 QUADRANTS = flags.DEFINE_integer(
     "quadrants", None, "Seen quadrants of images to complete: 1, 2 or 3; they are the condition."
 )
@@ -65,6 +71,7 @@ _FIELDS: "dict[str, tuple[flags.FlagHolder, Callable | None]]" = {
     "labelled_share": (_LABELLED_SHARE, None),
     "receptive_field": (_FIELD, None),
     "adversarial_weight": (_ADVERSARIAL, None),
+    "noise": (_NOISE, None),
 }
 
 

@@ -38,6 +38,9 @@ def fitted(vae: "tv.VAE", data: "tv.data.Data", split: "tv.data.Split") -> "tupl
     if not _FIT_PRIOR.value:
         return vae, {}
     new = vae.with_prior(_FIT_PRIOR.value, data.train, components=_COMPONENTS.value)
+    if not vae.on_bound:
+        print(f"p(z): {_FIT_PRIOR.value}, fitted to codes of the training data; {vae.off_bound}")
+        return new, {"fit_prior": _FIT_PRIOR.value}
     gain = new.prior_gain(vae, split)
     found = {
         "fit_prior": _FIT_PRIOR.value,

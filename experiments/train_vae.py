@@ -55,7 +55,7 @@ def main():
     metrics |= tv.evaluation.test_metrics(vae, data.test, _IMPORTANCE_SAMPLES.value, verbose=True)
     run.write_json("metrics.json", metrics)
     tv.plots.write_all(run, vae, data.test, history)
-    if gained and len(data.shape) == 3 and not vae.condition:
+    if gained and len(data.shape) == 3 and not vae.condition and before.generates:
         run.write_figure("prior_samples_before.png", tv.plots.prior_samples(before.generate(50)))
     if metrics["model"] == "vade" and len(data.shape) == 3:
         run.write_figure("clusters.png", tv.plots.clusters(before, data.test))

@@ -68,6 +68,34 @@ def test_a_weight_has_a_place_in_its_optimizer():
     assert [keras_private.index_of(optimizer, each) for each in weights] == [0, 1]
 
 
+def test_a_built_model_takes_a_layer_in_the_place_of_another_and_its_optimizer_says_so():
+    class Whole(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.inside = Halves()
+
+        def call(self, x):
+            return self.inside(x)
+
+    model = Whole()
+    model(X)
+    model.compile("sgd", "mse")
+    first, second = keras.layers.Dense(1), keras.layers.Dense(1)
+    for layer in (first, second):
+        layer.build((None, 3))
+    for layer in (first, second, None):
+        keras_private.put_layer(model, "beside", layer)
+        inside = keras_private.sublayers(model)
+        assert model.beside is layer
+        assert [each in inside for each in (first, second)] == [layer is first, layer is second]
+    with pytest.raises(ValueError, match="cannot add new elements of state"):
+        model.more = keras.layers.Dense(1)
+    assert keras_private.knows(model.optimizer, first.trainable_variables)  # not built
+    model.optimizer.build(model.trainable_variables)
+    assert keras_private.knows(model.optimizer, model.trainable_variables)
+    assert not keras_private.knows(model.optimizer, first.trainable_variables)
+
+
 def test_the_strategy_of_a_model_is_none_or_the_one_it_was_made_under():
     assert keras_private.strategy_of(small()) is None
     strategy = tf.distribute.MirroredStrategy(["CPU:0"])

@@ -2,6 +2,7 @@
 
 import math
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,11 +11,22 @@ from scipy.stats import norm
 
 import tfp_vae as tv
 from tfp_vae.distributions.base import tfd
-from tfp_vae.objectives import BOUNDS, ELBO, Latent, Terms, WeightTerms, batch_mean, dip, info, wae
+from tfp_vae.objectives import (
+    BOUNDS,
+    ELBO,
+    Latent,
+    Terms,
+    WeightTerms,
+    batch_mean,
+    dip,
+    factor,
+    info,
+    wae,
+)
 from tfp_vae.objectives import beta_tc as tc
 
 B, D, N = 6, 3, 50
-NAMES = ("beta_tc", "dip", "info", "wae")
+NAMES = ("beta_tc", "dip", "factor", "info", "wae")
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +148,118 @@ def test_wae_trains_no_kl(codes):
         assert float(bound.loss(terms, 3)) == pytest.approx(expected, rel=1e-4)
 
 
+def _told(weights, z):
+    """Returns the logits of the discriminator by NumPy."""
+    for kernel, bias in zip(weights[:-2:2], weights[1:-2:2], strict=True):
+        z = z @ kernel + bias
+        z = np.where(z > 0, z, 0.2 * z)
+    return (z @ weights[-2] + weights[-1])[..., 0]
+
+
+def test_the_penalty_of_factor_is_that_of_numpy(codes):
+    bound, terms, step = BOUNDS["factor"](3.0, 5, 2), _terms(codes), 7
+    assert _penalty(bound, terms) == pytest.approx(math.log(2), rel=1e-5)  # it starts undecided
+    network, rng = bound.discriminator(D), np.random.default_rng(4)
+    network.set_weights([rng.standard_normal(w.shape) for w in network.get_weights()])
+    z, half = codes[2], B // 2
+    others = factor.permuted(tf.constant(z[:, half:]), step).numpy()
+    # Within each dimension the same numbers, and not the same rows.
+    np.testing.assert_array_equal(np.sort(others, axis=1), np.sort(z[:, half:], axis=1))
+    assert not np.array_equal(others, factor.permuted(tf.constant(z[:, half:]), step + 1))
+    told = _told(network.get_weights(), z)
+    real, made = told[:, :half], _told(network.get_weights(), others)
+    loss = 0.5 * (np.logaddexp(0, -real).mean() + np.logaddexp(0, made).mean())
+    found = float(bound.loss(terms, step) - ELBO().loss(terms, step))
+    assert found == pytest.approx(3 * told.mean() + loss, rel=1e-4)
+    alone = _terms([part[..., :1, :] for part in codes])  # a batch of one has no second half
+    assert np.isfinite(float(bound.loss(alone, step)))
+
+
+def test_nobody_trains_against_himself_in_factor(codes):
+    bound = BOUNDS["factor"](3.0, 5, 2)
+    network, z = bound.discriminator(D), tf.constant(codes[2])
+    network.set_weights([np.ones(w.shape) for w in network.get_weights()])
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(z)
+        tc, loss = bound.total_correlation(z), bound.discriminator_loss(z, 0)
+    judges = network.trainable_variables
+    assert all(g is None for g in tape.gradient(tc, judges)) and tape.gradient(loss, z) is None
+    assert np.any(tape.gradient(tc, z)) and all(np.any(g) for g in tape.gradient(loss, judges))
+
+
+def test_a_discriminator_finds_the_total_correlation_of_known_normals(base_seed):
+    rng, correlation, count = np.random.default_rng([base_seed, 4]), 0.8, 4000
+    expected = -0.5 * math.log(1 - correlation**2)
+    covariance = np.array([[1, correlation], [correlation, 1]])
+    drawn = rng.multivariate_normal([0, 0], covariance, count)[np.newaxis]
+    z = tf.constant(drawn, tf.float32)
+
+    class Best(keras.Layer):
+        def call(self, z):
+            whole = tf.constant(np.eye(2) - np.linalg.inv(covariance), tf.float32)
+            return expected + 0.5 * tf.reduce_sum(z @ whole * z, axis=-1, keepdims=True)
+
+    bound = BOUNDS["factor"](1.0, 32, 2)
+    network = bound.discriminator(2)
+    adam = keras.optimizers.Adam(0.01)
+    adam.build(network.trainable_variables)
+
+    @tf.function
+    def train(step):
+        with tf.GradientTape() as tape:
+            loss = bound.discriminator_loss(z[:, : 2 * 500], step)
+        adam.apply(tape.gradient(loss, network.trainable_variables))
+        return loss
+
+    for step in range(150):
+        learned = train(tf.constant(step))
+    assert float(bound.total_correlation(z)) == pytest.approx(expected, abs=0.15)
+    ideal = BOUNDS["factor"]()
+    ideal._discriminator = keras.Sequential([keras.Input((2,)), Best()])
+    assert float(ideal.total_correlation(z)) == pytest.approx(expected, abs=0.06)
+    # No other tells better, but for what is learned of the draws by heart.
+    assert float(learned) == pytest.approx(float(ideal.discriminator_loss(z, 0)), abs=0.05)
+
+
+@pytest.mark.parametrize("bounds", [("elbo", "factor"), ("factor", "elbo")])
+def test_a_discriminator_comes_and_goes_with_the_bound(make_vae, bounds):
+    vae = make_vae((4,), hidden=(4,), objective=BOUNDS[bounds[0]]())
+    plain = len(make_vae((4,), hidden=(4,)).trainable_variables)
+    vae.compile("sgd")
+    vae.objective = BOUNDS[bounds[1]]()
+    more = len(vae.trainable_variables) - plain
+    assert more == (8 if bounds[1] == "factor" else 0)
+    vae.optimizer.build(vae.trainable_variables)
+    with pytest.raises(ValueError, match=r"without the network of FactorVAE. Expected compile"):
+        vae.objective = BOUNDS["factor"]()
+    with pytest.raises(ValueError, match=r"bounds without a network.*a FactorVAE"):
+        tv.training.Finish(BOUNDS["factor"](), 2, 1).check(vae, 3)
+
+
+def test_a_resumed_training_of_factor_is_the_same_one_and_its_discriminator_is_trained(
+    make_vae, tmp_path
+):
+    x = np.random.default_rng(0).integers(0, 2, (8, 4)).astype(np.float32)
+
+    def trained(epochs):
+        keras.utils.set_random_seed(1)
+        vae = make_vae((4,), hidden=(4,), objective=BOUNDS["factor"](width=4), data_kind="static")
+        vae.compile("adam", run_eagerly=True)
+        if epochs:
+            vae.fit(x, batch_size=8, epochs=epochs, verbose=0)
+        return vae
+
+    whole = trained(2)
+    trained(1).save(tmp_path / "model.keras")
+    again = tv.load(tmp_path / "model.keras")
+    again.fit(x, batch_size=8, epochs=2, initial_epoch=1, verbose=0)
+    for one, other in zip(whole.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    start = trained(0)
+    for each in zip(start.objective_network.weights, again.objective_network.weights, strict=True):
+        assert not np.allclose(*each)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_penalty_trains_in_stock_fit_with_the_elbo_beside_it(name, make_vae):
     decoder = tv.decoders.Normal
@@ -151,6 +275,8 @@ def test_penalties_that_cannot_be_are_refused_in_one_line(make_vae):
     for make, message in (
         (lambda: BOUNDS["beta_tc"](-1.0), r"beta.*-1"),
         (lambda: BOUNDS["beta_tc"](estimate="msw"), r"mss, mws.*msw"),
+        (lambda: BOUNDS["factor"](-1.0), r"gamma.*>= 0.*-1.0"),
+        (lambda: BOUNDS["factor"](width=0), r"width.*0"),
         (lambda: BOUNDS["dip"](3), r"kind.*1, 2.*3"),
         (lambda: BOUNDS["info"](alpha=2.0), r"alpha <= 1.*alpha=2.0"),
         (lambda: BOUNDS["wae"](weight=0.0), r"weight.*> 0.*0.0"),

@@ -72,6 +72,29 @@ def index_of(optimizer: keras.optimizers.Optimizer, variable: Any) -> int:
     return optimizer._get_variable_index(variable)
 
 
+def knows(optimizer: keras.optimizers.Optimizer, variables: "list[keras.Variable]") -> bool:
+    """Returns whether an optimizer can train variables: it has them, or was not built so far."""
+    known = getattr(optimizer, "_trainable_variables_indices", {})
+    return not optimizer.built or all(optimizer._var_key(each) in known for each in variables)
+
+
+def put_layer(model: keras.Model, name: str, layer: "keras.Layer | None") -> None:
+    """Sets a layer as an attribute of a model in the place of what is there, also of a built one.
+
+    Keras takes no new layer into a model that is built, and keeps what was replaced.
+    """
+    tracker, before = model._tracker, getattr(model, name, None)
+    locked = tracker.locked
+    tracker.unlock()
+    try:
+        if before is not None:
+            tracker.untrack(before)
+        setattr(model, name, layer)
+    finally:
+        if locked:
+            tracker.lock()
+
+
 def strategy_of(model: keras.Model) -> "tf.distribute.Strategy | None":
     """Returns the strategy that a model was made under, or None.
 

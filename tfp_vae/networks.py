@@ -437,6 +437,19 @@ def check_no_probabilities(network: keras.Layer, size: int, width: int, owner: s
         )
 
 
+def held(layer: keras.Layer, values: Any) -> Any:
+    """Returns what a built layer makes of values with its weights held: no gradient reaches them.
+
+    Args:
+        layer: that is called.
+        values: [B, ...], through which gradients flow.
+    """
+    stop = keras.ops.stop_gradient
+    trained = [stop(weight) for weight in layer.trainable_variables]
+    others = [keras.ops.convert_to_tensor(weight) for weight in layer.non_trainable_variables]
+    return layer.stateless_call(trained, others, values)[0]
+
+
 def output_shape(network: keras.Layer, input_shape: Any, owner: str) -> tuple:
     """Returns the shape of what a network gives for inputs (None, ...), and builds it.
 

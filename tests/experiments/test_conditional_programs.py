@@ -141,6 +141,8 @@ def test_a_vector_of_targets_is_a_condition(succeeds, tmp_path):
         ),
         ("--receptive_field=2", "--receptive_field has no effect"),
         ("--model=aae --posterior=full", "--posterior has no effect"),
+        ("--noise=0.1", "Expected it with --model=autoencoder"),
+        ("--model=autoencoder --latent_prior=flow", "--latent_prior has no effect"),
         ("--model=vae_gan --bound=iwae", "--bound has no effect"),
     ],
 )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfp_vae import notebooks
 from tfp_vae.arguments import check_number, check_type, is_count
 from tfp_vae.data import answers, frames, kinds, streams
 from tfp_vae.data.kinds import Kind
@@ -34,6 +35,10 @@ def _stored(values: np.ndarray) -> np.ndarray:
     if values.dtype == np.bool_:
         return values.astype(np.uint8) * np.uint8(255)
     return kinds.intensities(values)
+
+
+# What a notebook shows of a split.
+_SHOWN = ("split", "examples", "shape of one", "kind", "beside")
 
 
 class Split:
@@ -174,6 +179,13 @@ class Split:
 
     def __repr__(self) -> str:
         return f"Split({self.name}, {len(self)} examples of shape {self.shape}, {self.kind})"
+
+    def _repr_html_(self) -> str:
+        return notebooks.table(repr(self), _SHOWN, [self._shown()])
+
+    def _shown(self) -> "tuple[object, ...]":
+        beside = "labels" if self.labels is not None else ""
+        return (self.name, len(self), self.shape, self.kind, beside or ", ".join(self.beside))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -526,3 +538,11 @@ class Data:
     def __repr__(self) -> str:
         sizes = f"{len(self.train)} + {len(self.validation)} + {len(self.test)}"
         return f"Data({self.name}: {sizes} examples of shape {self.shape}, {self.kind})"
+
+    def _repr_html_(self) -> str:
+        parts = [self.train, self.validation, self.test]
+        shown = notebooks.table(repr(self), _SHOWN, [part._shown() for part in parts])
+        if self.schema is None:
+            return shown
+        rows = [(column.name, column.kind) for column in self.schema]
+        return shown + notebooks.table("columns", ("column", "kind"), rows)

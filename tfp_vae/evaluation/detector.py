@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae import notebooks
 from tfp_vae.arguments import check_choice, check_count, check_number, check_type
 from tfp_vae.conformal import limit, p_values, rows_needed
 from tfp_vae.data import Split
@@ -117,6 +118,11 @@ class Detector:
         self.usual: np.ndarray | None = None
         self.reference: float | None = None
         self.false_positive_rate = DEFAULT_RATE
+
+    def _repr_html_(self) -> str:
+        count = 0 if self.held_out is None else len(self.held_out)
+        rows = [(self.score_name, count, f"{100 * self.false_positive_rate:g} %")]
+        return notebooks.table("Detector", ("score", "held-out scores", "false alarms"), rows)
 
     def trained_model(self) -> VAE:
         """Returns the model."""

@@ -72,6 +72,7 @@ class VAERecipe:
         labelled_share: share of the batches of "m2" with labels.
         receptive_field: of "pixel", how many rows and columns before a pixel it sees.
         adversarial_weight: of what fools the discriminator of "aae" or "vae_gan".
+        noise: deviation of the noise on what the encoder of "autoencoder" sees in training.
         num_samples: draws of z per example and training step.
         codes: (name, value) of what `codes.arguments` says that discrete latents take; they have
             no `latent_dim`, `prior` and `posterior`.
@@ -100,6 +101,7 @@ class VAERecipe:
     labelled_share: float = 0.5
     receptive_field: int = 3
     adversarial_weight: float = 1.0
+    noise: float = 0.0
     num_samples: int = 1
     codes: "tuple[tuple[str, Any], ...]" = ()
 

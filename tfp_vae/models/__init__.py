@@ -1,6 +1,7 @@
 """Models: Keras models on one bound, and approximations of posteriors over their weights."""
 
 from tfp_vae.models.adversarial import AAE, VAEGAN
+from tfp_vae.models.autoencoder import Autoencoder
 from tfp_vae.models.conditional import ConditionalVAE
 from tfp_vae.models.ensemble import Ensemble
 from tfp_vae.models.latents import LatentVariable
@@ -29,6 +30,7 @@ __all__ = [
     "SWAG",
     "VAE",
     "VAEGAN",
+    "Autoencoder",
     "BayesianNetwork",
     "Bounds",
     "Chains",

@@ -12,15 +12,15 @@ import tensorflow as tf
 from tfp_vae.arguments import check_number, check_type
 from tfp_vae.distributions import draws
 from tfp_vae.distributions.base import registered, tfd
-from tfp_vae.models.vae import VAE, Pass
-from tfp_vae.networks import output_shape
-from tfp_vae.objectives import batch_mean
+from tfp_vae.models.off_bound import OffBound
+from tfp_vae.models.vae import Pass
+from tfp_vae.networks import held, output_shape
 from tfp_vae.randomness import fold_in
 
 _PRIOR, _STOPPED = 3, 4  # folded into the key of a batch
 
 
-class Adversarial(VAE):
+class Adversarial(OffBound):
     """A VAE's prior, encoder and decoder, and a discriminator; not trained on a bound.
 
     Args:
@@ -31,16 +31,15 @@ class Adversarial(VAE):
         weight: of what fools the discriminator.
         **kwargs: see `VAE`.
 
-    What is asked of a bound, such as `elbo`, is refused. A subclass gives `losses_of`.
+    See `OffBound`. A subclass gives `losses_of`.
     """
 
-    parts = (*VAE.parts, "discriminator")
-    on_bound = False
+    parts = (*OffBound.parts, "discriminator")
     off_bound = (
         "not on the bound: the training is adversarial, and no number here bounds log p(x) or can "
         "be compared with one that does"
     )
-    loss_names: "tuple[str, ...]" = ()
+    other_names = ("told_apart",)
 
     def __init__(
         self,
@@ -55,11 +54,6 @@ class Adversarial(VAE):
         self.discriminator = check_type("discriminator", discriminator, keras.Layer, name)
         self.weight = check_number("weight", weight, 0)
         super().__init__(prior, encoder, decoder, **kwargs)
-        if self.condition or len(self.latents) > 1:
-            raise ValueError(
-                f"A {name} has one latent and no condition. Expected a prior and an encoder. "
-                f"Received {len(self.latents)} latents and a condition of {self.condition.size}."
-            )
 
     def _named_parts(self, latents, decoder):
         return [*super()._named_parts(latents, decoder), ("the discriminator", self.discriminator)]
@@ -76,9 +70,6 @@ class Adversarial(VAE):
         features = output_shape(self.discriminator, (None, *self.shape_of_judged()), owner)
         self.verdict = keras.layers.Dense(1, name="verdict", dtype="float32")
         self.verdict.build(features)
-        self.loss_trackers = {
-            name: keras.metrics.Mean(name) for name in (*self.loss_names, "told_apart")
-        }
         super().build(input_shape)
 
     # The discriminator.
@@ -89,11 +80,11 @@ class Adversarial(VAE):
 
     def features_held(self, values: tf.Tensor) -> tf.Tensor:
         """Returns features of the discriminator with its weights held, [B, ...] -> [B, F]."""
-        return tf.cast(_held(self.discriminator, values), tf.float32)
+        return tf.cast(held(self.discriminator, values), tf.float32)
 
     def judged_held(self, values: tf.Tensor) -> tf.Tensor:
         """Returns the logit with the weights of the discriminator held, [B]."""
-        return _held(self.verdict, self.features_held(values))[:, 0]
+        return held(self.verdict, self.features_held(values))[:, 0]
 
     def discriminator_loss(self, real: tf.Tensor, made: tf.Tensor) -> "tuple[tf.Tensor, tf.Tensor]":
         """Returns the loss of the discriminator and the share that it tells apart, [B] each.
@@ -106,80 +97,10 @@ class Adversarial(VAE):
         right = tf.cast(real > 0, tf.float32) + tf.cast(made <= 0, tf.float32)
         return loss, 0.5 * right
 
-    # What Keras asks for.
-
-    def call(
-        self,
-        x: tf.Tensor,
-        training: "bool | None" = None,
-        num_samples: "int | None" = None,
-        seed: "int | None" = None,
-    ) -> Pass:
-        """Returns a draw of z for each example, and the likelihood given it."""
-        return super().call(x, training, num_samples or 1, seed)
-
-    def losses_of(self, x: tf.Tensor, outputs: Pass, key: tf.Tensor) -> "dict[str, tf.Tensor]":
-        """Returns the terms of the loss by name, [B] each; "told_apart" beside them is none."""
-        raise NotImplementedError
-
-    @tf.autograph.experimental.do_not_convert
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: "tf.Tensor | None" = None,
-        training: "bool | None" = True,
-    ) -> tf.Tensor:
-        """Returns the one loss of all parts, and updates the metrics."""
-        key = self.noise_key(training)
-        with self.at(key):
-            found = self.losses_of(tf.cast(x, tf.float32), y_pred, key)
-        for name, tracker in self.loss_trackers.items():
-            tracker.update_state(found[name], sample_weight)
-        self.elbo_tracker.batches.assign_add(1)  # of which the noise of an evaluation is a function
-        centre = self.encoder.centre(y_pred.latents[0].posterior)
-        self.active_units_trackers[0].update_state(centre)
-        losses = [batch_mean(found[name], sample_weight) for name in self.loss_names]
-        return self.of_replica(tf.add_n(losses))
-
-    @property
-    def metrics(self) -> "list[keras.metrics.Metric]":
-        """Those of `VAE` that are no bound or part of one, and the terms of the loss."""
-        own = list(getattr(self, "loss_trackers", {}).values())
-        gone = ("elbo", "kl", self.expected_name, "bits_per_dim")
-        others = [each for each in super().metrics if each.name not in gone]
-        return [*[each for each in others if all(each is not one for one in own)], *own]
-
-    def reset_metrics(self) -> None:
-        """Starts a new pass."""
-        super().reset_metrics()
-        self.elbo_tracker.reset_state()
-
-    def directions(self) -> "dict[str, str]":
-        """Returns "min" for every term of the loss; of the others more is no better or worse."""
-        return {"loss": "min", **{name: "min" for name in self.loss_names}}
-
-    # What is no bound.
-
-    def bounds(self, *args: Any, **kwargs: Any) -> Any:
-        """Raises `ValueError`: there is no bound."""
-        raise ValueError(
-            f"A {type(self).__name__} is {self.off_bound}. Expected a VAE for bounds. Received a "
-            f"{type(self).__name__}."
-        )
-
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         config = super().get_config()
         return {**config, "weight": self.weight}
-
-
-def _held(layer, values):
-    """Returns what a layer makes of values, with its weights held."""
-    trained = [tf.stop_gradient(tf.convert_to_tensor(w)) for w in layer.trainable_variables]
-    others = [tf.convert_to_tensor(w) for w in layer.non_trainable_variables]
-    return layer.stateless_call(trained, others, values)[0]
 
 
 @registered

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae import notebooks
 from tfp_vae.arguments import check_count, check_number
 from tfp_vae.conformal import DEFAULT_LEVEL, Conformal, Seen
 from tfp_vae.data import Split
@@ -65,6 +66,12 @@ class Predictive(tfd.MixtureSameFamily):
         else:
             found.is_categorical = found.is_discrete = isinstance(components, tfd.Categorical)
         return found
+
+    def _repr_html_(self) -> str:
+        parts = self.components_distribution
+        told = "classes" if self.is_categorical else type(parts).__name__
+        rows = [(self.batch_shape[0], parts.batch_shape[-1], told, self.conformal is not None)]
+        return notebooks.table("Predictive", ("examples", "draws", "of", "calibrated"), rows)
 
     @property
     def log_probs(self) -> tf.Tensor:

@@ -213,6 +213,7 @@ class VAE(VariationalModel):
     takes_codes = True
     on_bound = True  # whether `elbo` and its like are asked for
     off_bound = ""  # in words, where they are not
+    generates = True  # whether there is a p(z) to draw from
     built: bool  # of Keras
 
     def __init__(
@@ -444,6 +445,7 @@ class VAE(VariationalModel):
                 autocast=False,
             )
         own_random_layers(self)
+        self.take_network()
         self.built = True
 
     def _build_bottom_up(self, shape: "tuple[int, ...]", size: int) -> "tuple[int, ...] | None":

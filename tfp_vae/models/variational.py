@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae import keras_private, objectives
+from tfp_vae import keras_private, notebooks, objectives
 from tfp_vae.arguments import check_count, check_seed
 from tfp_vae.conformal import Conformal
 from tfp_vae.data import Data, Feed, Kind, Schema, Split, kinds
@@ -83,6 +83,7 @@ class VariationalModel(keras.Model):
     train_function: Any
     test_function: Any
     _test_feed: "Feed | None" = None  # of the `evaluate` that is running
+    objective_network: "keras.Layer | None" = None  # what the objective trains with the model
     expected_name = "expected_log_likelihood"  # of the metric of E_q[log p(data | what is drawn)]
 
     def __init__(
@@ -119,6 +120,14 @@ class VariationalModel(keras.Model):
         parts = [(part, getattr(self, part)) for part in self.parts]
         return [(name, part) for name, part in parts if isinstance(part, keras.Layer)]
 
+    def _repr_html_(self) -> str:
+        title = type(self).__name__ if self.built else f"{type(self).__name__}, not built"
+        rows = [
+            (name, type(part).__name__, f"{part.count_params():,}" if part.built else "")
+            for name, part in self.layer_parts()
+        ]
+        return notebooks.table(title, ("part", "class", "parameters"), rows)
+
     @property
     def objective(self) -> "objectives.Bound":
         """The bound that `fit` trains; one that is not the ELBO is a metric beside it, and L_S."""
@@ -127,7 +136,29 @@ class VariationalModel(keras.Model):
     @objective.setter
     def objective(self, value: "objectives.Bound") -> None:
         self._objective = objectives.as_bound(value)
+        if self.built:
+            self.take_network()
         self._track_bounds()
+
+    def take_network(self) -> None:
+        """Takes what the objective trains with the model, such as a discriminator, as a part.
+
+        Raises:
+            ValueError: if the optimizer was built without it.
+        """
+        with self.distribute_strategy.scope():
+            found = self.objective.network(self)
+        if found is None and self.objective_network is None:
+            return
+        optimizer = getattr(self, "optimizer", None)
+        weights = [] if found is None else found.trainable_variables
+        if optimizer is not None and not keras_private.knows(optimizer, weights):
+            raise ValueError(
+                f"The optimizer was built without the network of {type(self.objective).__name__}. "
+                "Expected compile() before it is the objective of a model that was trained. "
+                "Received an optimizer that has begun."
+            )
+        keras_private.put_layer(self, "objective_network", found)
 
     def change_bounds(
         self,

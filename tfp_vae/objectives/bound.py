@@ -43,6 +43,11 @@ class Bound(abc.ABC):
         del step
         return 1.0
 
+    def network(self, model: keras.Model) -> "keras.Layer | None":
+        """Returns what is trained with the model, built, such as a discriminator; here nothing."""
+        del model
+        return None
+
     def check(self, model: keras.Model) -> None:  # noqa: B027
         """Raises `ValueError` if the bound does not exist for the model; here it does for all."""
 

@@ -1,9 +1,9 @@
 """Pictures of predictive uncertainty: whether it is right, what it is good for, where it sits."""
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from tfp_vae.evaluation import calibration, regression
+from tfp_vae.plots.figure import Figure
 from tfp_vae.plots.style import INK, TRAIN, VALIDATION, percent
 
 _GREY, _PALE = "#8d99ae", "#a9cce3"

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-from matplotlib.figure import Figure
-
+from tfp_vae.plots.figure import Figure
 from tfp_vae.plots.style import INK, TRAIN, VALIDATION
 
 

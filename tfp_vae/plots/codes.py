@@ -3,11 +3,11 @@
 import math
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from tfp_vae.data import Split
 from tfp_vae.evaluation import code_indices
 from tfp_vae.models import VAE
+from tfp_vae.plots.figure import Figure
 from tfp_vae.plots.vae import images
 
 

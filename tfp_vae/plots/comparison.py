@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 import matplotlib
 import numpy as np
 from matplotlib import ticker
-from matplotlib.figure import Figure
 
 from tfp_vae.evaluation import calibration
+from tfp_vae.plots.figure import Figure
 from tfp_vae.plots.style import chinese_font, percent
 from tfp_vae.plots.tiles import tile
 from tfp_vae.report.texts import Texts

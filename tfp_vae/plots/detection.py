@@ -1,8 +1,8 @@
 """Pictures of what is unusual in images."""
 
 import numpy as np
-from matplotlib.figure import Figure
 
+from tfp_vae.plots.figure import Figure
 from tfp_vae.plots.tiles import tile
 
 _MOST = 16  # examples in a picture

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 
+from tfp_vae.plots.figure import Figure
 from tfp_vae.plots.style import INK, TRAIN, VALIDATION, chinese_font
 from tfp_vae.report.diagnosis import causes
 from tfp_vae.report.sealed import words_of

@@ -1,7 +1,6 @@
 """The picture of gradient estimators: their signal to noise against the number of draws."""
 
-from matplotlib.figure import Figure
-
+from tfp_vae.plots.figure import Figure
 from tfp_vae.plots.style import INK
 
 

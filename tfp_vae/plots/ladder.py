@@ -1,8 +1,8 @@
 """The ladder of bounds on log p(x)."""
 
 import numpy as np
-from matplotlib.figure import Figure
 
+from tfp_vae.plots.figure import Figure
 from tfp_vae.plots.style import TRAIN, VALIDATION
 
 _TRUTH = "exact"

@@ -1,8 +1,8 @@
 """Pictures of a latent space: one dimension after the other, lines, neighbours, attributes."""
 
 import numpy as np
-from matplotlib.figure import Figure
 
+from tfp_vae.plots.figure import Figure
 from tfp_vae.plots.style import INK, TRAIN
 from tfp_vae.plots.tiles import tile
 

@@ -1,7 +1,8 @@
 """Pictures of methods beside each other."""
 
 import numpy as np
-from matplotlib.figure import Figure
+
+from tfp_vae.plots.figure import Figure
 
 
 def method_comparison(table: dict, key: str) -> Figure:

@@ -1,7 +1,6 @@
 """Pictures of predictive distributions and of posteriors over weights."""
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from tfp_vae import evaluation
 from tfp_vae.data import Split
@@ -14,6 +13,7 @@ from tfp_vae.plots.calibration import (
     risk_coverage,
     signal_to_noise,
 )
+from tfp_vae.plots.figure import Figure
 from tfp_vae.plots.style import INK, TRAIN, VALIDATION, percent
 from tfp_vae.plots.vae import training_curve
 from tfp_vae.report import RunFolder

@@ -2,12 +2,12 @@
 
 import numpy as np
 import tensorflow as tf
-from matplotlib.figure import Figure
 
 from tfp_vae.data import Split
 from tfp_vae.evaluation import posterior_means
 from tfp_vae.evaluation.clusters import component_log_probs
 from tfp_vae.models import VAE, ConditionalVAE
+from tfp_vae.plots.figure import Figure
 from tfp_vae.plots.style import INK, TRAIN, VALIDATION
 from tfp_vae.plots.tiles import tile
 from tfp_vae.report import RunFolder
@@ -201,7 +201,10 @@ def training_curve(
     left, right = figure.subplots(1, 2)
     sheets = [("elbo", left, "ELBO"), ("kl", right, kl_name)]
     if "elbo" not in history:
-        sheets = [("loss", left, "loss, no bound"), ("told_apart", right, "share told apart")]
+        beside = ("active_units", right, "active units")
+        if "told_apart" in history:
+            beside = ("told_apart", right, "share told apart")
+        sheets = [("loss", left, "loss, no bound"), beside]
     epochs = np.arange(1, len(history[sheets[0][0]]) + 1)
     for key, axis, name in sheets:
         axis.plot(epochs, history[key], color=TRAIN, label="training")
@@ -234,8 +237,8 @@ def write_all(run: RunFolder, model: VAE, split: Split, history: dict) -> None:
     classes = model.num_classes
     if classes is not None:
         run.write_figure("class_samples.png", class_samples(model.generate(10 * classes)))
-    if model.condition:
-        return  # one latent plane for every condition
+    if model.condition or not model.generates:
+        return  # one latent plane for every condition, and nothing to draw without p(z)
     run.write_figure("prior_samples.png", prior_samples(model.generate(50)))
     if model.code_size == 2:
         run.write_figure("manifold.png", manifold(model))

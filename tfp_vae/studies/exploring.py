@@ -48,8 +48,12 @@ def explore(
     split = split.frozen()
     loc, scale = write_embeddings(vae, split, run, data.name)
     kl = walks.kl_to_normal(loc, scale)
-    found: dict = {"kl_per_dimension": kl.tolist(), "latent_dim": len(kl), "noise": noise}
-    table = {"num_examples": float(len(split)), "kl_to_normal": float(kl.sum())}
+    # Without q(z|x) there is no KL: what orders the dimensions is half the mean square.
+    name = "kl_to_normal" if vae.on_bound else "half_mean_square"
+    found: dict = {f"{name}_per_dimension": kl.tolist(), "latent_dim": len(kl), "noise": noise}
+    if not vae.on_bound:
+        found["note"] = vae.off_bound
+    table = {"num_examples": float(len(split)), name: float(kl.sum())}
     if len(kl) > 1 and np.isfinite(scale).all():
         found["parts_of_kl"] = aggregate.decompose(loc, scale, seed=seed)
         names = ("mutual_information", "total_correlation", "dimension_wise_kl")
@@ -131,7 +135,8 @@ def _pictures(vae, split, run, loc, count, strength):
         f"z{dimension}: {kl:.2f}"
         for dimension, kl in zip(walk["dimensions"], walk["kl"], strict=True)
     ]
-    title = "one dimension at a time, from its 1st to its 99th percentile; KL in nats"
+    carried = "KL in nats" if vae.on_bound else "half the mean square of each"
+    title = f"one dimension at a time, from its 1st to its 99th percentile; {carried}"
     run.write_figure("traversals.png", plots.rows_of_images([(title, walk["mean"], names)]))
     few = min(4, len(split) // 2)
     values = split.values(slice(2 * few))

@@ -46,6 +46,12 @@ class Finish(keras.callbacks.Callback):
                 "A training ends with another bound within its epochs. Expected at most "
                 f"{epochs} of them, as many as there are. Received {self.epochs}."
             )
+        if self.objective.network(model) is not model.objective_network:
+            raise ValueError(
+                "A training ends with a bound of the same weights. Expected bounds without a "
+                f"network of their own. Received a {type(model.objective).__name__} and a "
+                f"{type(self.objective).__name__}."
+            )
         before, model.num_samples = model.num_samples, self.num_samples
         try:
             self.objective.check(model)

@@ -66,6 +66,7 @@ class Prior(keras.Layer):
         has_components: whether the constructor takes `components`.
         has_flow: whether the constructor takes the `kind` of a flow.
         uses_encoder: whether it asks for q(z|x), so that it is nothing without its model.
+        is_nowhere: whether it stands for no p(z) at all, as of an autoencoder.
         support: where its density is: `REAL`, `BOX` or `SPHERE` of `distributions.base`; of codes
             which ones, in words.
     """
@@ -75,6 +76,7 @@ class Prior(keras.Layer):
     has_components = False
     has_flow = False
     uses_encoder = False
+    is_nowhere = False
     support: str = REAL
 
     def __init__(self, latent_dim: int, **kwargs: Any):

@@ -18,7 +18,9 @@ class Sample(LatentAnswer):
     name = "sample"
 
     def applies(self):
-        """Returns why p(x|z) has no mean."""
+        """Returns why there is nothing to draw from, or p(x|z) has no mean."""
+        if not self.subject.model.generates:
+            return "an autoencoder has no p(z), unless one is fitted to codes (--fit_prior)"
         return self.subject.check_mean()
 
     def signature(self):

@@ -84,7 +84,8 @@ def conditioned(data: "tv.data.Data") -> "tv.data.Data":
     m2, classes = _MODEL.value == "m2", _MODEL.value == "conditional" and QUADRANTS.value is None
     cli.refuse_unused(m2, "--model=m2", _LABELS)
     cli.refuse_unused(_MODEL.value == "conditional", "--model=conditional", QUADRANTS)
-    cli.refuse_unused(_MODEL.value == "vade", "--model=vade", _START_EPOCHS)
+    finding = [name for name, kind in tv.methods.VAE_KINDS.items() if kind.finds_clusters]
+    cli.refuse_unused(_MODEL.value in finding, f"--model={' or '.join(finding)}", _START_EPOCHS)
     cli.refuse_unused(m2 or classes, "a class as condition", _CLASS_PRIOR)
     cli.refuse_unused(classes, "--model=conditional and classes", _CLASS_SAMPLES)
     read = tv.methods.kind_of(_MODEL.value).fields
@@ -141,6 +142,6 @@ def found(model: "tv.VAE", data: "tv.data.Data", trained: "tv.VAE") -> dict:
     if _LABELS.value is not None:
         known["num_labels"] = _LABELS.value
     samples = _CLASS_SAMPLES.value
-    if _MODEL.value == "vade" and data.num_classes is not None:
+    if tv.methods.kind_of(_MODEL.value).finds_clusters and data.num_classes is not None:
         known |= tv.evaluation.cluster_metrics(trained, data.train, data.test)
     return known | tv.evaluation.class_metrics(model, data.test, samples, verbose=True)

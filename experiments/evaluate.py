@@ -48,7 +48,8 @@ def main():
             prefix=prefix,
             verbose=True,
         )
-        if trained.get("model") == "vade" and data.num_classes is not None:
+        kind = tv.methods.kind_of(trained.get("model", "vae"))
+        if kind.finds_clusters and data.num_classes is not None:
             found |= tv.evaluation.cluster_metrics(before, data.train, split)
     else:
         found = tv.evaluation.predictive_metrics(

@@ -57,7 +57,7 @@ def main():
     tv.plots.write_all(run, vae, data.test, history)
     if gained and len(data.shape) == 3 and not vae.condition and before.generates:
         run.write_figure("prior_samples_before.png", tv.plots.prior_samples(before.generate(50)))
-    if metrics["model"] == "vade" and len(data.shape) == 3:
+    if tv.methods.kind_of(metrics["model"]).finds_clusters and len(data.shape) == 3:
         run.write_figure("clusters.png", tv.plots.clusters(before, data.test))
     if metrics["quadrants"]:
         seen = tv.data.seen_quadrants(whole.shape, metrics["quadrants"])

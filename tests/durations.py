@@ -16,6 +16,7 @@ import pytest
 FILE = pathlib.Path(__file__).with_name("durations.json")
 DEAR = 20.0  # seconds of processor time from which a test needs a reason
 LEAST = 0.5  # seconds below which a test is not worth a line
+AGAIN = 1.0  # seconds from which the usual run tries one of the cases of a test, the cheapest
 
 _found = {}  # node -> [processor, wall]
 _last = [0.0, 0.0]
@@ -48,15 +49,33 @@ def _file(node):
     return node.split("::")[0]
 
 
+def _dear_cases(items, known):
+    """Returns the ids of the items that are a dear case of a test of which a cheaper one is tried.
+
+    A parametrized test makes one claim of many members. What took `AGAIN` or longer is left to
+    --all, but for the cheapest case; a case that was never measured is always tried.
+    """
+    cases = collections.defaultdict(list)
+    for item in items:
+        processor, wall = known.get(item.nodeid, (None, 0.0))
+        cases[item.nodeid.split("[")[0]].append((wall if processor is None else processor, item))
+    left = set()
+    for found in cases.values():
+        found.sort(key=lambda case: case[0])
+        left |= {id(item) for seconds, item in found[1:] if seconds >= AGAIN}
+    return left
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
     """Leaves out what --all is for, puts dear files first."""
-    if not config.getoption("--all"):
-        left = [item for item in items if item.get_closest_marker("all_only")]
-        if left:
-            config.hook.pytest_deselected(items=left)
-            items[:] = [item for item in items if not item.get_closest_marker("all_only")]
     known = recorded()
+    if not config.getoption("--all"):
+        left = {id(item) for item in items if item.get_closest_marker("all_only")}
+        left |= _dear_cases([item for item in items if id(item) not in left], known)
+        if left:
+            config.hook.pytest_deselected(items=[item for item in items if id(item) in left])
+            items[:] = [item for item in items if id(item) not in left]
     files = collections.Counter()
     for item in items:
         processor, wall = known.get(item.nodeid, (None, LEAST / 2))

@@ -318,6 +318,7 @@ class _Untapped(KnownLatent):
     is_drawn = True
 
 
+@pytest.mark.all_only
 def test_the_study_says_which_estimators_a_model_has_and_puts_its_objective_back(make_vae):
     vae = make_vae((3, 3, 1), hidden=(2,))
     before = vae.objective

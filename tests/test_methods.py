@@ -161,6 +161,7 @@ def test_unknown_names_are_errors(options, message):
         Recipe(**options)
 
 
+@pytest.mark.all_only
 def test_laplace_has_the_structure_of_its_recipe_and_trains_on_by_evidence():
     data = _data("classification")
     recipe = Recipe(
@@ -312,6 +313,7 @@ def test_label_noise_mixes_the_softmax_with_all_classes_and_is_none_of_real_targ
 CHEAP = {"sngp": ["onnx"], "batch_ensemble": ["litert"], "rank1": ["onnx"]}  # in the usual run
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize("method", CHEAP)
 def test_a_cheap_posterior_predicts_from_a_file_and_in_every_runtime_as_it_did(
     request, method, tmp_path
@@ -339,6 +341,7 @@ def test_a_cheap_posterior_predicts_from_a_file_and_in_every_runtime_as_it_did(
 
 # Members of "batch_ensemble" are points that start apart and agree as far as data make them, which
 # takes more steps; a prior of their factors would make them agree where there are few data.
+@pytest.mark.all_only
 @pytest.mark.parametrize(
     ("method", "epochs", "members", "rate"),
     [("sngp", 1, 4, 0.05), ("rank1", 1, 4, 0.05), ("batch_ensemble", 6, 8, 0.02)],

@@ -22,6 +22,7 @@ def _marks(text: str) -> list[str]:
     return [block.splitlines()[0] for block in re.findall(PYTHON, text, re.S)]
 
 
+@pytest.mark.all_only
 @pytest.mark.slow
 @pytest.mark.dear(reason="all code of the page, which trains twice")
 def test_code_of_the_page_runs_in_order_before_and_after(tmp_path, monkeypatch):

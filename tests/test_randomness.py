@@ -42,6 +42,7 @@ def test_neighbours_in_a_tensor_are_independent(lag):
     assert _is_uniform((high[:-lag] << np.uint32(28)) | (high[lag:] << np.uint32(24)), 256)
 
 
+@pytest.mark.all_only
 def test_streams_of_neighbouring_keys_are_independent():
     streams = [_words(tuple(key)) for key in ((0, 0), (1, 0), (0, 1), (1, 1), (2, 0))]
     for i, first in enumerate(streams):

@@ -321,6 +321,7 @@ def test_memory_is_that_of_a_block_whatever_the_number_of_images(plain, tmp_path
 # Comparison with others.
 
 
+@pytest.mark.all_only
 def test_codecs_that_everybody_has_are_measured_beside(plain, tmp_path):
     model, _, images = plain
     split = Split(images.astype(np.float32), "static")

@@ -20,6 +20,7 @@ LOC = np.array([[-2.0, 3.0], [0.0, 0.1], [1e4, 1e4 + 5]], np.float32)
 SCALE = np.array([[0.5, 2.0], [1.0, 0.2], [3.0, 3.0]], np.float32)
 
 
+@pytest.mark.all_only
 def test_quantiles_of_a_mixture_are_those_by_root_finding():
     predictive = Predictive.of(tfd.Normal(LOC, SCALE))
     levels = np.float32([0.001, 0.05, 0.5, 0.9])
@@ -73,6 +74,7 @@ def numbers():
     return x, Split(x, Kind.REAL, beside={"targets": 7 + 3 * rng.standard_t(2, 800)})
 
 
+@pytest.mark.all_only
 def test_intervals_of_an_untrained_network_cover_once_it_is_calibrated(numbers):
     x, split = numbers
     model = _network(tv.likelihoods.Normal())

@@ -12,6 +12,7 @@ def sprites():
     return data.load("sprites")
 
 
+@pytest.mark.all_only
 def test_every_combination_of_the_factors_of_sprites_is_there_once(sprites):
     splits = sprites.train, sprites.validation, sprites.test
     factors = np.concatenate([split.factors for split in splits])

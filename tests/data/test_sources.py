@@ -396,6 +396,7 @@ def test_a_prepared_tfds_folder_of_binary_images_is_static(tiny_tfds):
     assert (sizes(loaded), loaded.kind, loaded.num_classes) == ((9, 5, 4), Kind.STATIC, None)
 
 
+@pytest.mark.all_only
 @pytest.mark.slow
 def test_mnist_is_70000_labelled_digits_binarised_on_the_fly(prepared, monkeypatch):
     monkeypatch.setattr(tfds, "_images", functools.cache(tfds._images))  # read once for both kinds

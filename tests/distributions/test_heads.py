@@ -145,6 +145,7 @@ def test_the_contract_names_what_a_head_does_not_keep(head, message):
         check_head(head())
 
 
+@pytest.mark.all_only
 def test_a_head_of_ones_own_is_trained_saved_and_exported(tmp_path):
     rng = np.random.default_rng(0)
     split = Split(rng.standard_t(4, (60, 3)).astype(np.float32), Kind.REAL, name="test")
@@ -197,6 +198,7 @@ def test_a_head_of_ones_own_is_a_likelihood_of_targets(tmp_path):
     np.testing.assert_allclose(found["aleatoric_variance"], predictive.aleatoric, rtol=1e-5)
 
 
+@pytest.mark.all_only
 def test_laplace_does_not_take_an_unknown_likelihood_for_a_poisson():
     split = _targets()
     model = _regression(StudentT(), weight_prior=1.0)
@@ -214,6 +216,7 @@ def test_laplace_does_not_take_an_unknown_likelihood_for_a_poisson():
     np.testing.assert_allclose(laplace.curvature.kept("scale")[-2], precision**-0.5, rtol=1e-4)
 
 
+@pytest.mark.all_only
 def test_the_middle_of_a_step_is_taken_of_every_discrete_head():
     @keras.saving.register_keras_serializable(package="mine")
     class NegativeBinomial(tv.heads.Head):

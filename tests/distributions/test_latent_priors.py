@@ -133,6 +133,7 @@ def test_pseudo_inputs_start_spread_around_the_data_and_teach_the_encoder(binary
         _vae(tv.priors.Vamp(2, 41)).prior.adapt(data)
 
 
+@pytest.mark.all_only
 def test_every_prior_is_drawn_by_a_key_and_pseudo_inputs_of_every_posterior():
     kinds = {name: kind for name, kind in tv.priors.PRIORS.items() if kind.support == "real"}
     for name, kind in kinds.items():
@@ -179,6 +180,7 @@ def test_what_would_not_work_is_refused_before_any_work():
         )
 
 
+@pytest.mark.all_only
 def test_conditional_models_have_them_too(binary_images):
     split = tv.data.Split(binary_images(6), "static", labels=np.arange(6) % 3)
     model = tv.ConditionalVAE(

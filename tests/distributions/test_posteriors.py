@@ -107,6 +107,7 @@ def test_a_density_on_a_sphere_is_that_of_tfp_and_on_the_circle_has_its_kl(base_
         np.testing.assert_allclose(draws.kl_divergence(ours, prior), kl, rtol=0.1, atol=0.01)
 
 
+@pytest.mark.all_only
 def test_latents_on_a_sphere_are_not_asked_for_proposals_in_space(binary_images):
     encoder = tv.encoders.VonMisesFisher(tv.networks.mlp([4]), 3)
     decoder = tv.decoders.Bernoulli(tv.networks.mlp([4]), (4, 4, 1))

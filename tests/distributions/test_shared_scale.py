@@ -127,6 +127,7 @@ def linear():
     return vae
 
 
+@pytest.mark.all_only
 def test_after_training_the_scale_is_the_best_of_the_network_and_a_saved_run_goes_on(
     tmp_path, base_seed
 ):

@@ -166,6 +166,7 @@ def test_conditional_models_and_several_latents_agree_with_importance_sampling(
     assert np.all(np.abs(found.log_evidence - known) < 4 * error + 1e-3)
 
 
+@pytest.mark.all_only
 def test_xla_moves_the_chains_of_the_graph(exact, examples):
     options = {"num_steps": 10, "num_chains": 8, "seed": 3}
     graph = evaluation.ais(exact.vae, examples, **options)

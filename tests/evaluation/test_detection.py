@@ -107,6 +107,7 @@ def test_standard_error_is_the_spread_over_new_examples(base_seed, decimals):
     assert np.mean(errors) == pytest.approx(np.std(areas, ddof=1), rel=0.15)
 
 
+@pytest.mark.all_only
 def test_bootstrap_interval_is_as_wide_as_the_standard_error_says_and_repeats(base_seed):
     rng = np.random.default_rng(base_seed)
     inside, outside = rng.normal(size=400), rng.normal(1, 1, size=300)

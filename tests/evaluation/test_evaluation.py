@@ -67,6 +67,7 @@ def test_active_units_are_those_of_the_definition(make_vae, split):
     assert evaluation.active_units(vae, split) == np.sum(means.var(0) > 0.01)
 
 
+@pytest.mark.all_only
 def test_test_metrics_are_json_with_the_promised_names(make_vae, split):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)

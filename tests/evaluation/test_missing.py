@@ -24,6 +24,7 @@ def images(kind, count=12, shape=SHAPE):
     return Split(grey > 127 if kind is Kind.STATIC else grey, kind)
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize(
     "name",
     [
@@ -54,6 +55,7 @@ def test_pixels_that_do_not_depend_on_z_have_their_own_sum(make_vae, name, shape
     np.testing.assert_allclose(found.imputed, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize(
     "name",
     [
@@ -73,6 +75,7 @@ def test_with_nothing_missing_it_is_the_log_likelihood_of_the_model(make_vae, ba
     assert np.all(np.abs(found.log_evidence - bounds.log_evidence) < 5 * error + bias)
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize(
     "name",
     [
@@ -87,6 +90,7 @@ def test_with_everything_missing_it_is_zero(make_vae, name):
     np.testing.assert_allclose(found, 0, atol=1e-5)
 
 
+@pytest.mark.all_only
 def test_what_is_not_observed_is_never_read(make_vae, binary_images):
     vae, x = make_vae(), binary_images(9)
     seen = observed_pixels(9, SHAPE, "block", 0.5)
@@ -108,6 +112,7 @@ def test_a_mask_for_all_and_a_split_are_taken(make_vae, binary_images):
     np.testing.assert_array_equal(expected[:, one[0]], x[:, one[0]])
 
 
+@pytest.mark.all_only
 def test_figures_are_a_function_of_the_seed(make_vae, binary_images):
     vae, x = make_vae(), binary_images(5)
     seen = observed_pixels(5, SHAPE, "random", 0.5)
@@ -116,6 +121,7 @@ def test_figures_are_a_function_of_the_seed(make_vae, binary_images):
     assert np.all(observed_log_evidence(vae, x, seen, 40, seed=2) != first)
 
 
+@pytest.mark.all_only
 def test_no_more_rows_are_decoded_at_a_time_than_the_model_allows(
     make_vae, binary_images, monkeypatch, base_seed
 ):
@@ -138,6 +144,7 @@ def test_no_more_rows_are_decoded_at_a_time_than_the_model_allows(
     assert np.all(np.abs(whole.imputed - in_parts.imputed) < 5 * 0.5 * np.sqrt(1 / sizes[1].min()))
 
 
+@pytest.mark.all_only
 def test_bayesian_weights_of_a_decoder_are_drawn_from_the_seed(make_vae, binary_images):
     def decoder(_, shape):
         network = keras.Sequential([keras.layers.Flatten(), tv.layers.DenseFlipout(8)])

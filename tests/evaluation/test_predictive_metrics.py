@@ -29,6 +29,7 @@ def _classes(probs):
 # Total variation.
 
 
+@pytest.mark.all_only
 def test_total_variation_of_two_normals_is_the_closed_form():
     distances = np.array([0.0, 0.1, 1.0, 3.0, 20.0])
     for scale in (0.01, 1.0, 100.0):

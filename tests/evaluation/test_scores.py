@@ -19,6 +19,7 @@ def split(binary_images):
     return Split(binary_images(30), Kind.STATIC)
 
 
+@pytest.mark.all_only
 def test_scores_of_a_vae_are_those_of_their_definitions(make_vae, split):
     vae = make_vae()
     reference = scores.reference_log_evidence(vae, split.take(10), 50)

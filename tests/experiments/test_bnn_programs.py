@@ -22,6 +22,7 @@ def _table(tmp_path, name="table.csv", target=lambda i: f"{i % 3}.5", rows=40):
     return name
 
 
+@pytest.mark.all_only
 @pytest.mark.pictures
 @pytest.mark.parametrize(
     "estimator",
@@ -100,6 +101,7 @@ def test_every_method_is_a_flag(succeeds, tmp_path, method):
         assert again.components_distribution.batch_shape == (2, 3)
 
 
+@pytest.mark.all_only
 def test_a_table_of_classes_and_counts_can_be_learned(succeeds, tmp_path):
     options = ("--batch_size=8", "--estimator=deterministic", "--bayesian_layers=last", *NETWORK)
     name = _table(tmp_path, target=lambda i: "abc"[i % 3])
@@ -111,6 +113,7 @@ def test_a_table_of_classes_and_counts_can_be_learned(succeeds, tmp_path):
     assert _metrics(tmp_path / "b")["test_log_likelihood"] < 0
 
 
+@pytest.mark.all_only
 def test_a_run_repeats_and_can_be_evaluated_again(succeeds, trained, tmp_path):
     trained("train_bnn", "--estimator=reparameterization", *NETWORK, run_dir="first")
     succeeds("train_bnn", "--flagfile=first/flags.txt", "--run_dir=second")
@@ -122,6 +125,7 @@ def test_a_run_repeats_and_can_be_evaluated_again(succeeds, trained, tmp_path):
     assert again["test_nll"] == pytest.approx(first["test_nll"], abs=1e-6)
 
 
+@pytest.mark.all_only
 def test_lenet_learns_images(succeeds, tmp_path):
     x = np.random.default_rng(0).random((40, 14, 14)).astype(np.float32)
     np.savez(tmp_path / "images.npz", x=x, y=np.arange(40) % 2)
@@ -184,6 +188,7 @@ def test_data_without_targets_are_refused(refused, tmp_path):
     assert "nothing to predict" in refused("train_bnn", "--dataset=plain.npz", "--run_dir=run")
 
 
+@pytest.mark.all_only
 def test_the_uci_table_runs_and_goes_on_with_the_same_settings_alone(
     request, succeeds, refused, prepared, tmp_path
 ):
@@ -201,6 +206,7 @@ def test_the_uci_table_runs_and_goes_on_with_the_same_settings_alone(
     assert "other settings" in refused("uci", "--methods=map", "--steps=10", *plain)
 
 
+@pytest.mark.all_only
 @pytest.mark.pictures
 @pytest.mark.dear(reason="NUTS of two problems, compiled by XLA")
 def test_the_toys_are_compared_with_nuts(succeeds, tmp_path):

@@ -19,6 +19,7 @@ def _metrics(folder, name="metrics.json"):
     return json.loads((folder / name).read_text())
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize(
     "options",
     [
@@ -36,6 +37,7 @@ def test_a_class_as_condition_is_classified_too(trained, tmp_path, options):
     assert metrics["test_elbo"] < metrics["test_log_likelihood"] < 0
 
 
+@pytest.mark.all_only
 def test_a_run_with_classes_is_evaluated_and_generates(succeeds, trained, tmp_path):
     trained("train_vae", *CONDITIONAL, *TINY)
     run = tmp_path / "run"
@@ -68,6 +70,7 @@ def test_levels_are_trained_evaluated_and_drawn_from(succeeds, tmp_path):
         assert arrays["z2"].shape == (12, 3) and arrays["z1"].shape == (12, 2)
 
 
+@pytest.mark.all_only
 def test_m2_learns_from_few_labels_and_classifies_by_its_recognition(succeeds, tmp_path):
     options = ("--model=m2", "--labels=50", "--alpha=2", "--labelled_share=0.25")
     conv = ("--classifier=conv", "--filters=4", "--warm_up=linear")
@@ -82,6 +85,7 @@ def test_m2_learns_from_few_labels_and_classifies_by_its_recognition(succeeds, t
     assert again["test_nll"] == pytest.approx(metrics["test_nll"], abs=1e-5)
 
 
+@pytest.mark.all_only
 @pytest.mark.pictures
 def test_quadrants_are_completed(succeeds, refused, tmp_path):
     succeeds("train_vae", "--run_dir=run", "--model=conditional", "--quadrants=3", *TINY)
@@ -99,6 +103,7 @@ def test_quadrants_are_completed(succeeds, refused, tmp_path):
     assert "condition of 48 numbers" in refused("generate", "--run_dir=run")
 
 
+@pytest.mark.all_only
 def test_a_vector_of_targets_is_a_condition(succeeds, tmp_path):
     succeeds("train_vae", "--dataset=diabetes", "--kind=real", "--likelihood=normal",
              "--model=conditional", "--run_dir=run", *TINY, "--batch_size=64")  # fmt: skip

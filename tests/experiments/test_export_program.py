@@ -48,6 +48,7 @@ def test_a_run_that_cannot_be_exported_is_refused_before_anything_is_written(ref
     assert "posterior of swag is not in model.keras" in refused("export", "--run_dir=run")
 
 
+@pytest.mark.all_only
 def test_a_failed_verification_is_an_exit_status(program, run, monkeypatch):
     cell = {"format": "keras", "signature": "encode", "size": 1, "passed": False, "reason": "worn"}
     monkeypatch.setattr(tv.export, "verify", lambda _: tv.export.Verification([cell]))
@@ -57,6 +58,7 @@ def test_a_failed_verification_is_an_exit_status(program, run, monkeypatch):
     assert err.startswith("error: 1 of 1 cells failed") and "keras encode: worn" in err
 
 
+@pytest.mark.all_only
 @pytest.mark.slow
 @pytest.mark.dear(reason="new processes of runtimes")
 @pytest.mark.parametrize(

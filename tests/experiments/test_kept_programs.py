@@ -31,6 +31,7 @@ print(vae.fit(train, batch_size=16, epochs=2, verbose=0).history)
 """
 
 
+@pytest.mark.all_only
 @pytest.mark.slow
 @pytest.mark.dear(reason="new processes: what is kept is kept for another one")
 def test_a_second_process_reads_what_the_first_compiled_and_trains_alike(request, tmp_path):

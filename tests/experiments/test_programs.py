@@ -66,6 +66,7 @@ def test_train_vae_leaves_what_it_promises(trained):
     assert f"results: {run}" in trained.output
 
 
+@pytest.mark.all_only
 def test_flags_of_a_run_replay_it(succeeds, trained, tmp_path):
     trained(*USUAL, run_dir="first")
     succeeds("train_vae", "--flagfile=first/flags.txt", "--run_dir=second")
@@ -77,6 +78,7 @@ def test_flags_of_a_run_replay_it(succeeds, trained, tmp_path):
     assert curves[0] == curves[1]
 
 
+@pytest.mark.all_only
 def test_another_seed_gives_other_numbers_on_the_same_test_images(succeeds, trained, tmp_path):
     first = _metrics(trained(*USUAL, run_dir="first"))
     succeeds("train_vae", "--flagfile=first/flags.txt", "--seed=2", "--run_dir=second")
@@ -92,6 +94,7 @@ NORMAL = ("normal", "unit_interval", False)
 LOGISTIC = ("discretized_logistic", "eight_bit", True)
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize(
     ("likelihood", "options"),
     [
@@ -130,6 +133,7 @@ def test_likelihoods_networks_objectives_and_options_of_training_work(
         assert float(row["iwae"]) > float(row["elbo"])
 
 
+@pytest.mark.all_only
 def test_vectors_from_an_npz_train_as_well_as_images_and_are_generated_as_numbers(
     succeeds, tmp_path
 ):
@@ -193,6 +197,7 @@ def test_explore_refuses_noise_out_of_range_before_work(refused):
         assert "Expected it in (0, 1]" in refused("explore", "--run_dir=run", f"--noise={noise}")
 
 
+@pytest.mark.all_only
 def test_a_bound_with_a_penalty_and_its_flags_are_trained_from_the_command_line(succeeds, tmp_path):
     flags = ("--bound=beta_tc", "--beta=4", "--beta_tc_estimate=mws", "--run_dir=run")
     succeeds(USUAL[0], *USUAL[1:], *flags)
@@ -213,6 +218,7 @@ def test_generate_draws_by_seed(succeeds, trained, tmp_path):
     assert np.any(drawn[0] != drawn[2])
 
 
+@pytest.mark.all_only
 @pytest.mark.pictures
 def test_latent_sizes_draws_a_curve_per_size(succeeds, tmp_path):
     arguments = [option for option in TINY if "latent" not in option and "importance" not in option]
@@ -235,6 +241,7 @@ def test_presets_name_flags_that_exist(program, monkeypatch, name):
         assert "/dev/null/x" in err
 
 
+@pytest.mark.all_only
 def test_a_dozen_images_are_enough_and_a_run_overwritten_leaves_only_other_files(
     succeeds, trained, tmp_path
 ):

@@ -36,6 +36,9 @@ def test_detect_trains_once_flags_what_is_odd_and_says_why(succeeds, refused, ta
     said = refused("detect", *options, "--false_positive_rate=0.001", *TINY)
     assert "at least" in said and "999 are held out" in said and "150 rows" in said
     assert not (tmp_path / "run").exists()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "metrics.json").write_text("{}")
+    assert "not empty" in refused("detect", *options[::2], "--run_dir=other", *TINY)
     succeeds("detect", *options, "--false_positive_rate=0.05", *TINY)
     rows = _rows(tmp_path / "found.csv")
     assert [int(row["row"]) for row in rows] == list(range(1, 151))
@@ -62,6 +65,7 @@ def test_detect_trains_once_flags_what_is_odd_and_says_why(succeeds, refused, ta
     assert "--score" in refused("detect", *again, "--score=typicality")
 
 
+@pytest.mark.all_only
 def test_predict_answers_for_a_network_of_numbers(succeeds, refused, table, tmp_path):
     y = table.sum(axis=1) + 0.5
     _write(tmp_path / "train.csv", np.column_stack([table, y]), ("a", "b", "c", "y"))

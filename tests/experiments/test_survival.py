@@ -150,6 +150,7 @@ def small_disk(folder, *options):
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.mark.all_only
 def test_a_full_disk_costs_checkpoints_but_no_training(
     succeeds, program, trained, breaks, tmp_path
 ):

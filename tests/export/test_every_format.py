@@ -121,6 +121,7 @@ def every_layer():
     return _every_layer()
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize("name", ["onnx", pytest.param("litert", marks=pytest.mark.all_only)])
 def test_slopes_of_every_activation_are_in_portable_files(name, tmp_path):
     keras.utils.set_random_seed(0)

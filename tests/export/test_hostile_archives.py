@@ -342,6 +342,7 @@ def test_hundreds_of_damaged_files_are_refused_or_harmlessly_the_same(good, tmp_
     assert same < len(damaged) / 4, "most damage should be noticed"
 
 
+@pytest.mark.all_only
 def test_damage_under_a_good_checksum_never_ends_the_interpreter(good, tmp_path):
     # In a process of its own, as the C library under HDF5 could take this one along.
     rng = np.random.default_rng(20260102)

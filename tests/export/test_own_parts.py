@@ -220,6 +220,7 @@ def test_dropout_of_a_decoder_is_drawn_where_a_runtime_can():
     assert portable == ["encode", "decode", "reconstruct"]
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize(
     ("prior", "encoder", "formats"),
     [
@@ -242,6 +243,7 @@ def test_own_parts_are_run_by_every_runtime(prior, encoder, formats, split, tmp_
         assert all(cell.get("tolerance_share", 2.0) < 1 for cell in cells), cells
 
 
+@pytest.mark.all_only
 def test_what_cannot_be_exported_is_named_with_its_reason_and_the_rest_goes_on(
     split, tmp_path, capsys
 ):
@@ -268,6 +270,7 @@ def test_what_cannot_be_exported_is_named_with_its_reason_and_the_rest_goes_on(
         assert words in lines[0]
 
 
+@pytest.mark.all_only
 def test_an_export_of_nothing_is_an_error(split, tmp_path, monkeypatch):
     model = _model()
     refuses = classmethod(lambda cls, path, names: 1 / 0)
@@ -319,6 +322,7 @@ class Doubled(tv.objectives.Bound):
         return 2 * terms.reconstruction() - terms.kl()
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize("prior", [MixturePrior, PseudoInputs])
 def test_own_parts_come_back_where_they_are_trusted(prior, split, tmp_path):
     model = tv.VAE(

@@ -114,6 +114,7 @@ def test_samples_are_the_prior_at_the_noise(x):
     np.testing.assert_allclose(drawn["mean"], mean, rtol=1e-6)
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize("kind", ["vae", "class"])
 def test_bounds_of_a_seed_are_those_of_noise_as_an_input(kind, x, monkeypatch):
     model = _vae(kind)

@@ -150,6 +150,7 @@ def dark(page, tmp_path_factory):
     return browse(folder, page, "--blink-settings=preferredColorScheme=0")
 
 
+@pytest.mark.all_only
 def test_the_console_is_silent_and_no_request_leaves_the_page(light, dark):
     for found, console, requests in (light, dark):
         assert found and console == [] and requests == [] and found["resources"] == []
@@ -242,6 +243,7 @@ def test_each_class_has_its_own_prior_where_the_model_has_one(tmp_path):
     np.testing.assert_allclose(centres, model.prior.loc.numpy(), atol=1e-6)
 
 
+@pytest.mark.all_only
 def test_a_table_is_drawn_as_bars_and_many_dimensions_have_sliders(tmp_path):
     found, console, _ = browse(tmp_path, web.render(cases.make(cases.normal_table)))
     assert "5" in found["label"] and found["moved"]["picture"] != found["down"]["picture"]

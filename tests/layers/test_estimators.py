@@ -159,6 +159,7 @@ def test_gradients_of_a_quadratic_loss_are_those_of_the_closed_form(name, base_s
         assert np.all(error < 0.05 * np.abs(expected).max())  # enough draws to mean it
 
 
+@pytest.mark.all_only
 def test_estimators_agree_on_the_gradients_of_a_nonlinear_loss(base_seed):
     x = cases.inputs("Dense", 6, base_seed)
     y = np.random.default_rng(base_seed).normal(size=(6, 3)).astype(np.float32)
@@ -177,6 +178,7 @@ def test_estimators_agree_on_the_gradients_of_a_nonlinear_loss(base_seed):
     assert np.max(np.abs(found[0][0][0])) > 20 * np.max(found[0][0][1])  # and it is not zero
 
 
+@pytest.mark.all_only
 def test_noise_per_example_lowers_the_variance_of_the_gradients_of_a_mini_batch(base_seed):
     rng = np.random.default_rng(base_seed)
     x = rng.normal(size=(64, 20)).astype(np.float32)

@@ -65,6 +65,7 @@ def test_stock_fit_adds_kl_weight_times_the_kl_once(style, name, base_seed):
     assert evaluated == pytest.approx(error + KL_WEIGHT * kl, rel=1e-5)
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize(
     "estimator",
     [
@@ -85,6 +86,7 @@ def test_stock_training_learns_and_draws_anew_at_every_pass(estimator, base_seed
     assert np.mean(model(x) != model(x)) > 0.9
 
 
+@pytest.mark.all_only
 @pytest.mark.slow
 def test_stock_training_compiles_with_xla(request, base_seed):
     images = [
@@ -107,6 +109,7 @@ def test_stock_training_compiles_with_xla(request, base_seed):
     assert history[-1] < history[0]
 
 
+@pytest.mark.all_only
 def test_covariances_are_built_inside_a_graph_too():
     for covariance in ("full", 2):
         model = _model("subclassed", "DenseReparameterization", covariance=covariance)
@@ -161,6 +164,7 @@ def test_half_precision_keeps_weights_and_kl_in_float32_and_gradients_finite(
     assert abs(ratio.mean() - 1) < 5 * np.sqrt(2 / 300)
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize(
     "policy", [pytest.param("mixed_bfloat16", marks=pytest.mark.all_only), "mixed_float16"]
 )

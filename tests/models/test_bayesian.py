@@ -62,6 +62,7 @@ def _gradients(bnn, x, y, weight=None):
 # The bound and its gradient.
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize(
     ("kind", "weighted"),
     [
@@ -130,6 +131,7 @@ def test_two_replicas_train_as_one():
     assert float(done.stdout.split()[-1]) < 1e-5
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize(
     "kind", ["categorical", "shared", pytest.param("poisson", marks=pytest.mark.all_only)]
 )
@@ -182,6 +184,7 @@ def test_prior_of_point_weights_leaves_bayesian_layers_alone():
 # Where N and the units come from.
 
 
+@pytest.mark.all_only
 def test_n_is_that_of_the_training_data_and_changes_with_them(base_seed):
     bnn = _network()
     bnn.compile(optimizer=keras.optimizers.SGD(0.0))
@@ -197,6 +200,7 @@ def test_n_is_that_of_the_training_data_and_changes_with_them(base_seed):
         assert logs["kl"] == pytest.approx(kl / count, rel=1e-5)  # N is that of the training data
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize(
     ("kind", "key"),
     [pytest.param("categorical", "labels", marks=pytest.mark.all_only), ("shared", "targets")],
@@ -222,6 +226,7 @@ def _generator(x, y):
 
 
 # Keras says for every generator that it does not shuffle it.
+@pytest.mark.all_only
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed:UserWarning")
 @pytest.mark.filterwarnings("ignore:Units are not known:UserWarning")
 @pytest.mark.parametrize(
@@ -275,6 +280,7 @@ def test_units_and_inputs_are_taken_from_the_first_training_data_and_kept(base_s
 # Keras: fit, evaluate, predict, files.
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize(
     "kind", ["categorical", pytest.param("poisson", marks=pytest.mark.all_only)]
 )

@@ -48,6 +48,7 @@ def test_bound_has_the_local_kl_and_the_global_kl_over_n(make_bayesian_vae, bina
     assert float(loss) == pytest.approx(-by_hand.mean(), rel=1e-5)
 
 
+@pytest.mark.all_only
 def test_metrics_and_loss_count_each_kl_once(make_bayesian_vae, binary_images):
     x = binary_images(40)
     vae = make_bayesian_vae(objective=objectives.ELBO(beta=3.0))
@@ -80,6 +81,7 @@ def test_a_vae_with_bayesian_weights_trains_and_comes_back_from_a_file(
     assert histories[0]["elbo"] == pytest.approx(histories[1]["elbo"], rel=1e-5)
 
 
+@pytest.mark.all_only
 def test_bounds_have_the_global_kl_of_the_n_that_was_trained_on(make_bayesian_vae, binary_images):
     vae, x = make_bayesian_vae(num_data=10), binary_images(40)
     vae.compile(optimizer=keras.optimizers.SGD(0.0))

@@ -194,6 +194,7 @@ def test_at_the_mean_every_weight_is_at_its_posterior_mean(models):
     np.testing.assert_allclose(network.at(9, MEAN).parameters(x), by_hand, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.all_only
 def test_bounds_follow_a_new_compile(split):
     vae = MODELS["vae"]()
     vae.compile(jit_compile=False)

@@ -46,6 +46,7 @@ def _assert_same_weights(one, other):
 # Training.
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize(
     ("kind", "optimizer"),
     [
@@ -80,6 +81,7 @@ def test_members_train_as_each_would_alone_and_metrics_are_means(kind, optimizer
     assert ensemble.num_data == len(x)
 
 
+@pytest.mark.all_only
 def test_members_with_bayesian_convolutions_train_one_after_the_other(base_seed):
     x, y = _table(seed=base_seed)
     x = np.tile(x[:, :, np.newaxis, np.newaxis], (1, 1, 3, 1))
@@ -104,6 +106,7 @@ def test_members_start_from_weights_of_their_own():
     assert sum(w.shape[0] == 3 for w in ensemble.weights) == len(ensemble.member(0).weights)
 
 
+@pytest.mark.all_only
 def test_groups_learn_each_its_own_data_in_its_own_units(base_seed):
     tables = [_table(seed=base_seed + g) for g in range(2)]
     tables[1] = (tables[1][0] * 5 + 20, tables[1][1] / 10 - 7)
@@ -177,6 +180,7 @@ def test_members_have_independent_noise(kind, vectorized, base_seed):
     np.testing.assert_array_equal(again, passes[SHARED])
 
 
+@pytest.mark.all_only
 def test_a_kl_without_closed_form_is_drawn_anew_at_every_step(base_seed):
     member = tv.BayesianNetwork(
         keras.Sequential([tv.layers.DenseFlipout(1, prior="scale_mixture")]),
@@ -209,6 +213,7 @@ def test_predictive_is_the_mixture_of_the_members_probabilities(base_seed):
     assert found["accuracy"] == pytest.approx(np.mean(each.mean(0).argmax(1) == y))
 
 
+@pytest.mark.all_only
 def test_a_loaded_ensemble_predicts_and_trains_on_as_the_saved_one(tmp_path, base_seed):
     x, y = _table(seed=base_seed)
     x, y = np.stack([x, 2 * x], axis=1), np.stack([y, -y], axis=1)

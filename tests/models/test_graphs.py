@@ -30,6 +30,7 @@ def made(monkeypatch):
     return found
 
 
+@pytest.mark.all_only
 def test_bounds_follow_the_jit_flag_of_the_last_compile(make_vae, binary_images, made):
     vae, x = make_vae(), binary_images(4)
     vae.compile(optimizer="adam", jit_compile=False)

@@ -51,6 +51,7 @@ def test_integers_in_a_byte_are_k_over_255_in_fit_and_predict_of_every_model(mak
     np.testing.assert_array_equal(data.load(integers).train.values().max(), expected.max())
 
 
+@pytest.mark.all_only
 @MODELS
 def test_a_model_trained_on_bytes_of_one_type_answers_for_every_type(make):
     models = [_fitted(make, GREY.astype(dtype)) for dtype in (np.uint8, np.int64)]

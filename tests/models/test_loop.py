@@ -63,6 +63,7 @@ FEW = np.where(np.arange(N) < 6, LABELS, UNLABELLED)
 WEIGHTS = {0: 1.0, 1: 3.0, 2: 0.5}
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize(
     ("make", "labels", "steps", "weights"),
     [
@@ -92,6 +93,7 @@ def test_training_from_memory_equals_training_through_tf_data(
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize(
     ("make", "labels", "steps"),
     [
@@ -119,6 +121,7 @@ def test_training_is_the_same_in_one_xla_program_step_by_step_and_in_a_graph(
             np.testing.assert_allclose(one, same, rtol=1e-4, atol=2e-5)
 
 
+@pytest.mark.all_only
 def test_epochs_that_are_no_passes_go_on_where_the_last_one_ended(through_tf_data):
     model, history = _run(small_vae, _split(), steps=1, steps_per_epoch=7)
     whole, _ = _run(small_vae, _split(), steps=STEPS, steps_per_epoch=7)
@@ -139,6 +142,7 @@ def test_evaluation_from_memory_equals_that_through_tf_data(through_tf_data):
     assert model.evaluate(_split(), batch_size=5, verbose=0, return_dict=True) == ours
 
 
+@pytest.mark.all_only
 def test_an_evaluation_within_a_training_disturbs_nothing():
     split, other = _split(), _split(9)
     seen = []
@@ -170,6 +174,7 @@ def test_callbacks_hear_of_every_execution_and_may_stop_it():
     assert int(model.optimizer.iterations) == 5 + STEPS
 
 
+@pytest.mark.all_only
 def test_the_step_is_traced_once_for_all_epochs_and_calls():
     traced = []
 

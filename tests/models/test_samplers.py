@@ -99,6 +99,7 @@ def test_clipped_steps_of_ivon_survive_a_start_far_below_the_curvature():
     assert not np.abs(mean_after(None) - minimum).max() < 10
 
 
+@pytest.mark.all_only
 def test_ivon_trains_a_stock_network_and_comes_back_with_its_curvature_and_its_steps(tmp_path):
     keras.utils.set_random_seed(0)
     x = np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)
@@ -143,6 +144,7 @@ def test_ivon_goes_on_from_a_checkpoint_to_the_same_bits(tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.all_only
 def test_the_bound_of_ivon_is_that_of_layers_with_its_means_and_scales(base_seed):
     split, model = _split(), _member(weight_prior=None)
     model.compile(IVON(COUNT, 0.01, prior_scale=0.7, beta_2=0.9), jit_compile=False)
@@ -219,6 +221,7 @@ def test_impossible_optimizers_and_posteriors_are_refused(make, message):
 # Chains.
 
 
+@pytest.mark.all_only
 def test_microcanonical_chains_on_a_normal_of_100_dimensions_have_its_variances(base_seed):
     scale = np.exp(np.linspace(-1, 1, 100)).astype(np.float32)
     found = walk(
@@ -263,6 +266,7 @@ def test_langevin_on_batches_has_the_variances_of_a_normal_at_temperature_1():
     np.testing.assert_allclose(variance, 1, atol=5 * np.sqrt(2 / 2000))
 
 
+@pytest.mark.all_only
 def test_chains_from_an_ensemble_say_how_they_mix_and_know_less_where_there_are_few_data(ensemble):
     few, many = _split(6), _split(400, 1)
     broken = tv.Ensemble.from_config(ensemble.get_config())
@@ -284,6 +288,7 @@ def test_chains_from_an_ensemble_say_how_they_mix_and_know_less_where_there_are_
     assert np.mean(sure.epistemic) < np.mean(chains.predictive(few, 48).epistemic) / 2
 
 
+@pytest.mark.all_only
 def test_swags_around_members_walk_together_and_take_turns(ensemble, tmp_path):
     swags = around_members(ensemble, _split(), 3, 1e-3, batch_size=COUNT)
     starts = tv.MILE(ensemble, 4).starts()

@@ -145,6 +145,7 @@ def test_a_classifier_that_augments_does_so_in_training_only(images):
     assert not np.allclose(in_training, probs)
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize(
     "labels",
     [pytest.param(FEW, id="few"), pytest.param(LABELS, id="all", marks=pytest.mark.all_only)],
@@ -169,6 +170,7 @@ def test_training_validates_saves_and_goes_on(images, tmp_path, labels):
     assert accuracy == pytest.approx(np.mean(np.argmax(probs.probs, 1) == LABELS), abs=1e-6)
 
 
+@pytest.mark.all_only
 def test_recognition_learns_from_unlabelled_examples_what_the_generative_model_knows(base_seed):
     """p(x|y) = N(+-m, I) is known and fixed: q(y|x) has to become p(y|x) without a label."""
     rng = np.random.default_rng([base_seed, 3])
@@ -246,6 +248,7 @@ def test_data_that_teach_no_class_or_have_none_where_it_is_needed_are_refused(im
         )
 
 
+@pytest.mark.all_only
 def test_it_learns_when_compiled_with_xla(images):
     model = _model(alpha=1.0)
     model.compile(optimizer=keras.optimizers.Adam(1e-2), jit_compile=True)

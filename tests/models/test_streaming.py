@@ -26,6 +26,7 @@ def _fitted(split):
 LABELS = np.where(np.arange(N) < 8, np.arange(N) % 3, tv.data.UNLABELLED)
 
 
+@pytest.mark.all_only
 def test_training_and_evaluation_from_files_equal_those_from_memory(counting_stream):
     stream = counting_stream(_grey())
     memory, streamed = (Split(x, Kind.DYNAMIC).augmented(0.1) for x in (_grey(), stream))
@@ -46,6 +47,7 @@ def test_batches_of_two_sorts_from_files_equal_those_from_memory(counting_stream
             np.testing.assert_array_equal(other, part)
 
 
+@pytest.mark.all_only
 def test_what_is_measured_on_files_is_what_is_measured_in_memory_batch_by_batch(
     make_vae, counting_stream
 ):
@@ -83,6 +85,7 @@ def test_how_files_are_read_is_said(make_vae, counting_stream):
     assert vae.reading(split, 5) == ("batches through tf.data: the examples are read from 7 files")
 
 
+@pytest.mark.all_only
 def test_a_file_that_is_damaged_ends_training_with_an_error_that_names_it(tmp_path, make_vae):
     names = [f"{number}.png" for number in range(6)]
     for name, image in zip(names, _grey(6)[..., 0], strict=True):

@@ -78,6 +78,7 @@ def test_doubling_the_image_area_doubles_the_reconstruction_term(make_vae, binar
     assert logs[2]["reconstruction"] == pytest.approx(2 * logs[1]["reconstruction"], rel=1e-6)
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize("jit_compile", [False, XLA], ids=["graph", "xla"])
 def test_short_last_batch_does_not_shift_any_metric(make_vae, binary_images, jit_compile):
     x = binary_images(50)
@@ -138,6 +139,7 @@ def test_active_units_count_the_latents_whose_mean_moves_with_the_data(make_vae,
     )
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize("jit_compile", [False, XLA], ids=["graph", "xla"])
 def test_same_seed_gives_the_same_history_and_another_seed_alone_another(
     make_vae, binary_images, jit_compile
@@ -209,6 +211,7 @@ def test_training_in_two_calls_equals_training_in_one(make_vae):
     assert run({"epochs": 1}, {"epochs": 3}) == whole
 
 
+@pytest.mark.all_only
 def test_steps_per_execution_does_not_change_the_run(make_vae, binary_images):
     x = binary_images(50)
     starts, weights = {}, []
@@ -350,6 +353,7 @@ def test_predict_returns_reconstructions_as_tensors(make_vae, binary_images):
     assert np.all((predicted > 0) & (predicted < 1))
 
 
+@pytest.mark.all_only
 def test_datasets_arrays_and_splits_are_the_same_data(make_vae, binary_images):
     x = binary_images(40)
     vae = make_vae()
@@ -370,6 +374,7 @@ def test_steps_per_epoch_beyond_one_pass_goes_on_with_the_next(make_vae, binary_
     assert int(vae.optimizer.iterations) == 15
 
 
+@pytest.mark.all_only
 def test_accumulated_gradients_see_new_noise_for_every_batch(make_vae, binary_images):
     vae, x = make_vae(), binary_images(64)
     vae.compile(
@@ -405,6 +410,7 @@ def test_evaluation_noise_is_keyed_by_the_batch_whatever_the_weights(make_vae, b
     assert np.any(draws["one"][0] != draws["one"][1])
 
 
+@pytest.mark.all_only
 def test_validation_weights_count_without_targets(make_vae, binary_images):
     x = binary_images(20)
     weight = np.r_[np.zeros(10), np.full(10, 2.0)].astype(np.float32)
@@ -415,6 +421,7 @@ def test_validation_weights_count_without_targets(make_vae, binary_images):
     assert logs["weighted"]["elbo"] == logs["alone"]["elbo"]
 
 
+@pytest.mark.all_only
 def test_one_callback_and_positional_arguments_are_taken_as_by_keras(make_vae, binary_images):
     vae, x = make_vae(), binary_images(40)
     vae.compile(optimizer="adam")
@@ -551,6 +558,7 @@ def test_no_nan_with_constant_pixels_and_large_inputs(make_vae, scale, kind, jit
     assert np.all(np.isfinite(vae.log_evidence(x, 20)))
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize(
     "encoder",
     [
@@ -567,6 +575,7 @@ def test_no_nan_with_two_hundred_latents(make_vae, binary_images, encoder):
     assert np.all(np.isfinite(vae.log_evidence(x, 20)))
 
 
+@pytest.mark.all_only
 def test_free_bits_and_capacity_pull_the_kl_where_they_should(make_vae, binary_images):
     x = binary_images(400)
     kl = {}

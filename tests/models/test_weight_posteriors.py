@@ -172,6 +172,7 @@ def test_predictions_are_those_of_the_network_linearised_at_its_weights(linear, 
     assert np.max(np.abs(plain - expected)) > 1e-2
 
 
+@pytest.mark.all_only
 def test_kronecker_factors_are_exact_for_one_output_and_for_an_input_that_is_always_the_same():
     """A (x) G is the Gauss-Newton matrix where inputs and slopes do not go together."""
     rng = np.random.default_rng(3)
@@ -216,6 +217,7 @@ def test_layers_without_kronecker_factors_are_refused():
         tv.Laplace(model, "kronecker")
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize(
     "structure", [pytest.param("kronecker", marks=pytest.mark.all_only), "full"]
 )
@@ -245,6 +247,7 @@ def test_precision_and_noise_from_evidence_are_those_of_bayesian_ridge(structure
     assert posterior.log_evidence == pytest.approx(exact, abs=1e-2)
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize(
     "structure",
     [  # that of all of the precision is at its maximum in the test above
@@ -268,6 +271,7 @@ def test_evidence_has_its_slope_in_every_precision(structure, base_seed):
             assert posterior.log_evidence < best + 1e-6
 
 
+@pytest.mark.all_only
 def test_training_by_evidence_keeps_its_best_epoch_and_leaves_the_model_alone():
     model = _deep(0)
     x = _inputs()
@@ -317,6 +321,7 @@ def test_a_network_without_a_last_layer_of_its_own_is_refused():
     tv.Laplace(model)
 
 
+@pytest.mark.all_only
 def test_a_tuned_precision_is_the_best_of_the_grid_for_the_predictive_in_use(linear):
     rng = np.random.default_rng(2)
     x = _inputs(30, seed=5)
@@ -401,6 +406,7 @@ def test_moments_of_swag_are_those_of_the_path_and_its_draws_have_them(linear, b
     _assert_moments(draws, mean, np.diag([0.25, 2.25, 1.5]) + low.T @ low / (2 * (2 - 1)))
 
 
+@pytest.mark.all_only
 def test_swag_walks_from_the_trained_weights_in_their_units_and_leaves_the_model_alone():
     linear = Linear()  # never fitted, so that its units are 0 and 1
     before = [w.numpy() for w in linear.model.weights]
@@ -426,6 +432,7 @@ def test_a_path_that_left_the_numbers_is_an_error(linear):
 # Monte Carlo.
 
 
+@pytest.mark.all_only
 @pytest.mark.slow
 def test_nuts_on_a_linear_network_has_the_moments_of_its_posterior(linear, base_seed):
     posterior = tv.NUTS(linear.model, num_chains=3, num_samples=400, num_burnin=200)

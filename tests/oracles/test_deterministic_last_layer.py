@@ -81,6 +81,7 @@ def test_elbo_of_the_exact_posterior_is_the_evidence_and_of_others_below_it():
     assert elbo(layer, model) < evidence - 1e-3 / COUNT
 
 
+@pytest.mark.all_only
 def test_elbo_of_classes_is_below_the_evidence_by_quadrature(base_seed):
     rng = np.random.default_rng(base_seed)
     x = rng.normal(size=(COUNT, 1))

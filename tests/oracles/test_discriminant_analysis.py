@@ -75,6 +75,7 @@ def linear(base_seed):
     return Linear(base_seed)
 
 
+@pytest.mark.all_only
 def test_classes_given_some_features_are_those_of_the_analysis_of_these_features(linear, base_seed):
     split, num_samples = linear.split.take(20), 2000
     observed = np.random.default_rng(base_seed).random(split.values().shape) < 0.6
@@ -137,6 +138,7 @@ def test_importance_sampling_with_a_wrong_posterior_still_finds_the_class_likeli
         assert np.all(difference < 5 * error[trusted])
 
 
+@pytest.mark.all_only
 @pytest.mark.dear(reason="a training that ends at its optimum")
 def test_training_reaches_the_log_likelihood_of_the_discriminant_analysis(linear, base_seed):
     model = tv.ConditionalVAE(
@@ -164,6 +166,7 @@ def test_training_reaches_the_log_likelihood_of_the_discriminant_analysis(linear
     assert np.abs(probs - linear.lda.predict_proba(np.float64(linear.x))).mean() < 0.02
 
 
+@pytest.mark.all_only
 def test_a_single_class_reduces_to_the_plain_vae(base_seed):
     x = np.random.default_rng(base_seed).normal(size=(30, FEATURES)).astype(np.float32)
     plain = tv.VAE(
@@ -187,6 +190,7 @@ def test_a_single_class_reduces_to_the_plain_vae(base_seed):
     np.testing.assert_allclose(single.predictive(x, 2).probs, 1.0)
 
 
+@pytest.mark.all_only
 def test_a_prior_network_and_a_vector_condition_reach_the_conditional_normal(base_seed):
     """p(x|c) of a regression x = A c + W z + noise, learned, against its maximum likelihood."""
     rng = np.random.default_rng([base_seed, 9])

@@ -176,6 +176,7 @@ def test_bound_of_the_model_is_the_closed_form_within_its_error(
     assert error < 0.2
 
 
+@pytest.mark.all_only
 @pytest.mark.filterwarnings("ignore:Units are not known:UserWarning")
 def test_training_from_a_random_start_ends_at_the_closed_form(oracle, base_seed):
     steps = 1000
@@ -238,6 +239,7 @@ def test_point_weights_under_a_prior_have_their_optimum_at_the_posterior_mean(or
     assert norms[0] < 1e-5 * norms[1] + 1e-6
 
 
+@pytest.mark.all_only
 def test_predictive_distribution_has_the_variance_of_the_closed_form(oracle, base_seed):
     bnn, layer = oracle.network(covariance="full", seed=base_seed)
     oracle.set_optimum(layer)

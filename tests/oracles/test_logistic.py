@@ -151,6 +151,7 @@ def test_laplace_is_on_the_short_side_of_a_skewed_posterior(oracle, base_seed):
     assert np.all(draws.var(axis=0) < oracle.variance)
 
 
+@pytest.mark.all_only
 def test_mean_field_is_the_fixed_point_of_theory_and_underestimates_the_variances(
     oracle, base_seed
 ):

@@ -93,6 +93,7 @@ def test_the_marginal_is_that_of_the_normal_and_the_mean_its_conditional(
     assert np.mean((away[varied] / error[varied]) ** 2) < 3
 
 
+@pytest.mark.all_only
 def test_with_nothing_missing_it_is_the_log_likelihood(linear):
     vae, *parameters, x = linear
     everything = np.ones_like(x, bool)
@@ -129,6 +130,7 @@ def by_quadrature(vae, x, seen):
     return (top + np.log(total))[:, 0], posterior / total @ (1 / (1 + np.exp(-logits)))
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize(
     ("missing", "encoder"),
     [

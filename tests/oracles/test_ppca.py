@@ -78,6 +78,7 @@ def test_trained_linear_vae_reaches_the_log_likelihood_of_ppca(digits):
         assert abs(np.mean(bound) - pca.score(examples)) < 0.01
 
 
+@pytest.mark.all_only
 def test_elbo_is_below_log_likelihood_away_from_the_optimum(digits):
     train, test = digits
     pca = ppca.fit(train, 5)

@@ -53,6 +53,7 @@ def sharp():
     return vae, x, by_quadrature(vae, x)
 
 
+@pytest.mark.all_only
 def test_a_refined_proposal_is_right_where_that_of_the_encoder_is_nats_too_low(sharp, base_seed):
     vae, x, exact = sharp
     encoder = vae.bounds(x, 2000, seed=base_seed)
@@ -93,6 +94,7 @@ def test_the_tail_index_is_that_of_the_weights(base_seed):
         assert np.median(weights.tail_index(6400)) == pytest.approx(index, rel=0.2)
 
 
+@pytest.mark.all_only
 def test_the_linear_model_has_its_closed_form_whatever_the_encoder(base_seed):
     data = tv.data.load("digits", kind="unit_interval")
     train, test = (split.values().reshape(len(split), -1) for split in (data.train, data.test))
@@ -109,6 +111,7 @@ def test_the_linear_model_has_its_closed_form_whatever_the_encoder(base_seed):
     assert np.median(found.effective_sample_size) > 100
 
 
+@pytest.mark.all_only
 def test_classes_a_hierarchy_and_bayesian_weights_have_both_proposals_whatever_the_batch(base_seed):
     def gaussian(size):
         return tv.encoders.Gaussian(tv.networks.mlp([8], "tanh"), size)

@@ -47,6 +47,7 @@ def trained():
     return vae, x
 
 
+@pytest.mark.all_only
 def test_quadrature_agrees_with_a_finer_rule(trained, monkeypatch):
     vae, x = trained
     coarse = log_likelihood(vae, x[:50])
@@ -54,6 +55,7 @@ def test_quadrature_agrees_with_a_finer_rule(trained, monkeypatch):
     np.testing.assert_allclose(log_likelihood(vae, x[:50]), coarse, atol=1e-4)
 
 
+@pytest.mark.all_only
 def test_five_thousand_samples_are_within_a_hundredth_of_a_nat_of_quadrature(trained):
     vae, x = trained
     exact = log_likelihood(vae, x[:300])
@@ -103,6 +105,7 @@ def _every(pixels):
     return bits.reshape(-1, 4, pixels // 4, 1).astype(np.float32)
 
 
+@pytest.mark.all_only
 def test_probabilities_of_all_small_images_sum_to_one(make_vae):
     vae = make_vae(shape=(4, 3, 1), hidden=(8,))
     # A proposal wider than the prior: the weights are bounded, and their error is known.

@@ -52,6 +52,7 @@ def test_a_spoiled_encoder_regrets_its_distance_from_the_posterior(linear):
     assert abs(np.mean(regret - loss)) < 0.03 + 4 * np.sqrt(np.sum(error**2)) / len(x)
 
 
+@pytest.mark.all_only
 def test_regret_of_an_example_does_not_depend_on_those_beside_it(linear):
     pca, x = linear
     vae = spoiled(pca)

@@ -36,6 +36,7 @@ def test_parameters_are_matched_to_those_of_the_reference(data, settings, name):
     assert away[1] < 0.04 * reference
 
 
+@pytest.mark.all_only
 def test_seconds_are_matched_by_epochs(data):
     settings = comparison.Settings.of("quick", data, match="seconds", seconds=1e-6)
     assert fitting.width_of("ensemble", data, settings) == settings.hidden
@@ -43,6 +44,7 @@ def test_seconds_are_matched_by_epochs(data):
     assert known["epochs"] == 1
 
 
+@pytest.mark.all_only
 def test_the_rate_is_the_best_on_validation_data_and_tries_leave_no_trace(data, settings):
     two = dataclasses.replace(settings, learning_rate=1e-9, rate_factors=(1, 1e7))
     chosen, known = fitting.train("ml", data, two, 0)
@@ -55,6 +57,7 @@ def test_the_rate_is_the_best_on_validation_data_and_tries_leave_no_trace(data, 
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.all_only
 def test_the_probe_averages_over_latents_and_knows_more_than_frequencies(data, settings):
     model, _ = fitting.train("vae_probe", data, settings, 0)
     one = entrants.Probed(model, data, settings, 0)
@@ -67,6 +70,7 @@ def test_the_probe_averages_over_latents_and_knows_more_than_frequencies(data, s
     assert np.mean(gain) > 5 * np.std(gain) / np.sqrt(359)
 
 
+@pytest.mark.all_only
 def test_scores_of_a_conditional_vae_sum_over_the_classes(data, settings):
     model, _ = fitting.train("conditional_vae", data, settings, 0)
     one = entrants.Generative(model, data, settings, 0)
@@ -78,6 +82,7 @@ def test_scores_of_a_conditional_vae_sum_over_the_classes(data, settings):
     np.testing.assert_allclose(one.predictive(few).probs, posterior, atol=1e-4)
 
 
+@pytest.mark.all_only
 def test_the_imputer_is_chosen_without_test_labels(data, settings):
     model, _ = fitting.train("ml", data, settings, 0)
     one = entrants.Contestant(model, data, settings, 0)

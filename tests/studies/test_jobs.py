@@ -68,6 +68,7 @@ def test_processes_share_the_cores_and_none_has_those_of_another():
     assert one | other <= all_cores
 
 
+@pytest.mark.all_only
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_where_no_process_can_start_everything_is_told_and_nothing_hangs():
     found = list(in_turns(ITEMS, lambda item: item[0], _do, 2, processes(2, _fails)))

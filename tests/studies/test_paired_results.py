@@ -58,6 +58,7 @@ def values(tmp_path_factory):
     return results.summarise(run, "command", [])
 
 
+@pytest.mark.all_only
 def test_every_metric_of_a_task_has_all_pairs_and_intervals_with_a_width(values):
     report.validate(values)
     keys = {(p["task"], p["metric"], p["condition"], p["level"]) for p in values["pairs"]}

@@ -90,6 +90,7 @@ def written(done):
     return page, verdict, json.loads((page.parent / "report.json").read_text())
 
 
+@pytest.mark.all_only
 @pytest.mark.dear(reason="runs the comparison of all models and tasks that the others look at")
 def test_every_task_has_results_of_every_model_that_can_do_it(written, models):
     _, _, values = written
@@ -111,12 +112,14 @@ def test_every_task_has_results_of_every_model_that_can_do_it(written, models):
     assert "uniform_noise/mutual_information" in areas
 
 
+@pytest.mark.all_only
 def test_schedules_end_with_the_steps_of_their_training_that_of_m2_too(done, ended, models):
     assert set(ended) == set(models)
     for name, (steps, of_schedule) in ended.items():
         assert steps == of_schedule > 0, name
 
 
+@pytest.mark.all_only
 def test_the_report_holds_its_pictures_and_the_verdict(written):
     page, verdict, values = written
     assert verdict.headline in (page.parent / "report.md").read_text()
@@ -133,6 +136,7 @@ def test_the_report_holds_its_pictures_and_the_verdict(written):
         assert (page.parent / figure["file"]).read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.all_only
 def test_the_score_for_ood_inputs_is_chosen_on_validation_data(done, written):
     values = written[2]
     for model in ("vae_probe", "bnn"):
@@ -147,6 +151,7 @@ def test_the_score_for_ood_inputs_is_chosen_on_validation_data(done, written):
     assert not any(r["task"] == "ood_validation" for r in values["results"])
 
 
+@pytest.mark.all_only
 def test_finished_parts_are_not_run_again(done, data, models, monkeypatch):
     def broken(*_, **__):
         raise AssertionError("trained again")
@@ -157,6 +162,7 @@ def test_finished_parts_are_not_run_again(done, data, models, monkeypatch):
     assert again.failures == []
 
 
+@pytest.mark.all_only
 def test_the_order_of_the_models_changes_nothing(done, data, models):
     turned = comparison.Comparison(
         done.run_folder.path, data, _settings(data), models[::-1], seeds=1
@@ -166,6 +172,7 @@ def test_the_order_of_the_models_changes_nothing(done, data, models):
     assert summaries[0] == summaries[1]
 
 
+@pytest.mark.all_only
 def test_a_part_repeats_to_the_last_bit(done, data, tmp_path, monkeypatch, request):
     settings = _settings(data)
     again = comparison.Comparison(tmp_path, data, settings, ["bnn"], 1)
@@ -206,6 +213,7 @@ def test_several_jobs_are_refused_where_models_have_the_same_seconds(data, tmp_p
         run.run(jobs=2)
 
 
+@pytest.mark.all_only
 def test_a_broken_model_is_reported_and_the_others_go_on(data, tmp_path, monkeypatch):
     def broken(*_):
         raise RuntimeError("the weights\nare gone")
@@ -230,6 +238,7 @@ def test_a_broken_model_is_reported_and_the_others_go_on(data, tmp_path, monkeyp
     assert all(run.found(part) for part in run.parts())
 
 
+@pytest.mark.all_only
 def test_nothing_done_is_no_report(data, tmp_path, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("no memory")
@@ -241,6 +250,7 @@ def test_nothing_done_is_no_report(data, tmp_path, monkeypatch):
         comparison.write(run, "command")
 
 
+@pytest.mark.all_only
 def test_another_plan_in_the_folder_is_refused_by_name(done, data, models):
     folder = done.run_folder.path
     with pytest.raises(ValueError, match=r"another plan.*'epochs': 1.*'epochs': 2"):

@@ -50,6 +50,7 @@ def crashed(found, tmp_path_factory):
     return folder
 
 
+@pytest.mark.all_only
 def test_the_same_training_twice_ends_the_same(whole, found, tmp_path):
     assert_same(whole, train(again("vae")(), found, tmp_path))
 
@@ -91,6 +92,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one_to_the_last_bit(
     assert_same(whole, train(made, found, tmp_path / "parts"))
 
 
+@pytest.mark.all_only
 def test_a_resumed_training_through_tf_data_equals_an_uninterrupted_one(
     found, tmp_path, monkeypatch
 ):
@@ -116,6 +118,7 @@ def test_epochs_that_are_no_passes_resume_too(found, tmp_path):
     assert_same(whole, run(tmp_path / "parts"))
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize("kind", ["vae", pytest.param("bnn", marks=pytest.mark.all_only)])
 def test_early_stopping_goes_on_with_the_best_it_has_seen_and_a_finished_training_rests(
     kind, found, tmp_path
@@ -201,6 +204,7 @@ def test_what_is_kept_of_the_callbacks_of_keras_are_attributes_that_they_have(tm
             assert hasattr(made[kind], name), (kind, name)
 
 
+@pytest.mark.all_only
 def test_a_resumed_model_checkpoint_of_keras_saves_at_the_same_steps(found, tmp_path):
     def run(folder, *more):
         folder.mkdir(exist_ok=True)
@@ -290,6 +294,7 @@ def test_a_dataset_whose_batches_are_no_functions_of_their_number_has_no_checkpo
         again("vae")().fit(dataset, verbose=0, callbacks=[training.Checkpoints(tmp_path, steps=1)])
 
 
+@pytest.mark.all_only
 def test_a_training_with_weights_of_examples_resumes_too(found, tmp_path):
     start = Again(model("vae", found))
     weight = np.linspace(0.5, 1.5, 60).astype(np.float32)

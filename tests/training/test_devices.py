@@ -72,6 +72,7 @@ def test_two_replicas_take_the_steps_of_one_device(kinds, tmp_path):
         assert_close(shared, alone(kind))
 
 
+@pytest.mark.all_only
 @pytest.mark.slow
 @pytest.mark.dear(reason="a process per worker")
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ def whole(found):
     return made
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize(
     "jit",
     [pytest.param(False, id="graph"), pytest.param(True, id="xla", marks=pytest.mark.all_only)],
@@ -108,6 +109,7 @@ def test_without_a_loop_the_weights_that_broke_are_named(found, monkeypatch):
         made.fit(found.train, None, BATCH_SIZE, 2, 0, [training.StopOnNaN()])
 
 
+@pytest.mark.all_only
 def test_a_sound_training_is_not_changed_by_being_watched(found):
     start, weights = again("vae"), []
     for callbacks in ([], [training.StopOnNaN()]):
@@ -146,6 +148,7 @@ def test_no_memory_for_one_example_is_an_error():
         list(memory.in_batches(split, 1, run))
 
 
+@pytest.mark.all_only
 @pytest.mark.filterwarnings("ignore:Out of memory")
 def test_log_likelihoods_survive_too_little_memory(found, monkeypatch):
     vae = model("vae", found)

@@ -40,6 +40,7 @@ def _train(made, found, folder, *more, last=None):
     return made.get_weights(), history.history, (folder / "history.csv").read_text()
 
 
+@pytest.mark.all_only
 @pytest.mark.parametrize(
     "calls",  # before the bound changes, and after
     [pytest.param(2, marks=pytest.mark.all_only), 7],
@@ -114,6 +115,7 @@ def _steps(made, found):
     return history
 
 
+@pytest.mark.all_only
 def test_estimators_train_conditional_models_m2_and_bayesian_weights(found):
     decoder = tv.decoders.Bernoulli(
         keras.Sequential([tv.layers.DenseReparameterization(4, activation="relu"),

@@ -118,6 +118,7 @@ class _Training:
         ]
 
 
+@pytest.mark.all_only
 @pytest.mark.slow
 @pytest.mark.dear(reason="starts a training anew after every kill")
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def sentences(report: Mapping, texts: Texts) -> "dict[str, str]":
     """Returns the sentences around the tables."""
     dataset, settings = report["dataset"], report["settings"]
     return {
-        "heading": texts.say("page", "heading", data=dataset["title"]),
+        "heading": texts.say("page", "heading", data=_title(dataset, texts)),
         "facts": texts.say(
             "page",
             "facts",
@@ -202,12 +202,18 @@ def failures(report: Mapping, texts: Texts) -> "list[dict]":
     ]
 
 
+def _title(dataset: Mapping, texts: Texts) -> str:
+    """Returns what the data are called in the language of the page, or in the report."""
+    known = texts.title("data_sets", dataset["name"])
+    return dataset["title"] if known == dataset["name"] else known
+
+
 def reproduce(report: Mapping, texts: Texts) -> "list[tuple[str, list]]":
     """Returns [(title, [(name, value)])] of what a repetition needs besides the command."""
     dataset = report["dataset"]
     shape = " × ".join(str(size) for size in dataset["shape"])
     data = [
-        ("", f"{dataset['title']} ({dataset['name']})"),
+        ("", f"{_title(dataset, texts)} ({dataset['name']})"),
         (texts.word("shape"), shape),
         (texts.word("digest"), dataset["digest"]),
     ]

@@ -44,6 +44,7 @@ class VAEKind:
         reads_posterior: whether `posterior` of the recipe is read.
         reads_activation: whether `activation` is read whatever the networks are.
         on_bound: whether training maximises a bound.
+        finds_clusters: whether the components of the prior that is trained are clusters.
     """
 
     fields: ClassVar["tuple[str, ...]"] = ()
@@ -51,6 +52,7 @@ class VAEKind:
     reads_posterior: ClassVar[bool] = True
     reads_activation: ClassVar[bool] = False
     on_bound: ClassVar[bool] = True
+    finds_clusters: ClassVar[bool] = False
 
     def check(self, recipe: Any) -> None:
         """Raises `ValueError` for fields of a `VAERecipe` that do not fit each other."""

@@ -14,6 +14,7 @@ class VaDE(VAEKind):
 
     fields = ("clusters",)
     reads_prior = False
+    finds_clusters = True
 
     def check(self, recipe: Any) -> None:
         """Raises `ValueError` for no number of clusters."""

@@ -17,11 +17,6 @@ from tfp_vae.evaluation.paired import Sample
 from tfp_vae.studies.comparison.entrants import entrant_of, in_order
 from tfp_vae.studies.comparison.plan import Comparison
 
-_TITLES = {
-    "digits": "Digits of scikit-learn",
-    "mnist": "MNIST",
-    "fashion_mnist": "Fashion-MNIST",
-}
 # What a metric can be; an interval from few seeds would say more.
 _RANGES = {
     **dict.fromkeys("accuracy ece ece_scaled ece_adaptive aurc auroc aupr fpr95".split(), (0, 1)),
@@ -112,7 +107,7 @@ def summarise(comparison: Comparison, command: str, figures: list) -> dict:
     return {
         "dataset": {
             "name": data.name,
-            "title": _TITLES.get(data.name, data.name),
+            "title": data.name,
             "num_train": len(data.train),
             "num_validation": len(data.validation),
             "num_test": len(data.test),

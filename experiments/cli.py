@@ -90,9 +90,9 @@ def number_or_name(flag: flags.FlagHolder) -> "float | str":
 
 
 def refuse_unused(applies: bool, where: str, *unused: flags.FlagHolder) -> None:
-    """Raises `ValueError` for flags that were set and do not apply."""
+    """Raises `ValueError` for flags that were set and do not apply; those left out cannot be."""
     for flag in unused:
-        if not applies and flag.value != flag.default:
+        if not applies and flag.name in flags.FLAGS and flag.value != flag.default:
             raise ValueError(
                 f"--{flag.name} has no effect here. Expected it with {where} only. Received "
                 f"--{flag.name}={flag.value}."

@@ -57,7 +57,7 @@ def test_a_program_gets_to_its_work_with_flags_that_fit(name):
     places = {"uci": ("--data_dir=uci", "--sets=yacht"), "export": ("--run_dir=run",)}
     places["generate"] = places["export"]
     places["evaluate"] = ("--run_dir=run", "--dataset=data.npz")
-    for reader in ("bounds", "diagnose", "export", "gradients"):
+    for reader in ("bounds", "diagnose", "explore", "export", "gradients"):
         places[reader] = places["evaluate"]
     case = FlagsCase(name, places.get(name, ()))
     assert outcomes.of(case.run) == outcomes.WORKED

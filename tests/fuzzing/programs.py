@@ -32,6 +32,8 @@ PROGRAMS = {
     "train_vae": "experiments.training_flags.fit",
     "train_bnn": "experiments.training_flags.fit",
     "latent_sizes": "tfp_vae.studies.latent_sizes.learn",
+    "autoencoders": "tfp_vae.studies.autoencoders.learn",
+    "explore": "tfp_vae.studies.exploring.explore",
     "uci": "tfp_vae.studies.uci.evaluate",
     "toys": "tfp_vae.studies.toys.compare",
     "compare": "tfp_vae.studies.comparison.Comparison.run",

@@ -5,6 +5,7 @@ Flags and paths are looked at before TensorFlow is imported, which takes seconds
 imports at its top what is there at once, and a program calls `start` before it needs the rest.
 """
 
+import contextlib
 import hashlib
 import importlib.metadata
 import logging
@@ -13,6 +14,23 @@ import os
 import pathlib
 import platform
 import sys
+from collections.abc import Iterator
+
+# Keras imports them where they are installed, for wrappers and pictures that no program has: more
+# than a quarter of the time until TensorFlow is there. What needs one imports it later, as ever.
+_FOR_OTHERS = ("matplotlib", "pandas", "sklearn")
+
+
+@contextlib.contextmanager
+def _hidden(*names: str) -> "Iterator[None]":
+    """A context in which modules that are not imported yet look as if they were not installed."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 def start() -> None:
@@ -29,7 +47,8 @@ def start() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
-        import tensorflow as _  # noqa: F401
+        with _hidden(*_FOR_OTHERS):
+            import tensorflow as _  # noqa: F401
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)

@@ -142,18 +142,20 @@ def _files(room: str) -> "list[pathlib.Path]":
 def _scan(room: str) -> "dict[str, tuple[str, str]]":
     """Returns {name: (meaning, group)} of what a room registers, from the text of its files."""
     found: dict[str, tuple[str, str]] = {}
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in _files(room)]
+    texts = [path.read_text(encoding="utf-8") for path in _files(room)]
+    # Parsing is most of what a program does before its flags are known: what has none is left.
+    trees = [ast.parse(text) for text in texts if ".register(" in text or "Registry(" in text]
     owners = {name for tree in trees for name, of in _registries(tree) if of != room}
     for tree in trees:
-        for node in ast.walk(tree):
+        for node in tree.body:
             for call in getattr(node, "decorator_list", []):
                 if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "register":
                     if getattr(getattr(call.func, "value", None), "id", "") in owners:
                         continue  # of a room inside this one
                     values = [a.value for a in call.args if isinstance(a, ast.Constant)]
-                    texts = [value for value in values if isinstance(value, str)]
-                    if texts and len(texts) == len(values):
-                        name, meaning, group = (*texts, "", "")[:3]
+                    words = [value for value in values if isinstance(value, str)]
+                    if words and len(words) == len(values):
+                        name, meaning, group = (*words, "", "")[:3]
                         found[name] = meaning, group
     return found
 

@@ -47,4 +47,4 @@ def make(item, variant, data):
 
 
 if __name__ == "__main__":
-    worker.serve(make)
+    worker.serve(make, "cpu")

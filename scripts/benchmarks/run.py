@@ -126,6 +126,7 @@ def measure(name: str, item: Item, data: dict, rounds: int) -> list[dict]:
                 "figure": each.results[-1]["figure"],
                 "gflops": item.flops * float(np.median(each.rates)) / 1e9,
                 "peak_bytes": each.results[-1]["peak_bytes"],
+                "device": each.results[-1].get("device"),
             }
             if (
                 first and item.data == "splits"

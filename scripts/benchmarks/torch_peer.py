@@ -8,6 +8,8 @@ import worker
 from torch import nn
 from torch.nn import functional
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
 
 class VAE(nn.Module):
     """784-400-20-400-784, or two convolutions and their mirror; returns -ELBO per example."""
@@ -98,7 +100,7 @@ def _tuned(model, tensors, prepare, batch_size, half=False):
         for index in order.split(batch_size):
             batch = prepare(*(tensor[index] for tensor in tensors))
             optimizer.zero_grad(set_to_none=True)
-            with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            with torch.autocast(DEVICE, torch.bfloat16, enabled=half):
                 loss = model(*batch)
             loss.backward()
             optimizer.step()
@@ -111,7 +113,8 @@ def _tuned(model, tensors, prepare, batch_size, half=False):
 def _usual(model, x, batch_size):
     """Returns an epoch as tutorials write it."""
     dataset = torch.utils.data.TensorDataset(x)
-    loader = torch.utils.data.DataLoader(dataset, batch_size, shuffle=True)
+    order = torch.Generator(device=DEVICE)
+    loader = torch.utils.data.DataLoader(dataset, batch_size, shuffle=True, generator=order)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
 
     def block():
@@ -196,8 +199,10 @@ def _annealing(model, x, steps, chains=16, leapfrogs=3):
 
 def make(item, variant, data):
     """Returns the block of an item."""
+    if DEVICE != "cpu":  # as a default it costs on a CPU, too
+        torch.set_default_device(DEVICE)
     torch.manual_seed(0)
-    stored = torch.from_numpy(data["x"]).reshape(-1, 784)
+    stored = torch.from_numpy(data["x"]).reshape(-1, 784).to(DEVICE)
     batch_size = int(data["batch_size"])
 
     def binarised(grey):
@@ -205,7 +210,7 @@ def make(item, variant, data):
 
     if item in ("B1", "B1f"):
         model = Network({"local": Local, "flipout": Flipout}[variant], len(stored))
-        labels = torch.from_numpy(data["y"]).long()
+        labels = torch.from_numpy(data["y"]).long().to(DEVICE)
         return _tuned(model, (stored, labels), lambda x, y: (x.float() / 255, y), batch_size)
     model = VAE(convolutional=item == "V3")
     if item == "E1":

@@ -14,14 +14,28 @@ import time
 
 import numpy as np
 
+# How each library is asked whether it has a GPU, once it is imported.
+_HAS_GPU = {
+    "torch": lambda torch: torch.cuda.is_available(),
+    "jax": lambda jax: jax.default_backend() == "gpu",
+    "tensorflow": lambda tf: bool(tf.config.list_physical_devices("GPU")),
+}
 
-def serve(make) -> None:
+
+def device() -> str:
+    """Returns "gpu" or "cpu": where the library of this process works."""
+    there = next((name for name in _HAS_GPU if name in sys.modules), None)
+    return "gpu" if there and _HAS_GPU[there](sys.modules[there]) else "cpu"
+
+
+def serve(make, where: "str | None" = None) -> None:
     """Runs blocks until standard input ends.
 
     Args:
         make: (item, variant, data) -> block, a function without arguments that returns the number
             of examples that it worked on and a figure that tells whether the work is the same: the
             loss of training or the log-likelihood, in nats per example.
+        where: "cpu" for a peer that has no other way; without it, what `device` says.
     """
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
@@ -36,6 +50,7 @@ def serve(make) -> None:
         figure = float(figure)  # waits for what is computed in the background
         seconds = time.perf_counter() - started
         answer = {"seconds": seconds, "examples": int(examples), "figure": figure}
+        answer["device"] = where or device()
         kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
         answer["peak_bytes"] = kilobytes * (1 if sys.platform == "darwin" else 1024)
         print(json.dumps(answer), file=answers)

@@ -11,6 +11,7 @@ import sys
 
 import pytest
 
+import experiments
 from experiments import __main__ as command
 from experiments import completion, helping, presets
 from tfp_vae import extras, peek
@@ -122,6 +123,15 @@ def test_importing_the_package_prints_nothing_and_imports_nothing_heavy(tmp_path
         check=True,
     )
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_what_keras_takes_along_is_out_of_sight_while_it_loads_and_there_after(monkeypatch):
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    with pytest.raises(ImportError), experiments._hidden("colorsys", "os"):
+        assert importlib.import_module("os") is os  # what is there already stays
+        importlib.import_module("colorsys")
+    assert importlib.import_module("colorsys").rgb_to_hsv
+    assert {"matplotlib", "pandas", "sklearn"} == set(experiments._FOR_OTHERS)
 
 
 # Help.

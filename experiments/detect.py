@@ -38,6 +38,8 @@ def main():
     row_flags.check()
     run = tv.report.RunFolder(folder_flags.RUN_DIR.value, overwrite=True)
     is_new = not (run / "model.keras").is_file()
+    if is_new:
+        run = tv.report.RunFolder(folder_flags.RUN_DIR.value)  # which has to be empty
     start()
     detector = _trained(run) if is_new else _loaded(run)
     rows = row_flags.read(detector.model)
@@ -87,7 +89,7 @@ def _loaded(run) -> "tv.Detector":
     if not (run / "detector.json").is_file():
         raise FileNotFoundError(
             f"There is no detector at {run / 'detector.json'}. Expected the folder of a run of "
-            "detect, or a new one. Received no file."
+            "detect that came to its end, or a new one. Received no file."
         )
     found = tv.Detector.load(run / "detector.json", model)
     if _RATE.present:

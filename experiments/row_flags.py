@@ -35,10 +35,21 @@ def check() -> None:
         )
     if is_table():
         extras.need("tables", "Files of tables")
+    check_apart()
     path = pathlib.Path(out or "")
     if not out or path.is_dir() or not path.absolute().parent.is_dir():
         raise ValueError(
             f"--out does not fit. Expected a file in a folder that there is. Received {out!r}."
+        )
+
+
+def check_apart() -> None:
+    """Raises `ValueError` if --out would replace what --data are."""
+    data, out = DATA.value, OUT.value
+    if out and os.path.exists(data) and os.path.exists(out) and os.path.samefile(data, out):
+        raise ValueError(
+            f"--out would replace the data. Expected another file than --data. Received {out!r} "
+            "for both."
         )
 
 

@@ -27,6 +27,9 @@ def trained(
 ) -> "tv.VAE":
     """Makes the run folder; returns the model of the flags, trained and saved there.
 
+    Ctrl-C saves it, too, as it was after its last whole epoch: impute, synthesize and predict then
+    find it there.
+
     Args:
         run: its folder.
         data: of --data.
@@ -49,19 +52,32 @@ def trained(
     run.write_text("flags.txt", cli.flag_lines())
     print(f"{data}\n{model.count_params():,} parameters, run folder {run.path}", flush=True)
     started = time.monotonic()
-    history = model.fit(
-        data.train,
-        batch_size=batch_size,
-        validation_data=data.validation,
-        epochs=_EPOCHS.value,
-        callbacks=[
-            tv.training.StopOnNaN(),
-            tv.training.ShowProgress(),
-            tv.training.HistoryFile(run / "history.csv"),
-        ],
-        verbose=0,
-    )
+    try:
+        history = model.fit(
+            data.train,
+            batch_size=batch_size,
+            validation_data=data.validation,
+            epochs=_EPOCHS.value,
+            callbacks=[
+                tv.training.StopOnNaN(),
+                tv.training.ShowProgress(),
+                tv.training.HistoryFile(run / "history.csv"),
+            ],
+            verbose=0,
+        )
+    except KeyboardInterrupt:
+        history = getattr(model, "history", None)
+        if history is not None and history.epoch:
+            _save(run, data, model, history, started)
+            print(f"saved {run / 'model.keras'} of epoch {history.epoch[-1] + 1}", flush=True)
+        raise
     tv.training.check_finished(history)
+    _save(run, data, model, history, started)
+    return model
+
+
+def _save(run, data, model, history, started):
+    """Writes the model, and what is known of it, which the next program asks for."""
     model.save(run / "model.keras")
     known = {
         "dataset": str(pathlib.Path(row_flags.DATA.value).absolute()),
@@ -76,4 +92,3 @@ def trained(
         "versions": tv.report.versions(),
     }
     run.write_json("metrics.json", known | tv.evaluation.elbo(model, data.test, 64))
-    return model

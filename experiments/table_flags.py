@@ -30,7 +30,9 @@ def check() -> None:
                 f"--{flag.name} does not fit. Expected a file that ends in "
                 f"{', '.join(tv.data.table_files.ENDINGS)}. Received {flag.value}."
             )
-    if not pathlib.Path(OUT.value).absolute().parent.is_dir():
+    row_flags.check_apart()
+    out = pathlib.Path(OUT.value)
+    if out.is_dir() or not out.absolute().parent.is_dir():
         raise ValueError(
             f"--out does not fit. Expected a file in a folder that there is. Received {OUT.value}."
         )

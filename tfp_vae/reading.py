@@ -48,6 +48,11 @@ def check_regular(path: "str | os.PathLike[str]") -> int:
     return found.st_size
 
 
+def most_unpacked(packed: int) -> int:
+    """Returns how many bytes `packed` bytes of a file are believed to unpack to."""
+    return max(_MOST_EXPANSION * packed, _ALWAYS_UNPACKED)
+
+
 def read_text(path: "str | os.PathLike[str]", most: int = MOST_TEXT) -> str:
     """Returns the text of a file in UTF-8.
 
@@ -109,9 +114,15 @@ class Arrays(Mapping):
         with self._own_errors():
             self._archive = zipfile.ZipFile(file)
         # As NumPy does: the name of an array is that of its member, without .npy.
-        self._members = {
-            member.filename.removesuffix(".npy"): member for member in self._archive.infolist()
-        }
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        for member in self._archive.infolist():
+            key = member.filename.removesuffix(".npy")
+            if key in self._members:  # NumPy reads the last one and drops the others
+                raise ValueError(
+                    f"{name} has two arrays called {key!r}. Expected names that differ. Received "
+                    f"{len(self._archive.infolist())} arrays."
+                )
+            self._members[key] = member
 
     def __contains__(self, key: object) -> bool:
         return key in self._members
@@ -136,7 +147,7 @@ class Arrays(Mapping):
             raise ValueError("a member that is encrypted, or packed by a method of no NumPy")
         limit = member.compress_size
         if member.compress_type != zipfile.ZIP_STORED:
-            limit = max(_MOST_EXPANSION * limit, _ALWAYS_UNPACKED)
+            limit = most_unpacked(limit)
         if member.file_size > limit:
             raise ValueError(
                 f"{member.file_size:,} bytes packed in {member.compress_size:,}, which is more "

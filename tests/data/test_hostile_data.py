@@ -9,13 +9,14 @@ import zipfile
 import zlib
 
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 from data_cases import refused
 from PIL import Image
 from stream_cases import encoded, example, noise, save_image_records, save_images, save_records
 
-from tfp_vae import data
+from tfp_vae import data, reading
 from tfp_vae.data import pictures
 from tfp_vae.data.pixels import Reading
 from tfp_vae.data.sources.npz import open_npz
@@ -180,8 +181,6 @@ def test_an_array_that_is_not_what_it_says_is_refused_by_file_and_name(tmp_path,
 def test_what_unpacks_to_too_much_is_refused_and_what_nobody_reads_stays_packed(
     tmp_path, monkeypatch
 ):
-    from tfp_vae import reading
-
     monkeypatch.setattr(reading, "_ALWAYS_UNPACKED", 2**12)
     good, bomb = npy((9, 4), content=noise(1, (9, 16, 1)).tobytes()), npy((2**14,), "|u1")
     bomb += bytes(2**14)
@@ -195,6 +194,69 @@ def test_what_unpacks_to_too_much_is_refused_and_what_nobody_reads_stays_packed(
         open_npz(archive(path, {"x.npy": good}, zipfile.ZIP_LZMA)) as arrays,
     ):
         arrays["x"]
+
+
+def test_two_arrays_of_one_name_are_refused(tmp_path):
+    path = archive(tmp_path / "a.npz", {"x.npy": npy((1,), content=bytes(4))})
+    with zipfile.ZipFile(path, "a") as file, pytest.warns(UserWarning, match="Duplicate name"):
+        file.writestr("x.npy", npy((2,), content=bytes(8)))
+    with refused(path, "two arrays called 'x'"):
+        data.load(path)
+
+
+# Tables.
+
+
+def sheet(path, cells):
+    """Writes an .xlsx file of one column whose sheet has more in it."""
+    pd.DataFrame({"a": [1, 2]}).to_excel(path, index=False)
+    with zipfile.ZipFile(path) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    name = "xl/worksheets/sheet1.xml"
+    members[name] = members[name].replace(b"</sheetData>", cells + b"</sheetData>")
+    return archive(path, members)
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (b'<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>', "4 cells in a sheet of 17,179"),
+        (b'<row r="x"><c r="B4"><v>1</v></c></row>', "invalid literal"),
+        (b"<row>", "mismatched tag"),
+        (bytes(9), "not well-formed"),
+        (b" " * 2**18, "which is more than is believed"),
+    ],
+)
+def test_a_sheet_that_says_to_be_larger_than_it_is_is_refused(tmp_path, monkeypatch, cells, words):
+    monkeypatch.setattr(reading, "_ALWAYS_UNPACKED", 2**16)
+    monkeypatch.setattr(reading, "_MOST_EXPANSION", 2)
+    path = sheet(tmp_path / "a.xlsx", cells)
+    with refused(path, words):
+        data.read_frame(path)
+
+
+@pytest.mark.parametrize("values", [np.arange(99).repeat(99), ["x" * 2**9] * 2**9])
+def test_a_parquet_file_that_repeats_a_cell_for_ever_is_refused(tmp_path, monkeypatch, values):
+    pd.DataFrame({"a": values}).to_parquet(tmp_path / "a.parquet")
+    assert len(data.read_frame(tmp_path / "a.parquet")) == len(values)
+    monkeypatch.setattr(reading, "_ALWAYS_UNPACKED", 2**14)
+    monkeypatch.setattr(reading, "_MOST_EXPANSION", 2)
+    with refused("a.parquet", "bytes of cells or more", "more than is believed"):
+        data.read_frame(tmp_path / "a.parquet")
+
+
+# Names.
+
+
+def test_names_that_no_file_of_ours_could_hold_are_refused(tmp_path):
+    for name in (b"cats\xff", b"dogs"):
+        save_images(tmp_path / os.fsdecode(name), noise(3))
+    with refused("name of a class", r"cats\udcff", "rename"):
+        data.load(tmp_path)
+    with refused("name of a class", r"\udcff"):
+        data.Split(np.zeros((2, 1)), "real", labels=np.array([b"\xff", b"a"]))
+    with refused("level of column 'a'", r"\udcff"):
+        data.Column("a", "binary", ("\udcff", "b"))
 
 
 # Labels.

@@ -1,11 +1,13 @@
 """Tables of mixed columns with missing cells: frames and files in, values, and frames out."""
 
+import datetime
+
 import numpy as np
 import pandas as pd
 import pytest
 from data_cases import refused
 
-from tfp_vae import data
+from tfp_vae import data, evaluation
 from tfp_vae.data import Schema, schema
 from tfp_vae.data.table_files import read_frame
 
@@ -105,8 +107,22 @@ def test_files_with_other_marks_encodings_and_numbers_are_read(tmp_path, encodin
 def test_parquet_and_excel_hold_what_a_frame_does(tmp_path, frame):
     frame.to_parquet(tmp_path / "a.parquet")
     assert data.load(tmp_path / "a.parquet").schema == Schema.infer(frame)
-    frame.to_excel(tmp_path / "a.xlsx", index=False)
-    assert read_frame(tmp_path / "a.xlsx")["visits"].tolist() == frame["visits"].tolist()
+    with pd.ExcelWriter(tmp_path / "a.xlsx") as file:
+        frame.to_excel(file, sheet_name="rows", index=False)
+        frame.to_excel(file, sheet_name="more", index=False)
+    with pytest.warns(UserWarning, match="sheets that are not read: more"):
+        found = read_frame(tmp_path / "a.xlsx")
+    assert found["visits"].tolist() == frame["visits"].tolist()
+
+
+def test_categories_of_anything_are_labels():
+    rows = np.zeros((4, 1), np.float32)
+    for series, names in (
+        (pd.cut(pd.Series([1, 2, 8, None]), [0, 4, 9]), ("(0, 4]", "(4, 9]")),
+        (pd.Series([1.5, 1.5, 0.5, None], dtype="category"), ("0.5", "1.5")),
+    ):
+        found = data.Split(rows, "real", labels=series)
+        assert set(found.labels.tolist()) == {-1, 0, 1} and found.class_names == names
 
 
 def one(**columns):
@@ -122,6 +138,11 @@ def one(**columns):
         (lambda: one(a=[1.0, np.inf]), ["'a'", "not finite", "inf in row 1"]),
         (lambda: one(a=[f"n{i}" for i in range(101)]), ["'a'", "too many levels", "101"]),
         (lambda: one(a=pd.to_datetime(["2020-01-01", "2020-01-02"])), ["'a' holds times"]),
+        (lambda: one(a=pd.to_timedelta([1, 2], "s")), ["'a' holds times"]),
+        (lambda: one(a=[datetime.date(2020, 1, 1), None]), ["'a' holds times"]),
+        (lambda: one(a=[[1], [2]]), ["'a'", "neither number nor class", "a list in row 0"]),
+        (lambda: one(a=[b"a", b"b"]), ["'a'", "neither number nor class", "a bytes in row 0"]),
+        (lambda: one(a=[1j, 2j]), ["'a'", "neither number nor class", "complex"]),
         (lambda: one(a=[1, 2]).iloc[:0], ["empty", "(0, 1)"]),
         (lambda: pd.DataFrame([[1, 2]], columns=["a", "a"]), ["same name", "'a' 2 times"]),
         (lambda: one(a=[1e300, 1.0]), ["'a'", "float32", "row 0"]),
@@ -156,7 +177,11 @@ def test_a_level_that_is_unknown_may_be_missing(frame):
 
 
 def test_what_columns_are_said_to_be_is_checked(frame):
-    for text, words in (("age", ["name:kind"]), ("age:rael", ["'age'", "Did you mean real"])):
+    for text, words in (
+        (3, ["name:kind"]),
+        ("age", ["name:kind"]),
+        ("age:rael", ["'age'", "Did you mean real"]),
+    ):
         with refused(*words):
             schema.parse(text)
     with refused("Unknown column", "Did you mean age"):
@@ -175,3 +200,22 @@ def test_files_that_hold_no_table_are_refused(tmp_path, content, words):
     (tmp_path / "a.csv").write_bytes(content)
     with refused(*words):
         read_frame(tmp_path / "a.csv")
+
+
+def test_names_of_columns_are_text_without_spaces_around_and_none_is_there_twice(tmp_path):
+    rows = [[1, "x", 3.5, 1], [2, "y", None, 2], [3, "y", -1.5, 2]]
+    frame = pd.DataFrame(rows, columns=[2020, " b ", "c", "c"])
+    frame.to_excel(tmp_path / "a.xlsx", index=False)
+    with refused("same name", "'c' 2 times"):
+        Schema.infer(read_frame(tmp_path / "a.xlsx"))
+    frame = frame.iloc[:, :3]
+    frame.to_excel(tmp_path / "a.xlsx", index=False)
+    assert list(read_frame(tmp_path / "a.xlsx")) == ["2020", "b", "c"]
+    found = Schema.infer(frame, {"c": "real"})
+    values = np.array([[1, 0, 3.5], [2, 1, 7], [3, 1, -1.5]], np.float32)
+    made = evaluation.Completed(*[values] * 6)
+    assert evaluation.filled(found, frame, made)["c"].tolist() == [3.5, 7, -1.5]
+    assert evaluation.imputed_cells(found, frame, made)["value"].tolist() == [7]
+    with refused("imputation"):
+        numbered = frame.rename(columns={2020: "imputation"})
+        evaluation.filled(found, numbered, made, num_draws=1)

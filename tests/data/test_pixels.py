@@ -210,6 +210,16 @@ def test_splits_are_found_under_their_usual_names(tmp_path, names, classes):
     assert sizes(loaded) == (6, 2, 4) and loaded.class_names == (classes or None)
 
 
+def test_linked_folders_are_read_unless_they_have_no_end(tmp_path):
+    save(tmp_path / "elsewhere", *[GREY] * 3)
+    save(tmp_path / "all" / "cats", *[GREY] * 3)
+    (tmp_path / "all" / "dogs").symlink_to(tmp_path / "elsewhere")
+    assert data.load(tmp_path / "all").class_names == ("cats", "dogs")
+    (tmp_path / "elsewhere" / "up").symlink_to(tmp_path)
+    with refused("up", "a link to a folder that it lies in"):
+        data.load(tmp_path / "all")
+
+
 @pytest.mark.parametrize(
     ("folders", "words"),
     [

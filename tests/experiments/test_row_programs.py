@@ -36,6 +36,9 @@ def test_detect_trains_once_flags_what_is_odd_and_says_why(succeeds, refused, ta
     said = refused("detect", *options, "--false_positive_rate=0.001", *TINY)
     assert "at least" in said and "999 are held out" in said and "150 rows" in said
     assert not (tmp_path / "run").exists()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "metrics.json").write_text("{}")
+    assert "not empty" in refused("detect", *options[::2], "--run_dir=other", *TINY)
     succeeds("detect", *options, "--false_positive_rate=0.05", *TINY)
     rows = _rows(tmp_path / "found.csv")
     assert [int(row["row"]) for row in rows] == list(range(1, 151))

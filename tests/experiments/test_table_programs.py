@@ -2,11 +2,22 @@
 
 import json
 
+import keras
 import numpy as np
 import pandas as pd
 
 
-def test_a_table_is_filled_and_drawn_by_the_model_of_one_run(succeeds, tmp_path):
+class Interrupt(keras.callbacks.Callback):
+    """Ctrl-C in the second epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch:
+            raise KeyboardInterrupt
+
+
+def test_a_table_is_filled_and_drawn_by_the_model_of_one_run(
+    program, succeeds, refused, tmp_path, monkeypatch
+):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(
         {
@@ -19,13 +30,21 @@ def test_a_table_is_filled_and_drawn_by_the_model_of_one_run(succeeds, tmp_path)
     frame.loc[3, "size"] = frame.loc[5, "kind"] = None
     frame.to_csv(tmp_path / "in.csv", index=False)
     given = ["--data=in.csv", "--run_dir=run"]
-    small = ["--epochs=1", "--hidden=4", "--latent_dim=1", "--columns=id:drop"]
-    out = succeeds("impute", "--out=out.csv", *given, *small, "--num_importance_samples=5")
-    assert "kind    categorical  a, b, c" in out and "2 cells filled" in out
+    small = ["--epochs=2", "--hidden=4", "--latent_dim=1", "--columns=id:drop"]
+    monkeypatch.setattr("tfp_vae.training.ShowProgress", Interrupt)
+    command = ["impute", "--out=out.csv", *given, *small, "--num_importance_samples=5"]
+    status, out, _ = program(*command)
+    assert status == 130 and "kind    categorical  a, b, c" in out
+    assert "after epoch 1, the last whole one" in out and "saved run/model.keras" in out
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["epochs"] == 1
+    assert "2 cells filled" in succeeds(*command)  # by the model that there is
     filled = pd.read_csv(tmp_path / "out.csv")
     assert not filled.isna().any().any() and list(filled) == list(frame)
     assert filled["id"].tolist() == frame["id"].tolist() and filled["count"].dtype == int
     assert len(pd.read_csv(tmp_path / "run" / "imputed.csv")) == 2
+    same = ("--data=in.csv", "--out=./in.csv", "--run_dir=run")
+    for program in ("impute", "synthesize", "detect", "predict"):
+        assert "would replace the data" in refused(program, *same)
     before = (tmp_path / "run" / "model.keras").read_bytes()
     succeeds("synthesize", "--out=new.parquet", *given, "--num_rows=30")
     drawn = pd.read_parquet(tmp_path / "new.parquet")

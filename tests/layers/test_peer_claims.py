@@ -39,6 +39,32 @@ def test_no_kl_is_in_the_loss_before_a_call_and_one_scalar_after(name):
     assert penalty.shape == () and float(penalty) == pytest.approx(float(layer.kl_divergence()))
 
 
+def test_layers_of_all_estimators_and_dropout_stand_in_one_network():
+    layers = [getattr(tv.layers, name)(6, "relu", kl_weight=1.0) for name in DENSE]
+    model = keras.Sequential([*layers, tv.layers.MonteCarloDropout(0.5), keras.layers.Dense(1)])
+    x = np.random.default_rng(0).normal(size=(9, 3)).astype(np.float32)
+    assert model(x).shape == (9, 1) and len(model.losses) == 3
+    alone = keras.Sequential([tv.layers.MonteCarloDropout(0.5)])
+    alone.run_eagerly = True
+    assert np.any(alone.predict_on_batch(x) != alone.predict_on_batch(x))
+
+
+def test_a_series_has_one_draw_for_all_its_steps_another_at_the_next_call_and_gradients():
+    layer = tv.layers.Bayesian(keras.layers.LSTM(3, return_sequences=True), kl_weight=1.0)
+    steps = np.ones((2, 4, 2), np.float32)
+    for _ in range(2):
+        with tf.GradientTape(persistent=True) as tape:
+            found = layer(steps, training=True)
+            loss, (penalty,) = tf.reduce_sum(found**2), layer.losses
+        cell = layer.layer.cell
+        sources = [cell.kernel.value, cell.recurrent_kernel.value, layer.raw_scale.value]
+        for target in (loss, penalty):
+            assert all(np.any(gradient) for gradient in tape.gradient(target, sources))
+    assert found.shape == (2, 4, 3) and penalty.shape == ()
+    np.testing.assert_array_equal(found[0], found[1])  # which other noise would tell apart
+    assert np.any(found.numpy() != layer(steps, training=True).numpy())
+
+
 @pytest.mark.parametrize("optimizer", ["adagrad", "adam", "adadelta", "sgd", "rmsprop"])
 def test_a_step_of_training_moves_weights_and_one_of_evaluation_or_prediction_none(
     make_vae, binary_images, optimizer

@@ -280,3 +280,42 @@ def test_it_learns_when_compiled_with_xla(images, planes, monkeypatch):
     history = model.fit(_split(images), batch_size=12, epochs=4, verbose=0).history
     assert np.all(np.isfinite(history["loss"]))
     assert history["loss"][-1] < history["loss"][0]
+
+
+CONDITIONS = {
+    "a class beyond the last": (np.full(6, CLASSES), f"no such classes.*0 to {CLASSES - 1}"),
+    "no label": (np.full(6, -1), "no such classes.*-1 to -1"),
+    "NaN": (np.full(6, np.nan), "no such classes"),
+    "half a class": (np.full(6, 0.5), "not class numbers"),
+    "too few": (np.arange(4) % CLASSES, "do not fit the examples. Expected 6.*Received 4"),
+    "none": (None, "lack their condition.*x alone"),
+    "a number": (np.array(1), "no such classes"),
+}
+
+
+@pytest.mark.parametrize("what", CONDITIONS)
+def test_a_condition_given_by_hand_is_looked_at(images, what):
+    model, x = _model(), images[:6]
+    given, message = CONDITIONS[what]
+    ways = [lambda: model.encode(x, given), lambda: model.reconstruct(x, given)]
+    ways += [lambda: model.interpolate(x, x, 2, given)]
+    if what != "too few":  # of which the examples say how many there should be
+        ways += [lambda: model((x, given)) if given is not None else model(x)]
+    if what not in ("none", "too few"):
+        ways += [lambda: model.generate(6, given=given)]
+    for way in ways:
+        with pytest.raises(ValueError, match=message):
+            way()
+
+
+def test_a_condition_given_by_hand_has_every_usual_form(images):
+    model, x, y = _model(), images[:6], np.arange(6) % CLASSES
+    expected = model.encode(x, y)
+    for given in (y[:, np.newaxis], y.astype(np.float32), np.eye(CLASSES)[y], y.tolist()):
+        np.testing.assert_array_equal(model.encode(x, given), expected)
+        assert model.generate(6, given=given)["given"].tolist() == y.tolist()
+    vector = tv.distributions.conditions.Vector(2)
+    assert vector.look(np.ones((3, 2))).dtype == np.float32
+    for given in (np.ones(3), np.ones((3, 4)), np.full((3, 2), np.inf)):
+        with pytest.raises(ValueError, match=r"another shape|not finite"):
+            vector.look(given)

@@ -119,6 +119,52 @@ def test_bytes_have_one_scale_on_every_way_in(vae):
     )
 
 
+CALLED_BY_HAND = {
+    "bytes as floats": (255 * BLACK, r"another scale.*\[0, 1\].*0 to 255"),
+    "centred": (2 * BLACK - 1, "another scale.*-1 to 1"),
+    "NaN": (np.where(BLACK > 0, np.nan, BLACK), "not finite"),
+    "infinite": (tf.constant(BLACK) / 0.0, "not finite"),
+    "text": (BLACK.astype(str), "not numbers"),
+    "complex": (tf.constant(BLACK + 1j), "not numbers"),
+    "another shape": (BLACK[:, :4], r"wrong shape.*\(N, 6\).*\(40, 4\)"),
+    "one example": (BLACK[0], "wrong shape"),
+    "masked": (np.ma.masked_array(BLACK, BLACK > 0), "masked ones"),
+}
+
+
+@pytest.mark.parametrize("what", CALLED_BY_HAND)
+def test_what_is_called_by_hand_is_looked_at(vae, what):
+    x, message = CALLED_BY_HAND[what]
+    for way in (vae, vae.encode, vae.reconstruct):
+        with pytest.raises(ValueError, match=message):
+            way(x)
+
+
+def test_encodings_have_the_scale_of_training_and_slopes():
+    vae = tv.VAE(
+        prior=tv.priors.StandardNormal(2),
+        encoder=tv.encoders.Gaussian(tv.networks.mlp([4]), 2),
+        decoder=tv.decoders.ContinuousBernoulli(tv.networks.mlp([4]), (2, 3, 1)),
+    )
+    grey = np.arange(24).reshape(4, 2, 3)
+    x = (grey[..., np.newaxis] / 255).astype(np.float32)
+    expected = vae.encode(x)
+    for given in (grey, grey.astype(np.uint8), x[..., 0], tv.data.Split(x, "unit_interval")):
+        np.testing.assert_array_equal(vae.encode(given), expected)
+        np.testing.assert_array_equal(vae.reconstruct(given), vae.reconstruct(x))
+    for given in (x.tolist(), {"x": x}, (x,), None, "digits"):
+        with pytest.raises(ValueError, match=r"cannot be used. Expected a Split or an array"):
+            vae.encode(given)
+    with tf.GradientTape() as tape:
+        image = tf.Variable(x[..., 0])
+        loss = tf.reduce_sum(vae.reconstruct(image))
+    assert np.any(tape.gradient(loss, image))
+    assert vae.encode(x + 9, look=False).shape == expected.shape
+    vae.compile()
+    with pytest.raises(ValueError, match="cannot be used"):
+        vae.fit(3)
+
+
 def test_images_of_one_channel_come_with_or_without_its_axis():
     network = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2)])
     model = tv.BayesianNetwork(network, tv.likelihoods.Categorical(2))

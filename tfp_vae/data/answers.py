@@ -60,15 +60,15 @@ def classes(
         none = none.reshape(values.shape)
         gone = none if gone is None else gone | none
     gone = np.zeros(values.shape, bool) if gone is None else gone
+    if levels is not None and values.ndim == 1:  # whatever they are: numbers, intervals, dates
+        codes = getattr(getattr(labels, "cat", labels), "codes", None)
+        held = values if codes is None else [levels[code] for code in np.asarray(codes)]
+        return _text_classes(held, gone, name, known or levels)
     if values.dtype.kind in "OUST":
         if values.ndim == 1 and all(isinstance(v, str | bytes | np.bytes_) for v in values[~gone]):
-            return _text_classes(values, gone, name, known or levels)
+            return _text_classes(values, gone, name, known)
         values = _plain_numbers(values, gone, name)
     found = _whole_numbers(values, gone, name)
-    if levels is not None:
-        # The categories of a series of numbers are these numbers.
-        values = np.array([str(each) for each in np.asarray(labels).ravel()])
-        return _text_classes(values, gone, name, known or levels)
     if found.ndim == 2:
         found = _one_hot(found, gone, name)
     if known is not None and found.size and found.max() >= len(known):
@@ -81,7 +81,10 @@ def classes(
 
 def _text_classes(values, gone, name, known):
     """Returns text as numbers and the names they stand for."""
-    text = [each.decode() if isinstance(each, bytes) else str(each) for each in values]
+    text = [
+        each.decode(errors="surrogateescape") if isinstance(each, bytes) else str(each)
+        for each in values
+    ]
     for index, each in enumerate(text):
         if not gone[index] and each.strip().lower() in MISSING_TEXT and each not in (known or ()):
             raise ValueError(
@@ -104,8 +107,21 @@ def _text_classes(values, gone, name, known):
 def in_order(names: "Iterable[str]") -> "tuple[str, ...]":
     """Returns names of classes in order: whole numbers by their size, others by the alphabet."""
     names = set(names)
+    check_text(names, "name of a class")
     are_numbers = all(each.isascii() and each.isdigit() for each in names)
     return tuple(sorted(names, key=(lambda each: (int(each), each)) if are_numbers else None))
+
+
+def check_text(names: "Iterable[str]", what: str) -> None:
+    """Raises `ValueError` for a name that no file in UTF-8 can hold.
+
+    Names of files may have any bytes, which Python makes halves of characters of.
+    """
+    for each in names:
+        if any("\ud800" <= letter <= "\udfff" for letter in each):
+            raise ValueError(
+                f"A {what} is no text. Expected one in UTF-8; rename it. Received {each!a}."
+            )
 
 
 def _plain_numbers(values, gone, name):

@@ -36,7 +36,7 @@ def is_folder_of_records(source: Any) -> "bool | None":
     if not isinstance(source, str | pathlib.Path) or not os.path.isdir(source):
         return None
     path = pathlib.Path(source)
-    return any(_is_wanted(file, path, RECORD_FILE) for file in path.rglob("*"))
+    return any(_is_wanted(file, path, RECORD_FILE) for file in _entries(path))
 
 
 def files_of(path: pathlib.Path, pattern: "re.Pattern[str]") -> Found:
@@ -82,7 +82,7 @@ def files_of(path: pathlib.Path, pattern: "re.Pattern[str]") -> Found:
 def _check_alone(path, folders, pattern):
     """Raises `ValueError` for files that lie beside the folders of splits."""
     read = set(folders.values())
-    for file in sorted(path.rglob("*")):
+    for file in sorted(_entries(path)):
         if _is_wanted(file, path, pattern) and read.isdisjoint(file.parents):
             raise ValueError(
                 f"{path} has files beside the folders of its splits, which would not be read. "
@@ -122,7 +122,7 @@ def _unread(path, splits):
     """Yields a sentence for each sort of files that nobody reads."""
     read = {folder / name for folder, names in splits.values() for name in names}
     hidden, others = [], []
-    for file in sorted(path.rglob("*")):
+    for file in sorted(_entries(path)):
         parts = file.relative_to(path).parts
         if file in read or file.is_dir() or _LITTER.search(file.name):
             continue
@@ -164,6 +164,35 @@ def _folders(path):
     return {split: found[split] for split in SPLIT_NAMES if split in found} or {"train": path}
 
 
+def _entries(folder, inside=()):
+    """Yields all that is in a folder at any depth, as `rglob` does, which follows no links.
+
+    Folders of classes are often links to where the images are.
+    """
+    inside = (*inside, os.path.realpath(folder))
+    for name in sorted(_listed(folder)):
+        path = folder / name
+        yield path
+        if not path.is_dir():
+            continue
+        target = os.path.realpath(path)
+        if path.is_symlink() and any(os.path.commonpath([target, up]) == target for up in inside):
+            raise ValueError(
+                f"{path} is a link to a folder that it lies in. Expected folders that come to an "
+                f"end. Received a link to {target}."
+            )
+        yield from _entries(path, inside)
+
+
+def _listed(folder):
+    try:
+        return os.listdir(folder)
+    except OSError as error:
+        raise ValueError(
+            f"{folder} could not be read. Expected a folder. Received: {error.strerror}"
+        ) from error
+
+
 def _is_wanted(file, folder, pattern):
     parts = file.relative_to(folder).parts
     if not pattern.search(file.name) or any(part.startswith(".") for part in parts):
@@ -178,7 +207,7 @@ def _names(folders, pattern):
     return {
         split: sorted(
             file.relative_to(folder)
-            for file in folder.rglob("*")
+            for file in _entries(folder)
             if _is_wanted(file, folder, pattern)
         )
         for split, folder in folders.items()

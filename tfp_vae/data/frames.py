@@ -64,7 +64,7 @@ def check_columns(names: "Sequence[str]", order: "Sequence[str]", name: str) -> 
     missing = [each for each in order if each not in names]
     unknown = [each for each in names if each not in order]
     if missing or unknown:
-        others = [each for each in unknown if missing] or list(order)
+        others = unknown if missing else list(order)
         said = [f"{_some(missing)} missing"] * bool(missing)
         said += [f"{_some(unknown)} unknown"] * bool(unknown)
         raise ValueError(

@@ -140,7 +140,9 @@ def check_float32(values: np.ndarray, small: np.ndarray, what: str) -> None:
         moved = np.abs(values - small.astype(np.float64)).max(axis=axis)
         spans = np.ptp(values, axis=axis)
         wrong = (spans > 0) & (moved > _ROUNDING * spans)
-        how = "spread apart by more than float32 rounds off; subtract an offset or scale them"
+        how = (
+            "numbers spread apart by more than float32 rounds off; subtract an offset or scale them"
+        )
     else:
         with np.errstate(invalid="ignore"):  # the largest one of all, one too large for its type
             wrong = (small.astype(np.float64).astype(values.dtype) != values).any(axis=axis)
@@ -150,7 +152,7 @@ def check_float32(values: np.ndarray, small: np.ndarray, what: str) -> None:
         near = values[..., column] if values.ndim == 2 else values
         where = f" in column {column}" if values.ndim == 2 else ""
         raise ValueError(
-            f"{what} would change in float32. Expected numbers {how}. Received "
+            f"{what} would change in float32. Expected {how}. Received "
             f"{near.min():.17g} to {near.max():.17g}{where}."
         )
 

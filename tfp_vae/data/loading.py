@@ -4,6 +4,7 @@ Every source yields raw intensities and labels or targets per split. Splits are 
 seed, by class where there are classes. A source that brings its own test split keeps it.
 """
 
+import os
 import pathlib
 import warnings
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from tfp_vae.data.schema import Schema, parse
 from tfp_vae.data.source import REGRESSION, SPLIT_NAMES, Named, Raw, Source
 from tfp_vae.data.sources import SOURCES
 from tfp_vae.data.splits import Data, Split, unmasked
+from tfp_vae.reading import check_regular
 
 _SPLIT_SEED = 0
 # What splits are together: as wide as the widest of them.
@@ -111,6 +113,11 @@ def load(
     form = find(source)
     if isinstance(columns, str):
         columns = parse(columns)
+    if columns is not None and not isinstance(columns, Mapping | Schema):
+        raise ValueError(
+            "Unusable columns. Expected {name: kind}, 'name:kind,name:kind' or a Schema. Received "
+            f"{columns!r}."
+        )
     given = {
         "labels": labels,
         "targets": targets,
@@ -235,10 +242,13 @@ def find(source: Any) -> Source:
             f"{type(source).__name__}."
         )
     words = [form.words for form in forms]
+    received = f"{str(source)!r}, which is none."
+    if os.path.exists(source):
+        check_regular(source)  # a pipe or a device is told by what it is
+        received = f"a file that ends in {pathlib.Path(source).suffix!r}, which is none of these."
     raise FileNotFoundError(
         f"There is no data set {str(source)!r}. Expected one of {', '.join(NAMES)}, "
-        f"{', '.join(words[:-1])} or {words[-1]}. Received {str(source)!r}, which is none."
-        f"{hint(source, NAMES)}"
+        f"{', '.join(words[:-1])} or {words[-1]}. Received {received}{hint(source, NAMES)}"
     )
 
 

@@ -6,6 +6,8 @@ become a table again by `Schema.decode`. Frames of pandas and polars go in and c
 """
 
 import dataclasses
+import datetime
+import decimal
 import enum
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -21,6 +23,7 @@ DROP = "drop"  # what is said of a column in the place of a kind to leave it out
 UNKNOWN = ("refuse", "missing")
 # A column of integers is of counts up to here, where it varies as counts do.
 _MOST_COUNT = 1000
+_TIMES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 MOST_LEVELS = 100  # of text; more are names or remarks, which nothing is learned from
 
 
@@ -70,6 +73,8 @@ class Column:
         kind = ColumnKind(check_choice("kind of column", self.kind, list(ColumnKind)))
         object.__setattr__(self, "kind", kind)
         object.__setattr__(self, "levels", tuple(map(str, self.levels)))
+        answers.check_text((self.name,), "name of a column")
+        answers.check_text(self.levels, f"level of column {self.name!r}")
         count, least = len(self.levels), 2 if kind.has_levels else 0
         most = {ColumnKind.BINARY: 2}.get(kind, 10**6) if kind.has_levels else 0
         if not least <= count <= most or len(set(self.levels)) < count:
@@ -337,7 +342,12 @@ def parse(text: "str | list[str] | None") -> "dict[str, str | tuple[str, ...]]":
         ValueError: for what is no such pair.
     """
     found: dict[str, str | tuple[str, ...]] = {}
-    for pair in filter(None, text.split(",") if isinstance(text, str) else text or ()):
+    pairs = text.split(",") if isinstance(text, str) else text or ()
+    if not isinstance(pairs, list | tuple) or not all(isinstance(each, str) for each in pairs):
+        raise ValueError(
+            f"Unusable columns. Expected name:kind, separated by commas. Received {text!r}."
+        )
+    for pair in filter(None, pairs):
         name, colon, kind = pair.strip().rpartition(":")
         if not colon or not name:
             raise ValueError(
@@ -428,7 +438,7 @@ def _column(series: Any, name: str, kind: "str | Sequence[str] | None") -> Colum
     dtype = series.dtype
     categories = frames.categories(series) if isinstance(dtype, pd.CategoricalDtype) else None
     is_bool = pd.api.types.is_bool_dtype(dtype) and categories is None
-    is_number = pd.api.types.is_numeric_dtype(dtype) and not is_bool
+    is_number = pd.api.types.is_numeric_dtype(dtype) and not is_bool and dtype.kind != "c"
     is_mixed = pd.api.types.is_object_dtype(dtype)
     types = {_type_of(value) for value in known} if is_mixed else set()
     if types == {"a truth"}:
@@ -442,10 +452,15 @@ def _column(series: Any, name: str, kind: "str | Sequence[str] | None") -> Colum
             f"Column {name!r} has values of different types. Expected numbers or text in all rows; "
             f"{way}. Received {series.iloc[odd]!r} in row {odd} below {known.iloc[0]!r}."
         )
-    if not is_bool and not is_number and pd.api.types.is_datetime64_any_dtype(dtype):
+    if not (is_bool or is_number or categories or isinstance(known.iloc[0], str)):
+        if isinstance(known.iloc[0], _TIMES):
+            raise ValueError(
+                f"Column {name!r} holds times. Expected numbers or classes, such as the days since "
+                f"a date; or {way}. Received {dtype}."
+            )
         raise ValueError(
-            f"Column {name!r} holds times. Expected numbers or classes, such as the days since a "
-            f"date; or {way}. Received {dtype}."
+            f"Column {name!r} holds what is neither number nor class. Expected numbers or text; "
+            f"{way}. Received a {type(known.iloc[0]).__name__} in row {known.index[0]}."
         )
     if known.nunique() < 2 and (categories is None or len(categories) < 2):
         raise ValueError(
@@ -495,7 +510,7 @@ def _column(series: Any, name: str, kind: "str | Sequence[str] | None") -> Colum
 def _type_of(value: Any) -> str:
     if isinstance(value, bool | np.bool_):
         return "a truth"
-    if isinstance(value, int | float | np.number):
+    if isinstance(value, int | float | np.integer | np.floating | decimal.Decimal):
         return "a number"
     return "text" if isinstance(value, str) else type(value).__name__
 

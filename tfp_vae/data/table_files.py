@@ -1,12 +1,17 @@
 """Files of tables, read by pandas: CSV and its like, Parquet, Excel."""
 
+import functools
 import pathlib
 import re
+import warnings
+import zipfile
 from typing import Any
+from xml.parsers import expat
 
 from tfp_vae import extras, files
 from tfp_vae.arguments import check_choice
 from tfp_vae.data.answers import MISSING_TEXT
+from tfp_vae.reading import most_unpacked
 
 # Numbers with separators of thousands, and with a decimal comma.
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}([,' \u00a0]\d{3})+(\.\d+)?")
@@ -33,8 +38,6 @@ def read_frame(
         FileNotFoundError: if there is no such file.
     """
     extras.need("tables", "Tables of mixed columns")
-    import pandas as pd
-
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(
@@ -42,15 +45,95 @@ def read_frame(
             "file."
         )
     if path.suffix.lower() in (".parquet", ".xlsx"):
-        read = pd.read_parquet if path.suffix.lower() == ".parquet" else pd.read_excel
+        read = _parquet if path.suffix.lower() == ".parquet" else _excel
         try:
-            return read(path)
+            frame = read(path)
         except Exception as error:  # what readers raise of a damaged file is anything
             raise ValueError(
                 f"{path} could not be read. Expected a {path.suffix} file. Received: "
                 f"{str(error).splitlines()[0] if str(error) else type(error).__name__}."
             ) from error
+        return frame.set_axis([str(name).strip() for name in frame.columns], axis=1)
     return _csv(path, delimiter, encoding)
+
+
+# Cells of a table that are believed whatever its file has; of a believed file, so many for each
+# cell that is written.
+_ALWAYS_CELLS, _MOST_EMPTY = 10**6, 100
+_BATCH = 2**9  # rows of text at a time
+
+
+def _parquet(path):
+    """Returns the table of a .parquet file, which can say that a cell is repeated for ever."""
+    import pandas as pd
+    from pyarrow import parquet
+
+    most = most_unpacked(path.stat().st_size)
+    with parquet.ParquetFile(path) as file:
+        groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+        columns = [group.column(i) for group in groups for i in range(group.num_columns)]
+        texts = sorted({each.path_in_schema for each in columns if "BYTE" in each.physical_type})
+        size = sum(8 * each.num_values for each in columns)
+        for batch in file.iter_batches(_BATCH, columns=texts) if texts and size <= most else ():
+            size += batch.nbytes
+            if size > most:
+                break
+    if size > most:
+        raise ValueError(_unbelieved(path, f"{size:,} bytes of cells or more"))
+    return pd.read_parquet(path)
+
+
+def _excel(path):
+    """Returns the first sheet of a .xlsx file; the others are named in a warning."""
+    import pandas as pd
+
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        size = sum(member.file_size for member in members)
+        if size > most_unpacked(path.stat().st_size):
+            raise ValueError(_unbelieved(path, f"{size:,} bytes"))
+        for member in members:
+            if re.fullmatch(r"/?xl/worksheets/[^/]*\.xml", member.filename, re.IGNORECASE):
+                with archive.open(member) as file:
+                    cells, area = _extent(file)
+                if area > max(_ALWAYS_CELLS, _MOST_EMPTY * cells):
+                    raise ValueError(f"{cells:,} cells in a sheet of {area:,}, which are too few")
+    with pd.ExcelFile(path, engine="openpyxl") as book:
+        frame, others = pd.read_excel(book), book.sheet_names[1:]
+        names = pd.read_excel(book, header=None, nrows=1, dtype=object).iloc[:1].to_numpy().ravel()
+    if len(names) == len(frame.columns):  # pandas gives other names to those that are there twice
+        places = zip(frame.columns, names, strict=True)
+        frame.columns = [new if pd.isna(old) else old for new, old in places]
+    if others:
+        warnings.warn(
+            f"{path}: sheets that are not read: {', '.join(map(str, others))}", stacklevel=3
+        )
+    return frame
+
+
+def _unbelieved(path, what):
+    return f"{what} packed in {path.stat().st_size:,} bytes, which is more than is believed"
+
+
+def _extent(file):
+    """Returns how many cells a sheet in XML has, and how many a table up to the last one has."""
+    cells = row = width = 0
+
+    def start(name, attributes):
+        nonlocal cells, row, width
+        name = name.rsplit(" ", 1)[-1]
+        if name == "row":
+            row = max(row + 1, int(attributes.get("r", 0)))
+        elif name == "c":
+            cells += 1
+            letters = re.match("[A-Za-z]*", attributes.get("r", "")).group().upper()
+            column = functools.reduce(lambda n, each: 26 * n + ord(each) - 64, letters, 0)
+            width = max(width, column or cells)
+
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartElementHandler = start
+    parser.ParseFile(file)
+    return cells, row * width
 
 
 def write_frame(frame: Any, path: "str | pathlib.Path") -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import check_count
-from tfp_vae.data import Split
+from tfp_vae.data import Split, answers
 
 registered = keras.saving.register_keras_serializable(package="tfp_vae.conditions")
 
@@ -47,6 +47,40 @@ class Condition(abc.ABC):
     @abc.abstractmethod
     def beside(self, y: Any) -> dict:
         """Returns what a `Split` of an array is told of `y`."""
+
+    def look(
+        self, given: Any, count: "int | None" = None, names: "tuple[str, ...] | None" = None
+    ) -> Any:
+        """Returns conditions that somebody gives by hand, in the form that `encode` takes.
+
+        Tensors of a graph come back as they are.
+
+        Args:
+            given: [B] or [B, C], in any form that a `Split` takes beside its examples.
+            count: B, where it is known.
+            names: what the classes are called.
+
+        Raises:
+            ValueError: if they are missing, none of this model, or not as many as the examples.
+        """
+        if not self or (isinstance(given, tf.Tensor) and not hasattr(given, "numpy")):
+            return given
+        if given is None:
+            raise ValueError(
+                "The given examples lack their condition. Expected x and what it is conditioned "
+                "on, (x, given). Received x alone."
+            )
+        found = self._numbers(given, names)
+        if count is not None and len(found) not in (1, count):
+            raise ValueError(
+                f"The conditions do not fit the examples. Expected {count}, one for each. Received "
+                f"{len(found)}."
+            )
+        return found
+
+    def _numbers(self, given: Any, names: "tuple[str, ...] | None") -> Any:
+        """Returns conditions that are given by hand as an array, or raises."""
+        return given
 
     @abc.abstractmethod
     def default(self, count: int) -> "np.ndarray | None":
@@ -119,6 +153,16 @@ class Classes(Condition):
         """Returns y as labels."""
         return {"labels": y}
 
+    def _numbers(self, given: Any, names: "tuple[str, ...] | None") -> Any:
+        labels, most = answers.classes(given, "given", names)[0], self.num_classes - 1
+        if labels.ndim != 1 or (labels.size and (labels.min() < 0 or labels.max() > most)):
+            received = f"{labels.min()} to {labels.max()}" if labels.size else "none"
+            raise ValueError(
+                f"There are no such classes. Expected class numbers [B] from 0 to {most}, or names "
+                f"of classes. Received {received}, of shape {labels.shape}."
+            )
+        return labels
+
     def default(self, count: int) -> "np.ndarray | None":
         """Returns the classes in turn, [count]."""
         return np.arange(max(count, 1)) % self.num_classes
@@ -159,6 +203,16 @@ class Vector(Condition):
     def beside(self, y: Any) -> dict:
         """Returns y as targets."""
         return {"targets": y}
+
+    def _numbers(self, given: Any, names: "tuple[str, ...] | None") -> Any:
+        numbers = answers.real_numbers(given, "given", "condition")
+        wide = self.size if numbers.ndim == 2 else 1
+        if numbers.shape[1:] != (wide,) * (numbers.ndim - 1) or wide != self.size:
+            raise ValueError(
+                f"The given conditions have another shape. Expected (B, {self.size}). Received "
+                f"{numbers.shape}."
+            )
+        return given if isinstance(given, tf.Tensor) else numbers  # which may have slopes
 
     def default(self, count: int) -> "np.ndarray | None":
         """Returns None: no vector is more natural than another."""

@@ -148,16 +148,27 @@ def filled(schema: Schema, frame: Any, found: Completed, num_draws: int = 0) -> 
         found: of `complete`.
         num_draws: 0 for the best guesses; M for M drawn tables, one below the other, with a first
             column "imputation" that numbers them from 1 on.
+
+    Raises:
+        ValueError: if drawn tables would have two columns "imputation".
     """
     import pandas as pd
+
+    places = _places(frame)
+    if num_draws and "imputation" in places:
+        raise ValueError(
+            "The table has a column of the name that numbers the imputations. Expected other "
+            "names. Received 'imputation'."
+        )
 
     def one(values):
         table = frame.copy()
         made = schema.decode(values, frame)
         for column in schema.names:
-            gone = table[column].isna().to_numpy()
+            place = places[column]
+            gone = table[place].isna().to_numpy()
             if gone.any():
-                table[column] = made[column].where(gone, table[column]).infer_objects()
+                table[place] = made[column].where(gone, table[place]).infer_objects()
         return table
 
     if not num_draws:
@@ -165,6 +176,11 @@ def filled(schema: Schema, frame: Any, found: Completed, num_draws: int = 0) -> 
     tables = [one(draw).assign(imputation=i + 1) for i, draw in enumerate(found.draws[:num_draws])]
     whole = pd.concat(tables)
     return whole[["imputation", *frame.columns]]
+
+
+def _places(frame: Any) -> dict:
+    """Returns the columns of a frame, which may be numbers or have spaces, by their names."""
+    return {str(each).strip(): each for each in frame.columns}
 
 
 def imputed_cells(schema: Schema, frame: Any, found: Completed) -> Any:
@@ -179,11 +195,11 @@ def imputed_cells(schema: Schema, frame: Any, found: Completed) -> Any:
     """
     import pandas as pd
 
-    rows = []
+    rows, places = [], _places(frame)
     best = schema.decode(found.best)
     for place, column in enumerate(schema):
         is_class = column.kind.has_levels
-        for row in np.flatnonzero(frame[column.name].isna().to_numpy()):
+        for row in np.flatnonzero(frame[places[column.name]].isna().to_numpy()):
             rows.append(
                 {
                     "row": int(row),

@@ -160,10 +160,12 @@ class Intake:
     def scaled(self, x: Any) -> Any:
         """Returns what the model is called with, with the scale of training, on float32.
 
-        Only integers and tables are others then; tensors of a graph have to be floats.
+        Only integers and tables are others then, and images without their one channel; tensors of a
+        graph have to be floats, and are not looked at.
 
         Raises:
-            ValueError: for integers in a graph, of which it is not known what they are.
+            ValueError: for integers in a graph, of which it is not known what they are; for what is
+                no number, not finite, of another shape or of a scale that the model cannot have.
         """
         if isinstance(x, tuple) and x and not hasattr(x, "_fields"):
             return (self.scaled(x[0]), *x[1:])
@@ -174,6 +176,8 @@ class Intake:
         dtype = getattr(x, "dtype", None)
         if dtype is None or not hasattr(x, "shape") or isinstance(x, keras.KerasTensor):
             return x
+        if not isinstance(x, tf.Tensor) or hasattr(x, "numpy"):
+            x = self._looked_over(x)
         if not tf.as_dtype(dtype).is_integer or self.candidates == (Kind.REAL,):
             return x
         if isinstance(x, tf.Tensor) and not hasattr(x, "numpy"):
@@ -182,6 +186,49 @@ class Intake:
                 f"(bytes divided by 255). Received {tf.as_dtype(dtype).name}."
             )
         return kinds.intensities(self._scaled(np.asarray(x)))
+
+    def _looked_over(self, x: Any) -> Any:
+        """Returns what is called by hand, or raises; gradients with respect to it go on."""
+        x = self._with_channel(unmasked(x, "given") if np.ma.isMaskedArray(x) else x)
+        dtype = tf.as_dtype(x.dtype)
+        values = np.asarray(x)
+        if not (dtype.is_floating or dtype.is_integer or dtype.is_bool):
+            raise ValueError(
+                "The given values are not numbers. Expected an array of real numbers. Received "
+                f"dtype {values.dtype}."
+            )
+        shape = self.event_shape
+        if shape is not None and values.shape[1:] != tuple(shape):
+            raise ValueError(
+                f"The given examples have a wrong shape. Expected (N, {', '.join(map(str, shape))})"
+                f". Received {values.shape}."
+            )
+        if dtype.is_floating and values.size:
+            low, high = float(values.min()), float(values.max())  # NaN if one of them is
+            if not np.isfinite(low) or not np.isfinite(high):
+                kinds.check_finite(values.astype(np.float32), "The given array")
+            bounded = bool(self.candidates) and Kind.REAL not in self.candidates
+            if bounded and not self.infers and (low < 0 or high > 1):
+                raise ValueError(
+                    "The given values have another scale than in training. Expected numbers in "
+                    f"[0, 1], or bytes as uint8. Received {low:g} to {high:g}."
+                )
+        return x
+
+    def examples(self, x: Any) -> Any:
+        """Returns what is encoded, with the look and the scale of a call by hand.
+
+        Raises:
+            ValueError: see `scaled`; and for what is no array.
+        """
+        if isinstance(x, Split):
+            return self.inputs_of(x).values()
+        if not is_array(x) and not isinstance(x, keras.KerasTensor):
+            raise ValueError(
+                "The given data cannot be used. Expected a Split or an array (N, ...). Received "
+                f"{type(x).__name__}."
+            )
+        return self.scaled(x)
 
     # What Keras reads itself.
 
@@ -228,7 +275,8 @@ class Intake:
                 f"The {name} data are no array. Expected numbers in every place (toarray(), "
                 f"tf.sparse.to_dense, to_tensor()). Received {type(x).__name__}."
             )
-        if x is None or isinstance(x, str | bytes | list | tuple | dict | Iterator):
+        loads = hasattr(x, "__iter__") or hasattr(x, "__getitem__")  # as a loader of torch does
+        if not loads or isinstance(x, str | bytes | list | tuple | dict | Iterator):
             several = ""
             if isinstance(x, list | tuple | dict) and x:
                 several = " A network of several inputs gets them as one array that it cuts."

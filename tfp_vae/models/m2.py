@@ -171,7 +171,7 @@ class M2(ConditionalVAE):
         seed: "int | None" = None,
     ) -> RecognizedPass:
         """Returns the distributions under every class."""
-        x, _ = self.unpack(x)
+        x = x[0] if isinstance(x, tuple | list) else x  # every class has its turn
         key = self.noise_key(training) if seed is None else self.caller_key(seed)
         draw = self.at(key, training=training)
         tiled, every = self.under_every_class(x)

@@ -543,7 +543,11 @@ class VAE(VariationalModel):
 
     def unpack(self, inputs: Any) -> tuple:
         """Returns (x, given) of the inputs that Keras hands over."""
-        return inputs if self.condition else (inputs, None)
+        if not self.condition:
+            return inputs, None
+        if not isinstance(inputs, tuple | list) or len(inputs) != 2:
+            inputs = inputs, None
+        return inputs
 
     def given_of(self, split: Split) -> "np.ndarray | None":
         """Returns what the examples of a split are conditioned on, [N, ...]."""
@@ -558,6 +562,7 @@ class VAE(VariationalModel):
     ) -> Pass:
         """Returns draws of the latents of `x` [B, ...], and the likelihood given the lowest."""
         x, given = self.unpack(x)
+        given = self.condition.look(given, names=self.class_names)
         key = self.noise_key(training) if seed is None else self.caller_key(seed)
         draw = self.at(key, training=training)
         samples = num_samples or self.num_samples
@@ -640,14 +645,23 @@ class VAE(VariationalModel):
         """Returns the reconstruction of a batch, a tensor (see `reconstruct`)."""
         return self.reconstruct(*self.unpack(data[0] if isinstance(data, tuple | list) else data))
 
-    def encode(self, x: tf.Tensor, given: Any = None) -> tf.Tensor:
+    def encode(self, x: Any, given: Any = None, *, look: bool = True) -> tf.Tensor:
         """Returns the centre of q(z|x) of what the decoder sees, [B, ...] -> [B, D].
 
         That of the lowest latent, or of all side by side. The mean, or where a flow carries the
         centre of its base; latents above are at theirs, and Bayesian weights at their posterior
         means.
+
+        Args:
+            x: a `Split`, an array or a tensor [B, ...], with the scale of training on it.
+            given: what a conditional model is conditioned on, [B, ...].
+            look: False for values that no example has, such as those with noise on them.
+
+        Raises:
+            ValueError: for what is no number, not finite, of another shape or another scale.
         """
-        draw = self.at_mean()
+        draw, x = self.at_mean(), self.intake.examples(x) if look else x
+        given = self.condition.look(given, x.shape[0], self.class_names) if look else given
         features = draw.features(x, given)
         above: tuple[tf.Tensor, ...] = ()
         for latent in self.latents:
@@ -722,12 +736,14 @@ class VAE(VariationalModel):
         )
         return local.fit(self, x, options, None, progress).loc
 
-    def reconstruct(self, x: tf.Tensor, given: Any = None) -> tf.Tensor:
+    def reconstruct(self, x: Any, given: Any = None, *, look: bool = True) -> tf.Tensor:
         """Returns E[x'|z] at the centre z of q(z|x) of each example, [B, ...] -> [B, ...].
 
-        Bayesian weights are at their posterior means.
+        Bayesian weights are at their posterior means. Arguments and errors are those of `encode`.
         """
-        return self.at_mean().likelihood(self.encode(x, given), given).mean()
+        z = self.encode(x, given, look=look)
+        given = self.condition.look(given, names=self.class_names) if look else given
+        return self.at_mean().likelihood(z, given).mean()
 
     def traverse(
         self,
@@ -788,7 +804,7 @@ class VAE(VariationalModel):
                 "Lines go from an example to another one. Expected as many examples at both ends. "
                 f"Received {len(ends[0])} and {len(ends[1])}."
             )
-        draw = self.at_mean()
+        draw, given = self.at_mean(), self.condition.look(given, names=self.class_names)
         walk = walks.slerp if way == "slerp" else walks.lerp
         line = walk(ends[0].numpy(), ends[1].numpy(), np.linspace(0.0, 1.0, count))
         line = tf.constant(line, tf.float32)
@@ -818,12 +834,13 @@ class VAE(VariationalModel):
         count = check_count("count", count)
         if self.condition:
             given = self.condition.default(count) if given is None else given
+            if given is not None:
+                given = np.asarray(self.condition.look(given, names=self.class_names))
             if given is None or len(given) != count:
                 raise ValueError(
                     f"Each new example has a condition. Expected {count} of them as `given`. "
                     f"Received {'none' if given is None else len(given)}."
                 )
-            given = np.asarray(given)
         with showing(progress):
             return self._generated(count, self.caller_key(seed), given)
 

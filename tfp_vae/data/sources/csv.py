@@ -226,7 +226,7 @@ def find_encoding(path: pathlib.Path, encoding: str | None) -> "tuple[str, list[
         try:
             name = codecs.lookup(encoding).name
             "".encode(name)
-        except LookupError as error:
+        except (LookupError, TypeError, ValueError) as error:  # no text, or with a NUL in it
             raise ValueError(
                 f"Unknown encoding. Expected one that Python knows, such as 'utf-8', 'gbk' or "
                 f"'latin-1'. Received {encoding!r}."
@@ -266,7 +266,7 @@ def _decoded(path: pathlib.Path, encoding: str) -> "bytes | None":
 def find_delimiter(path: pathlib.Path, encoding: str, delimiter: str | None) -> str:
     """Returns what separates the cells: what is given, or what the first rows agree about."""
     if delimiter is not None:
-        found = _NAMED.get(delimiter, delimiter)
+        found = _NAMED.get(delimiter, delimiter) if isinstance(delimiter, str) else ""
         if len(found) != 1 or found in '\r\n"' or found.isalnum():
             raise ValueError(
                 f"Impossible delimiter. Expected one character, such as ',', ';' or 'tab'. "

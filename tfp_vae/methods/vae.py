@@ -29,12 +29,13 @@ __all__ = [
     "likelihood_of",
 ]
 
+# What there is once the package is imported; flags show it. `kind_of` knows later ones too.
 VAE_MODELS = (*VAE_KINDS, *CODES)
 
 
 def kind_of(model: str) -> "type[VAEKind]":
-    """Returns what a name in `VAE_MODELS` builds."""
-    check_choice("model", model, VAE_MODELS)
+    """Returns what a name in `VAE_KINDS` or `CODES` builds."""
+    check_choice("model", model, (*VAE_KINDS, *CODES))
     return VAE_KINDS[model] if model in VAE_KINDS else Coded
 
 
@@ -43,8 +44,8 @@ class VAERecipe:
     """A VAE as data.
 
     Attributes:
-        model: a name in `VAE_MODELS`: a member of `VAE_KINDS`, which says what it is and which of
-            the fields below it alone reads, or one of `codes.CODES`.
+        model: a name that `kind_of` knows: a member of `VAE_KINDS`, which says what it is and
+            which of the fields below it alone reads, or one of `codes.CODES`.
         latent_dim: D, of each level.
         levels: L, latents of "hierarchical".
         level_dims: sizes of the levels, top first, in the place of `latent_dim` for all.

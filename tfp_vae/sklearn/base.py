@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tfp_vae.arguments import check_count, check_number
@@ -34,7 +34,7 @@ class Estimator(BaseEstimator):
         if not reset:
             check_is_fitted(self)
         options = {"dtype": np.float32, "ensure_min_samples": 2 if reset else 1, **options}
-        if y is None:
+        if y is None and not (reset and get_tags(self).target_tags.required):
             return validate_data(self, X, reset=reset, **options)
         return validate_data(self, X, y, reset=reset, **options)
 

@@ -27,12 +27,14 @@ _SEEDS = flags.DEFINE_integer("seeds", 1, "Trainings of each, from --seed on.", 
 
 
 def _build(data: "tv.data.Data", member: str) -> "tv.VAE":
-    kind = {"vae": "vae", "no_kl": "vae"}.get(member, "autoencoder")
-    noise = {"noise": _NOISE.value} if member == "denoising" else {}
-    chosen = vae_flags.recipe(data, _LATENT_DIM.value, model=kind, **noise)
+    from tfp_vae.studies.autoencoders import MEMBERS
+
+    asked = MEMBERS[member]
+    noise = {"noise": _NOISE.value} if asked.has_noise else {}
+    chosen = vae_flags.recipe(data, _LATENT_DIM.value, model=asked.model, **noise)
     model = vae_flags.compiled(chosen, data)
-    if member == "no_kl":
-        model.objective = tv.objectives.ELBO(beta=0.0)
+    if not asked.kl:
+        model.objective = tv.objectives.ELBO(beta=asked.kl)
     return model
 
 

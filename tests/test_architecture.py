@@ -115,7 +115,10 @@ def _at_once(body: list[ast.stmt]) -> set[str]:
 def test_importing_a_room_loads_neither_plots_nor_data_sets():
     heavy = re.compile(r"(matplotlib|sklearn|tensorflow_datasets|PIL|tfp_vae\.plots)(\.|$)")
     loads = {str(path.relative_to(ROOT / "tfp_vae")): _at_once(_tree(path).body) for path in FILES}
-    assert "matplotlib.figure" in loads["plots/figure.py"]
+    # That of plots/figure.py shows itself in a notebook.
+    assert [p for p, names in loads.items() if any("matplotlib.figure" in n for n in names)] == [
+        "plots/figure.py"
+    ]
     for path, names in loads.items():
         if not path.startswith(("plots/", "studies/", "sklearn/")):
             assert not {name for name in names if heavy.match(name)}, path

@@ -119,6 +119,20 @@ class Draw:
         with self.open():
             return self.model.bottom_up_of(x, given, self.training)
 
+    def centre(self, x: tf.Tensor, given: Any = None) -> tf.Tensor:
+        """Returns the centre of q(z|x) of what the decoder sees, [B, D]; see `VAE.encode`.
+
+        Args:
+            x: values [B, ...] as the model sees them, which nobody looks at.
+            given: see `prior`.
+        """
+        features = self.features(x, given)
+        above: tuple[tf.Tensor, ...] = ()
+        for latent in self.model.latents:
+            q = self.posterior(x, given, above, features)
+            above = (*above, latent.encoder.centre(q))
+        return self.model.code(above)
+
     def likelihood(self, z: tf.Tensor, given: Any = None) -> tfd.Distribution:
         """Returns p(x|z, c), batch shape that of `z` [..., B, D] without its last axis.
 

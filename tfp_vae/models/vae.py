@@ -645,7 +645,7 @@ class VAE(VariationalModel):
         """Returns the reconstruction of a batch, a tensor (see `reconstruct`)."""
         return self.reconstruct(*self.unpack(data[0] if isinstance(data, tuple | list) else data))
 
-    def encode(self, x: Any, given: Any = None, *, look: bool = True) -> tf.Tensor:
+    def encode(self, x: Any, given: Any = None) -> tf.Tensor:
         """Returns the centre of q(z|x) of what the decoder sees, [B, ...] -> [B, D].
 
         That of the lowest latent, or of all side by side. The mean, or where a flow carries the
@@ -655,19 +655,15 @@ class VAE(VariationalModel):
         Args:
             x: a `Split`, an array or a tensor [B, ...], with the scale of training on it.
             given: what a conditional model is conditioned on, [B, ...].
-            look: False for values that no example has, such as those with noise on them.
 
         Raises:
             ValueError: for what is no number, not finite, of another shape or another scale.
         """
-        draw, x = self.at_mean(), self.intake.examples(x) if look else x
-        given = self.condition.look(given, x.shape[0], self.class_names) if look else given
-        features = draw.features(x, given)
-        above: tuple[tf.Tensor, ...] = ()
-        for latent in self.latents:
-            q = draw.posterior(x, given, above, features)
-            above = (*above, latent.encoder.centre(q))
-        return self.code(above)
+        return self.at_mean().centre(*self._looked_at(x, given))
+
+    def _looked_at(self, x, given):
+        x = self.intake.examples(x)
+        return x, self.condition.look(given, x.shape[0], self.class_names)
 
     def fit_posterior(
         self,
@@ -736,14 +732,13 @@ class VAE(VariationalModel):
         )
         return local.fit(self, x, options, None, progress).loc
 
-    def reconstruct(self, x: Any, given: Any = None, *, look: bool = True) -> tf.Tensor:
+    def reconstruct(self, x: Any, given: Any = None) -> tf.Tensor:
         """Returns E[x'|z] at the centre z of q(z|x) of each example, [B, ...] -> [B, ...].
 
         Bayesian weights are at their posterior means. Arguments and errors are those of `encode`.
         """
-        z = self.encode(x, given, look=look)
-        given = self.condition.look(given, names=self.class_names) if look else given
-        return self.at_mean().likelihood(z, given).mean()
+        draw, (x, given) = self.at_mean(), self._looked_at(x, given)
+        return draw.likelihood(draw.centre(x, given), given).mean()
 
     def traverse(
         self,

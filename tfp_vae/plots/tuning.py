@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 
+from tfp_vae.plots.figure import Figure
 from tfp_vae.plots.style import TRAIN, VALIDATION
 
 

@@ -15,6 +15,7 @@ from tfp_vae.report import sealed
 from tfp_vae.report.folders import CHECKPOINTS, REPORT, read_json
 from tfp_vae.report.grids import Cell, Column, Grid, Head, Row
 from tfp_vae.report.marks import DIRECTIONS
+from tfp_vae.report.tables import aligned
 
 FINISHED, UNFINISHED, DAMAGED = "finished", "unfinished", "damaged"
 FORMATS = ("text", "csv", "html")
@@ -126,15 +127,7 @@ class RunTable:
             numbers = [_shown(run.metrics, name) for name in self.metrics]
             rows.append([*self._words(run), *numbers])
         rows = [[_printable(cell) for cell in row] for row in rows]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        right = [False] * (len(rows[0]) - len(self.metrics)) + [True] * len(self.metrics)
-        lines = [
-            "  ".join(
-                cell.rjust(width) if is_number else cell.ljust(width)
-                for cell, width, is_number in zip(row, widths, right, strict=True)
-            ).rstrip()
-            for row in rows
-        ]
+        lines = [aligned(rows, range(len(rows[0]) - len(self.metrics)))]
         notes = [_printable(f"{r.folder}: {r.state}: {r.reason}") for r in self.runs if r.reason]
         return "\n".join([*lines, *[""] * bool(notes), *notes]) + "\n"
 

@@ -3,7 +3,7 @@
 import csv
 import math
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -34,6 +34,23 @@ def summary(metrics: Mapping) -> str:
         rows[key] = text
     width = max(map(len, rows), default=0)
     return "\n".join(f"  {name:<{width}}  {text}" for name, text in rows.items())
+
+
+def aligned(rows: "Sequence[Sequence[str]]", left: "Collection[int]" = ()) -> str:
+    """Returns cells in columns for a terminal, a line per row.
+
+    Args:
+        rows: of as many cells each; the head is one of them.
+        left: places of the columns of words, which begin at the left; numbers end at the right.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if place in left else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
 
 
 def _belongs_to_another(key: str, metrics: Mapping) -> bool:

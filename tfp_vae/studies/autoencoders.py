@@ -12,7 +12,6 @@ from collections.abc import Callable
 import keras
 import numpy as np
 import tensorflow as tf
-from matplotlib.figure import Figure
 
 from tfp_vae import evaluation, plots, report, training
 from tfp_vae.data import Data, Split
@@ -20,10 +19,31 @@ from tfp_vae.evaluation import latent_space
 from tfp_vae.evaluation.bounds import reconstruction
 from tfp_vae.evaluation.probes import label_scores
 from tfp_vae.models import VAE, walks
+from tfp_vae.plots.figure import Figure
 from tfp_vae.randomness import fold_in
 
-# The member whose prior was trained draws from it; the others from a normal fitted to codes.
-MEMBERS = ("vae", "no_kl", "autoencoder", "denoising")
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """What is compared; one whose prior was trained draws from it, others from a fitted normal.
+
+    Attributes:
+        model: a name in `methods.VAE_KINDS`.
+        kl: the weight of the KL, of a model that has one.
+        has_noise: whether noise is added to what it sees.
+    """
+
+    model: str
+    kl: float = 1.0
+    has_noise: bool = False
+
+
+MEMBERS = {
+    "vae": Member("vae"),
+    "no_kl": Member("vae", kl=0.0),
+    "autoencoder": Member("autoencoder"),
+    "denoising": Member("autoencoder", has_noise=True),
+}
 TABLE = {
     "squared_error": "squared error",
     "linear_accuracy": "linear probe",
@@ -324,12 +344,9 @@ def picture(test: Split, looks: "dict[str, Looks]") -> Figure:
 def table(results: "dict[str, dict]") -> str:
     """Returns the figures of all members side by side, a line each."""
     columns = [name for name in TABLE if all(name in row for row in results.values())]
-    width = max(map(len, results)) + 2
-    lines = ["".ljust(width) + "  ".join(TABLE[name] for name in columns)]
+    rows = [["", *(TABLE[name] for name in columns)]]
     for member, row in results.items():
-        cells = []
-        for name in columns:
-            error = f" +- {row[f'{name}_se']:.2g}" if f"{name}_se" in row else ""
-            cells.append(f"{row[name]:.4g}{error}".ljust(len(TABLE[name])))
-        lines.append((member.ljust(width) + "  ".join(cells)).rstrip())
-    return "\n".join(lines)
+        errors = [f" +- {row[f'{n}_se']:.2g}" if f"{n}_se" in row else "" for n in columns]
+        cells = [f"{row[n]:.4g}{error}" for n, error in zip(columns, errors, strict=True)]
+        rows.append([member, *cells])
+    return report.aligned(rows, left=range(len(rows[0])))

@@ -171,7 +171,8 @@ def _denoising(vae, split, run, count, noise, seed):
     if known.min() < 0 or known.max() > 1:
         return {}
     noised = latent_space.noisy(known, noise, seed)
-    clean = vae.reconstruct(tf.constant(noised), look=False).numpy()
+    draw = vae.at_mean()  # noise is on no scale of training, which `reconstruct` would refuse
+    clean = draw.likelihood(draw.centre(tf.constant(noised))).mean().numpy()
     sheet = np.stack([each[:count] for each in (known, noised, clean)])
     names = ["example", f"noise {noise:g}", "E[x|z]"]
     run.write_figure("denoising.png", plots.rows_of_images([("noise taken away", sheet, names)]))

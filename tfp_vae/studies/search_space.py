@@ -138,11 +138,6 @@ def parse(text: str) -> "tuple[Searched, ...]":
     return tuple(found.values())
 
 
-def text_of(value: Any) -> str:
-    """Returns a value as a flag takes it, with all its digits."""
-    return str(value)
-
-
 def _values(name: str, text: str) -> Values:
     values = tuple(part.strip() for part in text.split("|"))
     if len(values) < 2 or len(set(values)) < len(values):

@@ -23,7 +23,7 @@ from keras_tuner.errors import FailedTrialError, FatalValueError
 
 from tfp_vae import plots, report
 from tfp_vae.reading import read_text
-from tfp_vae.studies.search_space import Searched, text_of
+from tfp_vae.studies.search_space import Searched
 
 RESULTS, TRIALS = "tuning.json", "trials"
 FINISHED, FAILED = "finished", "failed"
@@ -246,8 +246,8 @@ class Tuner(base_tuner.BaseTuner):
         return trials
 
     def _values(self, values: "Mapping[str, object]") -> "dict[str, str]":
-        texts = {each.name: text_of(values[each.name]) for each in self.search_of.space}
-        epochs = {"epochs": text_of(values[_EPOCHS])} if _EPOCHS in values else {}
+        texts = {each.name: str(values[each.name]) for each in self.search_of.space}
+        epochs = {"epochs": str(values[_EPOCHS])} if _EPOCHS in values else {}
         return texts | epochs
 
 
@@ -303,11 +303,7 @@ def table(trials: Sequence[Trial], search: Search) -> str:
         seconds = "" if each.seconds is None else f"{each.seconds:.0f}"
         rows.append([each.name, *(_short(each.values.get(key, "")) for key in names)])
         rows[-1] += [value, seconds]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    ]
+    lines = [report.aligned(rows)]
     lines += [f"trial {each.name} failed: {each.reason}" for each in trials if each.reason]
     return "\n".join(lines)
 

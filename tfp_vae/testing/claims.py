@@ -305,18 +305,26 @@ def check_slopes(name: str, what: str, function: Callable, at: Sequence, seed: i
 
 
 def check_modes(
-    name: str, what: str, function: Callable, *inputs: tf.Tensor, xla: bool = True
+    name: str,
+    what: str,
+    function: Callable,
+    *inputs: tf.Tensor,
+    xla: bool = True,
+    rounding: float = 1e-5,
 ) -> None:
-    """Claims that a function of tensors gives the same numbers eagerly, in graphs, under XLA."""
+    """Claims that a function of tensors gives the same numbers eagerly, in graphs, under XLA.
+
+    But for `rounding`, a share of the largest of them: more for what is a sum that cancels, of
+    which a graph that is rewritten has the terms in another order.
+    """
     expected = tf.nest.flatten(function(*inputs))
     for mode, jit in (("in a graph", False), ("under XLA", True))[: 1 + xla]:
         compiled = tf.function(function, autograph=False, jit_compile=jit)
         # Not called itself: TensorFlow would warn of many functions of one name.
         found = tf.nest.flatten(compiled.get_concrete_function(*inputs)(*inputs))
         for one, other in zip(found, expected, strict=True):
-            # A graph that is rewritten sums in another order, and slopes are sums that cancel.
-            rounding = 2e-4 * float(np.max(np.abs(other), initial=0.0)) + 1e-6
-            close(name, f"{what} is the same {mode} as eagerly", one, other, 1e-4, rounding)
+            least = rounding * float(np.max(np.abs(other), initial=0.0)) + 1e-6
+            close(name, f"{what} is the same {mode} as eagerly", one, other, 1e-4, least)
 
 
 # Files and exports.

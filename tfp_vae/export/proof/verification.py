@@ -13,7 +13,7 @@ from tfp_vae.export.formats import base
 from tfp_vae.export.package import digest, size
 from tfp_vae.export.proof import runtimes
 from tfp_vae.files import replacing
-from tfp_vae.report import read_json
+from tfp_vae.report import aligned, read_json
 
 # Root mean square error of a quantised answer over the spread of the expected ones.
 MAX_LOSS = 0.2
@@ -50,14 +50,7 @@ class Verification:
         """Returns the table for the terminal."""
         heads = ("format", "signature", "max |diff|", "kB", "ms, 1", "ms, 128", "")
         rows = [heads, *(_row(cell) for cell in self.cells)]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]
-        return "\n".join(
-            "  ".join(
-                text.ljust(width) if i in (0, 1, 6) else text.rjust(width)
-                for i, (text, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in rows
-        )
+        return aligned(rows, (0, 1, 6))
 
 
 def verify(folder: "str | pathlib.Path", seconds: float | None = None) -> Verification:

@@ -234,7 +234,7 @@ def test_a_record_of_some_runs_says_so_and_shows_no_row_of_a_choice_that_is_open
     assert record["chosen"] == {}
     records.check_fits(plan, record)
     text = records.block(["trial"], {"trial": plan}, {"trial": record}, "en")
-    assert "1 of 2 runs so far" in text and "--beta=" not in text
+    assert "1 of 2 runs;" in text and "--beta=" not in text
     assert "--more" in records.block(["trial"], {"trial": plan}, {"trial": record}, "zh")
 
 

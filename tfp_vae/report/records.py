@@ -55,14 +55,14 @@ _SAYS = {
         "command": "`scripts/reproduce {name}` (about {time})",
         "comma": ", ",
         "source": "`scripts/reproduce {name}`: seed {seed}, commit `{commit}`, {machine}, {time}.",
-        "part": "{count} of {all} runs so far; `scripts/reproduce {name} --more` measures the rest.",
+        "part": "{count} of {all} runs; `scripts/reproduce {name} --more` measures the rest.",
     },
     "zh": {
         "absent": "此版本尚未测量（两个核上的时间）：{names}。",
         "command": "`scripts/reproduce {name}`（约 {time}）",
         "comma": "，",
         "source": "`scripts/reproduce {name}`：种子 {seed}，提交 `{commit}`，{machine}，{time}。",
-        "part": "目前有 {all} 次运行中的 {count} 次；`scripts/reproduce {name} --more` 测量其余的。",
+        "part": "{all} 次运行中的 {count} 次；`scripts/reproduce {name} --more` 测量其余。",
     },
 }
 

@@ -34,6 +34,7 @@ def test_example_of_the_readme_runs(request, tmp_path, monkeypatch, capsys):
     assert names["vae"].log_evidence(names["data"].test, 500).mean() > -27
 
 
+@pytest.mark.always(reason="documents change with every commit")
 def test_a_part_of_ones_own_is_checked_saved_and_loaded_as_the_readme_says(tmp_path, monkeypatch):
     import keras
 

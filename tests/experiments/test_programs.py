@@ -42,6 +42,7 @@ def _metrics(folder):
 
 
 @pytest.mark.pictures
+@pytest.mark.always(reason="a program that people run, from its flags to its files")
 def test_train_vae_leaves_what_it_promises(trained):
     run = trained(*USUAL)
     assert {p.name for p in run.iterdir()} - {".lock"} == PICTURES | {
@@ -173,6 +174,7 @@ def test_diagnose_says_what_the_latents_carry(succeeds, trained, tmp_path):
     assert found["num_examples"] == _metrics(run)["num_train"] and (run / "diagnosis.png").exists()
 
 
+@pytest.mark.always(reason="a program that people run, from its flags to its files")
 def test_explore_writes_embeddings_that_trace_back_to_rows_and_classes(succeeds, trained, tmp_path):
     trained(*USUAL)
     out = succeeds("explore", "--run_dir=run", "--count=3")

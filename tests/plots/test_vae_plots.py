@@ -86,6 +86,7 @@ def test_bound_against_examples_has_a_log_axis_and_a_line_per_curve():
 
 
 @pytest.mark.parametrize("shape", [(5, 4, 1), (5, 4, 3)], ids=["grey", "colour"])
+@pytest.mark.always(reason="every picture is drawn once")
 def test_every_picture_that_fits_is_written(make_vae, tmp_path, shape):
     split = Split(
         np.random.default_rng(0).random((30, *shape)) < 0.5, Kind.STATIC, np.arange(30) % 3

@@ -256,7 +256,7 @@ def test_the_card_says_what_there_is(exported):
 
 
 def test_text_of_a_run_is_shown_by_the_card_and_is_no_markup():
-    bad = "a | b\n\n# heading\n- [click](javascript:a) <img src=x> http://a.b"
+    bad = "a | b\n\n# heading\n- [click](javascript:a) <img src=x> http://a.b x@y.zz"
     value = {"name": "x`|", "shape": ["B", 2], "dtype": "float32", "meaning": bad}
     signature = {"name": bad, "meaning": bad, "seeded_inputs": [value], "inputs": [], "outputs": []}
     layer = {"part": bad, "layer": bad, "parameters": 1, "activation": bad}
@@ -281,7 +281,7 @@ def test_text_of_a_run_is_shown_by_the_card_and_is_no_markup():
     text = render(card)
     inside = text.replace(f"````\n{report.summary({'``` <b>out': 1.0})}\n````", "")
     assert inside != text, "metrics are in a fence of their own"
-    for markup in ("<img", "<b>", "\n# heading", "\n- [", "[click]", "p://a.b", "a | b"):
+    for markup in ("<img", "<b>", "\n# heading", "\n- [", "[click]", "p://a.b", "x@y", "a | b"):
         assert markup not in inside
     assert r"a \| b \# heading" in inside and "&lt;img src=x&gt;" in inside
 

@@ -161,7 +161,8 @@ def test_records_that_cannot_be_used_are_refused_by_file_and_place(file, records
 
 def test_labels_of_text_and_whole_floats_are_classes_that_all_splits_number_alike(tmp_path):
     for split, names in (("train", [b"dog", b"cat", "ü".encode()] * 4), ("test", [b"cat"] * 4)):
-        records = [example(image=encoded(x), label=y) for x, y in zip(noise(len(names)), names, strict=True)]
+        pairs = zip(noise(len(names)), names, strict=True)
+        records = [example(image=encoded(x), label=y) for x, y in pairs]
         save_records(tmp_path / f"{split}.tfrecord", records)
     loaded = data.load(tmp_path)
     assert loaded.class_names == ("cat", "dog", "ü") and set(loaded.test.labels) == {0}

@@ -5,6 +5,7 @@ import inspect
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfp_vae as tv
 
@@ -89,6 +90,27 @@ def test_weights_and_cuts_leave_the_batch_size_and_the_order(asked):
     np.testing.assert_array_equal(cut.validation.arrays[0], X[27:])
 
 
+def test_validation_data_take_the_place_of_a_cut_as_in_keras(asked):
+    seen = asked(classifier(), X, Y, validation_split=0.5, validation_data=(X[:7], Y[:7]))
+    np.testing.assert_array_equal(seen["current"].feed.arrays[0], X)
+    np.testing.assert_array_equal(seen["current"].validation.arrays[0], X[:7])
+
+
+def test_numbers_of_epochs_and_steps_may_have_any_whole_type(asked):
+    for given, plain in ((np.int64(2), 2), ((1, 3), [1, 3]), ({2}, [2]), (np.array([1]), [1])):
+        seen = asked(classifier(), X, Y, validation_data=(X, Y), validation_freq=given)
+        assert seen["validation_freq"] == plain and type(seen["validation_freq"]) is type(plain)
+
+
+def test_a_batch_size_is_of_arrays_alone_and_a_dataset_has_its_own(asked):
+    own = batches(X, Y)
+    assert asked(classifier(), X, Y, 10, validation_data=own)["current"].validation is None
+    for options in ({"batch_size": 4}, {"validation_data": own, "validation_batch_size": 4}):
+        x = (own,) if "batch_size" in options else (X, Y)
+        with pytest.raises(ValueError, match=r"batch_size goes with arrays.*Received 4"):
+            classifier().fit(*x, **options)
+
+
 def test_a_cut_knows_n_and_keeps_the_weights_of_each_side(asked):
     model, weights = classifier(), np.arange(N, dtype=np.float32)
     seen = asked(model, X, Y, validation_split=0.2, sample_weight=weights)["current"]
@@ -103,8 +125,13 @@ def test_shuffle_false_keeps_the_order(asked):
 
 
 def test_class_weights_are_weights_of_the_examples_of_a_class(asked):
-    feed = asked(classifier(), X, Y, class_weight={1: 3.0})["current"].feed
-    np.testing.assert_array_equal(feed.arrays[-1], np.where(Y == 1, 3.0, 1.0))
+    names = np.array(["no", "yes"])[Y]
+    for labels, by_class in ((Y, {1: 3.0}), (Y, {1.0: 3}), (names, {"yes": 3.0}), (names, {1: 3})):
+        feed = asked(classifier(), X, labels, class_weight=by_class)["current"].feed
+        np.testing.assert_array_equal(feed.arrays[-1], np.where(Y == 1, 3.0, 1.0))
+    model = classifier()
+    model.num_data = N
+    assert asked(model, batches(X, Y), class_weight={1.0: 3})["class_weight"] == {1: 3.0}
 
 
 def test_validation_has_its_own_batch_size(asked):
@@ -150,6 +177,11 @@ def test_callbacks_are_told_whether_more_is_better(asked, kind, monitor, mode, t
     assert callback.mode == mode
 
 
+def batches(*parts):
+    parts = parts if len(parts) > 1 else parts[0]
+    return tf.data.Dataset.from_tensor_slices(parts).batch(10)
+
+
 def refusals():
     ones, none = np.ones(N), "Received"
     return {
@@ -176,6 +208,55 @@ def refusals():
         "class_weight without classes": (
             lambda: table_vae().fit(X, class_weight={0: 2.0}),
             "class_weight weights the examples of a class",
+        ),
+        "class_weight of no class": (
+            lambda: classifier().fit(X, Y, class_weight={7: 2.0}),
+            r"class that there is not.*from 0 to 1.*Received 7",
+        ),
+        "class_weight of no name": (
+            lambda: classifier().fit(X, np.array(["a", "b"])[Y], class_weight={"c": 2.0}),
+            "some of a, b, or numbers from 0 to 1.*Received 'c'",
+        ),
+        "class_weight of no class, dataset": (
+            lambda: classifier().fit(batches(X, Y), class_weight={2: 2.0}),
+            "class that there is not",
+        ),
+        "class_weight without classes, dataset": (
+            lambda: table_vae().fit(batches(X), class_weight={0: 2.0}),
+            "a model without classes",
+        ),
+        "weights of zero": (
+            lambda: classifier().fit(X, Y, sample_weight=0 * ones),
+            "leave nothing to learn from",
+        ),
+        **{
+            f"{name}={value}": (
+                lambda name=name, value=value: classifier().fit(X, Y, **{name: value}),
+                name,
+            )
+            for name, value in (
+                ("epochs", -1),
+                ("epochs", 1.5),
+                ("steps_per_epoch", 0),
+                ("validation_steps", 0),
+                ("validation_freq", 0),
+                ("validation_freq", [0]),
+                ("initial_epoch", -1),
+            )
+        },
+        "steps of evaluate": (lambda: classifier().evaluate(X, Y, steps=0), "steps"),
+        "steps of predict": (lambda: classifier().predict(X, steps=0), "steps"),
+        "a name of a callback": (
+            lambda: classifier().fit(X, Y, callbacks="EarlyStopping"),
+            "callbacks has what is none.*Received 'EarlyStopping'",
+        ),
+        "a class of callbacks": (
+            lambda: classifier().fit(X, Y, callbacks=[keras.callbacks.TerminateOnNaN]),
+            "Received the class TerminateOnNaN",
+        ),
+        "a cut of a Data": (
+            lambda: classifier().fit(tv.data.load(X, labels=Y, kind="real"), validation_split=0.2),
+            "A Data brings its validation split",
         ),
         "y without use": (lambda: table_vae().fit(X, Y), "targets that the model has no use for"),
         "y beside a dataset": (

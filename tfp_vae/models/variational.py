@@ -624,7 +624,13 @@ class VariationalModel(keras.Model):
         return key
 
     def caller_key(self, seed: int | None) -> tf.Tensor:
-        """Returns the stateless seed, int32 [2], of a method called with `seed`."""
+        """Returns the stateless seed, int32 [2], of a method called with `seed`.
+
+        Raises:
+            ValueError: for what is no seed.
+        """
+        if seed is not None and not tf.is_tensor(seed):
+            seed = check_seed(seed)
         return fold_in(self.seed if seed is None else seed, _CALLER)
 
     def check_training(self, split: Split, batch_size: int) -> None:
@@ -736,9 +742,23 @@ class VariationalModel(keras.Model):
         """
         self.check_compiled("fit")
         self.objective.check(self)
+        fits.check_rhythm(
+            epochs=epochs,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_freq=validation_freq,
+        )
         if isinstance(x, Data):
+            if validation_split:
+                raise ValueError(
+                    "A Data brings its validation split. Expected validation_split=0, or "
+                    f"data.train. Received {validation_split} with a Data."
+                )
             validation_data = x.validation if validation_data is None else validation_data
             x = x.train
+        if validation_data is not None:
+            validation_split = 0.0  # as in Keras
         options = {
             "validation_split": validation_split or 0.0,
             "sample_weight": sample_weight,
@@ -750,7 +770,7 @@ class VariationalModel(keras.Model):
         more: dict[str, Any] = {
             "epochs": epochs,
             "verbose": verbose,
-            "validation_freq": validation_freq,
+            "validation_freq": fits.plain_rhythm(validation_freq),
         }
         more |= {"steps_per_epoch": steps_per_epoch, "validation_steps": validation_steps}
         more |= {"initial_epoch": initial_epoch or 0, "validation_batch_size": None}
@@ -759,20 +779,22 @@ class VariationalModel(keras.Model):
         with self.distribute_strategy.scope():  # variables are made where they are shared
             if self.intake.is_whole(x):
                 split, weights, cut = self._whole(x, y, options)
-                validation_data = cut if validation_data is None else validation_data
+                validation_data = cut if cut is not None else validation_data
                 batch_size = batch_size or min(DEFAULT_BATCH_SIZE, len(split))
                 feed = self.feed(split, batch_size, shuffle=bool(shuffle), weights=weights)
                 x, set_epoch = current.stream(self, split, feed, initial_epoch, steps_per_epoch)
                 callbacks = [set_epoch, *fits.listed(callbacks)]
                 more |= {"x": x, "shuffle": False}
             else:
+                if class_weight is not None:
+                    class_weight = fits.class_weights(self, class_weight)
                 x, y = self._batches(x, y)
                 more |= {"x": x, "y": y, "class_weight": class_weight}
                 # Datasets and generators bring their order.
                 more["shuffle"] = bool(shuffle) and isinstance(x, keras.utils.PyDataset)
                 callbacks = fits.listed(callbacks)
             more["validation_data"], current.validation = fits.validation(
-                self, validation_data, validation_batch_size or batch_size
+                self, validation_data, validation_batch_size, batch_size
             )
         # What changes the step comes before what begins with it.
         callbacks.sort(key=lambda callback: not getattr(callback, "comes_first", False))
@@ -869,6 +891,7 @@ class VariationalModel(keras.Model):
     ) -> Any:
         """Evaluates as `keras.Model.evaluate` does; `x` may also be a `Split`."""
         self.check_compiled("evaluate")
+        fits.check_rhythm(steps=steps)
         options = {"verbose": verbose, "steps": steps, "callbacks": callbacks}
         if keras_private.is_nested_evaluation(kwargs):  # fit has looked at it before
             feed = self.current.validation
@@ -899,8 +922,7 @@ class VariationalModel(keras.Model):
         callbacks: Any = None,
     ) -> np.ndarray:
         """Predicts as `keras.Model.predict` does; `x` may also be a `Split`."""
-        if batch_size is not None:
-            check_count("batch_size", batch_size)
+        fits.check_rhythm(batch_size=batch_size, steps=steps)
         if self.intake.is_whole(x):
             x = self.prediction_dataset(self.as_inputs(x), batch_size or DEFAULT_BATCH_SIZE)
             batch_size = None

@@ -685,6 +685,21 @@ def test_sixteen_bits_are_refused_where_a_format_has_32(tmp_path):
         export.export(model, split, tmp_path / "export", ["onnx"])
 
 
+def test_what_is_no_argument_of_an_export_is_refused_before_work(vae, tmp_path):
+    model, split = vae
+    (tmp_path / "file").write_text("mine")
+    for data, folder, formats, message in (
+        (split.values(), tmp_path / "a", ["keras"], "no test data. Expected a Data"),
+        (split, tmp_path / "file", ["keras"], "is no folder"),
+        (split, None, ["keras"], "Unusable folder"),
+        (split, tmp_path / "a", "keras,onnx", r"Unusable formats. Expected a list.*'keras,onnx'"),
+        (split, tmp_path / "a", None, "Unusable formats. Expected a list"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            export.export(model, data, folder, formats)
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
 def test_few_examples_are_repeated(vae):
     model, split = vae
     signatures = export.signatures_of(model, 2)[:1]

@@ -254,6 +254,39 @@ def refusals():
             lambda: classifier().fit(X, Y, callbacks=[keras.callbacks.TerminateOnNaN]),
             "Received the class TerminateOnNaN",
         ),
+        "a callback of evaluate": (
+            lambda: classifier().evaluate(X, Y, callbacks="CSVLogger"),
+            "callbacks has what is none",
+        ),
+        "a callback of predict": (
+            lambda: classifier().predict(X, callbacks=keras.callbacks.CSVLogger),
+            "Received the class CSVLogger",
+        ),
+        "a field of a checkpoint": (
+            lambda: classifier().fit(
+                X, Y, callbacks=keras.callbacks.ModelCheckpoint("{epoch}-{val_elbo:.2f}.keras")
+            ),
+            "field that there is not.*'val_elbo'",
+        ),
+        "an open field of a checkpoint": (
+            lambda: classifier().fit(X, Y, callbacks=keras.callbacks.ModelCheckpoint("{a.keras")),
+            "cannot be filled in",
+        ),
+        "run_eagerly": (lambda: classifier(run_eagerly="no"), "Unknown run_eagerly"),
+        "jit_compile": (lambda: classifier(jit_compile="yes"), "Unknown jit_compile"),
+        "an optimizer": (lambda: table_vae().compile("adma"), "Unknown optimizer.*'adma'"),
+        "no optimizer": (lambda: without_optimizer().fit(X), r"fit\(\) needs an optimizer"),
+        "no optimizer, batch": (
+            lambda: without_optimizer().train_on_batch(X),
+            r"train_on_batch\(\) needs an optimizer",
+        ),
+        "no folder": (lambda: classifier().save("not/there/a.keras"), "no folder for not/there"),
+        "no path": (lambda: classifier().save(None), "Unusable filepath"),
+        "names of columns": (
+            lambda: classifier_of(columns=["a", "a"]),
+            "Unusable columns. Expected different texts",
+        ),
+        "names of classes": (lambda: classifier_of(class_names=[None, 3]), "Unusable class_names"),
         "a cut of a Data": (
             lambda: classifier().fit(tv.data.load(X, labels=Y, kind="real"), validation_split=0.2),
             "A Data brings its validation split",
@@ -277,6 +310,17 @@ def refusals():
     }
 
 
+def without_optimizer():
+    model = table_vae()
+    model.compile(None)
+    return model
+
+
+def classifier_of(**options):
+    network = keras.Sequential([keras.layers.Dense(2)])
+    return tv.BayesianNetwork(network, tv.likelihoods.Categorical(2), **options)
+
+
 def uncompiled(**options):
     return tv.VAE(
         prior=tv.priors.StandardNormal(2),
@@ -293,6 +337,16 @@ def test_what_does_nothing_is_refused_before_work(case):
         run()
     assert "Expected" in str(caught.value)
     assert "Received" in str(caught.value)
+
+
+def test_a_checkpoint_may_have_every_metric_in_its_path(asked, tmp_path):
+    path = str(tmp_path / "{epoch:02d}-{val_accuracy:.2f}-{loss:.3f}.keras")
+    asked(classifier(), X, Y, callbacks=keras.callbacks.ModelCheckpoint(path), validation_split=0.5)
+
+
+def test_a_legacy_file_that_nothing_could_load_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"legacy HDF5.*Expected a path ending in \.keras"):
+        keras.saving.save_model(classifier(), str(tmp_path / "a.h5"))
 
 
 def test_save_replaces_no_file_that_it_may_not(tmp_path):

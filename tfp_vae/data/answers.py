@@ -182,7 +182,7 @@ def _one_hot(rows, gone, name):
 
 
 def are_one_hot(ys: "Iterable[np.ndarray | None]") -> bool:
-    """Returns whether all arrays that there are have rows of one 1 and 0, of two numbers or more."""
+    """Returns whether all arrays that there are have rows of zeros with one 1, of two or more."""
     found = [y for y in ys if y is not None]
     return bool(found) and all(
         y.ndim == 2

@@ -1,6 +1,7 @@
 """What one call of `fit` knows: where its batches come from, where it is, what looks on."""
 
 import dataclasses
+import string
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -179,8 +180,16 @@ def plain_rhythm(validation_freq: "int | Collection[int]") -> "int | list[int]":
     return int(validation_freq)
 
 
-def check_callbacks(callbacks: Any) -> None:
-    """Raises `ValueError` for what is no callback, or would fail after the first epoch."""
+def check_callbacks(
+    callbacks: Any, metrics: "Collection[str] | None" = None, validates: bool = False
+) -> None:
+    """Raises `ValueError` for what is no callback, or would fail after the first epoch.
+
+    Args:
+        callbacks: of a method of Keras.
+        metrics: of the training, None where there is no training.
+        validates: whether there are validation data.
+    """
     for callback in listed(callbacks):
         if isinstance(callback, type) or not hasattr(callback, "set_model"):
             received = callback.__name__ if isinstance(callback, type) else repr(callback)
@@ -189,13 +198,34 @@ def check_callbacks(callbacks: Any) -> None:
                 "keras.callbacks.EarlyStopping(monitor='val_loss'). Received "
                 f"{'the class ' if isinstance(callback, type) else ''}{received}."
             )
-        if not isinstance(callback, keras.callbacks.ModelCheckpoint) or callback.save_weights_only:
+        if metrics is None or not isinstance(callback, keras.callbacks.ModelCheckpoint):
+            continue
+        _check_fields(callback, metrics, validates)
+        if callback.save_weights_only:
             continue
         if not str(callback.filepath).endswith(".keras"):
             raise ValueError(
                 f"{type(callback).__name__} saves in another format. Expected a path ending in "
                 f".keras, or save_weights_only=True. Received {callback.filepath!r}."
             )
+
+
+def _check_fields(callback, metrics, validates):
+    known = {"epoch", "batch", "learning_rate", *metrics}
+    known |= {f"val_{name}" for name in metrics if validates}
+    try:
+        fields = {field for _, field, *_ in string.Formatter().parse(str(callback.filepath))}
+    except ValueError as error:
+        raise ValueError(
+            f"The path of {type(callback).__name__} cannot be filled in. Expected fields such as "
+            f"{{epoch}}. Received {callback.filepath!r}: {error}."
+        ) from error
+    unknown = sorted(each for each in fields - {None} if each not in known)
+    if unknown:
+        raise ValueError(
+            f"The path of {type(callback).__name__} has a field that there is not. Expected some "
+            f"of {', '.join(sorted(known))}. Received {unknown[0]!r}{hint(unknown[0], known)}"
+        )
 
 
 def choose_modes(model: keras.Model, callbacks: Any) -> None:

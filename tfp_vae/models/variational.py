@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae import keras_private, notebooks, objectives
-from tfp_vae.arguments import check_count, check_seed
+from tfp_vae.arguments import check_choice, check_count, check_names, check_path, check_seed
 from tfp_vae.conformal import Conformal
 from tfp_vae.data import Data, Feed, Kind, Schema, Split, kinds
 from tfp_vae.data.streams import num_batches, own_errors
@@ -104,8 +104,8 @@ class VariationalModel(keras.Model):
         self.num_data = None
         if num_data is not None:
             self.num_data = check_count("num_data", num_data, most=2**63)
-        self.columns = None if columns is None else tuple(map(str, columns))
-        self.class_names = None if class_names is None else tuple(map(str, class_names))
+        self.columns = None if columns is None else check_names("columns", columns)
+        self.class_names = None if class_names is None else check_names("class_names", class_names)
         # Seed generators, since Keras neither trains them nor counts them as weights: how often the
         # model and its loss were called by hand.
         self.calls = keras.random.SeedGenerator(0)
@@ -694,6 +694,16 @@ class VariationalModel(keras.Model):
                 )
         if steps_per_execution == "auto":
             steps_per_execution = 1
+        for name, flag in (("run_eagerly", run_eagerly), ("auto_scale_loss", auto_scale_loss)):
+            check_choice(name, flag, (True, False))
+        check_choice("jit_compile", jit_compile, (True, False, None, "auto"))
+        try:
+            optimizer = None if optimizer is None else keras.optimizers.get(optimizer)
+        except ValueError as error:
+            raise ValueError(
+                "Unknown optimizer. Expected a name that Keras knows, such as 'adam', or an object "
+                f"of keras.optimizers. Received {optimizer!r}."
+            ) from error
         super().compile(
             optimizer,
             run_eagerly=run_eagerly,
@@ -765,7 +775,8 @@ class VariationalModel(keras.Model):
             "class_weight": class_weight,
         }
         check_options(x, y, batch_size, validation_batch_size, options)
-        fits.check_callbacks(callbacks)
+        validates = validation_data is not None or bool(validation_split)
+        fits.check_callbacks(callbacks, self.directions(), validates)
         fits.choose_modes(self, callbacks)
         more: dict[str, Any] = {
             "epochs": epochs,
@@ -870,6 +881,11 @@ class VariationalModel(keras.Model):
                 "model.compile(optimizer='adam') or another optimizer. Received a model that is "
                 "not compiled."
             )
+        if self.optimizer is None and method in ("fit", "train_on_batch"):
+            raise ValueError(
+                f"{method}() needs an optimizer. Expected model.compile(optimizer='adam') or "
+                "another one. Received a model that is compiled with optimizer=None."
+            )
         if self.jit_compile and keras_private.strategy_of(self) is not None:
             raise ValueError(
                 "XLA compiles no step of tf.distribute on this platform. Expected "
@@ -892,6 +908,7 @@ class VariationalModel(keras.Model):
         """Evaluates as `keras.Model.evaluate` does; `x` may also be a `Split`."""
         self.check_compiled("evaluate")
         fits.check_rhythm(steps=steps)
+        fits.check_callbacks(callbacks)
         options = {"verbose": verbose, "steps": steps, "callbacks": callbacks}
         if keras_private.is_nested_evaluation(kwargs):  # fit has looked at it before
             feed = self.current.validation
@@ -923,6 +940,7 @@ class VariationalModel(keras.Model):
     ) -> np.ndarray:
         """Predicts as `keras.Model.predict` does; `x` may also be a `Split`."""
         fits.check_rhythm(batch_size=batch_size, steps=steps)
+        fits.check_callbacks(callbacks)
         if self.intake.is_whole(x):
             x = self.prediction_dataset(self.as_inputs(x), batch_size or DEFAULT_BATCH_SIZE)
             batch_size = None
@@ -1022,7 +1040,12 @@ class VariationalModel(keras.Model):
         Raises:
             ValueError: if `filepath` does not end in `.keras`, or is there and may not be replaced.
         """
-        path = pathlib.Path(filepath)
+        path = pathlib.Path(check_path("filepath", filepath))
+        if not path.parent.is_dir():
+            raise ValueError(
+                f"There is no folder for {path}. Expected one that there is. Received "
+                f"{path.parent}."
+            )
         if zipped is False:
             raise ValueError(
                 "A model is saved as one file. Expected zipped=True or None. Received zipped=False."
@@ -1057,6 +1080,11 @@ class VariationalModel(keras.Model):
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments that all models share, and its `parts`, as JSON."""
+        if keras_private.is_saved_as_hdf5():
+            raise ValueError(
+                "A legacy HDF5 file of this model could not be loaded. Expected a path ending in "
+                ".keras. Received another one."
+            )
         serialize = keras.saving.serialize_keras_object
         return {
             "name": self.name,

@@ -98,6 +98,12 @@ def main():
         folder_flags.RUN_DIR.value, data, settings, models, seeds, others, _OVERWRITE.value
     )
     print(f"{data}\n{len(run.parts())} parts, run folder {run.run_folder.path}", flush=True)
+    if run.left_out:
+        print(
+            f"left out: {', '.join(run.left_out)}, for the task labels alone, which --budget=full "
+            "has and --tasks may name",
+            flush=True,
+        )
     started = time.monotonic()
     run.run(lambda line: print(line, flush=True), _JOBS.value)
     seconds = time.monotonic() - started

@@ -1,6 +1,7 @@
 """The page and its Markdown twin: every number, nothing from outside, no markup let in."""
 
 import base64
+import functools
 import hashlib
 import html
 import html.parser
@@ -12,7 +13,7 @@ import markdown_it
 import pytest
 import report_cases as cases
 
-from tfp_vae import report
+from tfp_vae import report, training
 from tfp_vae.report import texts
 from tfp_vae.report.escaping import code, code_block, escape
 
@@ -330,6 +331,9 @@ def test_a_report_says_how_far_each_bound_was_optimised(language):
     values["models"]["bnn"]["training"] |= {"rhat_max": None, "chains_agree": False}
     words = texts.Texts(language).words["training"]
     told = report.render_markdown(values, language)
+    titles = [texts.Texts(language).title("models", name) for name in ("bnn", "ml")]
+    ends = report.page.trainings(values, texts.Texts(language))
+    assert [end.startswith(title) for end, title in zip(ends, titles, strict=True)] == [True] * 2
     assert words["collapsed"] in told
     assert words["chains_agree"].format(rhat="1.02") in told
     assert "-0.900" in told and "+0.030" in told and "0.003" in told
@@ -340,3 +344,24 @@ def test_a_report_says_how_far_each_bound_was_optimised(language):
     assert tempered not in told
     values["models"]["bnn"]["training"]["kl_weight_at_end"] = 0.5
     assert tempered in report.render_markdown(values, language)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_report_says_what_posteriors_behind_a_training_say_of_themselves(language):
+    values, told = cases.comparison(), texts.Texts(language)
+    chains = {"rhat_max": 1.3, "effective_sample_size_min": 61.4, "diverged_chains": [2]}
+    values["models"]["ensemble"]["training"] = training.of_posterior(chains | {"energy_error": 0.2})
+    bound = {"posterior_elbo": -0.5, "posterior_kl": 2835.0, "posterior_temperature": 1.0}
+    values["models"]["ml"]["training"] = training.of_posterior(bound)
+    values["models"]["bnn"]["collapsed_labels"] = [10, 100]
+    bnn, ml, ensemble = report.page.trainings(values, told)
+    say = functools.partial(told.say, "training")
+    assert say("collapsed_labels", labels=told.words["lists"]["comma"].join(("10", "100"))) in bnn
+    assert say("bound", elbo="-0.500", kl="2,835.0") in ml
+    for part in (
+        say("chains_differ", rhat="1.30"),
+        say("effective_sample_size_min", value="61"),
+        say("energy_error", value="0.2"),
+        say("chains_diverged", count=1),
+    ):
+        assert part in ensemble

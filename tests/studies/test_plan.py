@@ -220,9 +220,9 @@ def test_a_broken_model_is_reported_and_the_others_go_on(data, tmp_path, monkeyp
 
     entrant = dataclasses.replace(entrants.ENTRANTS["ml"], build=broken)
     settings = _settings(data, tasks=("classification",), match="seconds", seconds=0.01)
+    run = comparison.Comparison(tmp_path, data, settings, ["bnn", "ml"], 1)
     with monkeypatch.context() as patch:
         patch.setitem(entrants.ENTRANTS, "ml", entrant)
-        run = comparison.Comparison(tmp_path, data, settings, ["bnn", "ml"], 1)
         lines = []
         run.run(lines.append)
     expected = {"model": "ml", "seed": 0, "stage": "main", "error": "the weights are gone"}
@@ -266,6 +266,41 @@ def test_impossible_comparisons_are_refused(data, tmp_path, monkeypatch, models,
     with pytest.raises(ValueError, match=message):
         comparison.Comparison(tmp_path / "new", data, _settings(data), models, seeds)
     assert not (tmp_path / "new").exists()
+
+
+_OWN = "import keras\n\n\ndef {name}(data):\n    return keras.Sequential([{layers}])\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "message"),
+    [
+        ("softmax", 'keras.layers.Flatten(), keras.layers.Dense(10, "softmax")', "'softmax'"),
+        ("narrow", "keras.layers.Flatten(), keras.layers.Dense(3)", r"\(B, 10\).*\(None, 3\)"),
+        ("wild", "1 / 0", "division by zero"),
+    ],
+)
+def test_networks_of_ones_own_are_looked_at_before_any_is_trained(
+    data, tmp_path, monkeypatch, name, layers, message
+):
+    (tmp_path / f"own_{name}.py").write_text(_OWN.format(name=name, layers=layers))
+    monkeypatch.syspath_prepend(tmp_path)
+    own = f"own_{name}:{name}"
+    with pytest.raises(ValueError, match=rf"{own} cannot be built, and nothing was.*{message}"):
+        comparison.Comparison(tmp_path / "new", data, _settings(data), ["ml", own], 1)
+    assert not (tmp_path / "new").exists()
+
+
+def test_few_labels_are_a_task_of_the_quick_budget_where_it_is_asked_for(data, tmp_path):
+    options = {key: value for key, value in SMALL.items() if key not in ("tasks", "label_counts")}
+    asked = comparison.Settings.of("quick", data, **options, tasks=("labels",))
+    run = comparison.Comparison(tmp_path / "a", data, asked, ["logistic_regression"], 1)
+    assert [part.stage for part in run.parts()] == ["labels_10"]  # there are no hundred
+    plain = comparison.Settings.of("quick", data, **options)
+    run = comparison.Comparison(tmp_path / "b", data, plain, ["ml", "logistic_regression"], 1)
+    assert run.left_out == ["logistic_regression"] and run.models == ["ml"]
+    none = dataclasses.replace(asked, label_counts=(9,))  # fewer than classes
+    with pytest.raises(ValueError, match=r"nothing to run.*a number of labels that the data have"):
+        comparison.Comparison(tmp_path / "c", data, none, ["logistic_regression"], 1)
 
 
 def test_binary_images_and_tables_are_refused(tmp_path):

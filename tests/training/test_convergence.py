@@ -71,6 +71,25 @@ def test_chains_that_do_not_agree_are_named(rhat, said):
     assert said in training.conclusion(training.convergence({"elbo": FLAT}) | agreement)
 
 
+def test_what_a_posterior_behind_a_training_says_of_itself_is_said_with_it():
+    chains = {"rhat_max": 1.02, "effective_sample_size_min": 61.4, "diverged_chains": [2]}
+    found = training.of_posterior(chains | {"energy_error": 0.2, "step_size": [0.1]})
+    assert found == {
+        **{"rhat_max": 1.02, "chains_agree": True, "chains_diverged": 1},
+        **{"effective_sample_size_min": 61.4, "energy_error": 0.2},
+    }
+    for end in (found, chains):  # as a comparison and as a single training has it
+        said = training.conclusion(training.convergence({"elbo": FLAT}) | end)
+        assert "effective sample size: at least 61" in said
+        assert "diverged and were left out: 1" in said
+    bound = {"posterior_elbo": -0.5, "posterior_kl": 0.2, "posterior_temperature": 1.0}
+    end = training.of_posterior(bound)
+    said = training.conclusion(training.convergence({"elbo": FLAT}, is_bound=False) | end)
+    assert end["collapsed"] and "ELBO of the posterior at temperature 1: -0.500" in said
+    assert "the posterior is the prior" in said
+    assert training.of_posterior({"posterior_precision": 3.0}) == {}
+
+
 def test_the_kl_weight_is_that_of_the_last_step():
     network = keras.Sequential([tv.layers.DenseFlipout(2)])
     model = tv.BayesianNetwork(

@@ -172,17 +172,28 @@ def trainings(report: Mapping, texts: Texts) -> "list[str]":
             numbers = {"elbo": f"{end['elbo_at_end']:.3f}", "kl": f"{end['weight_kl']:,.1f}"}
             said.append(texts.say("training", "bound", **numbers))
             weight = end["kl_weight_at_end"]
-            name = "temperature" if weight < 1 else "weight"
-            said.append(texts.say("training", name, weight=f"{weight:g}"))
+            word = "temperature" if weight < 1 else "weight"
+            said.append(texts.say("training", word, weight=f"{weight:g}"))
+        if end.get("posterior_elbo") is not None:
+            numbers = {"elbo": f"{end['posterior_elbo']:.3f}", "kl": f"{end['posterior_kl']:,.1f}"}
+            said.append(texts.say("training", "bound", **numbers))
         if end.get("elbo_gain") is not None:
             verb = "converged" if end["converged"] else "not_converged"
             said.append(texts.say("training", verb, gain=f"{end['elbo_gain']:+.3f}"))
         if end.get("collapsed"):
             said.append(texts.say("training", "collapsed"))
+        if model.get("collapsed_labels"):
+            labels = texts.words["lists"]["comma"].join(map(str, model["collapsed_labels"]))
+            said.append(texts.say("training", "collapsed_labels", labels=labels))
         if "rhat_max" in end:
             rhat = "∞" if end["rhat_max"] is None else f"{end['rhat_max']:.2f}"
             agree = "chains_agree" if end["chains_agree"] else "chains_differ"
             said.append(texts.say("training", agree, rhat=rhat))
+        for key, form in (("effective_sample_size_min", ".0f"), ("energy_error", ".2g")):
+            if end.get(key) is not None:
+                said.append(texts.say("training", key, value=f"{end[key]:{form}}"))
+        if end.get("chains_diverged"):
+            said.append(texts.say("training", "chains_diverged", count=end["chains_diverged"]))
         if said:
             words = texts.words["lists"]["semicolon"].join(said)
             found.append(f"{texts.title('models', name)}: {words}")

@@ -65,6 +65,31 @@ def convergence_of(model: Any, history: "Mapping[str, Sequence[float]]") -> dict
     )
 
 
+def of_posterior(summary: Mapping) -> dict:
+    """Returns what a posterior that starts from a training says of its own end, JSON-ready.
+
+    Args:
+        summary: of its method, `methods.Method.summary`.
+
+    Returns:
+        Of chains "rhat_max" and "chains_agree" (`agreement`), "effective_sample_size_min",
+        "energy_error" where they have one, and "chains_diverged", how many were left out; of a
+        posterior with a bound "posterior_elbo", at temperature 1, "posterior_kl", "collapsed" and
+        "posterior_temperature". Nothing of others.
+    """
+    found = {}
+    if "rhat_max" in summary:
+        found = agreement(summary["rhat_max"])
+        found["chains_diverged"] = len(summary.get("diverged_chains", ()))
+        kept = ("effective_sample_size_min", "energy_error")
+        found |= {name: summary[name] for name in kept if name in summary}
+    if "posterior_elbo" in summary:
+        kept = ("posterior_elbo", "posterior_kl", "posterior_temperature")
+        found |= {name: summary[name] for name in kept}
+        found["collapsed"] = summary["posterior_kl"] < COLLAPSED
+    return found
+
+
 def agreement(rhat: "float | None") -> dict:
     """Returns whether chains found one distribution, JSON-ready.
 
@@ -78,10 +103,10 @@ def agreement(rhat: "float | None") -> dict:
 
 
 def conclusion(found: Mapping) -> str:
-    """Returns what `convergence` found, in words, and whether chains agree, if there are any.
+    """Returns what `convergence` found, in words, and what the posterior behind it says of itself.
 
     Args:
-        found: of `convergence`, with the "rhat_max" of `Chains.summary` if chains followed it.
+        found: of `convergence`, with the summary of the method or what `of_posterior` took of it.
     """
     name = "ELBO at KL weight 1" if found["is_bound"] else "training objective"
     words = [f"{name}: {found['elbo_at_end']:.3f} nats per example"]
@@ -102,10 +127,22 @@ def conclusion(found: Mapping) -> str:
         words.append(
             f"{verb}: the last tenth of the epochs changed it by {found['elbo_gain']:+.4f}"
         )
+    if "posterior_elbo" in found:
+        words.append(
+            f"ELBO of the posterior at temperature 1: {found['posterior_elbo']:.3f} nats per "
+            f"example; KL of the weights: {found['posterior_kl']:,.1f} nats"
+        )
     if found.get("collapsed"):
         words.append("collapsed: the posterior is the prior, the weights have learned nothing")
     if "rhat_max" in found:
         words.append(_agreement(found["rhat_max"]))
+    if found.get("effective_sample_size_min") is not None:
+        words.append(f"effective sample size: at least {found['effective_sample_size_min']:.0f}")
+    if "energy_error" in found:
+        words.append(f"energy error: {found['energy_error']:.2g}")
+    diverged = found.get("chains_diverged", len(found.get("diverged_chains", ())))
+    if diverged:
+        words.append(f"chains that diverged and were left out: {diverged}")
     return "; ".join(words)
 
 

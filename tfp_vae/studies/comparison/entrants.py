@@ -301,6 +301,11 @@ def _as_trained(model, data, settings, width, seed):
     return model
 
 
+def _silent(predictor, settings, width) -> dict:
+    """Returns nothing: there is no posterior that starts from the training."""
+    return {}
+
+
 def _adam(rate, data, settings, width, seed) -> keras.optimizers.Optimizer:
     return keras.optimizers.Adam(rate)
 
@@ -320,6 +325,7 @@ class Entrant:
         objective: the metric of Keras' `evaluate` that its training maximises, without what is
             known of the weights alone: its learning rate is chosen by it on validation data.
         finish: (model, data, settings, width, seed) -> what predicts, of the trained model.
+        summary: (what predicts, settings, width) -> what it says of itself, `Method.summary`.
         optimizer: (rate, data, settings, width, seed) -> optimizer of the training.
     """
 
@@ -331,6 +337,7 @@ class Entrant:
     needs_all_examples: bool = False
     objective: str = "elbo"
     finish: Callable = _as_trained
+    summary: Callable = _silent
     optimizer: Callable = _adam
 
 
@@ -358,6 +365,9 @@ def _network(method: str, **options) -> Entrant:
         chosen = recipe(settings, width)
         return methods.finish(chosen, model, data.train, seed, size, validation=data.validation)
 
+    def summary(predictor, settings, width):
+        return recipe(settings, width).weights.summary(predictor)
+
     def optimizer(rate, data, settings, width, seed):
         return recipe(settings, width).weights.optimizer(rate, len(data.train), seed)
 
@@ -368,6 +378,7 @@ def _network(method: str, **options) -> Entrant:
         learns_few_labels=True,
         objective=_FIT if points else "elbo",
         finish=finish,
+        summary=summary,
         optimizer=optimizer,
     )
 

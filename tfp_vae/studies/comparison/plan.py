@@ -24,7 +24,7 @@ from tfp_vae.reading import Arrays
 from tfp_vae.report import RunFolder, read_json
 from tfp_vae.studies.comparison import tasks
 from tfp_vae.studies.comparison.entrants import Contestant, entrant_of, in_order
-from tfp_vae.studies.comparison.fitting import train
+from tfp_vae.studies.comparison.fitting import train, width_of
 from tfp_vae.studies.comparison.settings import Settings, check_data
 from tfp_vae.studies.jobs import in_turns, processes
 
@@ -63,9 +63,13 @@ class Comparison:
         others: OOD sets that are not transforms of the data, {name: split}.
         overwrite: start anew where the folder holds another comparison.
 
+    Attributes:
+        left_out: models that were asked for and have no part, because they only learn from few
+            labels and no task has these.
+
     Raises:
-        ValueError: for unknown models, data that cannot be compared on, or a folder that holds a
-            comparison of another plan.
+        ValueError: for unknown models or one that cannot be built, data that cannot be compared
+            on, or a folder that holds a comparison of another plan.
     """
 
     def __init__(
@@ -90,20 +94,42 @@ class Comparison:
                 f"Received {len(data.test)} in {data.name}."
             )
         self.data, self.settings, self.seeds = data, settings, seeds
-        self.models = in_order(models)
+        self.models, self.left_out = in_order(models), []
         if "labels" not in settings.tasks:
-            self.models = [name for name in self.models if not entrants[name].only_labels]
-        if not self.models:
+            self.left_out = [name for name in self.models if entrants[name].only_labels]
+            self.models = [name for name in self.models if name not in self.left_out]
+        if not self.parts():
             raise ValueError(
                 "There is nothing to run. Expected a model besides those that only learn from few "
-                f"labels, or --budget=full. Received {', '.join(models)}."
+                "labels, or the task labels with a number of labels that the data have, as with "
+                f"--budget=full. Received {', '.join(models)}."
             )
+        self._check_models()
         self.others = others or {}
         self.failures: list[dict] = []
         self._ran = 0
         plan = {"data": data.digests, **settings.plan()}
         self._plan = json.loads(json.dumps(plan))
         self.run_folder = self._folder(path, overwrite)
+
+    def _check_models(self) -> None:
+        """Raises `ValueError` if a model cannot be built; none has trained before all were seen."""
+        for name in self.models:
+            entrant = entrant_of(name)
+            if entrant.build is None:
+                continue
+            broken = Exception if ":" in name else ValueError  # of one's own it may be anything
+            try:
+                entrant.build(self.data, width_of(name, self.data, self.settings), self.settings, 0)
+            except broken as error:
+                text = " ".join(str(error).split())[:600] or type(error).__name__
+                raise ValueError(
+                    f"{name} cannot be built, and nothing was trained yet. Expected a model for "
+                    f"examples of shape {self.data.shape} and {self.data.num_classes} classes. "
+                    f"Received: {text}"
+                ) from error
+            finally:
+                keras.backend.clear_session(free_memory=False)
 
     def _folder(self, path, overwrite: bool) -> RunFolder:
         file = pathlib.Path(path) / _PLAN
@@ -276,8 +302,8 @@ class Comparison:
             started = time.monotonic()
             predictor = entrant.finish(model, data, settings, known["width"], part.seed)
             known["train_seconds"] += time.monotonic() - started
-            if getattr(predictor, "chains", None) is not None:
-                known["training"] |= training.agreement(predictor.chains.summary()["rhat_max"])
+            summary = entrant.summary(predictor, settings, known["width"])
+            known["training"] |= training.of_posterior(summary)
             one = entrant.contestant(predictor, data, settings, part.seed)
         if stage == "labels":
             return known, tasks.labels(one, int(count))

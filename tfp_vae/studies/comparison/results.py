@@ -23,6 +23,8 @@ _RANGES = {
     "brier": (0, 2),
     **dict.fromkeys("nll nll_scaled milliseconds memory".split(), (0, np.inf)),
 }
+_WORST = {"rhat_max": max, "energy_error": max, "effective_sample_size_min": min}
+_WORST["chains_diverged"] = sum
 _ABOUT_TRAINING = ("parameters", "width", "epochs")
 
 
@@ -55,6 +57,7 @@ def summarise(comparison: Comparison, command: str, figures: list) -> dict:
     examples: dict[tuple, dict[str, dict[int, dict]]] = {}
     trained: dict[str, list[dict]] = {}
     choice: dict[str, dict[str, list[float]]] = {}
+    collapsed: dict[str, set[int]] = {}
     seconds, jobs = 0.0, 1
     for part in comparison.parts():
         found = comparison.found(part)
@@ -65,6 +68,8 @@ def summarise(comparison: Comparison, command: str, figures: list) -> dict:
         main = part.stage == "main" or entrant_of(part.model).only_labels
         if main:
             trained.setdefault(part.model, []).append(found)
+        if not main and part.stage.startswith("labels") and found["training"].get("collapsed"):
+            collapsed.setdefault(part.model, set()).add(int(part.stage.partition("_")[2]))
         for entry in found["values"]:
             if entry["task"] == "ood_validation":
                 scores = choice.setdefault(part.model, {})
@@ -95,6 +100,8 @@ def summarise(comparison: Comparison, command: str, figures: list) -> dict:
             "rate_at_end": runs[0]["rate_at_end"],
             "training": _ends(runs),
         }
+        if name in collapsed:
+            models[name]["collapsed_labels"] = sorted(collapsed[name])
         if name in choice:
             scores = {score: np.mean(values) for score, values in choice[name].items()}
             models[name]["ood_score"] = max(scores, key=scores.get)
@@ -102,7 +109,8 @@ def summarise(comparison: Comparison, command: str, figures: list) -> dict:
         nothing = {"parameters": None, "train_seconds": None}
         family = entrant_of(failure["model"]).family
         models.setdefault(failure["model"], {"family": family, **nothing})
-    plan = settings.plan()
+    plan = settings.plan() | {"learning_rate": ", ".join(f"{rate:g}" for rate in settings.rates)}
+    del plan["seconds" if settings.match == "parameters" else "epochs"]  # which is not read
     order = in_order({key[3] for key in groups})
     return {
         "dataset": {
@@ -143,8 +151,8 @@ def _ends(runs: "list[dict]") -> dict:
     found: dict = {}
     for key, first in ends[0].items():
         values = [end[key] for end in ends]
-        if key == "rhat_max":  # of the worst seed; None is a chain that stands still
-            found[key] = None if None in values else max(values)
+        if key in _WORST:  # of the worst seed; None is a chain that stands still
+            found[key] = None if None in values else _WORST[key](values)
         elif isinstance(first, bool):  # one seed that did not converge, or collapsed, counts
             all_of_them = key in ("converged", "chains_agree")
             found[key] = all(values) if all_of_them else any(values)

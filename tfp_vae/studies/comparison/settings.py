@@ -129,6 +129,8 @@ class Settings:
                 "num_sweeps": 10,
                 "rate_factors": (3.0, 10.0, 30.0, 100.0),
             }
+            if "labels" in (given.get("tasks") or ()):
+                chosen["label_counts"] = (10, 100)
         else:
             chosen |= {
                 "epochs": 60 if is_large else 150,

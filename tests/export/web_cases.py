@@ -51,6 +51,11 @@ def discretized():
     return _latent(tv.decoders.DiscretizedLogistic(network, (2, 2, 3)))
 
 
+def logistic_mixture():
+    decoder = tv.decoders.Decoder(tv.networks.mlp([6]), (2, 2, 3), tv.heads.LogisticMixture(3))
+    return _latent(decoder)
+
+
 def categorical():
     return _latent(tv.decoders.Categorical(tv.networks.mlp([4], "silu"), (2, 3, 1)))
 
@@ -124,9 +129,9 @@ def m2():
 
 
 MAKERS = (
-    bernoulli, normal_conv, normal_table, discretized_conv, discretized, categorical,
-    categorical_conv, continuous_bernoulli, every_activation, every_layer, bayesian, conditional,
-    class_prior, m2,
+    bernoulli, normal_conv, normal_table, discretized_conv, discretized, logistic_mixture,
+    categorical, categorical_conv, continuous_bernoulli, every_activation, every_layer, bayesian,
+    conditional, class_prior, m2,
 )  # fmt: skip
 
 

@@ -71,6 +71,10 @@ class LogisticMixture(Head):
         means = DiscretizedLogistic().portable_mean(each)
         return tf.reduce_sum(tf.exp(log_weights) * means, axis=-1)
 
+    def steps(self) -> dict:
+        """Returns the mean by name, the number of levels and the least scale of a component."""
+        return {"mean": "logistic_mixture", "levels": GREY_LEVELS, "floor": SCALE_FLOOR}
+
     def tables(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns the probabilities of the 256 levels."""
         grid = tf.range(GREY_LEVELS, dtype=parameters.dtype) / (GREY_LEVELS - 1)

@@ -171,6 +171,18 @@ const means = {
     for (let n = 0; n < levels - 1; n++) sum += sigmoid((loc + 0.5 - (n + 0.5) * step) / scale);
     return step * sum;
   },
+  logistic_mixture: (features, head) => {
+    const count = features.length / 3, part = (i) => features.slice(i * count, (i + 1) * count);
+    const [logits, locs, raws] = [part(0), part(1), part(2)];
+    const top = logits.reduce((a, b) => Math.max(a, b), -Infinity);
+    let total = 0, sum = 0;
+    logits.forEach((logit, k) => {
+      const weight = Math.exp(logit - top), start = (k + 0.5) / count - 0.5;
+      total += weight;
+      sum += weight * means.discretized_logistic([locs[k] + start, raws[k]], head);
+    });
+    return sum / total;
+  },
   categorical: (logits) => {
     const top = logits.reduce((a, b) => Math.max(a, b), -Infinity);
     let total = 0, sum = 0;

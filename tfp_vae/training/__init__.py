@@ -2,7 +2,13 @@
 
 from tfp_vae.training.checkpoints import Checkpoints, Stopped
 from tfp_vae.training.clustering import StartClusters
-from tfp_vae.training.convergence import agreement, conclusion, convergence, convergence_of
+from tfp_vae.training.convergence import (
+    agreement,
+    conclusion,
+    convergence,
+    convergence_of,
+    slope_at_end,
+)
 from tfp_vae.training.devices import STRATEGIES, is_chief, strategy
 from tfp_vae.training.failures import StopOnNaN, check_finished
 from tfp_vae.training.finishing import Finish
@@ -36,6 +42,7 @@ __all__ = [
     "early_stopping",
     "is_chief",
     "learning_rate",
+    "slope_at_end",
     "steps_per_execution",
     "strategy",
     "tensorboard",

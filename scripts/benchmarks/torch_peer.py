@@ -12,7 +12,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 class VAE(nn.Module):
-    """784-400-20-400-784, or two convolutions and their mirror; returns minus the bound per example."""
+    """784-400-20-400-784, or two convolutions and their mirror; returns a loss per example."""
 
     def __init__(self, convolutional=False, draws=0):
         super().__init__()

@@ -88,16 +88,19 @@ def facts(
     data: "tv.data.Data",
     trained: "tv.objectives.Bound",
     last: "tv.training.Finish | None" = None,
+    history: "dict | None" = None,
 ) -> dict:
     """Returns which bounds were trained, and the values of those on test data beside the ELBO.
 
     JSON-ready, nats per example; of as many draws as the training ended with. {} off the bound.
+    "validation_slope" is what the bound that the training ended with still gained per epoch.
 
     Args:
         vae: after training.
         data: whose test examples.
         trained: the bound that the training began with.
         last: what it ended with.
+        history: of `fit`.
     """
     if not vae.on_bound:
         return {}
@@ -105,6 +108,10 @@ def facts(
     found |= {"finish": cli.value_of(_FINISH), "finish_epochs": cli.value_of(_FINISH_EPOCHS)}
     if last is not None:
         found["finish_gradient"] = _estimator(last.objective)
+    values = (history or {}).get(f"val_{vae.objective.name}", ())
+    slope = tv.training.slope_at_end(values[-last.epochs :] if last else values)
+    if slope is not None:
+        found["validation_slope"] = slope
     if vae.bound_trackers:
         values = vae.evaluate(data.test, verbose=0, return_dict=True)
         found["bound_samples"] = vae.num_samples

@@ -45,7 +45,7 @@ def main():
     )
     vae = code_flags.with_prior(vae, data, run)
     metrics |= code_flags.facts(vae, data)
-    metrics |= estimator_flags.facts(vae, data, trained, last)
+    metrics |= estimator_flags.facts(vae, data, trained, last, history)
     before = vae
     vae, gained = prior_flags.fitted(vae, data, data.test)
     if gained:

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import tfp_vae as tv
-from tfp_vae.objectives import BOUNDS, IWAE, KnownLatent, Terms
+from tfp_vae.objectives import BOUNDS, GRADIENTS, IWAE, KnownLatent, Terms
 from tfp_vae.objectives.tvo import thermodynamic_sum
 from tfp_vae.plots import signal_against_draws
 from tfp_vae.studies import gradients as study
@@ -339,3 +339,27 @@ def test_the_study_says_which_estimators_a_model_has_and_puts_its_objective_back
         exact(BINARY, IWAE(), 9)
     with pytest.raises(ValueError, match=r"nothing to draw.*Received none"):
         signal_against_draws([], "title")
+
+
+@pytest.mark.all_only
+@pytest.mark.parametrize(
+    ("bound", "options"),
+    [*(("iwae", {"gradient": name}) for name in GRADIENTS), ("piwae", {"groups": 2}), ("tvo", {})],
+    ids=lambda value: value if isinstance(value, str) else "-".join(map(str, value.values())),
+)
+def test_xla_derives_every_estimator_as_the_graph_does(bound, options, make_vae, binary_images):
+    vae = make_vae((3, 3, 1), hidden=(4,))
+    vae.objective, vae.num_samples = BOUNDS[bound](**options), 4
+    x, variables = tf.constant(binary_images(5, (3, 3, 1))), vae.trainable_variables
+
+    def slopes():
+        with tf.GradientTape() as tape, vae.stepping():
+            loss = vae.compute_loss(x=x, y_pred=vae(x, training=True))
+        return loss, tape.gradient(loss, variables)
+
+    (loss, found), (known, others) = (
+        tf.function(slopes, autograph=False, jit_compile=jit)() for jit in (True, False)
+    )
+    assert float(loss) == pytest.approx(float(known), rel=1e-5)
+    for one, other in zip(found, others, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)

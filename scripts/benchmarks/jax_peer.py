@@ -14,9 +14,17 @@ def _apply(layer, x):
     return x @ layer["w"] + layer["b"]
 
 
-def _loss(parameters, x, key):
+def _loss(parameters, x, key, draws=0):
+    """Returns minus the ELBO, or minus the importance-weighted bound of so many draws."""
     hidden = jax.nn.relu(_apply(parameters[0], x))
     loc, log_variance = jnp.split(_apply(parameters[1], hidden), 2, axis=1)
+    if draws:
+        noise = jax.random.normal(key, (draws, *loc.shape))
+        z = loc + jnp.exp(0.5 * log_variance) * noise
+        logits = _apply(parameters[3], jax.nn.relu(_apply(parameters[2], z)))
+        weights = jnp.sum(x * logits - jax.nn.softplus(logits), axis=-1)
+        weights += 0.5 * jnp.sum(noise**2 - z**2 + log_variance, axis=-1)
+        return jnp.mean(jnp.log(draws) - jax.nn.logsumexp(weights, axis=0))
     z = loc + jnp.exp(0.5 * log_variance) * jax.random.normal(key, loc.shape)
     logits = _apply(parameters[3], jax.nn.relu(_apply(parameters[2], z)))
     log_likelihood = jnp.sum(x * logits - jax.nn.softplus(logits), axis=1)
@@ -86,13 +94,14 @@ def make(item, variant, data):
     keys = jax.random.split(jax.random.key(0), len(sizes))
     parameters = [_dense(key, *size) for key, size in zip(keys, sizes, strict=True)]
     zeros = jax.tree.map(jnp.zeros_like, parameters)
+    draws = int(variant) if item == "I50" else 0
 
     def step(state, index):
         parameters, first, second, count, key = state
         key, binary, noise = jax.random.split(key, 3)
         grey = stored[index].astype(jnp.float32) / 255
         x = (jax.random.uniform(binary, grey.shape) < grey).astype(jnp.float32)
-        loss, gradient = jax.value_and_grad(_loss)(parameters, x, noise)
+        loss, gradient = jax.value_and_grad(_loss)(parameters, x, noise, draws)
         count += 1
         first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, first, gradient)
         second = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, second, gradient)

@@ -91,6 +91,11 @@ def make(item, variant, data):
         return _train(
             *make_vae(item, data, batch_size, latent_dim, num_samples, jit_compile=True), batch_size
         )
+    if item == "I50":
+        draws = int(variant)
+        vae, split = make_vae(item, data, batch_size, num_samples=draws, jit_compile=True)
+        vae.objective = tv.objectives.IWAE()
+        return _train(vae, split, batch_size)
     policy = "mixed_bfloat16" if variant == "bfloat16" else "float32"
     model = Compiled if variant == "xla" else tv.VAE
     made = make_vae(item, data, batch_size, model=model, jit_compile=True, policy=policy)

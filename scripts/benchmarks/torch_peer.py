@@ -12,10 +12,11 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 class VAE(nn.Module):
-    """784-400-20-400-784, or two convolutions and their mirror; returns -ELBO per example."""
+    """784-400-20-400-784, or two convolutions and their mirror; returns a loss per example."""
 
-    def __init__(self, convolutional=False):
+    def __init__(self, convolutional=False, draws=0):
         super().__init__()
+        self.draws = draws  # K of the importance-weighted bound; 0 for the ELBO
         size = 16 if convolutional else 20
         if convolutional:
             self.encoder = nn.Sequential(
@@ -36,6 +37,13 @@ class VAE(nn.Module):
 
     def forward(self, x):
         loc, log_variance = self.encoder(x).float().chunk(2, dim=1)
+        if self.draws:
+            noise = torch.randn(self.draws, *loc.shape)
+            z = loc + torch.exp(0.5 * log_variance) * noise
+            logits = self.decoder(z.flatten(0, 1)).view(self.draws, len(x), -1)
+            ratio = 0.5 * (noise.square() - z.square() + log_variance).sum(-1)
+            weights = (x * logits - functional.softplus(logits)).sum(-1) + ratio
+            return math.log(self.draws) - torch.logsumexp(weights, 0).mean()
         z = loc + torch.exp(0.5 * log_variance) * torch.randn_like(loc)
         logits = self.decoder(z).float()
         kl = -0.5 * torch.sum(1 + log_variance - loc.square() - log_variance.exp())
@@ -212,7 +220,7 @@ def make(item, variant, data):
         model = Network({"local": Local, "flipout": Flipout}[variant], len(stored))
         labels = torch.from_numpy(data["y"]).long().to(DEVICE)
         return _tuned(model, (stored, labels), lambda x, y: (x.float() / 255, y), batch_size)
-    model = VAE(convolutional=item == "V3")
+    model = VAE(convolutional=item == "V3", draws=int(variant) if item == "I50" else 0)
     if item == "E1":
         train = _tuned(model, (stored,), binarised, batch_size)
         for _ in range(3):

@@ -189,6 +189,21 @@ def test_diagnose_says_what_the_latents_carry(succeeds, trained, tmp_path):
     assert found["num_examples"] == _metrics(run)["num_train"] and (run / "diagnosis.png").exists()
 
 
+@pytest.mark.all_only
+def test_gradients_measures_the_estimators_of_a_run_and_of_exact_models(
+    succeeds, trained, tmp_path
+):
+    trained(*USUAL)
+    few = ("--draws=1", "--num_repeats=2", "--num_examples=2")
+    out = succeeds("gradients", "--run_dir=run", *few)
+    run = tmp_path / "run"
+    rows = json.loads((run / "gradients.json").read_text())["rows"]
+    found = {(row["problem"], row["gradient"]): row for row in rows}
+    assert {name for problem, name in found if problem == "run"} == {"path", "dreg", "score", "stl"}
+    assert found["linear_normal", "dreg"]["encoder_bias"] < 4.5
+    assert "snr: length of the gradient" in out and (run / "gradients.png").exists()
+
+
 @pytest.mark.always(reason="a program that people run, from its flags to its files")
 def test_explore_writes_embeddings_that_trace_back_to_rows_and_classes(succeeds, trained, tmp_path):
     trained(*USUAL)

@@ -504,6 +504,25 @@ def test_a_runtime_that_crashes_fails_its_cells(portable_export, tmp_path, monke
     assert all("ended with status -11" in cell["reason"] for cell in found.cells)
 
 
+@pytest.mark.all_only
+@pytest.mark.parametrize("name", ["piwae", "factor"])
+def test_what_a_bound_has_of_its_own_stays_with_training(name, tmp_path):
+    """Taps of draws and a discriminator are in no answer, and the model comes back with both."""
+    keras.utils.set_random_seed(0)
+    model, split = _untrained("vae"), _split()
+    options = {"piwae": {"groups": 2}, "factor": {}}[name]
+    model.objective = tv.objectives.BOUNDS[name](**options)
+    model.num_samples = {"piwae": 4, "factor": 1}[name]
+    model.compile(optimizer=keras.optimizers.Adam(1e-2), jit_compile=False)
+    model.fit(split, batch_size=20, epochs=1, verbose=0)
+    formats = ["keras", "savedmodel"]
+    folder = export.export(model, split, tmp_path / "export", formats, num_samples=2)
+    export.verify(folder, seconds=0.0).raise_for_failures()
+    again = tv.load(next(folder.rglob("*.keras")))
+    assert again.objective.get_config() == model.objective.get_config()
+    assert (again.objective_network is not None) == (name == "factor")
+
+
 def test_there_has_to_be_an_export_to_verify(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"export\.json is missing"):
         export.verify(tmp_path)

@@ -104,3 +104,10 @@ def test_the_kl_weight_is_that_of_the_last_step():
         model.optimizer.iterations.assign(step)
         found = training.convergence_of(model, {"elbo": FLAT})
         assert found["is_bound"] and found["kl_weight_at_end"] == weight
+
+
+def test_the_slope_at_the_end_is_that_of_the_last_tenth_of_the_epochs():
+    values = [-100.0] * 200 + [-90 + 0.25 * epoch for epoch in range(30)]
+    assert training.slope_at_end(values) == pytest.approx(0.25)
+    assert training.slope_at_end([-2.0, -1.5]) == pytest.approx(0.5)
+    assert training.slope_at_end([-2.0]) is None

@@ -62,7 +62,14 @@ def assert_close(shared, single):
 
 @pytest.mark.slow
 @pytest.mark.dear(reason="a process of its own, whose devices are set before TensorFlow starts")
-@pytest.mark.parametrize("kinds", [pytest.param("vae", marks=pytest.mark.all_only), "bnn,grey"])
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        pytest.param("vae", marks=pytest.mark.all_only),
+        "bnn,grey",
+        pytest.param("dreg,vimco", marks=pytest.mark.all_only),
+    ],
+)
 def test_two_replicas_take_the_steps_of_one_device(kinds, tmp_path):
     # Of a VAE the usual run has two workers, below, which take the same steps.
     (found,), _ = start(tmp_path, kinds, "mirrored")

@@ -1,8 +1,8 @@
 """log p(x|z) of many draws in training, some draws at a time: memory that is flat in their number.
 
 What a gradient needs of a decoder is what its layers computed, for S B rows at once. Here it is
-computed again when it is needed, for a few draws at a time, and forgotten: a third more products, and
-room for those few alone. The bound, a function of [S, B] numbers, is what it was.
+computed again when it is needed, for a few draws at a time, and forgotten: a third more products,
+and room for those few alone. The bound, a function of [S, B] numbers, is what it was.
 """
 
 from collections.abc import Callable

@@ -8,6 +8,7 @@ from tfp_vae.training.convergence import (
     convergence,
     convergence_of,
     of_posterior,
+    slope_at_end,
 )
 from tfp_vae.training.devices import STRATEGIES, is_chief, strategy
 from tfp_vae.training.failures import StopOnNaN, check_finished
@@ -43,6 +44,7 @@ __all__ = [
     "is_chief",
     "learning_rate",
     "of_posterior",
+    "slope_at_end",
     "steps_per_execution",
     "strategy",
     "tensorboard",

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 CONVERGED = 0.01  # nats per example, that a tenth of the epochs may still add
 COLLAPSED = 1.0  # nats, below which a posterior of weights is its prior
 AGREE = 1.1  # R-hat of predictions, above which chains have not found one distribution
@@ -49,6 +51,19 @@ def convergence(
     if point_log_prior is not None:
         found["point_log_prior"] = float(point_log_prior)
     return found
+
+
+def slope_at_end(values: "Sequence[float]") -> "float | None":
+    """Returns what a bound gains per epoch in the last tenth of its epochs, by least squares.
+
+    Args:
+        values: of the epochs. The last ten, or all, where a tenth is less.
+
+    Returns:
+        Nats per epoch; None of fewer than two epochs.
+    """
+    last = np.asarray(values, np.float64)[-max(10, len(values) // 10) :]
+    return float(np.polyfit(np.arange(len(last)), last, 1)[0]) if len(last) > 1 else None
 
 
 def convergence_of(model: Any, history: "Mapping[str, Sequence[float]]") -> dict:

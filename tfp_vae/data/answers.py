@@ -46,7 +46,7 @@ def classes(
             return _text_classes(np.array(columns, object)[found], gone, name, known or columns)
         labels = frames.only_column(labels, f"{name} labels")
     levels = frames.categories(labels)
-    values = labels if isinstance(labels, np.ma.MaskedArray) else np.asarray(labels)
+    values = frames.as_array(labels, f"The {name} labels")
     gone = np.array(np.ma.getmaskarray(values)) if np.ma.isMaskedArray(values) else None
     values = np.asarray(np.ma.getdata(values))
     if values.ndim > 2:
@@ -207,7 +207,7 @@ def real_numbers(targets: Any, name: str, what: str = "target") -> np.ndarray:
             f"The {name} {what}s have missing values. Expected a finite number for each example. "
             f"Received a masked one at index {index}."
         )
-    targets = np.asarray(targets)
+    targets = np.asarray(frames.as_array(targets, f"The {name} {what}s"))
     if targets.dtype == object:
         targets = frames.numbers(targets, f"{name} {what}s")
     kinds.check_numbers(targets, f"The {name} {what}")

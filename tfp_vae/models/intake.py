@@ -68,8 +68,21 @@ class Intake:
             )
         split = x if isinstance(x, Split) else self.array(x, name, y)
         self._check_columns(split)
+        if not isinstance(x, Split) and name != "training":
+            self._check_text(split, y)
         self.check(split)
         return split
+
+    def _check_text(self, split: Split, y: Any) -> None:
+        """Raises `ValueError` for text labels whose numbers were never said: a part has not all."""
+        complete = self.class_names is not None or frames.is_frame(y)
+        if complete or split.class_names is None or frames.categories(y) is not None:
+            return
+        raise ValueError(
+            f"The {split.name} labels are text, and the model has no names of classes to number "
+            "them by. Expected class numbers, training on text, or class_names=('a', 'b', ...) "
+            f"given to the model. Received {', '.join(split.class_names[:10])}."
+        )
 
     def inputs_of(self, x: Any, name: str = "given") -> Split:
         """Returns `x`, a `Split` or an array [N, ...], as a `Split` to predict from."""
@@ -178,6 +191,10 @@ class Intake:
             return self.schema.encode(x) if frames.is_frame(x) else x
         if frames.is_frame(x):
             return kinds.intensities(self._scaled(frames.table(x, "given", self.columns)[0]))
+        if not isinstance(x, keras.KerasTensor | tf.Tensor | tf.Variable):
+            foreign = hasattr(x, "tocsr") or isinstance(x, tf.RaggedTensor | tf.SparseTensor)
+            if foreign or (is_array(x) and not isinstance(x, np.ndarray)):
+                x = frames.as_array(x, "The given data")
         dtype = getattr(x, "dtype", None)
         if dtype is None or not hasattr(x, "shape") or isinstance(x, keras.KerasTensor):
             return x
@@ -257,6 +274,8 @@ class Intake:
         Raises:
             ValueError: if what is seen of them does not fit the model.
         """
+        if hasattr(x, "tocsr"):
+            frames.as_array(x, f"The {name} data")  # which says what it is
         if y is not None and not isinstance(x, list | tuple | dict):
             raise ValueError(
                 f"The {name} data bring their targets. Expected y=None and batches (x, y). "
@@ -280,10 +299,7 @@ class Intake:
         if isinstance(x, types.GeneratorType):
             return (look(_parts(batch)) for batch in x)
         if isinstance(x, tf.RaggedTensor | tf.SparseTensor) or hasattr(x, "tocsr"):
-            raise ValueError(
-                f"The {name} data are no array. Expected numbers in every place (toarray(), "
-                f"tf.sparse.to_dense, to_tensor()). Received {type(x).__name__}."
-            )
+            frames.as_array(x, f"The {name} data")
         loads = hasattr(x, "__iter__") or hasattr(x, "__getitem__")  # as a loader of torch does
         if not loads or isinstance(x, str | bytes | list | tuple | dict | Iterator):
             several = ""
@@ -332,7 +348,7 @@ class Intake:
             )
         x, y, *rest = (*parts, None)[: max(2, len(parts))]
         if is_array(x) and not frames.is_frame(x):
-            x = np.asarray(x)
+            x = frames.as_array(x, f"The {name} data")
         integers = isinstance(x, np.ndarray) and x.dtype.kind in "iu"
         if not is_array(x) or (self._may_be_anything and integers):
             received = x.dtype.name if integers else type(x).__name__

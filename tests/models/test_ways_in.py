@@ -288,6 +288,18 @@ def test_text_labels_of_parts_are_numbered_by_names_that_are_known_alone():
     np.testing.assert_array_equal(model.as_split(x[20:], "batch", levels).labels, np.ones(20))
 
 
+def test_a_split_that_numbers_its_classes_in_another_way_is_refused():
+    model, names = dense(tv.likelihoods.Categorical(2), 2), np.array(["no", "yes"])
+    model.fit(GREY, names[np.arange(40) % 2], verbose=0)
+    other = tv.data.Split(GREY, "unit_interval", np.full(40, "yes"))  # whose "yes" is 0
+    for way in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match=r"other classes.*Expected no, yes.*Received yes"):
+            way(other, verbose=0)
+    same = tv.data.Split(GREY, "unit_interval", np.full(40, "yes"), class_names=model.class_names)
+    assert set(model.as_split(same).labels) == {1}
+    assert len(model.predict(other, verbose=0)) == 40  # which looks at no label
+
+
 class Foreign(Series):
     """An array of another library, whose dtype TensorFlow does not know."""
 

@@ -85,6 +85,31 @@ def classes(
     return found, None if known is None else tuple(map(str, known))
 
 
+def numbers_of_a_part(
+    labels: Any, name: str, known: "Sequence[str] | None"
+) -> "tuple[np.ndarray, tuple[str, ...] | None]":
+    """Returns what `classes` does of labels of which there may be others: their text needs names.
+
+    Raises:
+        ValueError: for what is not a class, and for text where no names of classes are known.
+    """
+    found, names = classes(labels, name, known)
+    if known is None and names is not None:
+        check_complete(labels, name, names)
+    return found, names
+
+
+def check_complete(labels: Any, name: str, names: "Sequence[str]") -> None:
+    """Raises `ValueError` for text labels that nobody numbered: a part may not have all of them."""
+    if frames.is_frame(labels) or frames.categories(labels) is not None:
+        return
+    raise ValueError(
+        f"The {name} labels are text, and the model has no names of classes to number them by. "
+        "Expected class numbers, training on text, or class_names=('a', 'b', ...) given to the "
+        f"model. Received {', '.join(names[:10])}."
+    )
+
+
 def _text_classes(values, gone, name, known):
     """Returns text as numbers and the names they stand for."""
     text = [

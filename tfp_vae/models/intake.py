@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import check_count, check_number
-from tfp_vae.data import Data, Kind, Schema, Split, frames, kinds
+from tfp_vae.data import Data, Kind, Schema, Split, answers, frames, kinds
 from tfp_vae.data.splits import unmasked
 
 
@@ -68,21 +68,19 @@ class Intake:
             )
         split = x if isinstance(x, Split) else self.array(x, name, y)
         self._check_columns(split)
-        if not isinstance(x, Split) and name != "training":
-            self._check_text(split, y)
+        names = split.class_names
+        if names is not None and self.class_names is None and name != "training":
+            if not isinstance(x, Split):
+                answers.check_complete(y, name, names)
+        elif names is not None and self.class_names is not None and split.labels is not None:
+            if any(a != b for a, b in zip(names, self.class_names, strict=False)):
+                raise ValueError(
+                    f"The {split.name} labels number other classes than in training. Expected "
+                    f"{', '.join(self.class_names[:20])} in this order; Split(..., class_names=...)"
+                    f" numbers text by them. Received {', '.join(names[:20])}."
+                )
         self.check(split)
         return split
-
-    def _check_text(self, split: Split, y: Any) -> None:
-        """Raises `ValueError` for text labels whose numbers were never said: a part has not all."""
-        complete = self.class_names is not None or frames.is_frame(y)
-        if complete or split.class_names is None or frames.categories(y) is not None:
-            return
-        raise ValueError(
-            f"The {split.name} labels are text, and the model has no names of classes to number "
-            "them by. Expected class numbers, training on text, or class_names=('a', 'b', ...) "
-            f"given to the model. Received {', '.join(split.class_names[:10])}."
-        )
 
     def inputs_of(self, x: Any, name: str = "given") -> Split:
         """Returns `x`, a `Split` or an array [N, ...], as a `Split` to predict from."""
@@ -181,7 +179,7 @@ class Intake:
                 no number, not finite, of another shape or of a scale that the model cannot have.
         """
         if isinstance(x, tuple) and x and not hasattr(x, "_fields"):
-            return (self.scaled(x[0]), *x[1:])
+            return (self.scaled(x[0]), *map(self._condition, x[1:]))
         if x is None or isinstance(x, list | dict | str | bytes | Data | float):
             raise ValueError(
                 "The given data cannot be used. Expected an array (N, ...). Received "
@@ -209,6 +207,15 @@ class Intake:
                 f"(bytes divided by 255). Received {tf.as_dtype(dtype).name}."
             )
         return kinds.intensities(self._scaled(np.asarray(x)))
+
+    def _condition(self, given: Any) -> Any:
+        """Returns what stands beside x in a call by hand as an array."""
+        if given is None or isinstance(given, keras.KerasTensor | tf.Tensor | tf.Variable):
+            return given
+        array = frames.as_array(given, "The given conditions")
+        if array.dtype.kind in "OUS":
+            return answers.numbers_of_a_part(given, "given", self.class_names)[0]
+        return array
 
     def _looked_over(self, x: Any) -> Any:
         """Returns what is called by hand, or raises; gradients with respect to it go on."""

@@ -117,6 +117,13 @@ def test_bytes_have_one_scale_on_every_way_in(vae):
         vae.predict(generator(image), steps=1, verbose=0),
     ):
         np.testing.assert_array_equal(found, expected)
+    for score in (  # of the same noise, from the same weights
+        lambda x: vae.evaluate(x, verbose=0),
+        lambda x: vae.test_on_batch(x),
+        lambda x: vae.evaluate(generator(x), steps=1, verbose=0),
+        lambda x: vae.evaluate(tf.data.Dataset.from_tensors(x), verbose=0),
+    ):
+        np.testing.assert_array_equal(score(image), score(BLACK))
     np.testing.assert_array_equal(
         vae(image, seed=1).posterior.mean(), vae(BLACK, seed=1).posterior.mean()
     )

@@ -228,6 +228,9 @@ def test_linked_folders_are_read_unless_they_have_no_end(tmp_path):
         (("train", "test", "more"), ["beside the folders of its splits", "more/000.png"]),
         (("a/train", "a/test"), ["called like splits", "test, train"]),
         (("cat/train", "cat/val", "dog/train"), ["called like splits"]),
+        (("train_images", "test_images"), ["names say splits", "rename", "train_images"]),
+        (("trainset/a", "testset/a"), ["names say splits", "testset, trainset"]),
+        (("images", "masks"), ["what their pixels are", "images, masks"]),
     ],
     ids=str,
 )

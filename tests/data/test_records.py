@@ -70,6 +70,14 @@ def test_features_that_are_not_read_are_named(tmp_path):
         data.load(tmp_path)
 
 
+def test_a_second_label_is_named_where_the_first_is_read(tmp_path):
+    records = [example(image=encoded(x), label=1, image__class__label=2) for x in noise(4)]
+    save_records(tmp_path / "a.tfrec", records)
+    with pytest.warns(UserWarning, match=r"not read: 'image/class/label' .4"):
+        loaded = data.load(tmp_path)
+    assert set(loaded.train.labels) == {1}
+
+
 def test_images_of_records_are_made_alike(tmp_path):
     images = [noise(1, (3, 2, 3))[0], noise(1, (4, 4, 1))[0]] * 3
     save_records(tmp_path / "a.tfrecord", [example(image=encoded(x)) for x in images])

@@ -314,6 +314,16 @@ def test_a_condition_given_by_hand_has_every_usual_form(images):
     for given in (y[:, np.newaxis], y.astype(np.float32), np.eye(CLASSES)[y], y.tolist()):
         np.testing.assert_array_equal(model.encode(x, given), expected)
         assert model.generate(6, given=given)["given"].tolist() == y.tolist()
+    names = np.array(["a", "b", "c", "d"][:CLASSES])
+    for way in (model.encode, lambda x, given: model((x, given))):
+        with pytest.raises(ValueError, match=r"labels are text.*class_names="):
+            way(x, ["b"] * 6)  # which nobody numbered
+    model.class_names = tuple(names)
+    np.testing.assert_array_equal(model.encode(x, names[y]), expected)
+    np.testing.assert_array_equal(
+        model((x, names[y].tolist()), seed=1).posterior.mean(),
+        model((x, tf.constant(y)), seed=1).posterior.mean(),
+    )
     vector = tv.distributions.conditions.Vector(2)
     assert vector.look(np.ones((3, 2))).dtype == np.float32
     for given in (np.ones(3), np.ones((3, 4)), np.full((3, 2), np.inf)):

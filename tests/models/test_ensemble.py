@@ -263,6 +263,8 @@ def _with(layer):
         (lambda: _ensemble(0), r"Impossible size.*>= 1.*Received 0"),
         (lambda: _ensemble(1, groups=0), r"Impossible groups.*>= 1.*Received 0"),
         (lambda: tv.Ensemble(_member(), 2), r"not built.*Expected input_shape.*Received None"),
+        (lambda: tv.Ensemble(_member(), 2, input_shape=3), r"Impossible input_shape.*Received 3"),
+        (lambda: tv.Ensemble(_member(), 2, input_shape=(None, 3)), r"Impossible input_shape"),
         (lambda: _ensemble(2).member(2), r"no such member.*0 to 1.*Received 2"),
         (
             lambda: _ensemble(2, _member(tv.likelihoods.Categorical(3)), groups=2),
@@ -281,8 +283,11 @@ def _with(layer):
             r"Regularizers would be lost.*weight_prior.*Received",
         ),
     ],
-    ids=["size", "groups", "shape", "member", "classes", "moving", "dropout", "regularizer"],
-)
+    ids=[
+        "size", "groups", "shape", "one number", "no number", "member", "classes", "moving",
+        "dropout", "regularizer",
+    ],
+)  # fmt: skip
 def test_impossible_ensembles_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()

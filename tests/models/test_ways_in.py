@@ -5,6 +5,7 @@ import collections
 import keras
 import numpy as np
 import pytest
+import scipy.sparse
 import tensorflow as tf
 
 import tfp_vae as tv
@@ -116,6 +117,13 @@ def test_bytes_have_one_scale_on_every_way_in(vae):
         vae.predict(generator(image), steps=1, verbose=0),
     ):
         np.testing.assert_array_equal(found, expected)
+    for score in (  # of the same noise, from the same weights
+        lambda x: vae.evaluate(x, verbose=0),
+        lambda x: vae.test_on_batch(x),
+        lambda x: vae.evaluate(generator(x), steps=1, verbose=0),
+        lambda x: vae.evaluate(tf.data.Dataset.from_tensors(x), verbose=0),
+    ):
+        np.testing.assert_array_equal(score(image), score(BLACK))
     np.testing.assert_array_equal(
         vae(image, seed=1).posterior.mean(), vae(BLACK, seed=1).posterior.mean()
     )
@@ -262,6 +270,76 @@ def test_names_of_classes_are_kept_and_stay_those_of_training():
     assert model.class_names == ("a", "b")
     assert model.get_config()["class_names"] == ["a", "b"]
     np.testing.assert_array_equal(model.as_split(GREY[:2], y=np.array(["b", "b"])).labels, [1, 1])
+
+
+def test_text_labels_of_parts_are_numbered_by_names_that_are_known_alone():
+    names, x = np.array(["a", "b"])[np.arange(40) // 20], GREY  # a class in each batch
+    data = tf.data.Dataset.from_tensor_slices((x, names)).batch(20)
+    model = dense(tv.likelihoods.Categorical(2), 2)
+    for way in (
+        lambda: model.fit(data, verbose=0),
+        lambda: model.fit(iter_of(data), verbose=0),
+        lambda: model.train_on_batch(x[20:], names[20:]),
+        lambda: model.test_on_batch(x[20:], names[20:]),
+        lambda: model.evaluate(x[20:], names[20:], verbose=0),
+        lambda: model.fit(x, np.arange(40) % 2, validation_data=(x[20:], names[20:]), verbose=0),
+    ):
+        with pytest.raises(ValueError, match=r"labels are text.*class_names=\('a', 'b', ...\)"):
+            way()
+    known = dense(tv.likelihoods.Categorical(2), 2, class_names=("a", "b"))
+    seen = []
+    known.intake.batches(data, None, "training", lambda split: seen.append(split.labels))
+    assert set(seen[0]) == {0}
+    np.testing.assert_array_equal(known.as_split(x[20:], "batch", names[20:]).labels, np.ones(20))
+    levels = Frame(np.stack([names == "a", names == "b"], 1)[20:], "ab")
+    np.testing.assert_array_equal(model.as_split(x[20:], "batch", levels).labels, np.ones(20))
+
+
+def test_a_split_that_numbers_its_classes_in_another_way_is_refused():
+    model, names = dense(tv.likelihoods.Categorical(2), 2), np.array(["no", "yes"])
+    model.fit(GREY, names[np.arange(40) % 2], verbose=0)
+    other = tv.data.Split(GREY, "unit_interval", np.full(40, "yes"))  # whose "yes" is 0
+    for way in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match=r"other classes.*Expected no, yes.*Received yes"):
+            way(other, verbose=0)
+    same = tv.data.Split(GREY, "unit_interval", np.full(40, "yes"), class_names=model.class_names)
+    assert set(model.as_split(same).labels) == {1}
+    assert len(model.predict(other, verbose=0)) == 40  # which looks at no label
+
+
+class Foreign(Series):
+    """An array of another library, whose dtype TensorFlow does not know."""
+
+    shape = GREY.shape
+
+    def __init__(self, values, error=None):
+        super().__init__(values)
+        self.dtype, self.error = "torch.float32", error
+
+    to_numpy = None
+
+    def __array__(self, dtype=None, copy=None):
+        if self.error:
+            raise self.error
+        return np.asarray(self.values, dtype)
+
+    def __len__(self):
+        return len(self.values)
+
+
+def test_arrays_of_other_libraries_are_taken_or_told_what_to_do():
+    model, y = dense(tv.likelihoods.Categorical(2), 2), np.arange(40) % 2
+    model.fit(Foreign(GREY), y, verbose=0)
+    np.testing.assert_array_equal(model(Foreign(GREY)).logits, model(GREY).logits)
+    device = Foreign(GREY, TypeError("can't convert a device tensor"))
+    ways = (model, lambda x: model.fit(x, y, verbose=0), lambda x: tv.data.Split(x, "real"))
+    for way in (*ways, lambda x: model.fit(GREY, x, verbose=0)):
+        with pytest.raises(ValueError, match=r"no array.*detach.*Foreign: can't convert"):
+            way(device)
+        with pytest.raises(ValueError, match=r"no array.*toarray\(\).*csr_matrix"):
+            way(scipy.sparse.csr_matrix(GREY))
+    with pytest.raises(ValueError, match=r"no array. Expected numbers of one shape.*list"):
+        tv.data.Split([[1.0, 2.0], [3.0]], "real")
 
 
 def test_targets_may_be_a_column():

@@ -211,6 +211,13 @@ def test_markdown_shows_text_as_it_is(text):
     assert rendered.strip() == text.replace("\n", " ")
 
 
+def test_no_text_of_a_run_is_a_command_of_a_terminal():
+    hostile = "a\x1b[31m\nb\x07"
+    assert report.aligned([["name", hostile], [hostile, "1"]], left=(0,)).count("\n") == 1
+    for shown in (report.aligned([[hostile]]), report.summary({hostile: 1.0})):
+        assert shown.isprintable() and "a?[31m?b?" in shown
+
+
 def test_names_of_metrics_and_numbers_stay_legible():
     for text in ("test_elbo_se", "-9.50 +- 0.10", "+0.3", "12:30:05", "a: b", "2.5", "C# and a-b"):
         assert escape(text).replace("\\", "") == text

@@ -46,7 +46,7 @@ def classes(
             return _text_classes(np.array(columns, object)[found], gone, name, known or columns)
         labels = frames.only_column(labels, f"{name} labels")
     levels = frames.categories(labels)
-    values = labels if isinstance(labels, np.ma.MaskedArray) else np.asarray(labels)
+    values = frames.as_array(labels, f"The {name} labels")
     gone = np.array(np.ma.getmaskarray(values)) if np.ma.isMaskedArray(values) else None
     values = np.asarray(np.ma.getdata(values))
     if values.ndim > 2:
@@ -83,6 +83,31 @@ def classes(
             f"{len(known) - 1}, for {', '.join(map(str, known[:20]))}. Received {found.max()}."
         )
     return found, None if known is None else tuple(map(str, known))
+
+
+def numbers_of_a_part(
+    labels: Any, name: str, known: "Sequence[str] | None"
+) -> "tuple[np.ndarray, tuple[str, ...] | None]":
+    """Returns what `classes` does of labels of which there may be others: their text needs names.
+
+    Raises:
+        ValueError: for what is not a class, and for text where no names of classes are known.
+    """
+    found, names = classes(labels, name, known)
+    if known is None and names is not None:
+        check_complete(labels, name, names)
+    return found, names
+
+
+def check_complete(labels: Any, name: str, names: "Sequence[str]") -> None:
+    """Raises `ValueError` for text labels that nobody numbered: a part may not have all of them."""
+    if frames.is_frame(labels) or frames.categories(labels) is not None:
+        return
+    raise ValueError(
+        f"The {name} labels are text, and the model has no names of classes to number them by. "
+        "Expected class numbers, training on text, or class_names=('a', 'b', ...) given to the "
+        f"model. Received {', '.join(names[:10])}."
+    )
 
 
 def _text_classes(values, gone, name, known):
@@ -207,7 +232,7 @@ def real_numbers(targets: Any, name: str, what: str = "target") -> np.ndarray:
             f"The {name} {what}s have missing values. Expected a finite number for each example. "
             f"Received a masked one at index {index}."
         )
-    targets = np.asarray(targets)
+    targets = np.asarray(frames.as_array(targets, f"The {name} {what}s"))
     if targets.dtype == object:
         targets = frames.numbers(targets, f"{name} {what}s")
     kinds.check_numbers(targets, f"The {name} {what}")

@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tfp_vae.data.source import SPLIT_NAMES, Parts, split_of
+from tfp_vae.data.source import SPLIT_NAMES, Parts, split_in, split_of
 from tfp_vae.data.streams import MOST_BYTES
 from tfp_vae.reading import check_regular
 
 _SUFFIXES = "png jpg jpeg jpe jfif bmp dib gif webp tif tiff pgm ppm pbm pnm".split()
 IMAGE_FILE = re.compile(rf"\.({'|'.join(_SUFFIXES)})$", re.IGNORECASE)
-RECORD_FILE = re.compile(r"\.tfrecords?(-\d+-of-\d+)?$", re.IGNORECASE)
+RECORD_FILE = re.compile(r"\.tfrec(ords?)?(-\d+-of-\d+)?$", re.IGNORECASE)
 # What systems and tools put into every folder, which nobody means as data.
 _LITTER = re.compile(r"^(\._.*|\.DS_Store|Thumbs\.db|desktop\.ini|\.gitkeep|\.gitignore)$", re.I)
 _LITTER_FOLDERS = frozenset({"__MACOSX", ".git", ".ipynb_checkpoints", "@eaDir"})
@@ -159,9 +159,39 @@ def _folders(path):
             )
         if split is not None:
             found[split] = folder
+    if not found and not unsure:
+        _check_no_split_by_another_name(path)
     if found and unsure:  # beside the folder of another split it is not a class
         raise unsure[0]
     return {split: found[split] for split in SPLIT_NAMES if split in found} or {"train": path}
+
+
+# Folders of pictures of which each has another beside it that says what its pixels are.
+_PICTURES, _MASKS = {"images", "imgs", "image"}, {"masks", "mask", "labels", "annotations"}
+
+
+def _check_no_split_by_another_name(path):
+    """Raises `ValueError` for folders that would be classes and are none: train_images, masks."""
+    names = sorted(each.name for each in path.iterdir() if each.is_dir())
+    said = {}
+    for name in names:
+        try:
+            said[name] = split_in(re.sub(r"(?<=[a-z])(set|s|\d+)$", "", name.lower()))
+        except ValueError:
+            said[name] = "unsure"
+    if "train" in said.values() and len(set(said.values()) - {None}) > 1:
+        raise ValueError(
+            f"{path} has folders whose names say splits, which would be read as classes. Expected "
+            f"{', '.join(SPLIT_NAMES)} (or val, dev, ...) as their whole names; rename them. "
+            f"Received {', '.join(name for name in names if said[name])}."
+        )
+    lower = {name.lower() for name in names}
+    if lower & _PICTURES and lower & _MASKS:
+        raise ValueError(
+            f"{path} has a folder of pictures and one of what their pixels are, which would be "
+            "read as two classes. Expected the folder of pictures alone, or a folder for each "
+            f"class. Received {', '.join(sorted(lower & (_PICTURES | _MASKS)))}."
+        )
 
 
 def _entries(folder, inside=()):

@@ -119,6 +119,31 @@ def only_column(frame: Any, name: str) -> Any:
     return frame[frame.columns[0]]
 
 
+def as_array(values: Any, what: str) -> np.ndarray:
+    """Returns values of any library as an array, masks as they are.
+
+    Args:
+        values: see above.
+        what: "The train values", for errors.
+
+    Raises:
+        ValueError: for what is no array, such as sparse or ragged values or a tensor on a GPU.
+    """
+    if hasattr(values, "tocsr") or type(values).__name__ in ("SparseTensor", "RaggedTensor"):
+        raise ValueError(
+            f"{what} are no array. Expected numbers in every place (toarray(), "
+            f"tf.sparse.to_dense, to_tensor()). Received {type(values).__name__}."
+        )
+    try:
+        return values if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
+    except Exception as error:  # every library has one of its own
+        raise ValueError(
+            f"{what} are no array. Expected numbers of one shape for every example; of a tensor of "
+            "another library its NumPy array, such as x.detach().cpu().numpy(). Received "
+            f"{type(values).__name__}: {' '.join(str(error).split())[:200]}."
+        ) from error
+
+
 def numbers(values: np.ndarray, name: str) -> np.ndarray:
     """Returns an array of objects as float64 if all are numbers, else as it is.
 

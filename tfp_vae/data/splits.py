@@ -471,7 +471,7 @@ def unmasked(values: Any, name: str) -> np.ndarray:
             "Expected an array, with beside={'observed': ~values.mask} for what is missing. "
             f"Received a mask at index {index}."
         )
-    return np.asarray(values)
+    return np.asarray(frames.as_array(values, f"The {name} values"))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -154,7 +154,7 @@ class Classes(Condition):
         return {"labels": y}
 
     def _numbers(self, given: Any, names: "tuple[str, ...] | None") -> Any:
-        labels, most = answers.classes(given, "given", names)[0], self.num_classes - 1
+        labels, most = answers.numbers_of_a_part(given, "given", names)[0], self.num_classes - 1
         if labels.ndim != 1 or (labels.size and (labels.min() < 0 or labels.max() > most)):
             received = f"{labels.min()} to {labels.max()}" if labels.size else "none"
             raise ValueError(

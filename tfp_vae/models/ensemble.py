@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae import keras_private, objectives
-from tfp_vae.arguments import check_count, check_type
+from tfp_vae.arguments import check_count, check_type, is_count
 from tfp_vae.data import Kind, Split
 from tfp_vae.distributions.base import registered, tfd
 from tfp_vae.distributions.heads import Head
@@ -103,6 +103,13 @@ class Ensemble(SupervisedModel):
                 "The pattern is not built. Expected input_shape, the shape of one example. "
                 "Received None."
             )
+        if input_shape is not None:
+            sizes = tuple(input_shape) if isinstance(input_shape, Sequence) else (0,)
+            if not sizes or not all(map(is_count, sizes)):
+                raise ValueError(
+                    "Impossible input_shape. Expected the shape of one example, such as (28, 28, "
+                    f"1). Received {input_shape!r}."
+                )
         self.size, self.groups = int(size), groups
         self.own_axes = 1 if groups is None else 0  # targets of groups are given to their members
         self.input_shape_of_member = tuple(input_shape or pattern.event_shape)

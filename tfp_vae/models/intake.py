@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import check_count, check_number
-from tfp_vae.data import Data, Kind, Schema, Split, frames, kinds
+from tfp_vae.data import Data, Kind, Schema, Split, answers, frames, kinds
 from tfp_vae.data.splits import unmasked
 
 
@@ -68,6 +68,17 @@ class Intake:
             )
         split = x if isinstance(x, Split) else self.array(x, name, y)
         self._check_columns(split)
+        names = split.class_names
+        if names is not None and self.class_names is None and name != "training":
+            if not isinstance(x, Split):
+                answers.check_complete(y, name, names)
+        elif names is not None and self.class_names is not None and split.labels is not None:
+            if any(a != b for a, b in zip(names, self.class_names, strict=False)):
+                raise ValueError(
+                    f"The {split.name} labels number other classes than in training. Expected "
+                    f"{', '.join(self.class_names[:20])} in this order; Split(..., class_names=...)"
+                    f" numbers text by them. Received {', '.join(names[:20])}."
+                )
         self.check(split)
         return split
 
@@ -168,7 +179,7 @@ class Intake:
                 no number, not finite, of another shape or of a scale that the model cannot have.
         """
         if isinstance(x, tuple) and x and not hasattr(x, "_fields"):
-            return (self.scaled(x[0]), *x[1:])
+            return (self.scaled(x[0]), *map(self._condition, x[1:]))
         if x is None or isinstance(x, list | dict | str | bytes | Data | float):
             raise ValueError(
                 "The given data cannot be used. Expected an array (N, ...). Received "
@@ -178,6 +189,10 @@ class Intake:
             return self.schema.encode(x) if frames.is_frame(x) else x
         if frames.is_frame(x):
             return kinds.intensities(self._scaled(frames.table(x, "given", self.columns)[0]))
+        if not isinstance(x, keras.KerasTensor | tf.Tensor | tf.Variable):
+            foreign = hasattr(x, "tocsr") or isinstance(x, tf.RaggedTensor | tf.SparseTensor)
+            if foreign or (is_array(x) and not isinstance(x, np.ndarray)):
+                x = frames.as_array(x, "The given data")
         dtype = getattr(x, "dtype", None)
         if dtype is None or not hasattr(x, "shape") or isinstance(x, keras.KerasTensor):
             return x
@@ -192,6 +207,15 @@ class Intake:
                 f"(bytes divided by 255). Received {tf.as_dtype(dtype).name}."
             )
         return kinds.intensities(self._scaled(np.asarray(x)))
+
+    def _condition(self, given: Any) -> Any:
+        """Returns what stands beside x in a call by hand as an array."""
+        if given is None or isinstance(given, keras.KerasTensor | tf.Tensor | tf.Variable):
+            return given
+        array = frames.as_array(given, "The given conditions")
+        if array.dtype.kind in "OUS":
+            return answers.numbers_of_a_part(given, "given", self.class_names)[0]
+        return array
 
     def _looked_over(self, x: Any) -> Any:
         """Returns what is called by hand, or raises; gradients with respect to it go on."""
@@ -257,6 +281,8 @@ class Intake:
         Raises:
             ValueError: if what is seen of them does not fit the model.
         """
+        if hasattr(x, "tocsr"):
+            frames.as_array(x, f"The {name} data")  # which says what it is
         if y is not None and not isinstance(x, list | tuple | dict):
             raise ValueError(
                 f"The {name} data bring their targets. Expected y=None and batches (x, y). "
@@ -280,10 +306,7 @@ class Intake:
         if isinstance(x, types.GeneratorType):
             return (look(_parts(batch)) for batch in x)
         if isinstance(x, tf.RaggedTensor | tf.SparseTensor) or hasattr(x, "tocsr"):
-            raise ValueError(
-                f"The {name} data are no array. Expected numbers in every place (toarray(), "
-                f"tf.sparse.to_dense, to_tensor()). Received {type(x).__name__}."
-            )
+            frames.as_array(x, f"The {name} data")
         loads = hasattr(x, "__iter__") or hasattr(x, "__getitem__")  # as a loader of torch does
         if not loads or isinstance(x, str | bytes | list | tuple | dict | Iterator):
             several = ""
@@ -332,7 +355,7 @@ class Intake:
             )
         x, y, *rest = (*parts, None)[: max(2, len(parts))]
         if is_array(x) and not frames.is_frame(x):
-            x = np.asarray(x)
+            x = frames.as_array(x, f"The {name} data")
         integers = isinstance(x, np.ndarray) and x.dtype.kind in "iu"
         if not is_array(x) or (self._may_be_anything and integers):
             received = x.dtype.name if integers else type(x).__name__

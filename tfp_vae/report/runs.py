@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tfp_vae.reading import read_text
 from tfp_vae.report import sealed
+from tfp_vae.report.escaping import printable
 from tfp_vae.report.folders import CHECKPOINTS, REPORT, read_json
 from tfp_vae.report.grids import Cell, Column, Grid, Head, Row
 from tfp_vae.report.marks import DIRECTIONS
@@ -126,9 +127,9 @@ class RunTable:
         for run in self.runs:
             numbers = [_shown(run.metrics, name) for name in self.metrics]
             rows.append([*self._words(run), *numbers])
-        rows = [[_printable(cell) for cell in row] for row in rows]
+        rows = [[printable(cell) for cell in row] for row in rows]
         lines = [aligned(rows, range(len(rows[0]) - len(self.metrics)))]
-        notes = [_printable(f"{r.folder}: {r.state}: {r.reason}") for r in self.runs if r.reason]
+        notes = [printable(f"{r.folder}: {r.state}: {r.reason}") for r in self.runs if r.reason]
         return "\n".join([*lines, *[""] * bool(notes), *notes]) + "\n"
 
     def csv(self) -> str:
@@ -340,8 +341,3 @@ def _cell(metrics: "Mapping[str, float]", name: str) -> Cell:
     mean, _, beside = _shown(metrics, name).partition(" ")
     value = metrics.get(name, "")
     return Cell(mean, beside.replace("+-", "±"), value)
-
-
-def _printable(text: str) -> str:
-    """Returns text that no terminal takes for a command."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)

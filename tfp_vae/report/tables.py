@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 
 from tfp_vae import files
-from tfp_vae.report.escaping import escape
+from tfp_vae.report.escaping import escape, printable
 from tfp_vae.report.escaping import table as markdown_table
 
 
@@ -32,6 +32,7 @@ def summary(metrics: Mapping) -> str:
         if low is not None and high is not None:
             text += f" ({low:.{digits}f} to {high:.{digits}f})"
         rows[key] = text
+    rows = {printable(name): text for name, text in rows.items()}
     width = max(map(len, rows), default=0)
     return "\n".join(f"  {name:<{width}}  {text}" for name, text in rows.items())
 
@@ -43,6 +44,7 @@ def aligned(rows: "Sequence[Sequence[str]]", left: "Collection[int]" = ()) -> st
         rows: of as many cells each; the head is one of them.
         left: places of the columns of words, which begin at the left; numbers end at the right.
     """
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(

@@ -168,7 +168,7 @@ class Records(Stream):
         for note in notes:
             self._changed[note] = self._changed.get(note, 0) + 1
         for key in features:
-            if key not in (self._image_key, *_LABEL_KEYS) and not _QUIET.search(key):
+            if key not in (self._image_key, self._label_key) and not _QUIET.search(key):
                 self._unread[key] = self._unread.get(key, 0) + 1
         if dtype != self.dtype:
             raise ValueError(

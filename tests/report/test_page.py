@@ -335,9 +335,11 @@ def test_a_report_says_what_posteriors_behind_a_training_say_of_themselves(langu
     bound = {"posterior_elbo": -0.5, "posterior_kl": 2835.0, "posterior_temperature": 1.0}
     values["models"]["ml"]["training"] = training.of_posterior(bound)
     values["models"]["bnn"]["collapsed_labels"] = [10, 100]
+    values["models"]["bnn"]["training"] = {"below_guess": True, "guess": -2.3}
     bnn, ml, ensemble = report.page.trainings(values, told)
     say = functools.partial(told.say, "training")
     assert say("collapsed_labels", labels=told.words["lists"]["comma"].join(("10", "100"))) in bnn
+    assert say("below_guess", guess="-2.300") in bnn
     assert say("bound", elbo="-0.500", kl="2,835.0") in ml
     for part in (
         say("chains_differ", rhat="1.30"),

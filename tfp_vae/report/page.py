@@ -180,6 +180,8 @@ def trainings(report: Mapping, texts: Texts) -> "list[str]":
         if end.get("elbo_gain") is not None:
             verb = "converged" if end["converged"] else "not_converged"
             said.append(texts.say("training", verb, gain=f"{end['elbo_gain']:+.3f}"))
+        if end.get("below_guess"):
+            said.append(texts.say("training", "below_guess", guess=f"{end['guess']:.3f}"))
         if end.get("collapsed"):
             said.append(texts.say("training", "collapsed"))
         if model.get("collapsed_labels"):
@@ -192,6 +194,8 @@ def trainings(report: Mapping, texts: Texts) -> "list[str]":
         for key, form in (("effective_sample_size_min", ".0f"), ("energy_error", ".2g")):
             if end.get(key) is not None:
                 said.append(texts.say("training", key, value=f"{end[key]:{form}}"))
+        if end.get("divergences"):
+            said.append(texts.say("training", "divergences", share=f"{end['divergences']:.1%}"))
         if end.get("chains_diverged"):
             said.append(texts.say("training", "chains_diverged", count=end["chains_diverged"]))
         if said:

@@ -43,6 +43,12 @@ _CLASSIFIER = flags.DEFINE_enum(
 _FIELD = flags.DEFINE_integer(
     "receptive_field", 3, "Rows and columns before a pixel that --model=pixel sees.", lower_bound=1
 )
+_COVARIANCE = flags.DEFINE_integer(
+    "covariance_rank",
+    4,
+    "Directions in which values of --model=correlated vary together.",
+    lower_bound=1,
+)
 _ADVERSARIAL = flags.DEFINE_float(
     "adversarial_weight", 1.0, "Of what fools the discriminator of aae or vae_gan.", lower_bound=0
 )
@@ -70,6 +76,7 @@ _FIELDS: "dict[str, tuple[flags.FlagHolder, Callable | None]]" = {
     "alpha": (_ALPHA, None),
     "labelled_share": (_LABELLED_SHARE, None),
     "receptive_field": (_FIELD, None),
+    "covariance_rank": (_COVARIANCE, None),
     "adversarial_weight": (_ADVERSARIAL, None),
     "noise": (_NOISE, None),
 }

@@ -21,7 +21,10 @@ _PIWAE_GROUPS = flags.DEFINE_integer("piwae_groups", 1, "M, draws are M times K.
 _TVO_PARTITIONS = flags.DEFINE_integer("tvo_partitions", 2, "Intervals of tvo.", lower_bound=1)
 _TVO_FIRST = flags.DEFINE_float("tvo_first", 0.025, "First inner point of tvo, in (0, 1).", 0, 1)
 _FINISH = flags.DEFINE_string(
-    "finish", None, "BOUND:K or BOUND:K:GRADIENT, such as iwae:50:dreg, for the last epochs."
+    "finish",
+    None,
+    "BOUND:K or BOUND:K:GRADIENT, such as iwae:50:dreg, for the last epochs; without GRADIENT that "
+    "of --gradient.",
 )
 _FINISH_EPOCHS = flags.DEFINE_integer(
     "finish_epochs", None, "How many of --epochs --finish has.", lower_bound=1
@@ -58,12 +61,20 @@ def finish(steps_per_epoch: int) -> "tv.training.Finish | None":
     if training_flags.PATIENCE.value:
         raise ValueError(
             "--finish trains the last epochs, and --patience ends a training before. Expected one "
-            f"of them. Received --finish={text} and --patience={training_flags.PATIENCE.value}."
+            "of them: --patience=0 takes that of a preset back. Received "
+            f"--finish={text} and --patience={training_flags.PATIENCE.value}."
         )
     tv.objectives.BOUNDS.check(name)
-    options = {"gradient": rest[1]} if len(rest) == 2 else {}
+    options = {"gradient": rest[1]} if len(rest) == 2 else _inherited(name)
     objective = bound_flags.bound_of(name, steps_per_epoch, OPTIONS[1:], options)
     return tv.training.Finish(objective, int(rest[0]), epochs)
+
+
+def _inherited(name: str) -> dict:
+    """Returns the estimator of --gradient as an argument of another bound, if that has it."""
+    chosen = GRADIENT.value
+    own = tuple(getattr(tv.objectives.BOUNDS[name], "estimators", ()))
+    return {} if chosen is None or (own and chosen not in own) else {"gradient": chosen}
 
 
 def names() -> "tuple[str, ...]":
@@ -72,18 +83,34 @@ def names() -> "tuple[str, ...]":
     return (bound_flags.BOUND.value, *([text.partition(":")[0]] if text else []))
 
 
-def facts(vae: "tv.VAE", data: "tv.data.Data") -> dict:
+def facts(
+    vae: "tv.VAE",
+    data: "tv.data.Data",
+    trained: "tv.objectives.Bound",
+    last: "tv.training.Finish | None" = None,
+) -> dict:
     """Returns which bounds were trained, and the values of those on test data beside the ELBO.
 
     JSON-ready, nats per example; of as many draws as the training ended with. {} off the bound.
+
+    Args:
+        vae: after training.
+        data: whose test examples.
+        trained: the bound that the training began with.
+        last: what it ended with.
     """
     if not vae.on_bound:
         return {}
-    found = {"bound": bound_flags.BOUND.value, "finish": cli.value_of(_FINISH)}
-    found |= {"finish_epochs": cli.value_of(_FINISH_EPOCHS)}
-    found["gradient"] = getattr(getattr(vae.objective, "gradient", None), "name", None)
+    found = {"bound": bound_flags.BOUND.value, "gradient": _estimator(trained)}
+    found |= {"finish": cli.value_of(_FINISH), "finish_epochs": cli.value_of(_FINISH_EPOCHS)}
+    if last is not None:
+        found["finish_gradient"] = _estimator(last.objective)
     if vae.bound_trackers:
         values = vae.evaluate(data.test, verbose=0, return_dict=True)
         found["bound_samples"] = vae.num_samples
         found |= {f"test_{bound.name}": values[bound.name] for bound, _ in vae.bound_trackers}
     return found
+
+
+def _estimator(bound: "tv.objectives.Bound") -> "str | None":
+    return getattr(getattr(bound, "gradient", None), "name", None)

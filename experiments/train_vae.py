@@ -39,13 +39,13 @@ def main():
     fits = functools.partial(prior_flags.check, data=data)
     vae = condition_flags.build(data, _LATENT_DIM.value, fits)
     steps = vae.batches_per_epoch(data.train, training_flags.BATCH_SIZE.value)
-    last = estimator_flags.finish(steps)
+    last, trained = estimator_flags.finish(steps), vae.objective
     history, metrics = training_flags.fit(
         vae, data, run, *condition_flags.starts(data), *([last] if last else [])
     )
     vae = code_flags.with_prior(vae, data, run)
     metrics |= code_flags.facts(vae, data)
-    metrics |= estimator_flags.facts(vae, data)
+    metrics |= estimator_flags.facts(vae, data, trained, last)
     before = vae
     vae, gained = prior_flags.fitted(vae, data, data.test)
     if gained:

@@ -71,6 +71,8 @@ def show() -> None:
     for name, plan in known.items():
         record = found.get(name)
         state = f"measured at {record['commit'][:7]}" if record else "not measured yet"
+        if record and len(record["runs"]) < len(plan.runs):
+            state = f"{len(record['runs'])} of {len(plan.runs)} runs"
         print(f"{name:<18}{plan.takes:>8}  {state:<22}  {plan.title['en']}")
 
 
@@ -89,6 +91,9 @@ def main() -> None:
     parser.add_argument("--render", action="store_true", help="write records into the documents")
     parser.add_argument("--check", action="store_true", help="whether the documents have them")
     parser.add_argument("--quick", action="store_true", help="few steps, no record: does it run?")
+    parser.add_argument(
+        "--more", action="store_true", help="keep what the record has, add to it run by run"
+    )
     parser.add_argument("--keep", action="store_true", help="keep runs of other commits")
     asked = parser.parse_args()
     if bool(asked.name) + asked.list + asked.render + asked.check != 1:
@@ -109,6 +114,7 @@ def main() -> None:
         ROOT / "runs" / "reproduce",
         quick=asked.quick,
         keep=asked.keep,
+        more=asked.more,
         data=prepared(),
         say=lambda line: print(line, flush=True),
     )

@@ -20,7 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 pytest_plugins = ["durations"]
 
-_MOST_MEMORY = 3 * 2**30  # bytes of a process, from where on it looks for what can go
+_SHARE = 5  # a process that holds a fifth of the machine's memory looks for what can go
 
 
 def pytest_addoption(parser):
@@ -49,18 +49,19 @@ def pytest_collection_finish():
 
 
 def _memory():
+    """Returns the share of the machine's memory that this process holds."""
     try:
         pages = pathlib.Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]
     except OSError:
         return math.inf  # no Linux: not known
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    return int(pages) / os.sysconf("SC_PHYS_PAGES")
 
 
 @pytest.fixture(autouse=True, scope="module")
 def no_heap_of_graphs():
     """Collects what the tests of a file left, once it is much: graphs refer to themselves."""
     yield
-    if _memory() > _MOST_MEMORY:
+    if _memory() > 1 / _SHARE:
         gc.collect()
 
 

@@ -16,7 +16,8 @@ import pytest
 FILE = pathlib.Path(__file__).with_name("durations.json")
 DEAR = 20.0  # seconds of processor time from which a test needs a reason
 LEAST = 0.5  # seconds below which a test is not worth a line
-AGAIN = 1.0  # seconds from which the usual run tries one of the cases of a test, the cheapest
+LONG = 2.0  # seconds from which a test is left to --all, unless it is marked `always`
+AGAIN = 0.5  # seconds from which the usual run tries one of the cases of a test, the cheapest
 
 _found = {}  # node -> [processor, wall]
 _last = [0.0, 0.0]
@@ -49,11 +50,12 @@ def _file(node):
     return node.split("::")[0]
 
 
-def _dear_cases(items, known):
-    """Returns the ids of the items that are a dear case of a test of which a cheaper one is tried.
+def _left_to_all(items, known):
+    """Returns the ids of the items that the usual run leaves out for what they took.
 
-    A parametrized test makes one claim of many members. What took `AGAIN` or longer is left to
-    --all, but for the cheapest case; a case that was never measured is always tried.
+    A test that took `LONG` or longer is left to --all, unless its mark `always` says why it is not.
+    A parametrized test makes one claim of many members: its cases that took `AGAIN` or longer are
+    left out too, but for the cheapest. What was never measured is always tried.
     """
     cases = collections.defaultdict(list)
     for item in items:
@@ -62,7 +64,10 @@ def _dear_cases(items, known):
     left = set()
     for found in cases.values():
         found.sort(key=lambda case: case[0])
-        left |= {id(item) for seconds, item in found[1:] if seconds >= AGAIN}
+        for place, (seconds, item) in enumerate(found):
+            long = seconds >= LONG and not item.get_closest_marker("always")
+            if long or (place and seconds >= AGAIN):
+                left.add(id(item))
     return left
 
 
@@ -72,7 +77,7 @@ def pytest_collection_modifyitems(config, items):
     known = recorded()
     if not config.getoption("--all"):
         left = {id(item) for item in items if item.get_closest_marker("all_only")}
-        left |= _dear_cases([item for item in items if id(item) not in left], known)
+        left |= _left_to_all([item for item in items if id(item) not in left], known)
         if left:
             config.hook.pytest_deselected(items=[item for item in items if id(item) in left])
             items[:] = [item for item in items if id(item) not in left]

@@ -163,6 +163,18 @@ def test_every_variable_is_told_before_it_is_made_in_this_context_alone():
     assert len(shapes) == 3
 
 
+def test_a_configuration_for_hdf5_is_told_from_another(tmp_path):
+    class Asked(keras.Sequential):
+        def get_config(self):
+            told.append(keras_private.is_saved_as_hdf5())
+            return super().get_config()
+
+    told, model = [], Asked([keras.Input((2,)), keras.layers.Dense(3)])
+    keras.saving.save_model(model, tmp_path / "a.keras")
+    keras.saving.save_model(model, str(tmp_path / "a.h5"))
+    assert set(told[:-1]) == {False} and told[-1]
+
+
 def test_an_export_of_keras_is_looked_at_first(monkeypatch, tmp_path):
     written = []
     monkeypatch.setattr(keras.Model, "export", lambda *args, **options: written.append(args))

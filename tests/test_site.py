@@ -33,6 +33,7 @@ def _levels(page):
     return [line.split(" ")[0] for line in page.splitlines() if re.match(r"#+ ", line)]
 
 
+@pytest.mark.always(reason="documents change with every commit")
 def test_both_languages_have_the_same_pages_sections_formulas_code_and_links(pages):
     assert pages["en"].keys() == pages["zh"].keys()
     for name in pages["en"]:

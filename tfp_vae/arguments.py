@@ -74,6 +74,24 @@ def check_choice(name: str, value: T, choices: Collection) -> T:
     return value
 
 
+def check_path(name: str, value: Any) -> "str | os.PathLike":
+    """Returns `value`; raises `ValueError` unless it is a path."""
+    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
+        raise ValueError(f"Unusable {name}. Expected a path. Received {value!r}.")
+    return value
+
+
+def check_names(name: str, value: Any) -> "tuple[str, ...]":
+    """Returns `value` as a tuple; raises `ValueError` unless it is of different texts."""
+    names = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else ()
+    if not names or len(set(names)) < len(names) or not all(isinstance(n, str) for n in names):
+        raise ValueError(
+            f"Unusable {name}. Expected different texts, such as ('a', 'b'). Received "
+            f"{repr(value)[:200]}."
+        )
+    return tuple(map(str, names))
+
+
 def check_which_layers(name: str, value: Any) -> "int | str":
     """Returns which layers are meant, counted from the last: "last", "all" or a count."""
     if value not in ("last", "all") and not is_count(value):

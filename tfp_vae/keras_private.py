@@ -169,3 +169,10 @@ def before_export(look: "Callable[[keras.Model, str], None]") -> None:
         return export(model, filepath, format, *args, **kwargs)
 
     keras.Model.export = looked
+
+
+def is_saved_as_hdf5() -> bool:
+    """Returns whether Keras asks for a configuration to write it into a legacy HDF5 file."""
+    from keras.src.backend.common import global_state
+
+    return bool(global_state.get_global_attribute("use_legacy_config", False))

@@ -34,6 +34,8 @@ def example(**features):
     def feature(value):
         if isinstance(value, bytes):
             return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+        if isinstance(value, float):
+            return tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
         return tf.train.Feature(int64_list=tf.train.Int64List(value=np.atleast_1d(value)))
 
     features = {name.replace("__", "/"): feature(value) for name, value in features.items()}

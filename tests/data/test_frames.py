@@ -124,10 +124,11 @@ Y = np.arange(6) % 3
         (Series(np.array(["z", "y", "x"], object)[Y], Categories(["z", "y", "x"])), tuple("zyx")),
         (Series(np.array([5, 7, 8])[Y], Categories([5, 7, 8])), ("5", "7", "8")),
         (Frame(y=Y), None),
+        (Frame(z=Y == 0, b=Y == 1, c=Y == 2), ("z", "b", "c")),
     ],
     ids=[
         "N x 1", "floats", "halves", "one-hot", "one-hot bool", "text", "numbers as text",
-        "categories", "categories of numbers", "frame",
+        "categories", "categories of numbers", "frame", "one-hot frame",
     ],
 )  # fmt: skip
 def test_labels_are_taken_in_every_usual_form(labels, names):

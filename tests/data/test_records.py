@@ -16,6 +16,13 @@ def file(tmp_path):
 
 
 IMAGES = noise(4, (3, 2, 3))
+_FRAMES = tf.train.FeatureList(
+    feature=[tf.train.Feature(bytes_list=tf.train.BytesList(value=[encoded(IMAGES[0])]))]
+)
+SEQUENCE = tf.train.SequenceExample(
+    context=tf.train.Example.FromString(example(image=encoded(IMAGES[0]))).features,
+    feature_lists=tf.train.FeatureLists(feature_list={"frames": _FRAMES}),
+).SerializeToString()
 
 
 @pytest.mark.parametrize(
@@ -134,7 +141,15 @@ def test_images_beside_tfrecords_are_refused(tmp_path):
             ["record at byte", "wrong label", "no label"],
         ),
         ([example(image=encoded(IMAGES[0]), label=[1, 2])], ["wrong label", "2 integers"]),
-        ([example(image=encoded(IMAGES[0]), label=b"cat")], ["wrong label", "0 integers"]),
+        (
+            [example(image=encoded(IMAGES[0]), label=label) for label in (b"cat", 1)],
+            ["record at byte", "one text 'label'", "'label' with 1 integers"],
+        ),
+        (
+            [example(image=encoded(IMAGES[0]), label=[1, 2])],
+            ["one integer 'label'", "2 integers"],
+        ),
+        ([SEQUENCE], ["tf.train.SequenceExample", "lists of features frames"]),
     ],
     ids=lambda value: value[0].replace(" ", "_") if value and isinstance(value[0], str) else "",
 )
@@ -142,6 +157,21 @@ def test_records_that_cannot_be_used_are_refused_by_file_and_place(file, records
     save_records(file, records)
     with refused(file, *words):
         Records([file])
+
+
+def test_labels_of_text_and_whole_floats_are_classes_that_all_splits_number_alike(tmp_path):
+    for split, names in (("train", [b"dog", b"cat", "ü".encode()] * 4), ("test", [b"cat"] * 4)):
+        pairs = zip(noise(len(names)), names, strict=True)
+        records = [example(image=encoded(x), label=y) for x, y in pairs]
+        save_records(tmp_path / f"{split}.tfrecord", records)
+    loaded = data.load(tmp_path)
+    assert loaded.class_names == ("cat", "dog", "ü") and set(loaded.test.labels) == {0}
+    for y, file in ((2.0, "whole"), (0.5, "half")):
+        records = [example(image=encoded(x), label=y) for x in noise(12)]
+        save_records(tmp_path / file / "a.tfrecord", records)
+    assert set(data.load(tmp_path / "whole").train.labels) == {2}
+    with refused("not class numbers", "0.5"):
+        data.load(tmp_path / "half")
 
 
 @pytest.mark.parametrize("damage", ["a byte", "a length", "the end", "another format"])

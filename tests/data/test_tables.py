@@ -10,6 +10,7 @@ import tracemalloc
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from data_cases import refused, sizes, splits_of
 
@@ -453,6 +454,30 @@ def test_numbers_that_float32_cannot_hold_are_refused(csv_file, value):
         data.load(csv_file("a,y\n" + f"0.5,{value}\n" * 9))
 
 
+@pytest.mark.parametrize("column", ["id", "y"])
+def test_integers_that_become_one_number_on_the_way_are_refused_by_column(tmp_path, column):
+    numbers = {"id": np.arange(9), "a": np.arange(9) / 2, "y": np.arange(9) * 1000}
+    numbers[column] = 2**60 + np.arange(9)
+    frame = pd.DataFrame(numbers)
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    with refused(tmp_path / "a.csv", "on the way to float32", f"{column!r}", str(2**60 + 1)):
+        data.load(tmp_path / "a.csv", task="regression")
+    with refused("float32"):
+        data.load(frame, target="y", task="regression")
+    with refused("on the way to float32", f"{column!r}"):
+        data.load(frame)
+    frame[column] = 2**60
+    if column == "id":
+        frame.to_csv(tmp_path / "a.csv", index=False)  # all the same: nothing is lost
+        assert len(data.load(tmp_path / "a.csv", task="regression").train) == 7
+
+
+def test_a_csv_with_nul_bytes_is_told_its_encoding(tmp_path):
+    (tmp_path / "a.csv").write_bytes("a,y\n1,2\n".encode("utf-16-le"))
+    with refused("NUL bytes", "encoding, such as 'utf-16-le'"):
+        data.load(tmp_path / "a.csv")
+
+
 def test_an_unknown_target_column_is_refused_with_the_columns(csv_file):
     with refused("'z'", "one of a, b, y"):
         data.load(csv_file("a,b,y\n1,2,3\n"), target="z")
@@ -493,6 +518,21 @@ def test_floats_in_an_npz_are_targets_and_integers_labels(tmp_path):
         assert data.load(tmp_path / "a.npz", task="regression").task == "regression"
     np.savez(tmp_path / "a.npz", x=x)
     assert data.load(tmp_path / "a.npz").task is None
+
+
+def test_one_hot_floats_in_an_npz_are_labels_unless_the_task_says_otherwise(tmp_path):
+    x, y = np.linspace(-1, 1, 24).reshape(12, 2), np.eye(3)[np.arange(12) % 3]
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x, y_test=np.arange(12) % 3)
+    loaded = data.load(tmp_path / "a.npz", task="classification")
+    np.testing.assert_array_equal(loaded.test.labels, np.arange(12) % 3)
+    np.savez(tmp_path / "a.npz", x=x, y=y)
+    assert (data.load(tmp_path / "a.npz").task, data.load(tmp_path / "a.npz").num_classes) == (
+        "classification",
+        3,
+    )
+    assert data.load(tmp_path / "a.npz", task="regression").train.targets.shape[1:] == (3,)
+    np.savez(tmp_path / "a.npz", x=x, y=np.repeat([[0.0, 1.0], [1.0, 1.0]], 6, 0))
+    assert data.load(tmp_path / "a.npz").task == "regression"
 
 
 def test_wide_targets_of_an_npz_keep_their_splits(tmp_path):

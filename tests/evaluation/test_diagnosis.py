@@ -9,6 +9,7 @@ import pytest
 import tfp_vae as tv
 from tfp_vae.distributions.base import inverse_positive
 from tfp_vae.evaluation import diagnosis
+from tfp_vae.studies.exact import EXACT
 
 NOISE, N = 0.1, 200
 # Orthogonal columns, so that the exact posterior has no covariances.
@@ -68,12 +69,23 @@ def test_a_healthy_model_has_no_finding_and_its_numbers_fit_together(data):
     assert "No fault" in tv.report.render_diagnosis(found)
 
 
+def warmed_up(vae):
+    """Returns the model in the eleventh step of a training whose KL is warmed up in ten."""
+    vae.objective = tv.objectives.ELBO(tv.objectives.linear(10))
+    vae.compile("adam")
+    vae.optimizer.build(vae.trainable_variables)
+    vae.optimizer.iterations.assign(11)
+    return vae
+
+
 BROKEN = {
     "scale_too_large": lambda data: model(scale=1.0),
     "heavy_kl": lambda data: model(best(data), False, False, objective=tv.objectives.ELBO(50.0)),
     "early_kl": lambda data: model(best(data), False, False, hidden=(4, 4, 4)),
     "dead_encoder": lambda data: model(math.sqrt(2) * best(data), False),
     "strong_decoder": lambda data: model(best(data), False, False, num_classes=2),
+    "scale_too_small": lambda data: model(scale=NOISE / 2),
+    "lagging_encoder": lambda data: warmed_up(model(best(data), False, False)),
 }
 
 
@@ -82,13 +94,39 @@ def test_a_broken_model_is_told_its_cause_and_its_remedy(cause, data):
     found = tv.evaluation.diagnose(BROKEN[cause](data), data, num_samples=2)
     assert found["findings"] == [cause]
     assert cause in diagnosis.FINDINGS
-    if cause != "scale_too_large":  # whose encoder is that of the healthy one
+    if not cause.startswith("scale"):  # whose encoder is that of the healthy one
         assert found["active_units"] == 0
         assert found["mutual_information"] == pytest.approx(0, abs=1e-4)
     english, chinese = (tv.report.render_diagnosis(found, each) for each in ("en", "zh"))
     last = english.splitlines()[-1]
     assert last.count(". ") == 1 and last.endswith(".")
     assert chinese.splitlines()[-1].count("。") == 2
+
+
+@pytest.mark.all_only
+def test_the_gap_is_told_apart_into_family_and_encoder_by_its_closed_form(data):
+    """Means that are off by c deviations cost c^2 / 2 nats each; diagonal normals are exact."""
+    vae, off = model(), 0.5
+    kernel, bias = vae.encoder.projection.get_weights()
+    deviations = (1 + np.sum(LOADINGS**2, axis=0) / NOISE**2) ** -0.5
+    vae.encoder.projection.set_weights([kernel, bias + np.append(off * deviations, [0, 0])])
+    found = tv.evaluation.diagnose(vae, data, num_samples=2, gap_examples=4, seed=1)
+    assert found["num_gap_examples"] == 4 and found["gap_missing"] is None
+    assert found["amortisation_gap"] == pytest.approx(2 * off**2 / 2, abs=0.03)
+    # What is left is the noise of log p(x) by 2,000 weights, of variance e^(2 off^2) - 1 each.
+    noise = math.sqrt(math.expm1(2 * off**2) / 2000)
+    assert found["approximation_gap"] == pytest.approx(0, abs=4 * noise)
+    text = tv.report.render_diagnosis(found)
+    assert "approximation gap of 4 examples" in text and "amortisation gap" in text
+
+
+def test_latents_without_a_slope_are_diagnosed_without_the_parts_of_the_gap(base_seed):
+    vae = EXACT["enumeration"](seed=base_seed).vae
+    x = vae.generate(30, base_seed)["sample"]
+    found = tv.evaluation.diagnose(vae, x, num_samples=2, gap_examples=4)
+    assert found["num_gap_examples"] == 0 and found["amortisation_gap"] is None
+    assert "The gap is not told apart. " in tv.report.render_diagnosis(found)
+    assert "Received a discrete z" in found["gap_missing"]
 
 
 def test_posteriors_far_apart_tell_all_of_the_index_whatever_the_blocks_are():

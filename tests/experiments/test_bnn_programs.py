@@ -53,6 +53,7 @@ def test_train_bnn_leaves_what_it_promises_for_classes(trained, estimator):
 
 
 @pytest.mark.pictures
+@pytest.mark.always(reason="a program that people run, from its flags to its files")
 def test_train_bnn_leaves_what_it_promises_for_numbers_and_reparameterizes_locally(
     succeeds, tmp_path
 ):

@@ -21,6 +21,7 @@ def saved(tmp_path):
     return save
 
 
+@pytest.mark.always(reason="a program that people run, from its flags to its files")
 def test_bounds_of_a_run_are_those_of_its_data_and_of_its_own(saved, make_vae, succeeds, tmp_path):
     saved(make_vae((8, 8, 1), decoder=tv.decoders.Normal, data_kind="unit_interval"))
     out = succeeds("bounds", "--run_dir=run", "--dataset=digits", *TINY)

@@ -14,6 +14,7 @@ def run(make_vae, tmp_path):
     return tmp_path / "run"
 
 
+@pytest.mark.always(reason="a program that people run, from its flags to its files")
 def test_images_are_packed_unpacked_and_measured(run, succeeds, refused, tmp_path):
     images = np.random.default_rng(0).integers(0, 2, (30, 8, 8, 1)).astype(np.uint8)
     np.save(tmp_path / "in.npy", images)

@@ -10,6 +10,7 @@ TINY = ("--models=ml,bnn", "--tasks=classification", "--epochs=1", "--hidden=8",
 
 @pytest.mark.pictures
 @pytest.mark.dear(reason="three parts of a comparison, two reports with their pictures")
+@pytest.mark.always(reason="the main program, from its flags to its report")
 def test_a_comparison_is_reported_and_gone_on_with(request, succeeds, tmp_path):
     out = succeeds("compare", "--run_dir=run", *TINY)
     assert "part 4/4" in out

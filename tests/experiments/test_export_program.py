@@ -23,6 +23,7 @@ def run(tmp_path, make_vae):
     return folder
 
 
+@pytest.mark.always(reason="a program that people run, from its flags to its files")
 def test_export_leaves_what_it_promises(succeeds, run):
     out = succeeds("export", "--run_dir=run", "--num_samples=3", "--name=digits", "--licence=MIT")
     folder = run / "export"

@@ -42,6 +42,7 @@ def _metrics(folder):
 
 
 @pytest.mark.pictures
+@pytest.mark.always(reason="a program that people run, from its flags to its files")
 def test_train_vae_leaves_what_it_promises(trained):
     run = trained(*USUAL)
     assert {p.name for p in run.iterdir()} - {".lock"} == PICTURES | {
@@ -134,6 +135,20 @@ def test_likelihoods_networks_objectives_and_options_of_training_work(
 
 
 @pytest.mark.all_only
+def test_a_training_that_finishes_says_both_bounds_and_both_estimators(succeeds, tmp_path):
+    out = succeeds("train_vae", "--run_dir=run", *TINY, "--bound=elbo", "--gradient=dreg",
+                   "--finish=iwae:3", "--finish_epochs=1")  # fmt: skip
+    found = _metrics(tmp_path / "run")
+    assert {key: found[key] for key in ("bound", "gradient", "finish", "finish_gradient")} == {
+        "bound": "elbo", "gradient": "dreg", "finish": "iwae:3", "finish_gradient": "dreg",
+    }  # fmt: skip
+    assert found["bound_samples"] == 3
+    assert found["test_elbo"] < found["test_iwae"] < found["test_log_likelihood"] + 1
+    last = next(line for line in out.splitlines() if line.startswith("epoch 2/2"))
+    assert "  iwae -" in last and "  val_iwae -" in last
+
+
+@pytest.mark.all_only
 def test_vectors_from_an_npz_train_as_well_as_images_and_are_generated_as_numbers(
     succeeds, tmp_path
 ):
@@ -166,13 +181,15 @@ def test_evaluate_agrees_with_training_and_knows_the_data(succeeds, trained, tmp
 
 def test_diagnose_says_what_the_latents_carry(succeeds, trained, tmp_path):
     trained(*USUAL)
-    out = succeeds("diagnose", "--run_dir=run", "--num_samples=2", "--language=zh")
+    out = succeeds("diagnose", "--run_dir=run", "--num_samples=2", "--language=zh",
+                   "--num_gap_examples=0")  # fmt: skip
     run = tmp_path / "run"
     assert "互信息" in out and (run / "diagnosis.txt").read_text(encoding="utf-8") in out
     found = json.loads((run / "diagnosis.json").read_text())
     assert found["num_examples"] == _metrics(run)["num_train"] and (run / "diagnosis.png").exists()
 
 
+@pytest.mark.always(reason="a program that people run, from its flags to its files")
 def test_explore_writes_embeddings_that_trace_back_to_rows_and_classes(succeeds, trained, tmp_path):
     trained(*USUAL)
     out = succeeds("explore", "--run_dir=run", "--count=3")

@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pandas as pd
+import pytest
 
 
 class Interrupt(keras.callbacks.Callback):
@@ -15,6 +16,7 @@ class Interrupt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.always(reason="programs that people run, from their flags to their files")
 def test_a_table_is_filled_and_drawn_by_the_model_of_one_run(
     program, succeeds, refused, tmp_path, monkeypatch
 ):

@@ -256,7 +256,7 @@ def test_the_card_says_what_there_is(exported):
 
 
 def test_text_of_a_run_is_shown_by_the_card_and_is_no_markup():
-    bad = "a | b\n\n# heading\n- [click](javascript:a) <img src=x> http://a.b"
+    bad = "a | b\n\n# heading\n- [click](javascript:a) <img src=x> http://a.b x@y.zz"
     value = {"name": "x`|", "shape": ["B", 2], "dtype": "float32", "meaning": bad}
     signature = {"name": bad, "meaning": bad, "seeded_inputs": [value], "inputs": [], "outputs": []}
     layer = {"part": bad, "layer": bad, "parameters": 1, "activation": bad}
@@ -281,7 +281,7 @@ def test_text_of_a_run_is_shown_by_the_card_and_is_no_markup():
     text = render(card)
     inside = text.replace(f"````\n{report.summary({'``` <b>out': 1.0})}\n````", "")
     assert inside != text, "metrics are in a fence of their own"
-    for markup in ("<img", "<b>", "\n# heading", "\n- [", "[click]", "p://a.b", "a | b"):
+    for markup in ("<img", "<b>", "\n# heading", "\n- [", "[click]", "p://a.b", "x@y", "a | b"):
         assert markup not in inside
     assert r"a \| b \# heading" in inside and "&lt;img src=x&gt;" in inside
 
@@ -683,6 +683,21 @@ def test_sixteen_bits_are_refused_where_a_format_has_32(tmp_path):
     model, split = _untrained("vae"), _split()
     with pytest.raises(ValueError, match=r"onnx compute in float32.*Received layers of bfloat16"):
         export.export(model, split, tmp_path / "export", ["onnx"])
+
+
+def test_what_is_no_argument_of_an_export_is_refused_before_work(vae, tmp_path):
+    model, split = vae
+    (tmp_path / "file").write_text("mine")
+    for data, folder, formats, message in (
+        (split.values(), tmp_path / "a", ["keras"], "no test data. Expected a Data"),
+        (split, tmp_path / "file", ["keras"], "is no folder"),
+        (split, None, ["keras"], "Unusable folder"),
+        (split, tmp_path / "a", "keras,onnx", r"Unusable formats. Expected a list.*'keras,onnx'"),
+        (split, tmp_path / "a", None, "Unusable formats. Expected a list"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            export.export(model, data, folder, formats)
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
 def test_few_examples_are_repeated(vae):

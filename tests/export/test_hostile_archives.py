@@ -184,6 +184,25 @@ def test_weights_that_are_missing_or_of_another_shape_make_no_half_loaded_model(
         refused(pack(tmp_path / "bad.keras", _rewritten(good, change)), "could not be loaded")
 
 
+def test_weights_that_are_not_finite_are_told(good, tmp_path):
+    def change(file, _):
+        def spoil(name, values):
+            if isinstance(values, h5py.Dataset) and values.ndim == 2:
+                values[...] = np.nan
+
+        file.visititems(spoil)
+
+    path = pack(tmp_path / "broken.keras", _rewritten(good, change))
+    with pytest.warns(UserWarning, match=r"weights that are not finite \(.*kernel"):
+        tv.load(path)
+
+
+@pytest.mark.parametrize("path", [None, b"a.keras", "", 3])
+def test_what_is_no_path_is_refused(path):
+    with pytest.raises(ValueError, match=r"Unusable path. Expected a path"):
+        tv.load(path)
+
+
 def test_an_optimizer_that_does_not_fit_is_an_error_and_no_fresh_start(tmp_path):
     vae = make_vae()
     vae.compile(optimizer="adam")

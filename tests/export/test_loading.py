@@ -59,6 +59,7 @@ def _usual(name):
     ],
     ids=[*DECODERS, "full_covariance", "full_covariance_convolutional"],
 )
+@pytest.mark.always(reason="the one round trip through a file with training after it")
 def test_every_class_comes_back_to_the_last_bit_and_training_goes_on(
     tmp_path, name, encoder, network
 ):

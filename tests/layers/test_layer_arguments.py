@@ -84,6 +84,16 @@ def test_groups_and_paddings_are_those_of_keras(name, options):
     assert np.isfinite(layer(x)).all()  # its own noise
 
 
+def test_layers_of_draws_compute_with_floats_and_say_what_keras_does_not_take():
+    for make in (tv.layers.DenseFlipout, lambda units, **o: tv.layers.Conv1DFlipout(units, 2, **o)):
+        with pytest.raises(ValueError, match=r"real numbers. Expected a dtype of floats.*'int32'"):
+            make(3, dtype="int32")
+        with pytest.raises(ValueError, match=r"does not take.*'a/b'.*cannot contain character"):
+            make(3, name="a/b")
+    with pytest.raises(ValueError, match="Unusable seed"):
+        tv.layers.MonteCarloDropout(0.5, seed="a")
+
+
 def test_filters_and_channels_are_multiples_of_the_groups():
     with pytest.raises(ValueError, match=r"multiple of groups=2\. Received 3 filters"):
         tv.layers.Conv2DFlipout(3, 2, groups=2)

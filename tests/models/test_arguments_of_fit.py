@@ -5,6 +5,7 @@ import inspect
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfp_vae as tv
 
@@ -89,6 +90,27 @@ def test_weights_and_cuts_leave_the_batch_size_and_the_order(asked):
     np.testing.assert_array_equal(cut.validation.arrays[0], X[27:])
 
 
+def test_validation_data_take_the_place_of_a_cut_as_in_keras(asked):
+    seen = asked(classifier(), X, Y, validation_split=0.5, validation_data=(X[:7], Y[:7]))
+    np.testing.assert_array_equal(seen["current"].feed.arrays[0], X)
+    np.testing.assert_array_equal(seen["current"].validation.arrays[0], X[:7])
+
+
+def test_numbers_of_epochs_and_steps_may_have_any_whole_type(asked):
+    for given, plain in ((np.int64(2), 2), ((1, 3), [1, 3]), ({2}, [2]), (np.array([1]), [1])):
+        seen = asked(classifier(), X, Y, validation_data=(X, Y), validation_freq=given)
+        assert seen["validation_freq"] == plain and type(seen["validation_freq"]) is type(plain)
+
+
+def test_a_batch_size_is_of_arrays_alone_and_a_dataset_has_its_own(asked):
+    own = batches(X, Y)
+    assert asked(classifier(), X, Y, 10, validation_data=own)["current"].validation is None
+    for options in ({"batch_size": 4}, {"validation_data": own, "validation_batch_size": 4}):
+        x = (own,) if "batch_size" in options else (X, Y)
+        with pytest.raises(ValueError, match=r"batch_size goes with arrays.*Received 4"):
+            classifier().fit(*x, **options)
+
+
 def test_a_cut_knows_n_and_keeps_the_weights_of_each_side(asked):
     model, weights = classifier(), np.arange(N, dtype=np.float32)
     seen = asked(model, X, Y, validation_split=0.2, sample_weight=weights)["current"]
@@ -103,8 +125,13 @@ def test_shuffle_false_keeps_the_order(asked):
 
 
 def test_class_weights_are_weights_of_the_examples_of_a_class(asked):
-    feed = asked(classifier(), X, Y, class_weight={1: 3.0})["current"].feed
-    np.testing.assert_array_equal(feed.arrays[-1], np.where(Y == 1, 3.0, 1.0))
+    names = np.array(["no", "yes"])[Y]
+    for labels, by_class in ((Y, {1: 3.0}), (Y, {1.0: 3}), (names, {"yes": 3.0}), (names, {1: 3})):
+        feed = asked(classifier(), X, labels, class_weight=by_class)["current"].feed
+        np.testing.assert_array_equal(feed.arrays[-1], np.where(Y == 1, 3.0, 1.0))
+    model = classifier()
+    model.num_data = N
+    assert asked(model, batches(X, Y), class_weight={1.0: 3})["class_weight"] == {1: 3.0}
 
 
 def test_validation_has_its_own_batch_size(asked):
@@ -150,6 +177,11 @@ def test_callbacks_are_told_whether_more_is_better(asked, kind, monitor, mode, t
     assert callback.mode == mode
 
 
+def batches(*parts):
+    parts = parts if len(parts) > 1 else parts[0]
+    return tf.data.Dataset.from_tensor_slices(parts).batch(10)
+
+
 def refusals():
     ones, none = np.ones(N), "Received"
     return {
@@ -177,6 +209,88 @@ def refusals():
             lambda: table_vae().fit(X, class_weight={0: 2.0}),
             "class_weight weights the examples of a class",
         ),
+        "class_weight of no class": (
+            lambda: classifier().fit(X, Y, class_weight={7: 2.0}),
+            r"class that there is not.*from 0 to 1.*Received 7",
+        ),
+        "class_weight of no name": (
+            lambda: classifier().fit(X, np.array(["a", "b"])[Y], class_weight={"c": 2.0}),
+            "some of a, b, or numbers from 0 to 1.*Received 'c'",
+        ),
+        "class_weight of no class, dataset": (
+            lambda: classifier().fit(batches(X, Y), class_weight={2: 2.0}),
+            "class that there is not",
+        ),
+        "class_weight without classes, dataset": (
+            lambda: table_vae().fit(batches(X), class_weight={0: 2.0}),
+            "a model without classes",
+        ),
+        "weights of zero": (
+            lambda: classifier().fit(X, Y, sample_weight=0 * ones),
+            "leave nothing to learn from",
+        ),
+        **{
+            f"{name}={value}": (
+                lambda name=name, value=value: classifier().fit(X, Y, **{name: value}),
+                name,
+            )
+            for name, value in (
+                ("epochs", -1),
+                ("epochs", 1.5),
+                ("steps_per_epoch", 0),
+                ("validation_steps", 0),
+                ("validation_freq", 0),
+                ("validation_freq", [0]),
+                ("initial_epoch", -1),
+            )
+        },
+        "steps of evaluate": (lambda: classifier().evaluate(X, Y, steps=0), "steps"),
+        "steps of predict": (lambda: classifier().predict(X, steps=0), "steps"),
+        "a name of a callback": (
+            lambda: classifier().fit(X, Y, callbacks="EarlyStopping"),
+            "callbacks has what is none.*Received 'EarlyStopping'",
+        ),
+        "a class of callbacks": (
+            lambda: classifier().fit(X, Y, callbacks=[keras.callbacks.TerminateOnNaN]),
+            "Received the class TerminateOnNaN",
+        ),
+        "a callback of evaluate": (
+            lambda: classifier().evaluate(X, Y, callbacks="CSVLogger"),
+            "callbacks has what is none",
+        ),
+        "a callback of predict": (
+            lambda: classifier().predict(X, callbacks=keras.callbacks.CSVLogger),
+            "Received the class CSVLogger",
+        ),
+        "a field of a checkpoint": (
+            lambda: classifier().fit(
+                X, Y, callbacks=keras.callbacks.ModelCheckpoint("{epoch}-{val_elbo:.2f}.keras")
+            ),
+            "field that there is not.*'val_elbo'",
+        ),
+        "an open field of a checkpoint": (
+            lambda: classifier().fit(X, Y, callbacks=keras.callbacks.ModelCheckpoint("{a.keras")),
+            "cannot be filled in",
+        ),
+        "run_eagerly": (lambda: classifier(run_eagerly="no"), "Unknown run_eagerly"),
+        "jit_compile": (lambda: classifier(jit_compile="yes"), "Unknown jit_compile"),
+        "an optimizer": (lambda: table_vae().compile("adma"), "Unknown optimizer.*'adma'"),
+        "no optimizer": (lambda: without_optimizer().fit(X), r"fit\(\) needs an optimizer"),
+        "no optimizer, batch": (
+            lambda: without_optimizer().train_on_batch(X),
+            r"train_on_batch\(\) needs an optimizer",
+        ),
+        "no folder": (lambda: classifier().save("not/there/a.keras"), "no folder for not/there"),
+        "no path": (lambda: classifier().save(None), "Unusable filepath"),
+        "names of columns": (
+            lambda: classifier_of(columns=["a", "a"]),
+            "Unusable columns. Expected different texts",
+        ),
+        "names of classes": (lambda: classifier_of(class_names=[None, 3]), "Unusable class_names"),
+        "a cut of a Data": (
+            lambda: classifier().fit(tv.data.load(X, labels=Y, kind="real"), validation_split=0.2),
+            "A Data brings its validation split",
+        ),
         "y without use": (lambda: table_vae().fit(X, Y), "targets that the model has no use for"),
         "y beside a dataset": (
             lambda: classifier().fit(keras.utils.PyDataset(), Y),
@@ -196,6 +310,17 @@ def refusals():
     }
 
 
+def without_optimizer():
+    model = table_vae()
+    model.compile(None)
+    return model
+
+
+def classifier_of(**options):
+    network = keras.Sequential([keras.layers.Dense(2)])
+    return tv.BayesianNetwork(network, tv.likelihoods.Categorical(2), **options)
+
+
 def uncompiled(**options):
     return tv.VAE(
         prior=tv.priors.StandardNormal(2),
@@ -212,6 +337,16 @@ def test_what_does_nothing_is_refused_before_work(case):
         run()
     assert "Expected" in str(caught.value)
     assert "Received" in str(caught.value)
+
+
+def test_a_checkpoint_may_have_every_metric_in_its_path(asked, tmp_path):
+    path = str(tmp_path / "{epoch:02d}-{val_accuracy:.2f}-{loss:.3f}.keras")
+    asked(classifier(), X, Y, callbacks=keras.callbacks.ModelCheckpoint(path), validation_split=0.5)
+
+
+def test_a_legacy_file_that_nothing_could_load_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"legacy HDF5.*Expected a path ending in \.keras"):
+        keras.saving.save_model(classifier(), str(tmp_path / "a.h5"))
 
 
 def test_save_replaces_no_file_that_it_may_not(tmp_path):

@@ -134,6 +134,23 @@ def test_groups_learn_each_its_own_data_in_its_own_units(base_seed):
             np.testing.assert_allclose(found, getattr(expected, name)[:, 0], rtol=1e-4, atol=1e-4)
 
 
+def test_a_group_is_an_ensemble_of_its_members_that_predicts_as_they_do_together(base_seed):
+    tables = [_table(seed=base_seed + g) for g in range(2)]
+    x, y = (np.stack(parts, axis=1) for parts in zip(*tables, strict=True))
+    ensemble = _ensemble(2, _member(weight_prior=1.0), groups=2)
+    split = tv.data.Split(x, tv.data.Kind.REAL, targets=y, name="train")
+    ensemble.num_data = len(split)
+    ensemble.take_units(split)
+    together = ensemble.predictive(x[:5]).components_distribution
+    for number in range(2):
+        group = ensemble.group(number)
+        assert (group.size, group.groups, group.num_data) == (2, None, 16)
+        parts = group.predictive(x[:5, number]).components_distribution
+        np.testing.assert_allclose(parts.loc, together.loc[:, number], rtol=1e-5, atol=1e-5)
+    with pytest.raises(ValueError, match=r"no such group.*0 to 1.*Received 2"):
+        ensemble.group(2)
+
+
 # Random members.
 
 RANDOM = {

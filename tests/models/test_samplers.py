@@ -289,6 +289,25 @@ def test_chains_from_an_ensemble_say_how_they_mix_and_know_less_where_there_are_
 
 
 @pytest.mark.all_only
+@pytest.mark.all_only
+def test_chains_of_the_splits_of_a_table_are_those_of_each_split_alone():
+    splits = [_split(seed=seed) for seed in range(2)]
+    values = np.stack([split.values() for split in splits], axis=1)
+    targets = np.stack([split.targets for split in splits], axis=1)
+    together = Split(values, Kind.REAL, targets=targets, name="train")
+    keras.utils.set_random_seed(0)
+    model = tv.Ensemble(_member(), 2, groups=2)
+    model.compile("adam", jit_compile=False)
+    model.fit(together, epochs=1, verbose=0)
+    method = methods.Recipe("mile", members=2, posterior_steps=4).weights
+    found = method.finish_groups(model, together, 8)
+    for group, split in enumerate(splits):
+        alone = method.finish(model.group(group), split, group)
+        np.testing.assert_array_equal(found[group].chains.samples, alone.chains.samples)
+        assert found[group].predictive(split).batch_shape == (COUNT,)
+    assert (found[0].chains.samples != found[1].chains.samples).any()
+
+
 def test_swags_around_members_walk_together_and_take_turns(ensemble, tmp_path):
     swags = around_members(ensemble, _split(), 3, 1e-3, batch_size=COUNT)
     starts = tv.MILE(ensemble, 4).starts()

@@ -195,6 +195,7 @@ def test_validation_does_not_disturb_training(make_vae, binary_images):
     assert histories[0] == histories[1]
 
 
+@pytest.mark.always(reason="the state of fit")
 def test_training_in_two_calls_equals_training_in_one(make_vae):
     # New order and new binarisation in every epoch, also of the second call.
     split = Split(np.random.default_rng(0).random((50, 4, 4, 1)), Kind.DYNAMIC)
@@ -229,6 +230,7 @@ def test_steps_per_execution_does_not_change_the_run(make_vae, binary_images):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.always(reason="the one run under XLA")
 def test_eager_graph_and_xla_agree_on_the_bound_within_monte_carlo_error(make_vae, binary_images):
     x = binary_images(200)
     vae = make_vae(num_samples=200)

@@ -1,5 +1,7 @@
 """One look, one scale and one order of columns on every way into a model."""
 
+import collections
+
 import keras
 import numpy as np
 import pytest
@@ -265,6 +267,75 @@ def test_names_of_classes_are_kept_and_stay_those_of_training():
 def test_targets_may_be_a_column():
     model = dense(tv.likelihoods.Normal(), 1)
     assert model.as_split(GREY, "training", GREY[:, :1]).targets.shape == (40,)
+
+
+ONES = np.ones(40, np.float32)
+WRONG_WEIGHTS = {
+    "NaN": (np.where(ONES, np.nan, 0), "weight array has .* not finite"),
+    "negative": (-ONES, "weights do not fit.*below 0"),
+    "several": (np.ones((40, 2)), r"shape \(20,\). Received shape \(20, 2\)"),
+    "text": (ONES.astype(str), "weight values are not numbers"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG_WEIGHTS)
+def test_weights_in_batches_are_looked_at_as_those_of_arrays(what):
+    weights, message = WRONG_WEIGHTS[what]
+    model = dense(tv.likelihoods.Categorical(2), 2)
+    data = tf.data.Dataset.from_tensor_slices((GREY, np.arange(40) % 2, weights)).batch(20)
+    for way in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match=message):
+            way(data, verbose=0)
+        with pytest.raises(ValueError, match=message):
+            way(iter_of(data), verbose=0)
+
+
+def iter_of(data):
+    yield from (tuple(np.asarray(part) for part in batch) for batch in data)
+
+
+def test_batches_have_three_parts_at_most_and_may_have_names():
+    model, y = dense(tv.likelihoods.Categorical(2), 2), np.arange(40) % 2
+    named = collections.namedtuple("Named", "x y w")(GREY, y, ONES[:, np.newaxis])
+    model.fit(tf.data.Dataset.from_tensor_slices(named).batch(20), verbose=0)
+    assert model.built
+    data = tf.data.Dataset.from_tensor_slices((GREY, y, ONES, ONES)).batch(20)
+    with pytest.raises(ValueError, match=r"batches of 4 parts\. Expected x, \(x, y\)"):
+        model.fit(data, verbose=0)
+
+
+def test_targets_in_batches_of_a_model_without_are_refused_or_told():
+    def given(y):
+        return tf.data.Dataset.from_tensor_slices((BLACK, y)).batch(40)
+
+    model = tv.VAE(
+        prior=tv.priors.StandardNormal(2),
+        encoder=tv.encoders.Gaussian(tv.networks.mlp([4]), 2),
+        decoder=tv.decoders.Bernoulli(tv.networks.mlp([4]), (6,)),
+    )
+    model.compile("sgd", run_eagerly=True)
+    model.fit(given(BLACK), verbose=0)
+    for way in (model.fit, model.evaluate):  # a denoising pair, whose clean half nobody would read
+        with pytest.raises(ValueError, match=r"targets that the model has no use for"):
+            way(given(1 - BLACK), verbose=0)
+        with pytest.warns(UserWarning, match="What stands beside x .* is not read"):
+            way(given(np.arange(40)), verbose=0)
+
+
+def test_variables_and_wide_floats_are_arrays_and_lists_are_none():
+    model, y = dense(tv.likelihoods.Categorical(2), 2), np.arange(40) % 2
+    model.fit(tf.Variable(GREY), y, verbose=0)
+    expected = model(GREY).logits
+    np.testing.assert_array_equal(model(GREY.astype(np.longdouble)).logits, expected)
+    for x in (GREY.tolist(), None, "digits", {"x": GREY}):
+        with pytest.raises(ValueError, match=r"cannot be used. Expected an array"):
+            model(x)
+
+
+@pytest.mark.parametrize("seed", [1.5, "a", [1, 2, 3], -1, 2**40])
+def test_a_seed_of_a_call_is_one_number(vae, seed):
+    with pytest.raises(ValueError, match=r"Unusable seed. Expected an integer"):
+        vae.generate(2, seed=seed)
 
 
 def test_what_cannot_be_looked_at_says_so(vae):

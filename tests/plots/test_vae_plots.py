@@ -74,6 +74,11 @@ def test_training_curve_draws_training_and_validation():
     history = {k: list(np.linspace(-50, -20, 30)) for k in ("elbo", "val_elbo", "kl", "val_kl")}
     left, right = plots.training_curve(history).axes
     assert [len(line.get_xdata()) for line in (*left.lines, *right.lines)] == [30] * 4
+    history |= {"iwae": list(np.linspace(-45, -18, 30)), "val_iwae": [-18.0] * 30}
+    left = plots.training_curve(history).axes[0]
+    assert left.get_title() == "ELBO, iwae" and len(left.lines) == 4
+    names = [text.get_text() for text in left.get_legend().texts]
+    assert names == ["training", "validation", "iwae"]
     history["elbo"][0] = -500.0  # the far start does not squeeze the rest
     assert plots.training_curve(history).axes[0].get_ylim()[0] > -60
 
@@ -86,6 +91,7 @@ def test_bound_against_examples_has_a_log_axis_and_a_line_per_curve():
 
 
 @pytest.mark.parametrize("shape", [(5, 4, 1), (5, 4, 3)], ids=["grey", "colour"])
+@pytest.mark.always(reason="every picture is drawn once")
 def test_every_picture_that_fits_is_written(make_vae, tmp_path, shape):
     split = Split(
         np.random.default_rng(0).random((30, *shape)) < 0.5, Kind.STATIC, np.arange(30) % 3

@@ -226,6 +226,18 @@ def test_the_run_of_a_group_is_chosen_by_its_figure_and_others_are_not_shown(pla
         records.chosen(plan, record["figures"][:2])
 
 
+def test_a_record_of_some_runs_says_so_and_shows_no_row_of_a_choice_that_is_open(plan):
+    record = record_of(plan)
+    record["runs"] = record["runs"][:1]
+    record["figures"] = [f for f in record["figures"] if f["run"] == "trial-0.1"]
+    record["chosen"] = records.chosen(plan, record["figures"], ["trial-0.1"])
+    assert record["chosen"] == {}
+    records.check_fits(plan, record)
+    text = records.block(["trial"], {"trial": plan}, {"trial": record}, "en")
+    assert "1 of 2 runs;" in text and "--beta=" not in text
+    assert "--more" in records.block(["trial"], {"trial": plan}, {"trial": record}, "zh")
+
+
 def test_what_was_not_measured_is_a_command_and_no_number(plan):
     english = records.block(["trial"], {"trial": plan}, {}, "en")
     assert "`scripts/reproduce trial`" in english and "|" not in english

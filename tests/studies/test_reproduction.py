@@ -1,6 +1,7 @@
 """Plans are run one program after the other, and go on where they were."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -95,6 +96,41 @@ def test_a_record_is_written_at_the_end_and_what_is_done_is_not_done_again(place
     assert record["runs"][0]["command"] == "python -m experiments.good --value=3"
     assert record["commit"] == "unknown" and record["seconds"] > 0
     assert run(place)[1] == []
+
+
+def test_a_record_that_takes_hours_is_measured_in_several_sittings(place, monkeypatch):
+    record, plan = place / "results" / "trial.json", place / "trial.toml"
+    plan.write_text(PLAN.replace('folder = "first"\n', ""), encoding="utf-8")
+    made = MAYBE.replace('(folder / "more', 'folder.mkdir()\n(folder / "more')
+    (place / "experiments" / "maybe.py").write_text(made)
+    with pytest.raises(ValueError, match="second has not come to its end"):
+        run(place, more=True)
+    first = json.loads(record.read_text())
+    assert [each["name"] for each in first["runs"]] == ["first"]
+    assert first["figures"] == [{"run": "first", "figure": "value", "value": 3, "se": 0.5}]
+    # Another day, on another machine, with nothing but what was committed.
+    shutil.rmtree(place / "runs")
+    (place / "allowed").touch()
+    monkeypatch.setattr(reproduction, "commit_of", lambda root: "later")
+    monkeypatch.setattr(reproduction, "machine", lambda: "another machine")
+    _, said = run(place, more=True)
+    assert said[0].startswith("trial 2/2") and "several commits" in said[-1]
+    whole = json.loads(record.read_text())
+    assert whole["runs"][0] == first["runs"][0] | {"machine": first["machine"]}
+    assert whole["runs"][1]["commit"] == "later" and whole["machine"] == "another machine"
+    assert whole["figures"][0] == first["figures"][0] and len(whole["figures"]) == 2
+    assert run(place, more=True)[1] == said[-1:]  # nothing is left to run
+    # Without it all is measured again, and until then the record stays.
+    assert len(run(place)[1]) == 1  # the second one is of this commit
+    assert json.loads(record.read_text())["runs"][0]["commit"] == "later"
+
+
+def test_runs_in_one_folder_are_taken_from_a_record_together_or_not_at_all(place):
+    with pytest.raises(ValueError, match="second has not come to its end"):
+        run(place, more=True)
+    shutil.rmtree(place / "runs")
+    (place / "allowed").touch()
+    assert [line[:9] for line in run(place, more=True)[1]] == ["trial 1/2", "trial 2/2"]
 
 
 def test_quick_touches_no_record_and_prepared_data_are_handed_on(place):

@@ -59,6 +59,7 @@ STEPS = {"InverseAutoregressive": 1, "MaskedAutoregressive": 1, "Planar": 2, "Sy
 
 @pytest.mark.parametrize("dims", DIMS)
 @pytest.mark.parametrize("kind", _members(tv.encoders, tv.encoders.Encoder, tv.encoders.Encoder))
+@pytest.mark.always(reason="the one contract of its family")
 def test_an_encoder_keeps_its_contract(kind, dims, base_seed):
     steps, dims = STEPS.get(kind.__name__), 3 if dims == 1 and kind in SPHERES else dims
     encoder = kind(tv.networks.mlp([4]), dims, **({"steps": steps} if steps else {}))
@@ -81,6 +82,7 @@ BOUNDS = [
 
 
 @pytest.mark.parametrize("name", BOUNDS)
+@pytest.mark.always(reason="the one contract of its family")
 def test_a_bound_keeps_its_contract(name, base_seed):
     xla = name in ("elbo", "piwae", "tvo")
     testing.check_bound(tv.objectives.BOUNDS[name](), seed=base_seed, xla=xla)

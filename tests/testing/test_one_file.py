@@ -115,6 +115,7 @@ def test_a_file_in_its_room_is_known_to_flags_before_anything_is_imported(tmp_pa
     assert out[2] == "False"
 
 
+@pytest.mark.always(reason="what the rooms are cut for")
 def test_toys_keep_the_contracts_of_their_families(toys, base_seed):
     testing.check_prior(toys["laplace_prior"].LaplacePrior(2), seed=base_seed, xla=False)
     testing.check_head(toys["student_t_head"].StudentT(), seed=base_seed, xla=False)
@@ -122,6 +123,7 @@ def test_toys_keep_the_contracts_of_their_families(toys, base_seed):
     testing.check_bound(toys["renyi_bound"].Renyi(), seed=base_seed, xla=False)
 
 
+@pytest.mark.always(reason="what the rooms are cut for")
 def test_kind_of_model_prior_likelihood_and_bound_are_named_in_a_recipe(table, tmp_path):
     recipe = methods.VAERecipe(
         latent_dim=2,
@@ -141,6 +143,7 @@ def test_kind_of_model_prior_likelihood_and_bound_are_named_in_a_recipe(table, t
         methods.VAERecipe(likelihood="toy_negative_binomial")
 
 
+@pytest.mark.always(reason="what the rooms are cut for")
 def test_method_and_likelihood_of_y_are_named_in_a_recipe(table):
     recipe = methods.Recipe("toy_wide_map", hidden=(4,), scale="toy_negative_binomial")
     model = methods.build(recipe, table)

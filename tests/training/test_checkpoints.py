@@ -78,6 +78,7 @@ def test_the_same_training_twice_ends_the_same(whole, found, tmp_path):
         "bnn-xla",
     ],
 )
+@pytest.mark.always(reason="the one resumed training")
 def test_a_resumed_training_equals_an_uninterrupted_one_to_the_last_bit(
     kind, jit, crashes, found, whole, tmp_path
 ):

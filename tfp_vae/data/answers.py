@@ -29,7 +29,8 @@ def classes(
 
     Args:
         labels: whole numbers [N] or [N, 1] of any type, or one-hot [N, K]; or text [N], or a series
-            of categories. None, NaN, NaT, a mask and -1 are `UNLABELLED`.
+            of categories; or a frame of one column, or of one-hot columns, whose names are those of
+            the classes. None, NaN, NaT, a mask and -1 are `UNLABELLED`.
         name: of the split, for errors.
         known: the names of the classes in their order; None means those of the categories, or the
             different texts: whole numbers by their size, others by the alphabet.
@@ -38,6 +39,11 @@ def classes(
         ValueError: for what is not a class.
     """
     if frames.is_frame(labels):
+        if len(labels.columns) > 1:  # one-hot, as of get_dummies
+            hot, columns = frames.table(labels, f"{name} labels")
+            found = _one_hot(hot, np.zeros(hot.shape, bool), name)
+            gone = found == UNLABELLED
+            return _text_classes(np.array(columns, object)[found], gone, name, known or columns)
         labels = frames.only_column(labels, f"{name} labels")
     levels = frames.categories(labels)
     values = labels if isinstance(labels, np.ma.MaskedArray) else np.asarray(labels)
@@ -173,6 +179,19 @@ def _one_hot(rows, gone, name):
             f"{rows[index][:8].tolist()} at index {index}."
         )
     return np.where(none, UNLABELLED, rows.argmax(1))
+
+
+def are_one_hot(ys: "Iterable[np.ndarray | None]") -> bool:
+    """Returns whether all arrays that there are have rows of zeros with one 1, of two or more."""
+    found = [y for y in ys if y is not None]
+    return bool(found) and all(
+        y.ndim == 2
+        and y.shape[1] > 1
+        and y.dtype.kind in "biuf"
+        and kinds.is_zero_one(y)
+        and bool((y.sum(1) == 1).all())
+        for y in found
+    )
 
 
 def real_numbers(targets: Any, name: str, what: str = "target") -> np.ndarray:

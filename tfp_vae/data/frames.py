@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tfp_vae.arguments import hint
+from tfp_vae.data import kinds
 
 
 def is_frame(values: Any) -> bool:
@@ -97,6 +98,7 @@ def _column(frame: Any, key: Any, label: str, name: str) -> np.ndarray:
             f"in every cell; fill or remove them. Received {values[row]} in row {row}, column "
             f"{label!r}."
         )
+    kinds.check_float64(values, f"The values of column {label!r} of the {name} table")
     return values
 
 

@@ -8,6 +8,7 @@ rest, because a number such as "Bernoulli log-likelihood of grey pixels" compare
 
 import enum
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -155,6 +156,25 @@ def check_float32(values: np.ndarray, small: np.ndarray, what: str) -> None:
             f"{what} would change in float32. Expected {how}. Received "
             f"{near.min():.17g} to {near.max():.17g}{where}."
         )
+
+
+def check_float64(values: np.ndarray, what: str) -> None:
+    """Raises `ValueError` if integers [N] that differ are one number as float64, as ids may be."""
+    if values.dtype.kind not in "iu" or values.dtype.itemsize < 8 or not values.size:
+        return
+    low, high = values.min(), values.max()
+    if low != high and is_collapsed(float(low), float(high)):
+        raise ValueError(
+            f"{what} would change on the way to float32. Expected integers up to 16,777,216, or "
+            "spread apart; number them anew, subtract an offset or leave them out. Received "
+            f"{low} to {high}."
+        )
+
+
+def is_collapsed(low: "float | np.ndarray", high: "float | np.ndarray") -> Any:
+    """Returns whether integers between two floats may be others by a thousandth of the span."""
+    largest = np.maximum(np.abs(low), np.abs(high))
+    return (largest >= 2.0**53) & (np.subtract(high, low) * _ROUNDING <= np.spacing(largest))
 
 
 def is_zero_one(values: np.ndarray) -> bool:

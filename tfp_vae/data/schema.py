@@ -16,7 +16,7 @@ import numpy as np
 
 from tfp_vae import extras
 from tfp_vae.arguments import check_choice, check_type
-from tfp_vae.data import answers, frames
+from tfp_vae.data import answers, frames, kinds
 from tfp_vae.data.kinds import Kind
 
 DROP = "drop"  # what is said of a column in the place of a kind to leave it out
@@ -411,6 +411,7 @@ def _level(text: str, dtype: str) -> Any:
 def _numbers(series: Any, column: Column, name: str, rows: np.ndarray) -> np.ndarray:
     """Returns the cells of a series without gaps as float64; raises naming one that is none."""
     values = series.to_numpy()
+    kinds.check_float64(values, f"The values of column {column.name!r} of the {name} table")
     try:
         return values.astype(np.float64)
     except (ValueError, TypeError):

@@ -13,6 +13,7 @@ from tfp_vae.distributions import (
 )
 from tfp_vae.distributions.base import ConditionalDistribution, positive
 from tfp_vae.distributions.columns import Columns
+from tfp_vae.distributions.correlated import CorrelatedDecoder
 from tfp_vae.distributions.deterministic import Deterministic
 from tfp_vae.distributions.discretized import DiscretizedLogistic
 from tfp_vae.distributions.pixels import PixelDecoder
@@ -20,6 +21,7 @@ from tfp_vae.distributions.pixels import PixelDecoder
 __all__ = [
     "Columns",
     "ConditionalDistribution",
+    "CorrelatedDecoder",
     "Deterministic",
     "DiscretizedLogistic",
     "PixelDecoder",

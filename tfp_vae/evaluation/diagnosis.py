@@ -19,6 +19,7 @@ from tfp_vae import keras_private
 from tfp_vae.arguments import check_count, check_type
 from tfp_vae.data import Data, Split
 from tfp_vae.distributions import draws
+from tfp_vae.evaluation.gap import inference_gap
 from tfp_vae.layers.noise import MEAN
 from tfp_vae.models import VAE
 from tfp_vae.models.memory import in_batches
@@ -43,6 +44,7 @@ FINDINGS = (
 _USUAL_BATCH = 128  # of an estimate by minibatches, for the cap that is shown
 _FEW = 64  # examples at which the decoder is differentiated
 _CHUNK = 16  # draws of an example at a time
+_GAP_SAMPLES = 2000  # of log p(x), for the parts of the gap
 _PAIRS = 2**21  # numbers of a block of log q(z_m|x_n)
 
 
@@ -53,6 +55,7 @@ def diagnose(
     *,
     seed: "int | None" = None,
     most: int = 1000,
+    gap_examples: int = 0,
     batch_size: int = 500,
     progress: "Callable[[int, int], None] | None" = None,
 ) -> dict:
@@ -67,11 +70,15 @@ def diagnose(
         seed: fixes the draws; the model's seed by default.
         most: examples, spread over all, that z is drawn for: what grows with N times their number
             is q(z) alone.
+        gap_examples: the first of those, for which the gap is told apart into what the family of q
+            misses and what the encoder misses of it, see `inference_gap`: a q is fitted to each.
         batch_size: examples at a time.
         progress: called with (examples done, examples in all) of the sum over all.
 
     Returns:
         "elbo" = -"rate" - "distortion"; "log_evidence", L_S, and "gap", that minus the ELBO;
+        "approximation_gap" and "amortisation_gap" of `gap_examples`, None without them or where no
+        q can be fitted ("gap_missing" says why);
         "mutual_information" I(x; z) by a draw each, at most "most_information" = log N
         ("most_of_a_batch" says what an estimate by batches of 128 could show), and "aggregate_kl",
         KL(q(z) || p(z)) (None if p(z) differs between examples), whose sum has the rate as its
@@ -88,6 +95,7 @@ def diagnose(
     """
     check_type("vae", vae, VAE, "diagnose")
     num_samples, most = check_count("num_samples", num_samples), check_count("most", most)
+    gap_examples = check_count("gap_examples", gap_examples, least=0)
     batch_size = check_count("batch_size", batch_size)
     if not vae.on_bound:
         vae.bounds()  # which says why not
@@ -111,6 +119,7 @@ def diagnose(
     ratio = rows.scale_ratio
     weight, at_start = (float(vae.objective.kl_weight(step)) for step in (_step(vae), 0))
     same_prior = draw.prior(None if given is None else chosen[:1]).batch_shape.rank == 0
+    inference = _inference(vae, some, min(gap_examples, len(some)), seed)
     found = {
         "num_examples": len(split),
         "num_drawn": len(some),
@@ -120,6 +129,7 @@ def diagnose(
         "log_evidence": float(rows.log_evidence.mean()),
         "num_importance_samples": num_samples,
         "gap": float(np.mean(rows.log_evidence - rows.log_weight)),
+        **inference,
         "mutual_information": information,
         "most_information": math.log(len(split)),
         "most_of_a_batch": math.log(min(_USUAL_BATCH, len(split))),
@@ -138,6 +148,20 @@ def diagnose(
     }
     alone = hasattr(vae.decoder, "head") and not (given is not None and vae.decoder_sees_condition)
     return found | {"findings": _findings(found, alone)}
+
+
+def _inference(vae, split, count, seed):
+    """Returns the parts of the gap of some examples, each None where there are none."""
+    names = ("approximation_gap", "amortisation_gap")
+    found = {"num_gap_examples": count, **dict.fromkeys(names), "gap_missing": None}
+    if not count:
+        return found
+    split, options = split.take(count), {"num_importance_samples": _GAP_SAMPLES}
+    try:
+        each = inference_gap(vae, split, seed=seed, **options).summary()
+    except ValueError as error:  # discrete latents, a likelihood without a slope
+        return found | {"num_gap_examples": 0, "gap_missing": str(error)}
+    return found | {name: each[name] for name in names}
 
 
 class _Rows:

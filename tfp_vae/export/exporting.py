@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tfp_vae import keras_private
-from tfp_vae.arguments import check_choice
+from tfp_vae.arguments import check_choice, check_path
 from tfp_vae.data import Data, Split
 from tfp_vae.evaluation import Detector
 from tfp_vae.export import card
@@ -72,7 +72,14 @@ def export(
     """
     chosen = base.get(formats)
     check_choice("language", language, LANGUAGES)
-    folder = pathlib.Path(folder)
+    folder = pathlib.Path(check_path("folder", folder))
+    if not isinstance(data, Data | Split):
+        raise ValueError(
+            "These are no test data. Expected a Data, as data.load gives it, or a Split. Received "
+            f"{type(data).__name__}."
+        )
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is no folder. Expected a new one. Received a file.")
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise ValueError(
             f"Unusable name. Expected letters, digits and underscores. Received {name!r}."

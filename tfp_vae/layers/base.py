@@ -171,9 +171,14 @@ class BayesianLayer(WeightLayer):
             super().__init__(**kwargs)
         except (ValueError, TypeError) as error:  # of Keras
             raise ValueError(
-                f"{type(self).__name__} got arguments that it does not have. Expected its own and "
-                f"those of keras.Layer. Received {kwargs}."
+                f"{type(self).__name__} got arguments that it does not have, or that Keras does "
+                f"not take. Expected its own and those of keras.Layer. Received {kwargs}: {error}"
             ) from error
+        if not keras.backend.is_float_dtype(self.compute_dtype):
+            raise ValueError(
+                f"{type(self).__name__} computes with real numbers. Expected a dtype of floats, "
+                f"such as 'float32'. Received {kwargs['dtype']!r}."
+            )
         units = check_count("units", units)
         is_rank = isinstance(covariance, int) and is_count(covariance)
         if covariance not in ("diagonal", "full") and not is_rank:

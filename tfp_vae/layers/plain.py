@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.arguments import check_number, is_count
+from tfp_vae.arguments import check_number, check_seed, is_count
 from tfp_vae.distributions.base import spread
 from tfp_vae.layers import noise as noise_sources
 from tfp_vae.layers.base import registered
@@ -38,6 +38,7 @@ class MonteCarloDropout(keras.Layer):
     ):
         super().__init__(**kwargs)
         rate = check_number("rate", rate, 0, below=1)
+        seed = None if seed is None else check_seed(seed)
         if noise_shape is not None:
             noise_shape = tuple(noise_shape)
             if not all(size is None or is_count(size) for size in noise_shape):

@@ -72,6 +72,7 @@ class VAERecipe:
         alpha: weight of the classification term of "m2".
         labelled_share: share of the batches of "m2" with labels.
         receptive_field: of "pixel", how many rows and columns before a pixel it sees.
+        covariance_rank: of "correlated", directions in which values of an example vary together.
         adversarial_weight: of what fools the discriminator of "aae" or "vae_gan".
         noise: deviation of the noise on what the encoder of "autoencoder" sees in training.
         num_samples: draws of z per example and training step.
@@ -101,6 +102,7 @@ class VAERecipe:
     alpha: float = 0.1
     labelled_share: float = 0.5
     receptive_field: int = 3
+    covariance_rank: int = 4
     adversarial_weight: float = 1.0
     noise: float = 0.0
     num_samples: int = 1

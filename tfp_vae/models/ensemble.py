@@ -202,6 +202,20 @@ class Ensemble(SupervisedModel):
         alone.num_data, alone.data_kind = self.num_data, self.data_kind
         return alone
 
+    def group(self, index: int) -> "Ensemble":
+        """Returns the members of group `index` as an ensemble of its own, uncompiled."""
+        count = self.groups or 1
+        if not 0 <= index < count:
+            raise ValueError(
+                f"There is no such group. Expected 0 to {count - 1}. Received {index}."
+            )
+        first = index * self.size
+        alone = Ensemble(self.member(first), self.size)
+        for new, old in zip(alone.stacks, self.stacks, strict=True):
+            new.assign(old[first : first + self.size])
+        alone.num_data, alone.data_kind = self.num_data, self.data_kind
+        return alone
+
     # Running the members.
 
     @SupervisedModel.supports_jit.getter  # type: ignore[attr-defined]

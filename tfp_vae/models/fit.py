@@ -1,7 +1,8 @@
 """What one call of `fit` knows: where its batches come from, where it is, what looks on."""
 
 import dataclasses
-from collections.abc import Mapping
+import string
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -9,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae import keras_private
-from tfp_vae.arguments import check_number, hint
-from tfp_vae.data import Feed, Split, kinds
+from tfp_vae.arguments import MOST, check_count, check_number, hint, is_count
+from tfp_vae.data import Feed, Split
 from tfp_vae.data.streams import MOST_BYTES, Stream
 from tfp_vae.layers.convolution import Convolution
-from tfp_vae.models.intake import check_options
+from tfp_vae.models.intake import check_options, check_weights
 from tfp_vae.models.loop import Skipping
 from tfp_vae.networks import CONVOLUTIONS
 
@@ -158,16 +159,73 @@ def listed(callbacks: Any) -> list:
     return keras.tree.flatten(callbacks or [])
 
 
-def check_callbacks(callbacks: Any) -> None:
-    """Raises `ValueError` for a callback that would fail after the first epoch of training."""
+def check_rhythm(**numbers: Any) -> None:
+    """Raises `ValueError` for numbers of epochs or steps that Keras would fail at, or take for all.
+
+    Args:
+        numbers: arguments of a method by name, None where they are not given.
+    """
+    for name, value in numbers.items():
+        if name == "validation_freq" and isinstance(value, list | tuple | set | np.ndarray):
+            for each in value:
+                check_count(f"epoch in {name}", each)
+        elif value is not None:
+            check_count(name, value, 0 if name in ("epochs", "initial_epoch") else 1)
+
+
+def plain_rhythm(validation_freq: "int | Collection[int]") -> "int | list[int]":
+    """Returns a checked `validation_freq` in the types that Keras tells apart."""
+    if isinstance(validation_freq, Collection | np.ndarray):
+        return [int(each) for each in validation_freq]
+    return int(validation_freq)
+
+
+def check_callbacks(
+    callbacks: Any, metrics: "Collection[str] | None" = None, validates: bool = False
+) -> None:
+    """Raises `ValueError` for what is no callback, or would fail after the first epoch.
+
+    Args:
+        callbacks: of a method of Keras.
+        metrics: of the training, None where there is no training.
+        validates: whether there are validation data.
+    """
     for callback in listed(callbacks):
-        if not isinstance(callback, keras.callbacks.ModelCheckpoint) or callback.save_weights_only:
+        if isinstance(callback, type) or not hasattr(callback, "set_model"):
+            received = callback.__name__ if isinstance(callback, type) else repr(callback)
+            raise ValueError(
+                "callbacks has what is none. Expected objects such as "
+                "keras.callbacks.EarlyStopping(monitor='val_loss'). Received "
+                f"{'the class ' if isinstance(callback, type) else ''}{received}."
+            )
+        if metrics is None or not isinstance(callback, keras.callbacks.ModelCheckpoint):
+            continue
+        _check_fields(callback, metrics, validates)
+        if callback.save_weights_only:
             continue
         if not str(callback.filepath).endswith(".keras"):
             raise ValueError(
                 f"{type(callback).__name__} saves in another format. Expected a path ending in "
                 f".keras, or save_weights_only=True. Received {callback.filepath!r}."
             )
+
+
+def _check_fields(callback, metrics, validates):
+    known = {"epoch", "batch", "learning_rate", *metrics}
+    known |= {f"val_{name}" for name in metrics if validates}
+    try:
+        fields = {field for _, field, *_ in string.Formatter().parse(str(callback.filepath))}
+    except ValueError as error:
+        raise ValueError(
+            f"The path of {type(callback).__name__} cannot be filled in. Expected fields such as "
+            f"{{epoch}}. Received {callback.filepath!r}: {error}."
+        ) from error
+    unknown = sorted(each for each in fields - {None} if each not in known)
+    if unknown:
+        raise ValueError(
+            f"The path of {type(callback).__name__} has a field that there is not. Expected some "
+            f"of {', '.join(sorted(known))}. Received {unknown[0]!r}{hint(unknown[0], known)}"
+        )
 
 
 def choose_modes(model: keras.Model, callbacks: Any) -> None:
@@ -198,36 +256,72 @@ def weights_of(model: keras.Model, split: Split, options: dict) -> "np.ndarray |
     """Returns weights [N] of examples, float32, from `sample_weight` or `class_weight`, or None.
 
     Raises:
-        ValueError: for class weights where there are no classes.
+        ValueError: for weights that are none, or are all 0, and for weights of no class.
     """
     weights = options.get("sample_weight")
     if weights is not None:
-        weights = np.asarray(weights)
-        kinds.check_numbers(weights, "The sample_weight")
-        kinds.check_finite(weights, "The sample_weight")
-        low = bool(weights.size) and bool((weights < 0).any())
-        if weights.shape == (len(split), 1):
-            weights = weights[:, 0]
-        if weights.shape != (len(split),) or low:
+        weights = check_weights(weights, len(split))
+        if not weights.any():
             raise ValueError(
-                f"The sample weights do not fit the examples. Expected numbers >= 0 of shape "
-                f"({len(split)},). Received shape {weights.shape}"
-                f"{' with numbers below 0' if low else ''}."
+                "The sample weights leave nothing to learn from. Expected some above 0. Received "
+                "0 for all examples."
             )
-        return weights.astype(np.float32)
+        return weights
     by_class = options.get("class_weight")
     if by_class is None:
         return None
     if not model.supervised or split.labels is None or not isinstance(by_class, Mapping):
         received = "no classes" if split.labels is None else type(by_class).__name__
-        raise ValueError(
-            "class_weight weights the examples of a class. Expected {class number: weight} and a "
-            f"{type(model).__name__} of examples with labels. Received {received}."
-        )
+        raise ValueError(_NO_CLASSES.format(type(model).__name__, received))
     weights = np.ones(len(split), np.float32)  # as in Keras for classes that are not named
-    for label, weight in by_class.items():
-        weights[split.labels == label] = check_number(f"weight of class {label}", weight, 0)
+    for label, weight in class_weights(model, by_class, split.class_names, split.labels).items():
+        weights[split.labels == label] = weight
     return weights
+
+
+_NO_CLASSES = (
+    "class_weight weights the examples of a class. Expected {{class number: weight}} and a {} of "
+    "examples with labels. Received {}."
+)
+
+
+def class_weights(
+    model: keras.Model,
+    by_class: Any,
+    names: "Sequence[str] | None" = None,
+    labels: "np.ndarray | None" = None,
+) -> "dict[int, float]":
+    """Returns weights of classes by their numbers.
+
+    Args:
+        model: that is trained.
+        by_class: {number or name of a class: weight}.
+        names: of the classes, where they are known.
+        labels: of the examples, where they are known.
+
+    Raises:
+        ValueError: for a class that there is not: its weight would be of nothing.
+    """
+    if not model.supervised or not isinstance(by_class, Mapping):
+        received = type(by_class).__name__ if model.supervised else "a model without classes"
+        raise ValueError(_NO_CLASSES.format(type(model).__name__, received))
+    names = names or model.class_names
+    owners = (model, getattr(model, "likelihood", None))
+    count = next((n for n in (getattr(each, "num_classes", None) for each in owners) if n), None)
+    if count is None and labels is not None:
+        count = int(labels.max(initial=0)) + 1
+    found = {}
+    for label, weight in by_class.items():
+        number = names.index(label) if names and label in names else label
+        if not is_count(number, 0, MOST if count is None else count - 1):
+            known = f"some of {', '.join(names[:20])}, or " if names else ""
+            upper = "" if count is None else f" to {count - 1}"
+            raise ValueError(
+                f"class_weight names a class that there is not. Expected {known}numbers from "
+                f"0{upper}. Received {label!r}."
+            )
+        found[int(number)] = check_number(f"weight of class {label}", weight, 0)
+    return found
 
 
 def with_targets(feed: Feed, batches: tf.data.Dataset) -> tf.data.Dataset:
@@ -254,9 +348,16 @@ def one_pass(
 
 
 def validation(
-    model: keras.Model, data: Any, batch_size: "int | None"
+    model: keras.Model, data: Any, batch_size: "int | None", otherwise: "int | None"
 ) -> "tuple[object, Feed | None]":
-    """Returns the validation data for Keras, and their feed if they stay in memory."""
+    """Returns the validation data for Keras, and their feed if they stay in memory.
+
+    Args:
+        model: that is trained.
+        data: `validation_data` of `fit`.
+        batch_size: `validation_batch_size` of `fit`.
+        otherwise: the batch size of arrays without one.
+    """
     if data is None:
         return None, None
     if isinstance(data, list):
@@ -269,6 +370,8 @@ def validation(
             f"Received {len(data)} parts."
         )
     x, y, weights = (*data, None, None)[:3]
+    if batch_size is None and model.intake.is_whole(x):
+        batch_size = otherwise
     x, y, feed = one_pass(model, x, y, weights, batch_size, "validation")
     return (x if y is None else (x, y)), feed
 

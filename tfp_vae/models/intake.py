@@ -169,6 +169,11 @@ class Intake:
         """
         if isinstance(x, tuple) and x and not hasattr(x, "_fields"):
             return (self.scaled(x[0]), *x[1:])
+        if x is None or isinstance(x, list | dict | str | bytes | Data | float):
+            raise ValueError(
+                "The given data cannot be used. Expected an array (N, ...). Received "
+                f"{type(x).__name__}."
+            )
         if self.schema is not None and is_array(x):
             return self.schema.encode(x) if frames.is_frame(x) else x
         if frames.is_frame(x):
@@ -178,6 +183,7 @@ class Intake:
             return x
         if not isinstance(x, tf.Tensor) or hasattr(x, "numpy"):
             x = self._looked_over(x)
+            dtype = x.dtype
         if not tf.as_dtype(dtype).is_integer or self.candidates == (Kind.REAL,):
             return x
         if isinstance(x, tf.Tensor) and not hasattr(x, "numpy"):
@@ -190,6 +196,9 @@ class Intake:
     def _looked_over(self, x: Any) -> Any:
         """Returns what is called by hand, or raises; gradients with respect to it go on."""
         x = self._with_channel(unmasked(x, "given") if np.ma.isMaskedArray(x) else x)
+        if isinstance(x, np.ndarray):
+            kinds.check_numbers(x, "The given")
+            x = x.astype(np.float64) if x.dtype.kind == "f" and x.dtype.itemsize > 8 else x
         dtype = tf.as_dtype(x.dtype)
         values = np.asarray(x)
         if not (dtype.is_floating or dtype.is_integer or dtype.is_bool):
@@ -306,6 +315,7 @@ class Intake:
         @tf.autograph.experimental.do_not_convert
         def watched(*parts):
             # Whether and how many parts there are is the same for all batches.
+            parts = _parts(parts[0]) if len(parts) == 1 else parts
             found = tf.numpy_function(lambda *each: look(each), parts, types_)
             for part, shape in zip(found, shapes, strict=True):
                 part.set_shape(shape)
@@ -315,6 +325,11 @@ class Intake:
 
     def _looked_at(self, parts: tuple, name: str, remember: Any, with_y: bool) -> tuple:
         """Returns a batch (x, [y, [weights]]) as arrays that the model takes."""
+        if not 1 <= len(parts) <= 3:
+            raise ValueError(
+                f"The {name} dataset has batches of {len(parts)} parts. Expected x, (x, y) or "
+                f"(x, y, weights). Received {', '.join(type(each).__name__ for each in parts)}."
+            )
         x, y, *rest = (*parts, None)[: max(2, len(parts))]
         if is_array(x) and not frames.is_frame(x):
             x = np.asarray(x)
@@ -335,8 +350,28 @@ class Intake:
         split = self.inputs_of(x, label) if asked else self.split(x, label, given)
         if remember is not None:
             remember(split)
+        if not self.supervised and y is not None:
+            self._check_unread(x, y, name)
         beside = [split.y] if with_y else [np.asarray(y)] * (y is not None)
-        return (split.values(), *beside, *(np.asarray(each, np.float32) for each in rest))
+        weights = (check_weights(each, len(split), f"{name} batch") for each in rest)
+        return (split.values(), *beside, *weights)
+
+    def _check_unread(self, x: np.ndarray, y: Any, name: str) -> None:
+        """Raises `ValueError` for targets of a model without; classes beside x are told once."""
+        if np.shape(y) == np.shape(x):
+            if np.array_equal(y, x):
+                return
+            raise ValueError(
+                f"The {name} batches have targets that the model has no use for. Expected x alone, "
+                "(x, x), or a ConditionalVAE of x given y; dataset.map(lambda x, y: y) leaves the "
+                "second. Received y that is another x."
+            )
+        warnings.warn(
+            f"What stands beside x in the {name} batches is not read: a model of x alone has no "
+            "use for it.",
+            UserWarning,
+            stacklevel=2,
+        )
 
     @property
     def _may_be_anything(self):
@@ -406,6 +441,31 @@ class _Watched(keras.utils.PyDataset):
         self._dataset.on_epoch_end()
 
 
+def check_weights(weights: Any, count: int, name: str = "sample") -> np.ndarray:
+    """Returns weights of examples, float32 [count].
+
+    Args:
+        weights: [count] or [count, 1].
+        count: of the examples.
+        name: of the weights, for errors.
+
+    Raises:
+        ValueError: for what is no finite number >= 0 for each example.
+    """
+    weights = np.asarray(weights)
+    kinds.check_numbers(weights, f"The {name} weight")
+    kinds.check_finite(weights, f"The {name} weight array")
+    low = bool(weights.size) and bool((weights < 0).any())
+    if weights.shape == (count, 1):
+        weights = weights[:, 0]
+    if weights.shape != (count,) or low:
+        raise ValueError(
+            f"The {name} weights do not fit the examples. Expected numbers >= 0 of shape "
+            f"({count},). Received shape {weights.shape}{' with numbers below 0' if low else ''}."
+        )
+    return weights.astype(np.float32)
+
+
 def check_options(
     x: Any, y: Any, batch_size: Any, validation_batch_size: Any, options: dict
 ) -> None:
@@ -435,7 +495,14 @@ def check_options(
             "sample_weight and class_weight cannot be given at the same time, as in Keras. "
             "Expected one of them. Received both."
         )
-    count = len(x) if isinstance(x, Split) or (is_whole and hasattr(x, "__len__")) else 0
+    if batch_size is not None and not is_whole:
+        raise ValueError(
+            "batch_size goes with arrays. Expected None, or a Split or an array (N, ...); datasets "
+            f"and generators bring their batches. Received {batch_size} with {type(x).__name__}."
+        )
+    count = 0
+    if is_whole:
+        count = len(x) if isinstance(x, Split) or frames.is_frame(x) else (*np.shape(x), 0)[0]
     if share and not 0 < int(count * (1 - share)) < count:
         raise ValueError(
             f"validation_split leaves nothing. Expected examples on both sides of the cut. "

@@ -190,7 +190,7 @@ class M2(ConditionalVAE):
         class is a latent that is enumerated, or known.
         """
         x, y = self.unpack(x)
-        tiled, _ = self.under_every_class(x)
+        tiled, every = self.under_every_class(x)
         classes, samples = self.num_classes, tf.shape(outputs.latents[0].value)[0]
 
         def rows(values):  # [1 or S, K B] -> [S K, B]
@@ -202,7 +202,7 @@ class M2(ConditionalVAE):
         log_p = tf.broadcast_to(self.log_class_prior[:, tf.newaxis], tf.shape(log_q))
         label = KnownLatent("y", *(tf.tile(each, [samples, 1]) for each in (log_q, log_p)))
         return Terms(
-            rows(outputs.likelihood.log_prob(tiled)),
+            rows(self.log_likelihood_of(outputs, tiled, every)),
             (label, *(Reshaped(latent, rows) for latent in outputs.latents)),
             tf.tile(log_mass, [samples, 1]) - tf.math.log(tf.cast(samples, tf.float32)),
             self.weight_terms(),

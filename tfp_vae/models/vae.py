@@ -45,6 +45,7 @@ from tfp_vae.models.proposals import (
     rows_of_search,
     spans_space,
 )
+from tfp_vae.models.streamed import draws_at_once, streamed
 from tfp_vae.models.variational import VariationalModel
 from tfp_vae.networks import output_shape
 from tfp_vae.randomness import fold_in
@@ -575,14 +576,30 @@ class VAE(VariationalModel):
     ) -> "objectives.Terms":
         """Returns the `Terms` of the batch `x`."""
         del y
-        x, _ = self.unpack(x)
+        x, given = self.unpack(x)
         return objectives.Terms(
-            outputs.likelihood.log_prob(tf.cast(x, tf.float32)),
+            self.log_likelihood_of(outputs, tf.cast(x, tf.float32), given),
             outputs.latents,
             objectives.log_mass_of(outputs.latents),
             weights=self.weight_terms(),
             sample_weight=sample_weight,
         )
+
+    def log_likelihood_of(self, outputs: Any, x: tf.Tensor, given: Any) -> tf.Tensor:
+        """Returns log p(x|z) of a pass, [S, B]: a few draws at a time where they are many.
+
+        The likelihood of the pass is then asked for nothing, and a graph leaves it out.
+
+        Args:
+            outputs: of `call`.
+            x: what the rows of the pass are of, [B, ...].
+            given: what they are conditioned on, or None.
+        """
+        z = self.code([latent.value for latent in outputs.latents])
+        count = draws_at_once(self.decoder, z)
+        if count is None:
+            return outputs.likelihood.log_prob(x)
+        return streamed(lambda some: self.decoded(some, given, False).log_prob(x), z, count)
 
     def measured(
         self, x: Any, y: Any, outputs: Any, terms: "objectives.Terms"

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae import keras_private, notebooks, objectives
-from tfp_vae.arguments import check_count, check_seed
+from tfp_vae.arguments import check_choice, check_count, check_names, check_path, check_seed
 from tfp_vae.conformal import Conformal
 from tfp_vae.data import Data, Feed, Kind, Schema, Split, kinds
 from tfp_vae.data.streams import num_batches, own_errors
@@ -104,8 +104,8 @@ class VariationalModel(keras.Model):
         self.num_data = None
         if num_data is not None:
             self.num_data = check_count("num_data", num_data, most=2**63)
-        self.columns = None if columns is None else tuple(map(str, columns))
-        self.class_names = None if class_names is None else tuple(map(str, class_names))
+        self.columns = None if columns is None else check_names("columns", columns)
+        self.class_names = None if class_names is None else check_names("class_names", class_names)
         # Seed generators, since Keras neither trains them nor counts them as weights: how often the
         # model and its loss were called by hand.
         self.calls = keras.random.SeedGenerator(0)
@@ -624,7 +624,13 @@ class VariationalModel(keras.Model):
         return key
 
     def caller_key(self, seed: int | None) -> tf.Tensor:
-        """Returns the stateless seed, int32 [2], of a method called with `seed`."""
+        """Returns the stateless seed, int32 [2], of a method called with `seed`.
+
+        Raises:
+            ValueError: for what is no seed.
+        """
+        if seed is not None and not tf.is_tensor(seed):
+            seed = check_seed(seed)
         return fold_in(self.seed if seed is None else seed, _CALLER)
 
     def check_training(self, split: Split, batch_size: int) -> None:
@@ -688,6 +694,16 @@ class VariationalModel(keras.Model):
                 )
         if steps_per_execution == "auto":
             steps_per_execution = 1
+        for name, flag in (("run_eagerly", run_eagerly), ("auto_scale_loss", auto_scale_loss)):
+            check_choice(name, flag, (True, False))
+        check_choice("jit_compile", jit_compile, (True, False, None, "auto"))
+        try:
+            optimizer = None if optimizer is None else keras.optimizers.get(optimizer)
+        except ValueError as error:
+            raise ValueError(
+                "Unknown optimizer. Expected a name that Keras knows, such as 'adam', or an object "
+                f"of keras.optimizers. Received {optimizer!r}."
+            ) from error
         super().compile(
             optimizer,
             run_eagerly=run_eagerly,
@@ -736,21 +752,36 @@ class VariationalModel(keras.Model):
         """
         self.check_compiled("fit")
         self.objective.check(self)
+        fits.check_rhythm(
+            epochs=epochs,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_freq=validation_freq,
+        )
         if isinstance(x, Data):
+            if validation_split:
+                raise ValueError(
+                    "A Data brings its validation split. Expected validation_split=0, or "
+                    f"data.train. Received {validation_split} with a Data."
+                )
             validation_data = x.validation if validation_data is None else validation_data
             x = x.train
+        if validation_data is not None:
+            validation_split = 0.0  # as in Keras
         options = {
             "validation_split": validation_split or 0.0,
             "sample_weight": sample_weight,
             "class_weight": class_weight,
         }
         check_options(x, y, batch_size, validation_batch_size, options)
-        fits.check_callbacks(callbacks)
+        validates = validation_data is not None or bool(validation_split)
+        fits.check_callbacks(callbacks, self.directions(), validates)
         fits.choose_modes(self, callbacks)
         more: dict[str, Any] = {
             "epochs": epochs,
             "verbose": verbose,
-            "validation_freq": validation_freq,
+            "validation_freq": fits.plain_rhythm(validation_freq),
         }
         more |= {"steps_per_epoch": steps_per_epoch, "validation_steps": validation_steps}
         more |= {"initial_epoch": initial_epoch or 0, "validation_batch_size": None}
@@ -759,20 +790,22 @@ class VariationalModel(keras.Model):
         with self.distribute_strategy.scope():  # variables are made where they are shared
             if self.intake.is_whole(x):
                 split, weights, cut = self._whole(x, y, options)
-                validation_data = cut if validation_data is None else validation_data
+                validation_data = cut if cut is not None else validation_data
                 batch_size = batch_size or min(DEFAULT_BATCH_SIZE, len(split))
                 feed = self.feed(split, batch_size, shuffle=bool(shuffle), weights=weights)
                 x, set_epoch = current.stream(self, split, feed, initial_epoch, steps_per_epoch)
                 callbacks = [set_epoch, *fits.listed(callbacks)]
                 more |= {"x": x, "shuffle": False}
             else:
+                if class_weight is not None:
+                    class_weight = fits.class_weights(self, class_weight)
                 x, y = self._batches(x, y)
                 more |= {"x": x, "y": y, "class_weight": class_weight}
                 # Datasets and generators bring their order.
                 more["shuffle"] = bool(shuffle) and isinstance(x, keras.utils.PyDataset)
                 callbacks = fits.listed(callbacks)
             more["validation_data"], current.validation = fits.validation(
-                self, validation_data, validation_batch_size or batch_size
+                self, validation_data, validation_batch_size, batch_size
             )
         # What changes the step comes before what begins with it.
         callbacks.sort(key=lambda callback: not getattr(callback, "comes_first", False))
@@ -848,6 +881,11 @@ class VariationalModel(keras.Model):
                 "model.compile(optimizer='adam') or another optimizer. Received a model that is "
                 "not compiled."
             )
+        if self.optimizer is None and method in ("fit", "train_on_batch"):
+            raise ValueError(
+                f"{method}() needs an optimizer. Expected model.compile(optimizer='adam') or "
+                "another one. Received a model that is compiled with optimizer=None."
+            )
         if self.jit_compile and keras_private.strategy_of(self) is not None:
             raise ValueError(
                 "XLA compiles no step of tf.distribute on this platform. Expected "
@@ -869,6 +907,8 @@ class VariationalModel(keras.Model):
     ) -> Any:
         """Evaluates as `keras.Model.evaluate` does; `x` may also be a `Split`."""
         self.check_compiled("evaluate")
+        fits.check_rhythm(steps=steps)
+        fits.check_callbacks(callbacks)
         options = {"verbose": verbose, "steps": steps, "callbacks": callbacks}
         if keras_private.is_nested_evaluation(kwargs):  # fit has looked at it before
             feed = self.current.validation
@@ -899,8 +939,8 @@ class VariationalModel(keras.Model):
         callbacks: Any = None,
     ) -> np.ndarray:
         """Predicts as `keras.Model.predict` does; `x` may also be a `Split`."""
-        if batch_size is not None:
-            check_count("batch_size", batch_size)
+        fits.check_rhythm(batch_size=batch_size, steps=steps)
+        fits.check_callbacks(callbacks)
         if self.intake.is_whole(x):
             x = self.prediction_dataset(self.as_inputs(x), batch_size or DEFAULT_BATCH_SIZE)
             batch_size = None
@@ -1000,7 +1040,12 @@ class VariationalModel(keras.Model):
         Raises:
             ValueError: if `filepath` does not end in `.keras`, or is there and may not be replaced.
         """
-        path = pathlib.Path(filepath)
+        path = pathlib.Path(check_path("filepath", filepath))
+        if not path.parent.is_dir():
+            raise ValueError(
+                f"There is no folder for {path}. Expected one that there is. Received "
+                f"{path.parent}."
+            )
         if zipped is False:
             raise ValueError(
                 "A model is saved as one file. Expected zipped=True or None. Received zipped=False."
@@ -1035,6 +1080,11 @@ class VariationalModel(keras.Model):
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments that all models share, and its `parts`, as JSON."""
+        if keras_private.is_saved_as_hdf5():
+            raise ValueError(
+                "A legacy HDF5 file of this model could not be loaded. Expected a path ending in "
+                ".keras. Received another one."
+            )
         serialize = keras.saving.serialize_keras_object
         return {
             "name": self.name,

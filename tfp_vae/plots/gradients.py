@@ -1,11 +1,13 @@
 """The picture of gradient estimators: their signal to noise against the number of draws."""
 
+from matplotlib.ticker import LogFormatterSciNotation, NullLocator
+
 from tfp_vae.plots.figure import Figure
 from tfp_vae.plots.style import INK
 
 
 def signal_against_draws(rows: "list[dict]", title: str, part: str = "encoder") -> Figure:
-    """Returns a panel of each model, a line of each estimator.
+    """Returns a panel of each model, a line of each estimator; those of no signal are left out.
 
     Args:
         rows: of `studies.gradients`, with "problem", "draws", "gradient" and "<part>_snr".
@@ -34,7 +36,10 @@ def signal_against_draws(rows: "list[dict]", title: str, part: str = "encoder") 
         draws = sorted({row["draws"] for row in here})
         axes.set(xscale="log", yscale="log", xlabel="draws K", title=problem.replace("_", " "))
         axes.set_xticks(draws, [str(count) for count in draws])
-        axes.minorticks_off()
+        axes.xaxis.set_minor_locator(NullLocator())
+        # An axis of less than a decade would have one number or none.
+        axes.yaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(1.5, 0.6)))
+        axes.tick_params(which="minor", labelsize="small")
         axes.grid(alpha=0.3)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(fontsize="small")

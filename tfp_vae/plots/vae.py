@@ -7,6 +7,7 @@ from tfp_vae.data import Split
 from tfp_vae.evaluation import posterior_means
 from tfp_vae.evaluation.clusters import component_log_probs
 from tfp_vae.models import VAE, ConditionalVAE
+from tfp_vae.objectives import BOUNDS
 from tfp_vae.plots.figure import Figure
 from tfp_vae.plots.style import INK, TRAIN, VALIDATION
 from tfp_vae.plots.tiles import tile
@@ -193,6 +194,8 @@ def training_curve(
 ) -> Figure:
     """Returns the bound, and the KL beside it, by epoch; without a bound the loss, and its parts.
 
+    Bounds that were trained beside the ELBO are dashed in its panel, of both splits.
+
     Args:
         history: what `fit` returned, `History.history`.
         kl_name: what the KL is of.
@@ -213,9 +216,17 @@ def training_curve(
         unit = "nats per example" if "elbo" in history else ""
         axis.set(xlabel="epoch", ylabel=unit, title=name)
         axis.grid(alpha=0.3)
-    # The first epochs are far below; the rest is what one looks at.
     first = sheets[0][0]
-    shown = np.concatenate([history[k] for k in (first, f"val_{first}") if k in history])
+    bounds = [name for name in BOUNDS if name in history and first == "elbo" != name]
+    for number, name in enumerate(bounds):
+        left.set_title(", ".join(["ELBO", *bounds]))
+        style = {"linestyle": ("--", ":", "-.")[number % 3], "linewidth": 1.2}
+        left.plot(epochs, history[name], color=TRAIN, label=name, **style)
+        if f"val_{name}" in history:
+            left.plot(epochs, history[f"val_{name}"], color=VALIDATION, **style)
+    # The first epochs are far below; the rest is what one looks at.
+    names = [each for k in (first, *bounds) for each in (k, f"val_{k}")]
+    shown = np.concatenate([history[k] for k in names if k in history])
     low, high = np.quantile(shown, 0.05), shown.max()
     if len(epochs) > 10 and high > low:
         left.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))

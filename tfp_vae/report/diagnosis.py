@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from tfp_vae.report.sealed import words_of
 
 _NUMBERS = (
-    *("elbo", "rate", "distortion", "log_evidence", "gap", "mutual_information"),
+    *("elbo", "rate", "distortion", "log_evidence", "gap"),
+    *("approximation_gap", "amortisation_gap", "mutual_information"),
     *("most_information", "most_of_a_batch", "aggregate_kl", "active_units", "decoder_spread"),
     *("scale_ratio", "scale_cost", "kl_weight"),
 )
@@ -27,6 +28,8 @@ def render_diagnosis(found: Mapping, language: str = "en") -> str:
         if found[name] is not None:
             value = f"{found[name]:.4g}"
             lines.append(f"  {words['numbers'][name].format(**found)}: {value}")
+    if found["gap_missing"]:
+        lines.append("  " + words["gap_missing"].format(**found))
     lines += [words["dimensions"], *_dimensions(found)]
     lines += [*causes(found, language)] or [words["healthy"]]
     return "\n".join(lines)

@@ -2,19 +2,43 @@
 
 import re
 
+# What GitHub and others make links, names or pictures of in plain text: a backslash or an entity
+# before it is gone by then, an element around a letter stays.
+_LINKED = re.compile(
+    r"@"  # addresses of mail, names of people
+    r"|(?<=:)//|(?<=\bwww)\.|(?<=\bmailto):|(?<=\bxmpp):"  # addresses
+    r"|#(?=\d)|(?<=\bgh)-(?=\d)"  # numbers of issues
+    r"|(?<!\w):(?=[\w+-]+:)"  # names of small pictures
+    r"|\$",  # formulas
+    re.IGNORECASE,
+)
+
 
 def escape(text: object) -> str:
     """Returns text that Markdown shows as it is: no markup, no HTML, no link, one line.
 
     Between letters an underscore marks nothing, and names of metrics stay legible.
     """
+    return _LINKED.sub(lambda found: f"<span>{found[0]}</span>", _unmarked(text))
+
+
+def alternative(text: object) -> str:
+    """Returns text that stands for a picture, in which nothing becomes a link."""
+    return _unmarked(text)
+
+
+def _unmarked(text: object) -> str:
     text = re.sub(r"\s+", " ", str(text)).strip()
     text = "".join(letter for letter in text if letter.isprintable())
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    text = re.sub(r"([\\`*\[\]|~#])", r"\\\1", text)
-    text = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)
-    # What looks like an address becomes a link by itself.
-    return re.sub(r"(:)(?=//)|(?<=\bwww)(\.)", lambda found: f"\\{found[0]}", text)
+    text = re.sub(r"([\\`*\[\]|~]|#(?!\d))", r"\\\1", text)
+    text = re.sub(r"^([-+])(?=[\s-]|$)|^(\d+)([.)])(?=\s|$)", _not_a_list, text)
+    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)
+
+
+def _not_a_list(found: re.Match) -> str:
+    sign, number, end = found.groups()
+    return f"\\{sign}" if sign else f"{number}\\{end}"
 
 
 def code_block(text: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 
 from tfp_vae.report import grids
 from tfp_vae.report.comparison import validate
-from tfp_vae.report.escaping import code_block, escape
+from tfp_vae.report.escaping import alternative, code_block, escape
 from tfp_vae.report.escaping import table as rows
 from tfp_vae.report.grids import Cell, Grid
 from tfp_vae.report.page import (
@@ -52,7 +52,7 @@ def render_markdown(report: Mapping, language: str = "en", pictures: "Collection
     for figure in ordered_figures(report):
         file = picture_of(figure["file"], language)
         file = file if file in pictures else figure["file"]
-        lines.append(f"![{escape(alt_of(figure, texts))}]({file})")
+        lines.append(f"![{alternative(alt_of(figure, texts))}]({file})")
         lines.append(
             f"**{texts.title('tasks', figure['task'])}** {escape(caption_of(figure, texts))}",
         )

@@ -4,7 +4,7 @@
         "name": "digits", "seed": 0, "commit": "4be3397...", "versions": {"python": ...},
         "machine": "2 cores of AMD EPYC, no accelerator", "seconds": 17.2,
         "runs": [{"name": "digits", "command": "python -m experiments.train_vae --preset=digits",
-                  "commit": "4be3397...", "seconds": 17.2}],
+                  "commit": "4be3397...", "seconds": 17.2}],  # with "machine" if it is another
         "chosen": {"group": "run"},
         "figures": [{"run": "digits", "figure": "elbo", "value": -165.0, "se": 1.15},
                     {"run": "uci", "figure": "score", "set": "yacht", "method": "vi",
@@ -23,7 +23,7 @@ import json
 import math
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from tfp_vae.arguments import check_choice
 from tfp_vae.report.folders import read_json
@@ -55,12 +55,14 @@ _SAYS = {
         "command": "`scripts/reproduce {name}` (about {time})",
         "comma": ", ",
         "source": "`scripts/reproduce {name}`: seed {seed}, commit `{commit}`, {machine}, {time}.",
+        "part": "{count} of {all} runs; `scripts/reproduce {name} --more` measures the rest.",
     },
     "zh": {
         "absent": "此版本尚未测量（两个核上的时间）：{names}。",
         "command": "`scripts/reproduce {name}`（约 {time}）",
         "comma": "，",
         "source": "`scripts/reproduce {name}`：种子 {seed}，提交 `{commit}`，{machine}，{time}。",
+        "part": "{all} 次运行中的 {count} 次；`scripts/reproduce {name} --more` 测量其余。",
     },
 }
 
@@ -142,8 +144,15 @@ def _error(values: Mapping, key: str) -> dict:
     return dict(zip(("low", "high"), spread, strict=True)) if key == "per_second" and spread else {}
 
 
-def chosen(plan: Plan, figures: "list[dict]") -> "dict[str, str]":
+def chosen(
+    plan: Plan, figures: "list[dict]", measured: "Collection[str] | None" = None
+) -> "dict[str, str]":
     """Returns {group: the run that stands for it} by the choices of a plan.
+
+    Args:
+        plan: of the runs.
+        figures: of all runs that were measured.
+        measured: their names; None: of all. A group of which a run lacks waits for it.
 
     Raises:
         ValueError: if a run of a group lacks the figure by which it is chosen.
@@ -151,6 +160,9 @@ def chosen(plan: Plan, figures: "list[dict]") -> "dict[str, str]":
     best = {}
     for choice in plan.choices:
         rows = {run.row for run in plan.runs if run.group == choice["group"]}
+        needed = {run.name for run in plan.runs if run.row in rows}
+        if measured is not None and not needed <= set(measured):
+            continue
         values = {
             f["run"]: f["value"]
             for f in figures
@@ -197,11 +209,11 @@ def as_text(record: Mapping) -> str:
 
 
 def check_fits(plan: Plan, record: Mapping) -> None:
-    """Raises `ValueError` unless a record is one of the runs of the plan as it is now."""
+    """Raises `ValueError` unless a record is one of runs of the plan as it is now, all or some."""
     planned = {run.name: run.command() for run in plan.runs}
     measured = {run["name"]: run["command"] for run in record["runs"]}
-    if planned != measured:
-        differing = sorted(k for k in planned | measured if planned.get(k) != measured.get(k))
+    differing = sorted(k for k in measured if planned.get(k) != measured[k])
+    if differing or not measured:
         raise ValueError(
             f"The record of {plan.name} is one of other runs: {', '.join(differing)}. Expected the "
             f"commands of its plan. Received others; scripts/reproduce {plan.name} measures again."
@@ -229,7 +241,7 @@ def block(
         if record is None:
             absent[plan.name] = says["command"].format(name=plan.name, time=plan.takes)
         else:
-            notes[plan.name] = _source(plan, record, says["source"])
+            notes[plan.name] = _source(plan, record, language)
             head, rows = _grid(plan, record, table, language)
             if lines and lines[:2] != head:
                 raise ValueError(
@@ -248,15 +260,19 @@ def _table_of(name: str, plans: Mapping[str, Plan]) -> "tuple[Plan, Mapping]":
     return plans[plan], plans[plan].table(table)
 
 
-def _source(plan: Plan, record: Mapping, form: str) -> str:
-    seed = record["seed"]
-    return form.format(
+def _source(plan: Plan, record: Mapping, language: str) -> str:
+    seed, count, says = record["seed"], len(record["runs"]), _SAYS[language]
+    text = says["source"].format(
         name=plan.name,
         seed=", ".join(map(str, seed)) if isinstance(seed, list) else seed,
         commit=record["commit"][:7] + "+" * record["commit"].endswith("+"),
         machine=record["machine"],
         time=duration(record["seconds"]),
     )
+    if count == len(plan.runs):
+        return text
+    more = says["part"].format(name=plan.name, count=count, all=len(plan.runs))
+    return text + " " * (language == "en") + more
 
 
 def _grid(plan: Plan, record: Mapping, table: Mapping, language: str) -> "tuple[list, list]":
@@ -304,8 +320,8 @@ def _rows(plan: Plan, record: Mapping, table: Mapping) -> "list[tuple[str, str]]
     groups = {run.row: run.group for run in plan.runs if run.group}
     keys = dict.fromkeys(str(f[row]) for f in _figures(record, table) if row in f)
     if row == "run":
-        picked = record["chosen"]
-        keys = {k: 0 for k in keys if groups.get(k) not in picked or picked[groups[k]] == k}
+        picked, among = record["chosen"], {choice["group"] for choice in plan.choices}
+        keys = {k: 0 for k in keys if groups.get(k) not in among or picked.get(groups[k]) == k}
     return [(row, key) for key in keys]
 
 

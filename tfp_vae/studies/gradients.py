@@ -453,8 +453,15 @@ def _moments(model, split, count, repeats, seed):
     return found
 
 
+LEGEND = (
+    "bias: how far the mean of estimates is from the exact gradient, of the run from the mean of",
+    "  path, in standard errors: below about 3 there is none to be seen; - where neither is known",
+    "sd: root of the summed variances; snr: length of the gradient by sd, 0 where it is not seen",
+)
+
+
 def text(rows: "list[dict]") -> str:
-    """Returns the rows as a table of text."""
+    """Returns the rows as a table of text, and what its columns are."""
     head = f"{'model':<15}{'K':>4}  {'gradient':<10}"
     parts = ("encoder", "model")
     head += "".join(f"{part + ' bias':>14}{'sd':>10}{'snr':>9}" for part in parts)
@@ -466,7 +473,7 @@ def text(rows: "list[dict]") -> str:
             line += f"{'-' if bias is None else f'{bias:.1f}':>14}{sd:>10.3g}"
             line += f"{'-' if snr is None else f'{snr:.3g}':>9}"
         lines.append(line)
-    return "\n".join(lines)
+    return "\n".join([*lines, *LEGEND])
 
 
 @dataclasses.dataclass(frozen=True)

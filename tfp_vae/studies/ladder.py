@@ -253,12 +253,22 @@ def text(ladders: "dict[str, Ladder]") -> str:
                 error = "" if row["gain_se"] is None else f" +- {row['gain_se']:.4f}"
                 line += f"   gains {row['gain']:.4f}{error}"
             lines.append(line)
+        lines += _between(ladder)
         for name, share in ladder.acceptance.items():
             lines.append(f"  {name}: {share:.0%} of moves accepted")
         lines += [f"  {sentence}" for sentence in ladder.disorder()]
         if ladder.missing:
             lines.append(f"  no AIS. {ladder.missing}")
     return "\n".join(lines)
+
+
+def _between(ladder):
+    """Returns the line that says where log p(x) is, of a ladder that is closed above."""
+    means = {rung.name: float(rung.values.mean()) for rung in ladder.rungs}
+    if REVERSE not in means:
+        return []
+    gap = means[REVERSE] - means[AIS]
+    return [f"  log p(x) is between {AIS} and {REVERSE}, {gap:.4f} nats apart in the mean"]
 
 
 def write(

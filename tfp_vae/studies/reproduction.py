@@ -39,10 +39,11 @@ def reproduce(
     work: "str | pathlib.Path",
     quick: bool = False,
     keep: bool = False,
+    more: bool = False,
     data: Mapping[str, str] | None = None,
     say: Callable[[str], None] = print,
 ) -> pathlib.Path:
-    """Runs what of a plan is not done yet and writes its record, whole or not at all.
+    """Runs what of a plan is not done yet and writes its record, by default when all is done.
 
     Args:
         plan: what is run.
@@ -51,6 +52,8 @@ def reproduce(
         work: the folder of the folders of the runs.
         quick: with the few steps of a trial; its record stays among the runs.
         keep: take runs that are done though the code has changed since.
+        more: take the runs that the record has, whatever its commit, and write the record anew
+            after each one more: what takes hours is measured in several sittings.
         data: {"tfds": folder, "uci": folder} of prepared data, of those that there are.
         say: receives lines about what is done.
 
@@ -62,8 +65,11 @@ def reproduce(
     """
     root, folder = pathlib.Path(root), pathlib.Path(work) / (plan.name + "-quick" * quick)
     folder.mkdir(parents=True, exist_ok=True)
-    commit, done = commit_of(root), {}
+    path = (folder if quick else pathlib.Path(results)) / f"{plan.name}.json"
+    commit, done = commit_of(root), _measured(path, plan) if more and path.exists() else {}
     for number, run in enumerate(plan.runs, 1):
+        if run.name in done:
+            continue
         state = _state(folder, run)
         before = read_json(state) if state.exists() else {}
         fits = before.get("command") == run.command(quick)
@@ -76,30 +82,59 @@ def reproduce(
                 run, root, folder, commit, quick, dict(data or {}), before if going else {}
             )
         done[run.name] = before
+        if more:
+            _write(path, plan, done, commit)
+    for group, name in _write(path, plan, done, commit)["chosen"].items():
+        say(f"{group}: {name} is chosen")
+    if len({each["commit"] for each in done.values()}) > 1:
+        say("the runs are of several commits: each has its own in the record")
+    return path
+
+
+def _measured(path: pathlib.Path, plan: Plan) -> "dict[str, dict]":
+    """Returns the runs of a record that are those of the plan, {name: what is known of it}.
+
+    Runs that work in one folder belong together: it may be gone, so that all or none are taken.
+    """
+    record, runs = records.read_record(path), {run.name: run for run in plan.runs}
+    found = {}
+    for each in record["runs"]:
+        run = runs.get(each["name"])
+        if run and each["command"] == run.command():
+            figures = [
+                figure
+                for figure in record["figures"]
+                if figure["run"] == run.row and figure["figure"] in run.figures
+            ]
+            found[run.name] = {"machine": record["machine"]} | each | {"figures": figures}
+    halves = {run.row for run in plan.runs if run.name not in found}
+    return {name: each for name, each in found.items() if runs[name].row not in halves}
+
+
+def _write(path: pathlib.Path, plan: Plan, done: "dict[str, dict]", commit: str) -> dict:
+    """Writes the record of what is done, in the order of the plan, and returns it."""
+    done = {run.name: done[run.name] for run in plan.runs if run.name in done}
     figures = [figure for each in done.values() for figure in each["figures"]]
-    commits = dict.fromkeys(each["commit"] for each in done.values())
-    if len(commits) > 1:
-        say(f"the runs are of {len(commits)} commits: each has its own in the record")
+    here = machine()
+    runs = []
+    for name, each in done.items():
+        entry = {"name": name} | {key: each[key] for key in ("command", "commit", "seconds")}
+        elsewhere = each.get("machine", here) != here
+        runs.append(entry | ({"machine": each["machine"]} if elsewhere else {}))
     record = {
         "name": plan.name,
         "seed": plan.seed,
         "commit": commit,
         "versions": versions(),
-        "machine": machine(),
+        "machine": here,
         "seconds": round(sum(each["seconds"] for each in done.values()), 1),
-        "runs": [
-            {"name": name} | {key: each[key] for key in ("command", "commit", "seconds")}
-            for name, each in done.items()
-        ],
-        "chosen": records.chosen(plan, figures),
+        "runs": runs,
+        "chosen": records.chosen(plan, figures, done),
         "figures": figures,
     }
-    for group, name in record["chosen"].items():
-        say(f"{group}: {name} is chosen")
-    path = (folder if quick else pathlib.Path(results)) / f"{plan.name}.json"
     with replacing(path) as temporary:
         temporary.write_text(records.as_text(record), encoding="utf-8")
-    return path
+    return record
 
 
 def _state(folder: pathlib.Path, run: Run) -> pathlib.Path:

@@ -47,7 +47,7 @@ class Progress:
 
 
 class ShowProgress(keras.callbacks.Callback):
-    """Shows the bound, the KL and the time left for the whole training, after every epoch."""
+    """Shows the bounds, the KL and the time left for the whole training, after every epoch."""
 
     def on_train_begin(self, logs=None):
         """Starts anew."""
@@ -55,11 +55,12 @@ class ShowProgress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Reports the epoch."""
-        # Of a training that is on no bound its loss.
+        # The bound that is trained beside the ELBO; of a training that is on no bound its loss.
+        bounds = [bound.name for bound, _ in getattr(self.model, "bound_trackers", ())]
+        bounds = [each for name in bounds for each in (name, f"val_{name}")]
         rest = () if "elbo" in (logs or {}) else ("loss", "val_loss")
-        shown = (
-            f"{k} {logs[k]:.2f}  " for k in ("elbo", "val_elbo", "kl", *rest) if k in (logs or {})
-        )
+        names = ("elbo", "val_elbo", *bounds, "kl", *rest)
+        shown = (f"{k} {logs[k]:.2f}  " for k in names if k in (logs or {}))
         self._progress(epoch + 1, self.params["epochs"], "".join(shown))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tfp_vae.data import table_files
+from tfp_vae.data import kinds, table_files
 from tfp_vae.data.answers import MISSING_TEXT, in_order
 from tfp_vae.data.source import (
     CLASSIFICATION,
@@ -33,6 +33,7 @@ from tfp_vae.data.sources.npz import is_file
 DELIMITERS = (",", ";", "\t", "|")
 _NAMED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"}
 _SNIFFED = 20  # rows that say which delimiter it is
+_START = 2**12  # bytes that say whether it is text
 _BYTES = 2**20  # at a time, of the look at the encoding
 # Lead bytes of the common characters of GB2312; two letters with accents of Latin-1, one behind the
 # other, are mostly rare ones.
@@ -158,7 +159,26 @@ class _Table:
             for line, cells in self._rows():
                 del cells[self.chosen]
                 self._no_number(line, cells)
+        if not text:
+            self._check_integers(self.names[self.chosen], np.frombuffer(numbers))
+        for name, low, high in zip(self.features, features.min(0), features.max(0), strict=True):
+            if kinds.is_collapsed(low, high):
+                self._check_integers(name, np.array([low, high]))
         return features, *self._target(np.frombuffer(numbers), text, whole, task)
+
+    def _check_integers(self, name, values):
+        """Raises `ValueError` if integers of a column are one number and their text is not."""
+        if not kinds.is_collapsed(values.min(), values.max()):
+            return
+        place = self.names.index(name)
+        texts = {cells[place]: line for line, cells in self._rows()}
+        if len(texts) > 1:
+            first, second, *_ = texts
+            raise ValueError(
+                f"{self.path} has integers that would change on the way to float32. Expected them "
+                "up to 16,777,216, or spread apart; number them anew, subtract an offset or leave "
+                f"the column out. Received {first} and {second} in column {name!r}."
+            )
 
     def _missing(self, line, cells):
         for name, cell in zip(self.names, cells, strict=True):
@@ -220,7 +240,7 @@ class _Table:
 def find_encoding(path: pathlib.Path, encoding: str | None) -> "tuple[str, list[str]]":
     """Returns the encoding of a file and what is to be said of it."""
     with path.open("rb") as file:
-        start = file.read(4)
+        start = file.read(_START)
     marked = next((name for mark, name in _MARKS.items() if start.startswith(mark)), None)
     if encoding is not None:
         try:
@@ -234,6 +254,11 @@ def find_encoding(path: pathlib.Path, encoding: str | None) -> "tuple[str, list[
         return "utf-8-sig" if name == "utf-8" else name, []
     if marked:
         return marked, []
+    if b"\0" in start:
+        raise ValueError(
+            f"{path} could not be read. Expected text in UTF-8, or encoding, such as 'utf-16-le'. "
+            "Received NUL bytes."
+        )
     if _decoded(path, "utf-8") is not None:
         return "utf-8-sig", []
     common = _decoded(path, "gb2312")

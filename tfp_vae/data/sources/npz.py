@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tfp_vae.data import kinds
+from tfp_vae.data import answers, kinds
 from tfp_vae.data.source import (
     CLASSIFICATION,
     REGRESSION,
@@ -77,6 +77,8 @@ class Npz(Source):
             )
         for split, (values, _) in splits.items():
             kinds.check_finite(values, f"{path}, array for {split},")
+        if task is None and answers.are_one_hot(y for _, y in splits.values()):
+            task = CLASSIFICATION  # floats, as Keras' to_categorical makes them
         types = {split: y.dtype for split, (_, y) in splits.items() if y is not None}
         are_real = {each.kind == "f" for each in types.values()}
         if task is not None and "train" not in types:

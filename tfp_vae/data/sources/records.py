@@ -25,6 +25,7 @@ _QUIET = re.compile(
 )
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF")  # of images that are encoded
 _HEAD = struct.Struct("<QI")  # before each record: its length, and the check sum of that
+_KINDS = {"int64_list": "integer", "float_list": "number", "bytes_list": "text"}
 _TAIL = 4  # after it: its check sum
 _ROWS = 64  # records at a time of the first reading
 
@@ -97,7 +98,7 @@ class Records(Stream):
     Making one reads every file once, with its check sums, and keeps 24 bytes per record: where it
     is. An image is the feature "image" or "image/encoded", else the only feature of bytes: encoded
     (PNG, JPEG, ...), or raw bytes [H, W, C] beside features "height", "width" and "depth" or
-    "channels", each also as "image/...". A label is an integer, the feature "label" or
+    "channels", each also as "image/...". A label is one number or one text, the feature "label" or
     "image/class/label".
 
     Args:
@@ -105,28 +106,30 @@ class Records(Stream):
         reading: how encoded images are read; None for as they are.
 
     Attributes:
-        labels: int64 [N], or None if no record has one.
+        labels: [N], numbers or text as the records have them, or None if no record has one.
         notes: what of the records is not read, or is changed on the way, in words.
 
     Raises:
-        ValueError: if a file is damaged, if a record holds no such image or one of another shape
-            than the first, or if some records have labels and others none. The message names the
-            file, the record and its place in bytes.
+        ValueError: if a file is damaged, if a record is a `tf.train.SequenceExample`, holds no such
+            image or one of another shape than the first, or if some records have labels and others
+            none. The message names the file, the record and its place in bytes.
     """
 
     def __init__(self, files: "list[pathlib.Path]", reading: "Reading | None" = None):
         self._files = [os.fspath(file) for file in files]
-        self._image_key = self._label_key = self._event_shape = None
+        self._image_key = self._label_key = self._label_kind = self._event_shape = None
         self._is_raw, self._reading = False, reading or Reading()
         self._unread: dict[str, int] = {}
         self._changed: dict[str, int] = {}
         # Arrays, because three Python integers per record are as large as a small image.
         place = [array.array("q") for _ in range(3)]
-        labels = array.array("q")
+        labels: list[Any] = []
+        same: dict[Any, Any] = {}  # each label once: many records have few
         for number, file in enumerate(self._files):
             for start, record in _records(file):
                 name = f"{file}, record at byte {start},"
-                self._look(record, name, labels, is_first=not place[0])
+                label = self._look(record, name, is_first=not place[0])
+                labels.append(same.setdefault(label, label))
                 for column, value in zip(place, (number, start, len(record)), strict=True):
                     column.append(value)
         if not place[0]:
@@ -135,14 +138,17 @@ class Records(Stream):
                 f"one. Received {len(self._files)} empty files."
             )
         self._place = np.stack([np.frombuffer(column, np.int64) for column in place], axis=1)
-        self.labels = np.array(labels, np.int64) if self._label_key else None
+        self.labels = None
+        if self._label_key:
+            dtype = {"int64_list": np.int64, "float_list": np.float64}.get(self._label_kind, object)
+            self.labels = np.array(labels, dtype)
         super().__init__((len(self._place), *self._event_shape), len(self._files))
         self.notes = [f"{note} ({count})" for note, count in self._changed.items()]
         if self._unread:
             some = ", ".join(f"{key!r} ({count})" for key, count in sorted(self._unread.items()))
             self.notes.append(f"features that are not read: {some}")
 
-    def _look(self, record, name, labels, is_first):
+    def _look(self, record, name, is_first):
         features = _features(record, name)
         if is_first:
             self._image_key = _image_key(features, name)
@@ -171,14 +177,20 @@ class Records(Stream):
             )
         self._check(shape, name)
         found = next((key for key in _LABEL_KEYS if key in features), None)
-        label = features[found].int64_list.value if found else ()
-        if found != self._label_key or (found and len(label) != 1):
+        if found is None and self._label_key is None:
+            return None
+        kind = features[found].WhichOneof("kind") if found else None
+        label = getattr(features[found], kind).value if kind else ()
+        self._label_kind = kind if is_first else self._label_kind
+        if found != self._label_key or kind != self._label_kind or len(label) != 1:
+            what = _KINDS.get(self._label_kind, "label")
             expected = "no label, as in the first record"
             if self._label_key:
-                expected = f"one integer {self._label_key!r} in every record"
-            received = "none" if found is None else f"{found!r} with {len(label)} integers"
+                expected = f"one {what} {self._label_key!r} in every record"
+            received = f"{found!r} with {len(label)} {_KINDS.get(kind, 'label')}s"
+            received = received if found else "none"
             raise ValueError(f"{name} has a wrong label. Expected {expected}. Received {received}.")
-        labels.extend(label)
+        return label[0]
 
     def _bytes(self, features, name):
         values = features[self._image_key].bytes_list.value if self._image_key in features else ()
@@ -334,12 +346,21 @@ def _features(record: bytes, name: str) -> Any:
     import tensorflow as tf
 
     try:
-        return tf.train.Example.FromString(record).features.feature
+        # Of which an Example is one without lists; read as an Example it would lose them unseen.
+        found = tf.train.SequenceExample.FromString(record)
     except Exception as error:  # protobuf's own type, which it has moved between versions
         raise ValueError(
             f"{name} could not be read. Expected a tf.train.Example. Received {len(record)} bytes "
             f"that are none."
         ) from error
+    lists = found.feature_lists.feature_list
+    if lists:
+        raise ValueError(
+            f"{name} is a tf.train.SequenceExample. Expected a tf.train.Example of one image; its "
+            "frames can be written as records of their own. Received lists of features "
+            f"{', '.join(sorted(lists)[:10])}."
+        )
+    return found.context.feature
 
 
 def _image_key(features: Any, name: str) -> str:

@@ -22,7 +22,7 @@ import logging
 import os
 import pathlib
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import ClassVar, NamedTuple
 
 import tensorflow as tf
@@ -139,6 +139,10 @@ def get(names) -> "list[Format]":
         ValueError: for an unknown name or none.
         ImportError: if a format needs what is not installed.
     """
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise ValueError(
+            f"Unusable formats. Expected a list, such as ['keras', 'onnx']. Received {names!r}."
+        )
     names = list(dict.fromkeys(names))
     unknown = [name for name in names if name not in FORMATS]
     if unknown or not names:

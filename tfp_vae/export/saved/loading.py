@@ -11,8 +11,10 @@ import warnings
 from collections.abc import Iterable
 
 import keras
+import numpy as np
 
 from tfp_vae import keras_private
+from tfp_vae.arguments import check_path
 from tfp_vae.export.saved import archive
 from tfp_vae.export.saved.allowed import check_config
 from tfp_vae.export.saved.archive import Refused
@@ -38,8 +40,11 @@ def load(path: "str | pathlib.Path", *, trusted: Iterable[str] = ()) -> Variatio
         FileNotFoundError: if there is no such file.
         ValueError: in one line, if the file is of another format, is damaged, holds no model of
             this package, or holds something that a model does not need.
+
+    Warns:
+        UserWarning: for weights that are not finite.
     """
-    path = pathlib.Path(path)
+    path = pathlib.Path(check_path("path", path))
     trusted = _packages(trusted)
     try:
         if path.is_file():
@@ -48,11 +53,24 @@ def load(path: "str | pathlib.Path", *, trusted: Iterable[str] = ()) -> Variatio
         else:
             archive.refuse_other_formats(path, b"")
             raise FileNotFoundError(f"There is no model at {path}. {_EXPECTED} Received no file.")
-        return _load(path, trusted)
+        model = _load(path, trusted)
     except Refused as refused:
         raise ValueError(
             f"{path} {refused.problem}. {_EXPECTED} Received {refused.received}."
         ) from refused
+    broken = [
+        variable.path
+        for variable in model.trainable_variables
+        if not np.isfinite(keras.ops.convert_to_numpy(variable)).all()
+    ]
+    if broken:
+        warnings.warn(
+            f"{path} has weights that are not finite ({', '.join(broken[:3])}): what it answers is "
+            "of no use. Expected a model whose training did not break down.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return model
 
 
 def _packages(trusted: Iterable[str]) -> "tuple[str, ...]":

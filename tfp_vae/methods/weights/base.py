@@ -162,22 +162,29 @@ class Method:
     def finish_groups(
         self, ensemble: "Ensemble", train: "Split", batch_size: int
     ) -> "list[Predictor]":
-        """Returns what predicts for each group of an ensemble, from its first member.
+        """Returns what predicts for each group of an ensemble; here from its first member.
 
         Args:
             ensemble: trained; G groups.
             train: the data of all groups side by side, [N, G, D].
             batch_size: of methods that train on.
         """
+        return [
+            self.finish(
+                ensemble.member(group * ensemble.size),
+                self.of_group(train, group),
+                batch_size=batch_size,
+            )
+            for group in range(train.shape[0])
+        ]
+
+    @staticmethod
+    def of_group(train: "Split", group: int) -> "Split":
+        """Returns the data of one group, [N, D], of those of all side by side, [N, G, D]."""
         from tfp_vae.data import Kind, Split
 
-        found = []
-        for group in range(train.shape[0]):
-            x, y = train.values()[:, group], train.targets[:, group]
-            own = Split(x, Kind.REAL, targets=y, name="train")
-            member = ensemble.member(group * ensemble.size)
-            found.append(self.finish(member, own, batch_size=batch_size))
-        return found
+        x, y = train.values()[:, group], train.targets[:, group]
+        return Split(x, Kind.REAL, targets=y, name="train")
 
     def summary(self, predictor: "Predictor") -> dict:
         """Returns what is to be reported of the posterior itself, JSON-ready."""

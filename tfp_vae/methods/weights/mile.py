@@ -28,6 +28,13 @@ class ChainsMethod(Method):
 
         return Ensemble(member, self.recipe.members, seed=seed)
 
+    def finish_groups(self, ensemble, train, batch_size):
+        """Returns the chains of each group, from all of its members."""
+        return [
+            self.finish(ensemble.group(group), self.of_group(train, group), group, batch_size)
+            for group in range(train.shape[0])
+        ]
+
     def summary(self, predictor):
         """Returns how well the chains agree, and which of them diverged."""
         return predictor.chains.summary()

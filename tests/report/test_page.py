@@ -367,3 +367,14 @@ def test_a_report_says_what_posteriors_behind_a_training_say_of_themselves(langu
         say("chains_diverged", count=1),
     ):
         assert part in ensemble
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_network_of_ones_own_is_said_to_have_its_own_size(language):
+    values, told = cases.comparison(), texts.Texts(language)
+    own = told.say("page", "own_sizes", models="mine:net")
+    assert not report.page.sentences(values, told)["facts"].endswith(own)
+    values["models"]["mine:net"] = {"family": "network", "parameters": 9, "train_seconds": None}
+    assert report.page.sentences(values, told)["facts"].endswith(own)
+    values["settings"]["match"] = "seconds"
+    assert own not in report.page.sentences(values, told)["facts"]

@@ -127,18 +127,10 @@ def _translated(figure: Mapping, said: "str | None", texts: Texts) -> "str | Non
 
 def sentences(report: Mapping, texts: Texts) -> "dict[str, str]":
     """Returns the sentences around the tables."""
-    dataset, settings = report["dataset"], report["settings"]
+    dataset = report["dataset"]
     return {
         "heading": texts.say("page", "heading", data=_title(dataset, texts)),
-        "facts": texts.say(
-            "page",
-            "facts",
-            num_models=len(report["models"]),
-            seeds=settings["seeds"],
-            budget=texts.words["budgets"][settings["budget"]],
-            match=texts.words["matches"][settings["match"]],
-            **{n: f"{dataset[n]:,}" for n in ("num_train", "num_validation", "num_test")},
-        ),
+        "facts": _facts(report, texts),
         "overview_note": texts.say(
             "page", "overview_note_paired" if report["pairs"] else "overview_note", star=STAR
         ),
@@ -147,6 +139,25 @@ def sentences(report: Mapping, texts: Texts) -> "dict[str, str]":
             "page", "costs_note", seconds=duration(report["seconds"]), machine=report["machine"]
         ),
     }
+
+
+def _facts(report: Mapping, texts: Texts) -> str:
+    """Returns how many models, seeds and examples there are, and what models have alike."""
+    dataset, settings = report["dataset"], report["settings"]
+    said = texts.say(
+        "page",
+        "facts",
+        num_models=len(report["models"]),
+        seeds=settings["seeds"],
+        budget=texts.words["budgets"][settings["budget"]],
+        match=texts.words["matches"][settings["match"]],
+        **{n: f"{dataset[n]:,}" for n in ("num_train", "num_validation", "num_test")},
+    )
+    own = [name for name in report["models"] if ":" in name]
+    if not own or settings["match"] != "parameters":
+        return said
+    models = texts.words["lists"]["comma"].join(own)
+    return texts.join([said, texts.say("page", "own_sizes", models=models)])
 
 
 def rule_of(report: Mapping, texts: Texts) -> str:

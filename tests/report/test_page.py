@@ -378,3 +378,14 @@ def test_a_network_of_ones_own_is_said_to_have_its_own_size(language):
     assert report.page.sentences(values, told)["facts"].endswith(own)
     values["settings"]["match"] = "seconds"
     assert own not in report.page.sentences(values, told)["facts"]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_report_of_one_family_is_not_called_a_comparison_of_two(language):
+    values, told = cases.comparison(), texts.Texts(language)
+    title = told.title("data_sets", values["dataset"]["name"])
+    assert report.page.sentences(values, told)["heading"] == told.say("page", "heading", data=title)
+    for family in ("vae", "network"):
+        models = {k: v for k, v in values["models"].items() if v["family"] == family}
+        found = report.page.sentences(values | {"models": models}, told)["heading"]
+        assert found == told.say("page", f"heading_{family}", data=title)

@@ -127,9 +127,10 @@ def _translated(figure: Mapping, said: "str | None", texts: Texts) -> "str | Non
 
 def sentences(report: Mapping, texts: Texts) -> "dict[str, str]":
     """Returns the sentences around the tables."""
-    dataset = report["dataset"]
+    families = {model["family"] for model in report["models"].values()}
+    heading = f"heading_{families.pop()}" if len(families) == 1 else "heading"
     return {
-        "heading": texts.say("page", "heading", data=_title(dataset, texts)),
+        "heading": texts.say("page", heading, data=_title(report["dataset"], texts)),
         "facts": _facts(report, texts),
         "overview_note": texts.say(
             "page", "overview_note_paired" if report["pairs"] else "overview_note", star=STAR

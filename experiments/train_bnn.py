@@ -66,8 +66,10 @@ def main():
     has_distributions = not chosen.weights.point_weights
     if has_distributions:
         metrics |= tv.evaluation.weight_metrics(model)
-    metrics |= chosen.weights.summary(predictor)
-    metrics |= tv.training.convergence_of(model, history)
+    said = chosen.weights.summary(predictor)
+    classes = data.num_classes if data.task == "classification" else None
+    metrics |= said | tv.training.convergence_of(model, history)
+    metrics |= tv.training.of_posterior(said, classes)
     run.write_json("metrics.json", metrics)
     if has_distributions and tv.evaluation.has_mean_field(model):
         pruned = tv.evaluation.pruning_curve(

@@ -196,3 +196,14 @@ def test_conditional_models_have_them_too(binary_images):
     fitted = model.with_prior(tv.priors.Mixture(2, 2), split, num_samples=5)
     assert np.isfinite(fitted.prior_gain(model, split, 2)).all()
     assert fitted.generate(3)["mean"].shape == (3, *SHAPE)
+
+
+def test_centres_of_classes_start_apart_by_one_deviation_and_a_single_class_at_zero():
+    keras.utils.set_random_seed(0)
+    many, one = tv.priors.ClassNormal(200, 5), tv.priors.ClassNormal(3, 1)
+    many.build()
+    one.build()
+    loc = many.loc.numpy()
+    assert np.abs(loc.mean(axis=1)).max() < 5 / np.sqrt(200)  # around 0, and not at 1
+    np.testing.assert_allclose(loc.std(axis=0).mean(), np.sqrt(4 / 5), rtol=0.1)  # over classes
+    assert not one.loc.numpy().any()

@@ -65,6 +65,8 @@ def test_another_plan_needs_another_folder_or_overwrite(program, monkeypatch, tm
         (("--dataset=wine",), "out of range"),
         (("--dataset=nowhere",), "nowhere"),
         (("--models=m2",), "nothing to run"),
+        (("--seeds=1",), "1 is not integer >= 2"),
+        (("--models=ml,laplace_last_layer", "--hidden=900"), "laplace_last_layer cannot be built"),
     ],
 )
 def test_bad_flags_are_refused_before_any_work(refused, flags, message):

@@ -209,7 +209,7 @@ def test_rates_in_cycles_and_scaled_ones_come_back_from_their_configuration():
         (lambda: tv.reference(_split(), num_samples=3), "Too few samples.*at least 4.*Received 3"),
         (
             lambda: tv.reference(_split(), methods.Recipe("nuts", hidden=(20_000,)), steps=0),
-            "too large for a reference.*at most 50,000 weights",
+            "too large for a reference.*at most 50,000 weights, or another method",
         ),
     ],
 )  # fmt: skip

@@ -361,9 +361,11 @@ def test_a_report_says_what_posteriors_behind_a_training_say_of_themselves(langu
     bound = {"posterior_elbo": -0.5, "posterior_kl": 2835.0, "posterior_temperature": 1.0}
     values["models"]["ml"]["training"] = training.of_posterior(bound)
     values["models"]["bnn"]["collapsed_labels"] = [10, 100]
+    values["models"]["bnn"]["training"] = {"below_guess": True, "guess": -2.3}
     bnn, ml, ensemble = report.page.trainings(values, told)
     say = functools.partial(told.say, "training")
     assert say("collapsed_labels", labels=told.words["lists"]["comma"].join(("10", "100"))) in bnn
+    assert say("below_guess", guess="-2.300") in bnn
     assert say("bound", elbo="-0.500", kl="2,835.0") in ml
     for part in (
         say("chains_differ", rhat="1.30"),
@@ -372,3 +374,25 @@ def test_a_report_says_what_posteriors_behind_a_training_say_of_themselves(langu
         say("chains_diverged", count=1),
     ):
         assert part in ensemble
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_network_of_ones_own_is_said_to_have_its_own_size(language):
+    values, told = cases.comparison(), texts.Texts(language)
+    own = told.say("page", "own_sizes", models="mine:net")
+    assert not report.page.sentences(values, told)["facts"].endswith(own)
+    values["models"]["mine:net"] = {"family": "network", "parameters": 9, "train_seconds": None}
+    assert report.page.sentences(values, told)["facts"].endswith(own)
+    values["settings"]["match"] = "seconds"
+    assert own not in report.page.sentences(values, told)["facts"]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_report_of_one_family_is_not_called_a_comparison_of_two(language):
+    values, told = cases.comparison(), texts.Texts(language)
+    title = told.title("data_sets", values["dataset"]["name"])
+    assert report.page.sentences(values, told)["heading"] == told.say("page", "heading", data=title)
+    for family in ("vae", "network"):
+        models = {k: v for k, v in values["models"].items() if v["family"] == family}
+        found = report.page.sentences(values | {"models": models}, told)["heading"]
+        assert found == told.say("page", f"heading_{family}", data=title)

@@ -8,7 +8,9 @@ import pytest
 import tfp_vae as tv
 from tfp_vae.data import Split
 from tfp_vae.studies import comparison
-from tfp_vae.studies.comparison import entrants, fitting, plan
+from tfp_vae.studies.comparison import entrants, fitting, plan, tasks
+
+PARTS = {"train": 60, "validation": 30, "test": 30}
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,23 @@ def test_parameters_are_matched_to_those_of_the_reference(data, settings, name):
     away = np.abs(np.array(counts) - reference)
     assert np.argmin(away) == 1
     assert away[1] < 0.04 * reference
+
+
+@pytest.mark.all_only
+@pytest.mark.filterwarnings("ignore:No temperature minimises the NLL:UserWarning")
+@pytest.mark.parametrize("name", entrants.FURTHER)
+def test_vaes_that_have_no_proposal_for_missing_pixels_take_part_in_every_task(name, data):
+    few = {part: getattr(data, part).take(count) for part, count in PARTS.items()}
+    data = dataclasses.replace(data, **few)
+    options = {"latent_dim": 2, "hidden": 6, "num_samples": 2, "num_importance_samples": 2}
+    options |= {"epochs": 1, "rate_factors": (1,), "corruptions": {"rotation": (2,)}}
+    settings = comparison.Settings.of("quick", data, **options, missing={"random": (0.5,)})
+    model, _ = fitting.train(name, data, settings, 0)
+    one, found = entrants.entrant_of(name).contestant(model, data, settings, 0), tasks.Found()
+    for task in tasks.TASKS.values():
+        found.include(task(one, {}))
+    assert {value["task"] for value in found.values} >= {*tasks.TASKS}
+    assert all(np.isfinite(value["value"]) for value in found.values)
 
 
 @pytest.mark.all_only

@@ -28,6 +28,15 @@ def test_a_posterior_that_is_its_prior_is_named(kl, collapsed):
     assert ("the posterior is the prior" in training.conclusion(found)) is collapsed
 
 
+@pytest.mark.parametrize(("elbo", "below"), [(-3.2, True), (-0.5, False)])
+def test_a_bound_below_guessing_is_named(elbo, below):
+    found = training.convergence({"elbo": [elbo] * 20}, 75.0, num_classes=10)
+    assert found["below_guess"] is below and found["guess"] == pytest.approx(-2.302585)
+    assert ("below guessing, which has -2.303" in training.conclusion(found)) is below
+    points = training.convergence({"elbo": [elbo] * 20}, is_bound=False, num_classes=10)
+    assert "guess" not in points  # log p of weights that are points is no bound
+
+
 def test_another_kl_weight_at_the_end_is_called_a_temperature():
     said = training.conclusion(training.convergence({"elbo": FLAT}, 50.0, 0.1))
     assert "KL weight 0.1 at the end" in said and "temperature" in said
@@ -82,8 +91,13 @@ def test_what_a_posterior_behind_a_training_says_of_itself_is_said_with_it():
         said = training.conclusion(training.convergence({"elbo": FLAT}) | end)
         assert "effective sample size: at least 61" in said
         assert "diverged and were left out: 1" in said
+    nuts = training.of_posterior({"rhat_max": 1.0, "divergences": 0.5})
+    assert "diverged: 50.0%" in training.conclusion(training.convergence({"elbo": FLAT}) | nuts)
     bound = {"posterior_elbo": -0.5, "posterior_kl": 0.2, "posterior_temperature": 1.0}
     end = training.of_posterior(bound)
+    assert "guess" not in end
+    assert training.of_posterior(bound, 2)["below_guess"] is False
+    assert training.of_posterior(bound | {"posterior_elbo": -0.7}, 2)["below_guess"] is True
     said = training.conclusion(training.convergence({"elbo": FLAT}, is_bound=False) | end)
     assert end["collapsed"] and "ELBO of the posterior at temperature 1: -0.500" in said
     assert "the posterior is the prior" in said

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 import keras
 
 from tfp_vae import layers, networks, objectives
-from tfp_vae.arguments import check_choice, check_number, check_which_layers
+from tfp_vae.arguments import check_choice, check_number, check_which_layers, is_number
 from tfp_vae.data import Data, Split
 from tfp_vae.distributions import heads, likelihoods
 from tfp_vae.methods.weights import METHODS, Method
@@ -112,8 +112,13 @@ class Recipe:
         if self.posterior_rate is not None:
             check_number("posterior_rate", self.posterior_rate, above=0)
         check_number("label_noise", self.label_noise, 0, below=1)
-        if self.posterior_precision not in PRECISIONS:
-            check_number("posterior_precision", self.posterior_precision, above=0)
+        precision = self.posterior_precision
+        if precision not in PRECISIONS and not is_number(precision, above=0):
+            known = ", ".join(PRECISIONS)
+            raise ValueError(
+                f"Impossible posterior_precision. Expected {known} or a number > 0. Received "
+                f"{precision!r}."
+            )
         if self.posterior_structure is not None:
             STRUCTURES.check(self.posterior_structure)
         check_which_layers("bayesian_layers", self.bayesian_layers)

@@ -7,8 +7,7 @@ from tfp_vae.data import Data, Split
 from tfp_vae.methods.network import Recipe, make_member
 from tfp_vae.models import NUTS, BayesianNetwork
 from tfp_vae.models.posteriors.chains import check_length
-
-MOST_WEIGHTS = 50_000  # a chain of full gradients through more takes hours
+from tfp_vae.models.posteriors.nuts import check_size
 
 
 def reference(
@@ -67,11 +66,7 @@ def reference(
     split = model.as_split(split)
     model.adapt(split) if model.num_data is None else model.take_size(split)
     chains = NUTS(model, num_chains, num_samples, num_burnin, max_tree_depth)
-    if chains.num_weights > MOST_WEIGHTS:
-        raise ValueError(
-            f"The network is too large for a reference. Expected at most {MOST_WEIGHTS:,} weights. "
-            f"Received {chains.num_weights:,}."
-        )
+    check_size(chains.num_weights, "a reference")
     if steps:
         at_once = min(100, steps)
         model.compile(

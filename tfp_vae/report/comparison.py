@@ -15,7 +15,7 @@
                    # may have "ood_score", the score for OOD inputs chosen without test data,
                    # "learning_rate", and "training", how it ended (`training.convergence` and
                    # `training.of_posterior`), and "collapsed_labels", the numbers of labels with
-                   # which its posterior is its prior
+                   # which its posterior is its prior or its bound below guessing
         "failures": [{"model": NAME, "seed": 0, "stage": "training", "error": "..."}, ...],
         "results": [{"task": TASK, "condition": "noise", "level": 2, "model": NAME,
                      "metric": "accuracy", "mean": 0.95, "lower": 0.93, "upper": 0.96, "n": 3},

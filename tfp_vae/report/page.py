@@ -127,18 +127,11 @@ def _translated(figure: Mapping, said: "str | None", texts: Texts) -> "str | Non
 
 def sentences(report: Mapping, texts: Texts) -> "dict[str, str]":
     """Returns the sentences around the tables."""
-    dataset, settings = report["dataset"], report["settings"]
+    families = {model["family"] for model in report["models"].values()}
+    heading = f"heading_{families.pop()}" if len(families) == 1 else "heading"
     return {
-        "heading": texts.say("page", "heading", data=_title(dataset, texts)),
-        "facts": texts.say(
-            "page",
-            "facts",
-            num_models=len(report["models"]),
-            seeds=settings["seeds"],
-            budget=texts.words["budgets"][settings["budget"]],
-            match=texts.words["matches"][settings["match"]],
-            **{n: f"{dataset[n]:,}" for n in ("num_train", "num_validation", "num_test")},
-        ),
+        "heading": texts.say("page", heading, data=_title(report["dataset"], texts)),
+        "facts": _facts(report, texts),
         "overview_note": texts.say(
             "page", "overview_note_paired" if report["pairs"] else "overview_note", star=STAR
         ),
@@ -147,6 +140,25 @@ def sentences(report: Mapping, texts: Texts) -> "dict[str, str]":
             "page", "costs_note", seconds=duration(report["seconds"]), machine=report["machine"]
         ),
     }
+
+
+def _facts(report: Mapping, texts: Texts) -> str:
+    """Returns how many models, seeds and examples there are, and what models have alike."""
+    dataset, settings = report["dataset"], report["settings"]
+    said = texts.say(
+        "page",
+        "facts",
+        num_models=len(report["models"]),
+        seeds=settings["seeds"],
+        budget=texts.words["budgets"][settings["budget"]],
+        match=texts.words["matches"][settings["match"]],
+        **{n: f"{dataset[n]:,}" for n in ("num_train", "num_validation", "num_test")},
+    )
+    own = [name for name in report["models"] if ":" in name]
+    if not own or settings["match"] != "parameters":
+        return said
+    models = texts.words["lists"]["comma"].join(own)
+    return texts.join([said, texts.say("page", "own_sizes", models=models)])
 
 
 def rule_of(report: Mapping, texts: Texts) -> str:
@@ -180,6 +192,8 @@ def trainings(report: Mapping, texts: Texts) -> "list[str]":
         if end.get("elbo_gain") is not None:
             verb = "converged" if end["converged"] else "not_converged"
             said.append(texts.say("training", verb, gain=f"{end['elbo_gain']:+.3f}"))
+        if end.get("below_guess"):
+            said.append(texts.say("training", "below_guess", guess=f"{end['guess']:.3f}"))
         if end.get("collapsed"):
             said.append(texts.say("training", "collapsed"))
         if model.get("collapsed_labels"):
@@ -192,6 +206,8 @@ def trainings(report: Mapping, texts: Texts) -> "list[str]":
         for key, form in (("effective_sample_size_min", ".0f"), ("energy_error", ".2g")):
             if end.get(key) is not None:
                 said.append(texts.say("training", key, value=f"{end[key]:{form}}"))
+        if end.get("divergences"):
+            said.append(texts.say("training", "divergences", share=f"{end['divergences']:.1%}"))
         if end.get("chains_diverged"):
             said.append(texts.say("training", "chains_diverged", count=end["chains_diverged"]))
         if said:

@@ -1,5 +1,7 @@
 """Hamiltonian Monte Carlo: draws of the posterior itself, for networks that are small enough."""
 
+import math
+
 from tfp_vae.methods.weights.base import METHODS, Method
 
 
@@ -13,10 +15,12 @@ class HamiltonianMonteCarlo(Method):
     needs_optimum = False
 
     def check(self, member, num_data):
-        """Raises `ValueError` if the chains are too short to say whether they agree."""
+        """Raises `ValueError` if chains are too short to say if they agree, or would take hours."""
         from tfp_vae.models.posteriors.chains import check_length
+        from tfp_vae.models.posteriors.nuts import check_size
 
         check_length(self.recipe.posterior_steps, "nuts")
+        check_size(sum(math.prod(v.shape) for v in member.trainable_variables), "nuts")
 
     def finish(self, model, train, seed=0, batch_size=32, callbacks=()):
         """Returns the chains."""

@@ -11,6 +11,17 @@ from tfp_vae.models.posteriors.chains import Sampler
 from tfp_vae.probability import mcmc
 from tfp_vae.randomness import fold_in, normal
 
+MOST_WEIGHTS = 50_000  # chains of full gradients through more take hours
+
+
+def check_size(num_weights: int, name: str) -> None:
+    """Raises `ValueError` if a network has too many weights for these chains."""
+    if num_weights > MOST_WEIGHTS:
+        raise ValueError(
+            f"The network is too large for {name}. Expected at most {MOST_WEIGHTS:,} weights, or "
+            f"another method. Received {num_weights:,}."
+        )
+
 
 class NUTS(Sampler):
     """The posterior by the No-U-Turn sampler of `tfp.mcmc` (Hoffman & Gelman, 2014).

@@ -162,7 +162,7 @@ class Comparison:
 
     def _stages(self, model: str) -> list[str]:
         entrant, settings, stages = entrant_of(model), self.settings, []
-        if not entrant.only_labels:
+        if not entrant.only_labels and {*settings.tasks} - {"labels"}:
             stages.append("main")
             if settings.held_out and "ood" in settings.tasks and self.data.num_classes > 2:
                 stages.append("held_out")
@@ -171,6 +171,14 @@ class Comparison:
             counts = sorted({min(n, most) for n in settings.label_counts if n <= most})
             stages += [f"labels_{n}" for n in counts if n >= self.data.num_classes]
         return stages
+
+    def stands_for(self, part: Part) -> bool:
+        """Returns whether what is known of a part's training is what is said of its model.
+
+        It is the training on everything, or the one with the most labels where there is no other.
+        """
+        stages = self._stages(part.model)
+        return part.stage == ("main" if "main" in stages else stages[-1])
 
     def found(self, part: Part) -> dict | None:
         """Returns what a finished part found, or None.
@@ -303,7 +311,7 @@ class Comparison:
             predictor = entrant.finish(model, data, settings, known["width"], part.seed)
             known["train_seconds"] += time.monotonic() - started
             summary = entrant.summary(predictor, settings, known["width"])
-            known["training"] |= training.of_posterior(summary)
+            known["training"] |= training.of_posterior(summary, data.num_classes)
             one = entrant.contestant(predictor, data, settings, part.seed)
         if stage == "labels":
             return known, tasks.labels(one, int(count))

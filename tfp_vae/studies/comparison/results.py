@@ -23,8 +23,8 @@ _RANGES = {
     "brier": (0, 2),
     **dict.fromkeys("nll nll_scaled milliseconds memory".split(), (0, np.inf)),
 }
-_WORST = {"rhat_max": max, "energy_error": max, "effective_sample_size_min": min}
-_WORST["chains_diverged"] = sum
+_WORST = dict.fromkeys(("rhat_max", "energy_error", "divergences"), max)
+_WORST |= {"effective_sample_size_min": min, "chains_diverged": sum}
 _ABOUT_TRAINING = ("parameters", "width", "epochs")
 
 
@@ -65,10 +65,10 @@ def summarise(comparison: Comparison, command: str, figures: list) -> dict:
             continue
         seconds += found["seconds"] / found["jobs"]
         jobs = max(jobs, found["jobs"])
-        main = part.stage == "main" or entrant_of(part.model).only_labels
-        if main:
+        if comparison.stands_for(part):
             trained.setdefault(part.model, []).append(found)
-        if not main and part.stage.startswith("labels") and found["training"].get("collapsed"):
+        learned_nothing = any(found["training"].get(key) for key in ("collapsed", "below_guess"))
+        if part.stage.startswith("labels") and learned_nothing:
             collapsed.setdefault(part.model, set()).add(int(part.stage.partition("_")[2]))
         for entry in found["values"]:
             if entry["task"] == "ood_validation":

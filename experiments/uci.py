@@ -26,6 +26,9 @@ _STEPS = flags.DEFINE_integer("steps", 10_000, "Training steps per network.", lo
 _RATE = flags.DEFINE_float("learning_rate", 1e-2, "Of Adam, at step 0.", lower_bound=0)
 _HIDDEN = flags.DEFINE_list("hidden", [], "Widths; empty: one layer of 50, protein 100.")
 _SCALE = flags.DEFINE_enum("scale", "shared", ["shared", "per_example"], "Of the target.")
+_LEARNED_PRIOR = flags.DEFINE_bool(
+    "learned_prior", False, "The prior of vi takes its scale from the bound; otherwise N(0, 1)."
+)
 _MEMBERS = flags.DEFINE_integer("members", 5, "Networks per ensemble.", lower_bound=1)
 _DROPOUT = flags.DEFINE_float("dropout", 0.05, "Rate of Monte Carlo dropout.", 0, 0.99)
 _SEED = flags.DEFINE_integer("seed", 0, "Fixes weights, order and noise.", 0, 2**31 - 1)
@@ -35,6 +38,7 @@ def main():
     """Runs what is missing, set by set, and writes the table."""
     names = [f"uci/{name}" for name in cli.chosen(_SETS, _KNOWN)]
     methods = cli.chosen(_METHODS, _KNOWN_METHODS)
+    cli.refuse_unused("vi" in methods, "vi among --methods", _LEARNED_PRIOR)
     extras.need("report", "Pictures")
     data_flags.check_folder()
     start()
@@ -46,6 +50,7 @@ def main():
         members=_MEMBERS.value,
         hidden=tuple(cli.integers(_HIDDEN)) or None,
         scale=_SCALE.value,
+        learned_prior=_LEARNED_PRIOR.value,
         dropout=_DROPOUT.value,
     )
     plan = dataclasses.asdict(settings) | {"seed": _SEED.value}

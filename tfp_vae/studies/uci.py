@@ -39,6 +39,7 @@ class Settings:
         hidden: widths; None: one layer of 50, for protein of 100.
         scale: of the target, "shared" or "per_example".
         dropout: rate of Monte Carlo dropout.
+        learned_prior: whether the prior of variational inference takes its scale from the bound.
         warm_up: share of the steps in which the KL weight of variational inference rises to 1.
             Without it units are switched off before they have learned anything.
         chain: samples of each chain of a sampler, of which one starts from each member.
@@ -53,6 +54,7 @@ class Settings:
     hidden: "tuple[int, ...] | None" = None
     scale: str = "shared"
     dropout: float = 0.05
+    learned_prior: bool = False
     warm_up: float = 0.5
     chain: int = 100
     swag_epochs: int = 50
@@ -68,7 +70,7 @@ class Settings:
             scale=self.scale,
             dropout=self.dropout,
             members=self.members,
-            learned_prior=False,
+            learned_prior=self.learned_prior,
             posterior_precision="prior",
             posterior_steps=self.chain if chains else self.swag_epochs,
             posterior_rate=self.swag_rate,
@@ -147,6 +149,9 @@ def evaluate(
 ) -> dict:
     """Returns the scores of the chosen methods on one set, {method: {rmse, log_likelihood, ...}}.
 
+    Of weights with a posterior `train_elbo` is the bound of the last tenth of the training, nats
+    per example, the mean over splits: what a setting of variational inference is chosen by.
+
     Args:
         name: of the set, such as "uci/yacht".
         chosen: names in `METHODS`.
@@ -158,8 +163,8 @@ def evaluate(
     train, test = load_splits(name, data_dir)
     found = {}
 
-    def keep(method, predictive, seconds):
-        found[method] = scores(predictive, test.targets) | {"seconds": seconds}
+    def keep(method, predictive, seconds, **more):
+        found[method] = scores(predictive, test.targets) | {"seconds": seconds} | more
         report(method, found[method])
 
     known = methods.METHODS
@@ -169,7 +174,7 @@ def evaluate(
             started = time.monotonic()
             model = fit(settings.recipe(method, name), train, settings, seed)
             predictive = model.predictive(test, settings.num_samples)
-            keep(method, predictive, time.monotonic() - started)
+            keep(method, predictive, time.monotonic() - started, **_bound(model))
     if not shared:
         return found
     # One training for all that start from it: of several networks if one of the methods wants them.
@@ -195,6 +200,14 @@ def evaluate(
     return found
 
 
+def _bound(model: Ensemble) -> dict:
+    """Returns the bound of the end of a training by variational inference; {} of another."""
+    if not model.pattern.bayesian_layers():
+        return {}
+    bounds = model.history.history["elbo"]
+    return {"train_elbo": float(np.mean(bounds[-max(1, len(bounds) // 10) :]))}
+
+
 def _post_hoc(recipe, ensemble, train, test, settings) -> list:
     """Returns loc and scale [N, S] of every split by a method that starts from trained points."""
     batch_size, columns = settings.batch(len(train)), []
@@ -218,7 +231,7 @@ def summary(results: dict) -> dict:
     for name, by_method in results.items():
         table[name] = {}
         for method, found in by_method.items():
-            row = {"seconds": found["seconds"]}
+            row = {key: found[key] for key in ("seconds", "train_elbo") if key in found}
             for key in ("rmse", "log_likelihood"):
                 values = np.asarray(found[key])
                 row[key] = float(values.mean())

@@ -58,6 +58,7 @@ def eager():
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("estimator", "check", "name"), [*_checks()])
+@pytest.mark.dear(reason="a check of scikit-learn fits some models of its own")
 def test_scikit_learn_accepts_it(estimator, check, name, eager):
     if name in ("check_classifiers_train", "check_regressors_train", "check_classifiers_classes"):
         estimator.set_params(**FITTED)

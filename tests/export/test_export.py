@@ -367,6 +367,7 @@ def test_the_request_of_the_card_is_one_that_is_answered(exported):
 
 @pytest.mark.all_only
 @pytest.mark.slow
+@pytest.mark.dear(reason="TensorFlow's own command in a process of its own")
 def test_the_saved_model_is_one_for_its_own_command(request, exports, tmp_path):
     _, _, folder = exports("conditional")
     command = str(pathlib.Path(sys.executable).with_name("saved_model_cli"))
@@ -506,6 +507,7 @@ def test_a_runtime_that_crashes_fails_its_cells(portable_export, tmp_path, monke
 
 @pytest.mark.all_only
 @pytest.mark.parametrize("name", ["piwae", "factor"])
+@pytest.mark.dear(reason="two trainings and an export to every format")
 def test_what_a_bound_has_of_its_own_stays_with_training(name, tmp_path):
     """Taps of draws and a discriminator are in no answer, and the model comes back with both."""
     keras.utils.set_random_seed(0)

@@ -75,6 +75,7 @@ WEIGHTS = {0: 1.0, 1: 3.0, 2: 0.5}
     ],
     ids=["vae", "single_steps", "semi_supervised", "class_weights", "bayesian"],
 )
+@pytest.mark.dear(reason="two trainings of M2, each of its own graph")
 def test_training_from_memory_equals_training_through_tf_data(
     through_tf_data, make, labels, steps, weights
 ):

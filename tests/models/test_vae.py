@@ -141,6 +141,7 @@ def test_active_units_count_the_latents_whose_mean_moves_with_the_data(make_vae,
 
 @pytest.mark.all_only
 @pytest.mark.parametrize("jit_compile", [False, XLA], ids=["graph", "xla"])
+@pytest.mark.dear(reason="three trainings, each compiled by XLA")
 def test_same_seed_gives_the_same_history_and_another_seed_alone_another(
     make_vae, binary_images, jit_compile
 ):

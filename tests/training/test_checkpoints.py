@@ -79,6 +79,7 @@ def test_the_same_training_twice_ends_the_same(whole, found, tmp_path):
     ],
 )
 @pytest.mark.always(reason="the one resumed training")
+@pytest.mark.dear(reason="programs that XLA compiles anew after each interruption")
 def test_a_resumed_training_equals_an_uninterrupted_one_to_the_last_bit(
     kind, jit, crashes, found, whole, tmp_path
 ):

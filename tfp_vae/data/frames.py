@@ -119,6 +119,11 @@ def only_column(frame: Any, name: str) -> Any:
     return frame[frame.columns[0]]
 
 
+def has_gaps(values: Any) -> bool:
+    """Returns whether values are sparse or ragged, of any library, without importing it."""
+    return hasattr(values, "tocsr") or type(values).__name__ in ("SparseTensor", "RaggedTensor")
+
+
 def as_array(values: Any, what: str) -> np.ndarray:
     """Returns values of any library as an array, masks as they are.
 
@@ -129,7 +134,7 @@ def as_array(values: Any, what: str) -> np.ndarray:
     Raises:
         ValueError: for what is no array, such as sparse or ragged values or a tensor on a GPU.
     """
-    if hasattr(values, "tocsr") or type(values).__name__ in ("SparseTensor", "RaggedTensor"):
+    if has_gaps(values):
         raise ValueError(
             f"{what} are no array. Expected numbers in every place (toarray(), "
             f"tf.sparse.to_dense, to_tensor()). Received {type(values).__name__}."

@@ -63,9 +63,7 @@ class CorrelatedDecoder(Decoder):
 
     def split(self, outputs: tf.Tensor) -> "list[tf.Tensor]":
         """Returns features of the head and directions, [..., *event_shape, F] and R."""
-        lead = tf.shape(outputs)[: -3 if self._spatial else -1]
-        shape = [*self.event_shape, self.parameters_per_event]
-        both = tf.reshape(outputs, tf.concat([lead, shape], 0))
+        (both,) = super().split(outputs)
         return tf.split(both, [self.head.num_features, self.rank], axis=-1)
 
     def distribution(self, features: tf.Tensor, directions: tf.Tensor) -> "CorrelatedNormal":
@@ -163,13 +161,13 @@ class CorrelatedDraws(Family):
 
     def noise(self, distribution: CorrelatedNormal) -> "tuple[Noise, ...]":
         """Returns a normal number per value, and one per direction."""
-        return draws.family_of(distribution.flat).noise(distribution.flat)
+        return draws.noise_of(distribution.flat)
 
     def transform(
         self, distribution: CorrelatedNormal, *noise: tf.Tensor
     ) -> "tuple[tf.Tensor, Any]":
         """Returns draws."""
-        value, log_prob = draws.family_of(distribution.flat).transform(distribution.flat, *noise)
+        value, log_prob = draws.from_noise(distribution.flat, *noise)
         return distribution.in_shape(value), log_prob
 
     def log_prob(self, distribution: CorrelatedNormal, value: tf.Tensor) -> tf.Tensor:

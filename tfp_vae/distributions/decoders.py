@@ -69,11 +69,11 @@ class Decoder(ConditionalDistribution):
         self.head.adapt_to(values)
 
     def split(self, outputs: tf.Tensor) -> list[tf.Tensor]:
-        """Reshapes the projection to the features of every value, [..., *event_shape, F]."""
+        """Reshapes the projection to the numbers of every value, [..., *event_shape, F]."""
         # The leading axes are those of the batch: all but the last of a dense projection, and but
         # the last three of a spatial one, which has the features of a pixel side by side.
         lead = tf.shape(outputs)[: -3 if self._spatial else -1]
-        shape = [*self.event_shape, self.head.num_features]
+        shape = [*self.event_shape, self.parameters_per_event]
         return [tf.reshape(outputs, tf.concat([lead, shape], 0))]
 
     def distribution(self, features: tf.Tensor) -> tfd.Distribution:

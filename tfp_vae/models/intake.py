@@ -190,8 +190,7 @@ class Intake:
         if frames.is_frame(x):
             return kinds.intensities(self._scaled(frames.table(x, "given", self.columns)[0]))
         if not isinstance(x, keras.KerasTensor | tf.Tensor | tf.Variable):
-            foreign = hasattr(x, "tocsr") or isinstance(x, tf.RaggedTensor | tf.SparseTensor)
-            if foreign or (is_array(x) and not isinstance(x, np.ndarray)):
+            if frames.has_gaps(x) or (is_array(x) and not isinstance(x, np.ndarray)):
                 x = frames.as_array(x, "The given data")
         dtype = getattr(x, "dtype", None)
         if dtype is None or not hasattr(x, "shape") or isinstance(x, keras.KerasTensor):
@@ -281,7 +280,7 @@ class Intake:
         Raises:
             ValueError: if what is seen of them does not fit the model.
         """
-        if hasattr(x, "tocsr"):
+        if frames.has_gaps(x):
             frames.as_array(x, f"The {name} data")  # which says what it is
         if y is not None and not isinstance(x, list | tuple | dict):
             raise ValueError(
@@ -305,7 +304,7 @@ class Intake:
             return _Watched(x, look)
         if isinstance(x, types.GeneratorType):
             return (look(_parts(batch)) for batch in x)
-        if isinstance(x, tf.RaggedTensor | tf.SparseTensor) or hasattr(x, "tocsr"):
+        if frames.has_gaps(x):
             frames.as_array(x, f"The {name} data")
         loads = hasattr(x, "__iter__") or hasattr(x, "__getitem__")  # as a loader of torch does
         if not loads or isinstance(x, str | bytes | list | tuple | dict | Iterator):

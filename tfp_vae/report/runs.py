@@ -127,7 +127,6 @@ class RunTable:
         for run in self.runs:
             numbers = [_shown(run.metrics, name) for name in self.metrics]
             rows.append([*self._words(run), *numbers])
-        rows = [[printable(cell) for cell in row] for row in rows]
         lines = [aligned(rows, range(len(rows[0]) - len(self.metrics)))]
         notes = [printable(f"{r.folder}: {r.state}: {r.reason}") for r in self.runs if r.reason]
         return "\n".join([*lines, *[""] * bool(notes), *notes]) + "\n"

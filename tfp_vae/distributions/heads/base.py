@@ -121,6 +121,13 @@ class Head(keras.Layer):
         del x, weight
         return self.likelihood(features, axes)
 
+    def without_profile(self) -> "Head":
+        """Returns a head that trains what this one sets to an optimum; itself where it sets none.
+
+        For decoders whose values are not independent given z: the optimum is another there.
+        """
+        return self
+
     def squared_deviations(self, parameters: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Returns ((x - loc) / scale)^2 of every value, [..., Q] and [...] -> [...].
 

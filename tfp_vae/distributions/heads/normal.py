@@ -184,6 +184,10 @@ class Normal(LocationScale):
         scale = tf.where(sums[1] > 0, unit * self._scale_of(sums), known)
         return tfd.Independent(tfd.Normal(loc, scale), axes)
 
+    def without_profile(self) -> Head:
+        """Returns a head whose one scale is a weight, if this one has that of the errors."""
+        return Normal("trained", self.scale_floor) if self.profiles else self
+
     def adapt(self, split: Split) -> None:
         """Takes the units of the training targets."""
         self.adapt_to(split.targets)

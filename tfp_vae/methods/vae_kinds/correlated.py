@@ -30,6 +30,5 @@ class Correlated(VAEKind):
         self, recipe: Any, network: keras.Layer, data: Data, head: heads.Head
     ) -> decoders.Decoder:
         """Returns the decoder; its scale is trained beside the directions."""
-        if isinstance(head, heads.Normal) and head.profiles:
-            head = heads.Normal("trained")
-        return CorrelatedDecoder(network, data.shape, head, rank=recipe.covariance_rank)
+        rank, head = recipe.covariance_rank, head.without_profile()
+        return CorrelatedDecoder(network, data.shape, head, rank=rank)

@@ -25,4 +25,5 @@ class Pixel(VAEKind):
         self, recipe: Any, network: keras.Layer, data: Data, head: heads.Head
     ) -> decoders.Decoder:
         """Returns the decoder, which sees a few rows and columns before a pixel."""
-        return PixelDecoder(network, data.shape, head, reach=recipe.receptive_field)
+        reach, head = recipe.receptive_field, head.without_profile()
+        return PixelDecoder(network, data.shape, head, reach=reach)

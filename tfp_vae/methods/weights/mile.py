@@ -29,9 +29,14 @@ class ChainsMethod(Method):
         return Ensemble(member, self.recipe.members, seed=seed)
 
     def finish_groups(self, ensemble, train, batch_size):
-        """Returns the chains of each group, from all of its members."""
+        """Returns the chains of each group, from all its members; each has a seed of its own."""
         return [
-            self.finish(ensemble.group(group), self.of_group(train, group), group, batch_size)
+            self.finish(
+                ensemble.group(group),
+                self.of_group(train, group),
+                ensemble.seed + group,
+                batch_size,
+            )
             for group in range(train.shape[0])
         ]
 

@@ -38,7 +38,8 @@ zh = "值"
 figure = "value"
 """
 GOOD = """
-import json, pathlib, sys
+import json, pathlib, sys, time
+time.sleep(0.1)  # a record counts tenths of a second
 flags = dict(each[2:].split("=", 1) for each in sys.argv[1:])
 folder = pathlib.Path(flags["run_dir"])
 assert not folder.exists(), "a run starts in an empty folder"

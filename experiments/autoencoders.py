@@ -17,7 +17,7 @@ from tfp_vae import peek
 from . import cli, data_flags, estimator_flags, running_flags, training_flags, vae_flags
 
 cli.leave_out(training_flags.PATIENCE, training_flags.TENSORBOARD, running_flags.CHECKPOINT_EVERY)
-cli.leave_out(*estimator_flags.FINISH)
+cli.leave_out(*estimator_flags.PHASES)
 _MEMBERS = flags.DEFINE_list("members", list(peek.names("studies.autoencoders.MEMBERS")), "Which.")
 _LATENT_DIM = flags.DEFINE_integer("latent_dim", 8, "Size of the latent z.", lower_bound=1)
 _NOISE = flags.DEFINE_float(

@@ -1,4 +1,4 @@
-"""The flags of the bounds of log weights: orders, groups, estimators, and how a training ends."""
+"""The flags of the bounds of log weights, and how a training begins and ends."""
 
 from absl import flags
 
@@ -29,7 +29,13 @@ _FINISH = flags.DEFINE_string(
 _FINISH_EPOCHS = flags.DEFINE_integer(
     "finish_epochs", None, "How many of --epochs --finish has.", lower_bound=1
 )
-FINISH = (_FINISH, _FINISH_EPOCHS)
+_ENCODER_FIRST = flags.DEFINE_integer(
+    "encoder_first", None, "Steps of the encoder alone before each step of all.", lower_bound=1
+)
+_ENCODER_FIRST_EPOCHS = flags.DEFINE_integer(
+    "encoder_first_epochs", None, "How many of the first --epochs it has.", lower_bound=1
+)
+PHASES = (_FINISH, _FINISH_EPOCHS, _ENCODER_FIRST, _ENCODER_FIRST_EPOCHS)
 OPTIONS = (
     GRADIENT,
     *(_RENYI_ALPHA, _CIWAE_SHARE, _MIWAE_GROUPS, _PIWAE_GROUPS, _TVO_PARTITIONS, _TVO_FIRST),
@@ -70,6 +76,41 @@ def finish(steps_per_epoch: int) -> "tv.training.Finish | None":
     return tv.training.Finish(objective, int(rest[0]), epochs)
 
 
+def first() -> "tv.training.EncoderFirst | None":
+    """Returns what lets the encoder lead in the first epochs, or None.
+
+    Raises:
+        ValueError: for more epochs than there are, or one of the two flags without the other.
+    """
+    steps, epochs = cli.value_of(_ENCODER_FIRST), cli.value_of(_ENCODER_FIRST_EPOCHS)
+    if steps is None:
+        if epochs is not None:
+            cli.refuse_unused(False, "--encoder_first", _ENCODER_FIRST_EPOCHS)
+        return None
+    if epochs is None or epochs > training_flags.EPOCHS.value:
+        raise ValueError(
+            "--encoder_first has the first epochs. Expected --encoder_first_epochs of 1 to "
+            f"--epochs={training_flags.EPOCHS.value}. Received {epochs}."
+        )
+    return tv.training.EncoderFirst(steps, epochs)
+
+
+def phases(vae: "tv.VAE", last: "tv.training.Finish | None") -> list:
+    """Returns how the training begins and ends, as callbacks that the model can have.
+
+    Args:
+        vae: compiled.
+        last: of `finish`.
+
+    Raises:
+        ValueError: for a phase that the model cannot have.
+    """
+    chosen = [phase for phase in (first(), last) if phase is not None]
+    for phase in chosen:
+        phase.check(vae, training_flags.EPOCHS.value)
+    return chosen
+
+
 def _inherited(name: str) -> dict:
     """Returns the estimator of --gradient as an argument of another bound, if that has it."""
     chosen = GRADIENT.value
@@ -105,7 +146,7 @@ def facts(
     if not vae.on_bound:
         return {}
     found = {"bound": bound_flags.BOUND.value, "gradient": _estimator(trained)}
-    found |= {"finish": cli.value_of(_FINISH), "finish_epochs": cli.value_of(_FINISH_EPOCHS)}
+    found |= {flag.name: cli.value_of(flag) for flag in PHASES}
     if last is not None:
         found["finish_gradient"] = _estimator(last.objective)
     values = (history or {}).get(f"val_{vae.objective.name}", ())

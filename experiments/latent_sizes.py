@@ -11,7 +11,7 @@ from absl import flags
 from . import cli, data_flags, estimator_flags, running_flags, training_flags, vae_flags
 
 cli.leave_out(training_flags.PATIENCE, training_flags.TENSORBOARD, running_flags.CHECKPOINT_EVERY)
-cli.leave_out(*estimator_flags.FINISH)
+cli.leave_out(*estimator_flags.PHASES)
 _LATENT_DIMS = flags.DEFINE_list("latent_dims", ["3", "5", "10", "20", "200"], "Sizes to compare.")
 
 

@@ -40,9 +40,8 @@ def main():
     vae = condition_flags.build(data, _LATENT_DIM.value, fits)
     steps = vae.batches_per_epoch(data.train, training_flags.BATCH_SIZE.value)
     last, trained = estimator_flags.finish(steps), vae.objective
-    history, metrics = training_flags.fit(
-        vae, data, run, *condition_flags.starts(data), *([last] if last else [])
-    )
+    phases = estimator_flags.phases(vae, last)
+    history, metrics = training_flags.fit(vae, data, run, *condition_flags.starts(data), *phases)
     vae = code_flags.with_prior(vae, data, run)
     metrics |= code_flags.facts(vae, data)
     metrics |= estimator_flags.facts(vae, data, trained, last, history)

@@ -135,10 +135,8 @@ def compiled(
     options = options if vae.on_bound else ()
     vae.objective = bound_flags.bound(steps, *options, others=estimator_flags.names()[1:])
     vae.objective.check(vae)
-    last = estimator_flags.finish(steps)
-    if last is not None:
-        last.check(vae, training_flags.EPOCHS.value)
     vae = training_flags.compiled(vae, data)
+    estimator_flags.phases(vae, estimator_flags.finish(steps))
     for check in checks:
         check(vae)
     if chosen.likelihood is None:

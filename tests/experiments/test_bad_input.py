@@ -141,6 +141,8 @@ def test_a_batch_larger_than_the_data_is_refused(refused):
         ("--finish=iwae:5 --finish_epochs=1 --patience=3", "--patience=0 takes that of a preset"),
         ("--finish=iwae:1:vimco --finish_epochs=1", "Expected num_samples >= 2. Received 1"),
         ("--finish_epochs=1", "--finish_epochs has no effect"),
+        ("--encoder_first=2", "--encoder_first_epochs of 1 to --epochs=100. Received None"),
+        ("--encoder_first_epochs=2", "--encoder_first_epochs has no effect"),
     ],
 )
 def test_an_impossible_flag_is_refused(refused, argument, words):

@@ -137,12 +137,14 @@ def test_likelihoods_networks_objectives_and_options_of_training_work(
 @pytest.mark.all_only
 def test_a_training_that_finishes_says_both_bounds_and_both_estimators(succeeds, tmp_path):
     out = succeeds("train_vae", "--run_dir=run", *TINY, "--bound=elbo", "--gradient=dreg",
-                   "--finish=iwae:3", "--finish_epochs=1")  # fmt: skip
+                   "--finish=iwae:3", "--finish_epochs=1",
+                   "--encoder_first=2", "--encoder_first_epochs=1")  # fmt: skip
     found = _metrics(tmp_path / "run")
     assert {key: found[key] for key in ("bound", "gradient", "finish", "finish_gradient")} == {
         "bound": "elbo", "gradient": "dreg", "finish": "iwae:3", "finish_gradient": "dreg",
     }  # fmt: skip
     assert found["bound_samples"] == 3
+    assert (found["encoder_first"], found["encoder_first_epochs"]) == (2, 1)
     assert found["test_elbo"] < found["test_iwae"] < found["test_log_likelihood"] + 1
     last = next(line for line in out.splitlines() if line.startswith("epoch 2/2"))
     assert "  iwae -" in last and "  val_iwae -" in last

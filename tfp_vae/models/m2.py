@@ -140,6 +140,10 @@ class M2(ConditionalVAE):
         self.labelled_share = check_number("labelled_share", labelled_share, above=0, below=1)
         super().__init__(prior, encoder, decoder, num_classes, **kwargs)
 
+    def encoder_weights(self) -> "list[keras.Variable]":
+        """Returns the trainable weights of q(z|x, y) and q(y|x)."""
+        return [*super().encoder_weights(), *self.classifier.trainable_weights]
+
     def _named_parts(self, latents, decoder):
         return [*super()._named_parts(latents, decoder), ("the classifier", self.classifier)]
 

@@ -1,5 +1,6 @@
 """The variational autoencoder (Kingma & Welling, 2014; Rezende et al., 2014)."""
 
+import functools
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -215,6 +216,8 @@ class VAE(VariationalModel):
     on_bound = True  # whether `elbo` and its like are asked for
     off_bound = ""  # in words, where they are not
     generates = True  # whether there is a p(z) to draw from
+    encoder_steps = 0  # of the encoder alone before each of all, see `training.EncoderFirst`
+    _encoder_alone = False  # whether such a step is being traced
     built: bool  # of Keras
 
     def __init__(
@@ -541,6 +544,39 @@ class VAE(VariationalModel):
             shape = tf.concat([tf.shape(z)[:-1], [self.condition.size]], 0)
             z = tf.concat([z, tf.broadcast_to(condition, shape)], axis=-1)
         return self.decoder(z, training=training)
+
+    def encoder_weights(self) -> "list[keras.Variable]":
+        """Returns the trainable weights of everything that q(z|x) is made of."""
+        parts = [*self.encoders, *([] if self.bottom_up is None else [self.bottom_up])]
+        return [weight for part in parts for weight in part.trainable_weights]
+
+    @property
+    def trainable_weights(self) -> "list[keras.Variable]":
+        """The weights that a step moves: those of the encoder in a step of its own."""
+        found = super().trainable_weights
+        if not self._encoder_alone:
+            return found
+        chosen = {id(weight) for weight in self.encoder_weights()}
+        return [weight for weight in found if id(weight) in chosen]
+
+    def train_step(self, data: Any) -> dict:
+        """Trains on a batch; the encoder alone where the training has such steps."""
+        if not self.encoder_steps:
+            return super().train_step(data)
+        # Counted by batches: a training that was interrupted goes on where it was.
+        place = tf.convert_to_tensor(self.training_step) % (self.encoder_steps + 1)
+        everything = functools.partial(super().train_step, data)
+        return tf.cond(place < self.encoder_steps, lambda: self._encoder_step(data), everything)
+
+    def _encoder_step(self, data):
+        if not self.optimizer.built:  # of all weights, which `apply` would not know
+            with tf.init_scope():
+                self.optimizer.build(self.trainable_variables)
+        self._encoder_alone = True
+        try:
+            return super().train_step(data)
+        finally:
+            self._encoder_alone = False
 
     def unpack(self, inputs: Any) -> tuple:
         """Returns (x, given) of the inputs that Keras hands over."""

@@ -11,6 +11,7 @@ from tfp_vae.training.convergence import (
     slope_at_end,
 )
 from tfp_vae.training.devices import STRATEGIES, is_chief, strategy
+from tfp_vae.training.encoder_first import EncoderFirst
 from tfp_vae.training.failures import StopOnNaN, check_finished
 from tfp_vae.training.finishing import Finish
 from tfp_vae.training.history import HistoryFile
@@ -27,6 +28,7 @@ __all__ = [
     "SCHEDULES",
     "STRATEGIES",
     "Checkpoints",
+    "EncoderFirst",
     "Finish",
     "HistoryFile",
     "Progress",

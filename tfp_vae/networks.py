@@ -245,7 +245,7 @@ def conv_encoder(
     return keras.Sequential(layers, name="conv_encoder")
 
 
-def resnet_encoder(
+def resnet(
     filters: Sequence[int] = (32, 64), units: int = 128, activation: str = "relu"
 ) -> keras.Sequential:
     """Returns stride-2 residual convolutions and a dense layer, [B, H, W, C] -> [B, units].
@@ -256,7 +256,7 @@ def resnet_encoder(
     _check(filters, activation, "filters", units)
     layers = [Residual(n, 2, activation=activation) for n in filters]
     dense = keras.layers.Dense(units, activation, kernel_initializer=initializer(activation))
-    return keras.Sequential([*layers, keras.layers.Flatten(), dense], name="resnet_encoder")
+    return keras.Sequential([*layers, keras.layers.Flatten(), dense], name="resnet")
 
 
 def conv_classifier(
@@ -333,7 +333,7 @@ def resnet_decoder(
     units: int = 128,
     activation: str = "relu",
 ) -> keras.Sequential:
-    """Returns the mirror of `resnet_encoder`, [B, D] -> [B, H, W, filters[-1]].
+    """Returns the mirror of `resnet`, [B, D] -> [B, H, W, filters[-1]].
 
     Arguments and errors are those of `conv_decoder`.
     """

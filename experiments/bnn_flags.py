@@ -66,6 +66,9 @@ _SPECTRAL_BOUND = flags.DEFINE_float(
 _LABEL_NOISE = flags.DEFINE_float(
     "label_noise", 0.0, "Share of labels that say nothing of their class, in the likelihood.", 0, 1
 )
+_EXPOSURE = flags.DEFINE_string(
+    "exposure", None, "Column of a table that the rate of counts is per unit of (--scale=poisson)."
+)
 _IMAGES = ("digits", "mnist", "fashion_mnist")
 
 
@@ -119,6 +122,7 @@ def recipe() -> "tv.methods.Recipe":
         random_features=_RANDOM_FEATURES.value,
         spectral_bound=_SPECTRAL_BOUND.value,
         label_noise=_LABEL_NOISE.value,
+        exposure=_EXPOSURE.value,
     )
 
 

@@ -24,6 +24,7 @@ def trained(
     data: "tv.data.Data",
     objective: "tv.objectives.Bound | None" = None,
     num_samples: int = 1,
+    missing: str = "at_random",
 ) -> "tv.VAE":
     """Makes the run folder; returns the model of the flags, trained and saved there.
 
@@ -35,12 +36,16 @@ def trained(
         data: of --data.
         objective: the ELBO by default.
         num_samples: draws of z per row and step.
+        missing: why cells are missing.
     """
     import keras
 
     keras.utils.set_random_seed(SEED.value)
     recipe = tv.methods.VAERecipe(
-        latent_dim=_LATENT_DIM.value, hidden=tuple(cli.integers(_HIDDEN)), num_samples=num_samples
+        latent_dim=_LATENT_DIM.value,
+        hidden=tuple(cli.integers(_HIDDEN)),
+        num_samples=num_samples,
+        missing=missing,
     )
     model = recipe.build(data, objective, seed=SEED.value)
     batch_size = min(_BATCH_SIZE.value, len(data.train))

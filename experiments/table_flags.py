@@ -7,7 +7,16 @@ from absl import flags
 import tfp_vae as tv
 from tfp_vae import extras
 
-from . import data_flags, folder_flags, row_flags, row_training, start, trained_runs
+from . import (
+    cli,
+    data_flags,
+    folder_flags,
+    missing_flags,
+    row_flags,
+    row_training,
+    start,
+    trained_runs,
+)
 
 GROUP = "Table"
 _SAMPLES = flags.DEFINE_integer(
@@ -48,6 +57,7 @@ def opened() -> "tuple[tv.report.RunFolder, object, tv.VAE, tv.data.Data]":
     text = ",".join(data_flags.COLUMNS.value or [])
     run = tv.report.RunFolder(folder_flags.RUN_DIR.value, overwrite=True)
     if (run / "model.keras").is_file():
+        cli.refuse_unused(False, "a new run folder", missing_flags.MISSING)
         start()
         run.lock()
         model = tv.load(run / "model.keras")
@@ -66,6 +76,6 @@ def opened() -> "tuple[tv.report.RunFolder, object, tv.VAE, tv.data.Data]":
     data = tv.data.load(frame, columns=text)
     print(data.schema, flush=True)
     start()
-    samples = _SAMPLES.value
+    samples, missing = _SAMPLES.value, missing_flags.MISSING.value
     objective = tv.objectives.IWAE() if samples > 1 else None
-    return run, frame, row_training.trained(run, data, objective, samples), data
+    return run, frame, row_training.trained(run, data, objective, samples, missing), data

@@ -12,6 +12,7 @@ from . import (
     cli,
     data_flags,
     estimator_flags,
+    missing_flags,
     regularizer_flags,
     training_flags,
 )
@@ -79,8 +80,7 @@ def recipe(data: "tv.data.Data", latent_dim: int, **others) -> "tv.methods.VAERe
         **others: fields of a conditional model.
     """
     of_columns = data.schema is not None and _LIKELIHOOD.value is None
-    likelihood = _LIKELIHOOD.value or tv.methods.likelihood_of(data.kind)
-    likelihood = None if of_columns else likelihood
+    likelihood = None if of_columns else _LIKELIHOOD.value or tv.methods.likelihood_of(data.kind)
     normal = likelihood == "normal"
     pair = tv.methods.VAE_NETWORKS[_NETWORK.value]
     conv = pair.is_spatial or others.get("classifier") == "conv"
@@ -89,6 +89,7 @@ def recipe(data: "tv.data.Data", latent_dim: int, **others) -> "tv.methods.VAERe
     activated = pair.has_activation or kind.reads_activation
     cli.refuse_unused(activated, "--network=mlp, conv or resnet", training_flags.ACTIVATION)
     cli.refuse_unused(normal, "--likelihood=normal", _SCALE)
+    cli.refuse_unused(of_columns, "a table of mixed columns", missing_flags.MISSING)
     prior = tv.priors.PRIORS[_LATENT_PRIOR.value]
     cli.refuse_unused(prior.has_components, "--latent_prior=mixture or vamp", _COMPONENTS)
     cli.refuse_unused(prior.has_flow, "--latent_prior=flow", _FLOW)
@@ -106,6 +107,7 @@ def recipe(data: "tv.data.Data", latent_dim: int, **others) -> "tv.methods.VAERe
         flow=_FLOW.value,
         posterior=_POSTERIOR.value,
         likelihood=likelihood,
+        missing=missing_flags.MISSING.value,
         scale=cli.number_or_name(_SCALE),
         network=_NETWORK.value,
         skip=_SKIP.value,

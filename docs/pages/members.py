@@ -39,6 +39,10 @@ FAMILIES = {
     ),
     "networks": ("methods.vae_networks.VAE_NETWORKS", {"en": "Networks", "zh": "网络"}),
     "heads": ("distributions.heads.HEADS", {"en": "Heads (likelihoods)", "zh": "输出头（似然）"}),
+    "missingness": (
+        "distributions.missingness.MISSINGNESS",
+        {"en": "Reasons for missing cells", "zh": "缺失的原因"},
+    ),
     "layers": ("layers", {"en": "Bayesian layers", "zh": "贝叶斯层"}),
     "weight_priors": ("layers.priors.WEIGHT_PRIORS", {"en": "Priors of weights", "zh": "权重先验"}),
     "methods": ("methods.weights.METHODS", {"en": "Weight methods", "zh": "权重方法"}),

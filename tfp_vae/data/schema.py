@@ -61,12 +61,15 @@ class Column:
         kind: of the values; a `ColumnKind` or its name.
         levels: of a column of classes, what 0 to K - 1 are called; () for numbers.
         dtype: what the column is made again as: "float64", "int64", "bool", "text" or "category".
+        exposure: of counts, the column that their rate is per unit of, such as "days" of
+            observation; "" for none.
     """
 
     name: str
     kind: ColumnKind = ColumnKind.REAL
     levels: tuple[str, ...] = ()
     dtype: str = "float64"
+    exposure: str = ""
 
     def __post_init__(self) -> None:
         check_type("name", self.name, str, "Column")
@@ -82,6 +85,11 @@ class Column:
             raise ValueError(
                 f"Column {self.name!r} of kind '{kind}' has other levels. Expected {wanted} "
                 f"levels. Received {list(self.levels)}."
+            )
+        if self.exposure and kind is not ColumnKind.COUNT:
+            raise ValueError(
+                f"Column {self.name!r} has no rate that an exposure could be of. Expected counts, "
+                f"--columns={self.name}:count/{self.exposure}. Received kind '{kind}'."
             )
 
     @property
@@ -221,6 +229,33 @@ class Schema:
                 f"name of its own. Received {names}."
             )
         object.__setattr__(self, "columns", columns)
+        for place in self.exposures.values():
+            if columns[place].kind is not ColumnKind.POSITIVE:
+                raise ValueError(
+                    f"Column {columns[place].name!r} is no exposure. Expected numbers above 0, "
+                    f"--columns={columns[place].name}:positive. Received kind "
+                    f"'{columns[place].kind}'."
+                )
+
+    @property
+    def exposures(self) -> "dict[int, int]":
+        """The columns that have an exposure, by number, and the number of it."""
+        return {
+            i: self.names.index(check_choice(f"exposure of {c.name!r}", c.exposure, self.names))
+            for i, c in enumerate(self.columns)
+            if c.exposure
+        }
+
+    def check_exposures(self, values: np.ndarray, name: str) -> None:
+        """Raises `ValueError` for a count without its exposure among float values [N, D]."""
+        for count, exposure in self.exposures.items():
+            alone = np.isnan(values[:, exposure]) & ~np.isnan(values[:, count])
+            if alone.any():
+                raise ValueError(
+                    f"The {name} table has a count without its exposure. Expected "
+                    f"{self.names[exposure]!r} in every row that has {self.names[count]!r}. "
+                    f"Received none in row {int(np.argmax(alone))}."
+                )
 
     def __len__(self) -> int:
         return len(self.columns)
@@ -233,7 +268,14 @@ class Schema:
 
     def __str__(self) -> str:
         """Returns the table that is shown before training: name, kind, levels."""
-        rows = [(c.name, str(c.kind), _some(c.levels) if c.levels else c.dtype) for c in self]
+        rows = [
+            (
+                c.name,
+                str(c.kind) + f"/{c.exposure}" * bool(c.exposure),
+                _some(c.levels) if c.levels else c.dtype,
+            )
+            for c in self
+        ]
         rows.insert(0, ("column", "kind", "levels or type"))
         widths = [max(len(row[i]) for row in rows) for i in range(2)]
         return "\n".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c}" for a, b, c in rows)
@@ -258,6 +300,7 @@ class Schema:
             )
         for column, each in zip(self.columns, values.T, strict=True):
             column.check(each, name)
+        self.check_exposures(values, name)
 
     @classmethod
     def infer(
@@ -271,7 +314,8 @@ class Schema:
         Args:
             frame: of pandas or polars.
             columns: {name: kind} of columns whose kind is another one. The kind "drop" leaves a
-                column out; a sequence of levels, ("low", "high"), makes it ordinal in this order.
+                column out; a sequence of levels, ("low", "high"), makes it ordinal in this order;
+                "count/days" are counts whose rate is per unit of the column "days".
 
         Raises:
             ValueError: naming a column that is constant, empty or of mixed types, has more than
@@ -279,12 +323,18 @@ class Schema:
         """
         frame = to_pandas(frame, "given")
         said = dict(columns or {})
-        for name, kind in said.items():
+        exposures = {}
+        for name, kind in list(said.items()):
             check_choice("column", name, list(frame.columns))
             if isinstance(kind, str):
-                check_choice(f"kind of column {name!r}", kind, [*ColumnKind, DROP])
+                said[name], exposures[name] = _kind_and_exposure(name, kind)
+        for name, exposure in exposures.items():
+            if exposure:
+                check_choice(f"exposure of {name!r}", exposure, list(frame.columns))
+                said.setdefault(exposure, str(ColumnKind.POSITIVE))
         found = [_column(frame[name], name, said.get(name)) for name in frame.columns
                  if said.get(name) != DROP]  # fmt: skip
+        found = [dataclasses.replace(each, exposure=exposures.get(each.name, "")) for each in found]
         return cls(tuple(found))
 
     def encode(self, frame: Any, name: str = "given", unknown: str = "refuse") -> np.ndarray:
@@ -303,7 +353,9 @@ class Schema:
         frame = to_pandas(frame, name)
         frames.check_columns(list(frame.columns), self.names, name)
         found = [column.encode(frame[column.name], name, unknown) for column in self.columns]
-        return np.stack(found, axis=1)
+        values = np.stack(found, axis=1)
+        self.check_exposures(values, name)
+        return values
 
     def decode(self, values: np.ndarray, like: Any = None) -> Any:
         """Returns float values [N, D] as a frame with the dtypes that the columns had.
@@ -354,11 +406,19 @@ def parse(text: "str | list[str] | None") -> "dict[str, str | tuple[str, ...]]":
                 "Unusable columns. Expected name:kind, separated by commas, such as "
                 f"age:real,sex:categorical. Received {pair!r}."
             )
-        known = [*map(str, ColumnKind), DROP]
         levels = tuple(each.strip() for each in kind.split("<"))
-        many = len(levels) > 1
-        found[name] = levels if many else check_choice(f"kind of column {name!r}", kind, known)
+        if len(levels) > 1:
+            found[name] = levels
+        else:
+            _kind_and_exposure(name, kind)
+            found[name] = kind
     return found
+
+
+def _kind_and_exposure(name: str, text: str) -> "tuple[str, str]":
+    """Returns kind and exposure of "count/days", of a column `name`; "" where there is none."""
+    kind, _, exposure = str(text).partition("/")
+    return check_choice(f"kind of column {name!r}", kind, [*map(str, ColumnKind), DROP]), exposure
 
 
 def to_pandas(frame: Any, name: str) -> Any:

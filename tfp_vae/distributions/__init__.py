@@ -9,6 +9,7 @@ from tfp_vae.distributions import (
     encoders,
     heads,
     likelihoods,
+    missingness,
     priors,
 )
 from tfp_vae.distributions.base import ConditionalDistribution, positive
@@ -33,6 +34,7 @@ __all__ = [
     "encoders",
     "heads",
     "likelihoods",
+    "missingness",
     "positive",
     "priors",
 ]

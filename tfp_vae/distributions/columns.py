@@ -4,7 +4,13 @@
 
 in the units of the data. A cell that is missing (NaN) has no term, so that a bound of such a model
 is one on log p(x_obs): the masked ELBO with one sample, and with importance weights that of MIWAE
-(Mattei & Frellsen, 2019), which holds for values that are missing at random.
+(Mattei & Frellsen, 2019), which holds for values that are missing at random. Where they are not,
+the mask has terms too, see `missingness`:
+
+    log p(x_obs, mask|z) = sum over the columns of log p_d(x_d|z) + log p(there|x_d), or, of a cell
+    that is missing, log E_{p_d(x_d|z)}[ p(missing|x_d) ]
+
+A column of counts with an exposure has the rate that its head gives times the exposure of the row.
 """
 
 from collections.abc import Mapping
@@ -18,7 +24,9 @@ from tfp_vae.arguments import check_choice, check_type
 from tfp_vae.data import Column, ColumnKind, Kind, Schema, Split
 from tfp_vae.distributions import heads
 from tfp_vae.distributions.base import ConditionalDistribution, registered, tfd
+from tfp_vae.distributions.missingness import MISSINGNESS, Missingness
 from tfp_vae.distributions.own import key_of
+from tfp_vae.distributions.portable import logsumexp
 from tfp_vae.randomness import fold_in
 
 # Which likelihood the values of a kind have.
@@ -53,6 +61,7 @@ class Columns(ConditionalDistribution):
         schema: of the table, a `Schema` or its `get_config`.
         heads: {column: head} of those with another likelihood than `head_of`, such as
             {"age": tv.heads.StudentT()}.
+        missing: why cells are missing, a name in `missingness.MISSINGNESS`.
     """
 
     takes_missing = True
@@ -62,6 +71,7 @@ class Columns(ConditionalDistribution):
         network: keras.Layer,
         schema: "Schema | list[dict]",
         heads: "Mapping[str, heads.Head] | None" = None,
+        missing: str = "at_random",
         **kwargs: Any,
     ):
         known = Schema.from_config(schema) if isinstance(schema, list) else schema
@@ -72,6 +82,8 @@ class Columns(ConditionalDistribution):
         for name in given:
             check_choice("column", name, self.schema.names)
         self.heads = [given.get(c.name) or head_of(c) for c in self.schema]
+        self.missing = MISSINGNESS.check(missing)
+        self.missingness: Missingness = MISSINGNESS[missing](schema)
         self._check_heads()
 
     def _check_heads(self):
@@ -89,6 +101,11 @@ class Columns(ConditionalDistribution):
                     f"{type(head_of(column)).__name__}. Received one of "
                     f"{levels if levels else 'numbers'}."
                 )
+            if column.exposure and not head.has("exposed"):
+                raise head.lacks("exposed")
+            of_exposure = column.name in (each.exposure for each in self.schema)
+            if (self.missingness.is_modelled or of_exposure) and not head.has("nodes"):
+                raise head.lacks("nodes")
 
     @property
     def sizes(self) -> "list[int]":
@@ -123,10 +140,12 @@ class Columns(ConditionalDistribution):
     @property
     def has_units(self) -> bool:
         """Whether a head takes the units of its column."""
-        return any(head.has_units for head in self.heads)
+        mask = bool(self.missingness.non_trainable_variables)
+        return mask or any(head.has_units for head in self.heads)
 
     def adapt(self, values: np.ndarray) -> None:
         """Lets every head take the units of the cells [N, D] that are there."""
+        self.missingness.adapt(values)
         for column, head, each in zip(self.schema, self.heads, values.T, strict=True):
             known = each[~np.isnan(each)]
             if not len(known):
@@ -138,7 +157,11 @@ class Columns(ConditionalDistribution):
             if head.task == "classification":
                 y = {"labels": known.astype(np.int64)}
             split = Split(np.zeros((len(known), 1), np.float32), Kind.REAL, name=column.name, **y)
-            if column.kind is not ColumnKind.BINARY:
+            if column.exposure:
+                exposure = values[~np.isnan(each), self.schema.names.index(column.exposure)]
+                head.check(split)
+                head.adapt_exposed(split, exposure)
+            elif column.kind is not ColumnKind.BINARY:
                 head.check(split)
                 head.adapt(split)
 
@@ -149,7 +172,8 @@ class Columns(ConditionalDistribution):
     def distribution(self, *features: tf.Tensor) -> tfd.Distribution:
         """Returns p(x|z) of the features of every column."""
         parameters = [head(each) for head, each in zip(self.heads, features, strict=True)]
-        return tfd.Independent(PerColumn(self.schema, self.heads, parameters), 1)
+        reason = self.missingness if self.missingness.is_modelled else None
+        return tfd.Independent(PerColumn(self.schema, self.heads, parameters, reason), 1)
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
@@ -160,6 +184,7 @@ class Columns(ConditionalDistribution):
             name: keras.saving.serialize_keras_object(head)
             for name, head in zip(self.schema.names, self.heads, strict=True)
         }
+        config["missing"] = self.missing
         return config
 
     @classmethod
@@ -178,11 +203,22 @@ class PerColumn(tfd.Distribution):
     Args:
         schema: of the table.
         heads: D of them.
-        parameters: [..., Q] of each.
+        parameters: [..., Q] of each; of a column with an exposure those at an exposure of 1.
+        missingness: why cells are missing, if that has a term in log p.
+        exposed: whether the parameters are those at the exposures of some rows already.
     """
 
-    def __init__(self, schema: Schema, heads: "list[heads.Head]", parameters: "list[tf.Tensor]"):
+    def __init__(
+        self,
+        schema: Schema,
+        heads: "list[heads.Head]",
+        parameters: "list[tf.Tensor]",
+        missingness: "Missingness | None" = None,
+        exposed: bool = False,
+    ):
         self.schema, self.heads, self.of_columns = schema, heads, parameters
+        self.missingness = missingness
+        self._exposures = {} if exposed else schema.exposures
         super().__init__(
             dtype=tf.float32,
             reparameterization_type=tfd.NOT_REPARAMETERIZED,
@@ -208,41 +244,106 @@ class PerColumn(tfd.Distribution):
         """Returns the distribution of one column, batch shape [...]."""
         return self.heads[index].distribution(self.of_columns[index])
 
+    def given(self, value: tf.Tensor) -> "PerColumn":
+        """Returns the distribution of rows with the exposures that values [..., D] have.
+
+        Where there is none, counts are those at the mean of the exposure.
+        """
+        if not self._exposures:
+            return self
+        parameters = list(self.of_columns)
+        for count, exposure in self._exposures.items():
+            known = value[..., exposure]
+            usual = self.heads[exposure].portable_mean(self.of_columns[exposure])
+            seen = known == known
+            at = tf.where(seen, tf.where(seen, known, _SAFE), usual)
+            parameters[count] = self.heads[count].exposed(parameters[count], tf.math.log(at))
+            zero = tf.zeros_like(parameters[count][..., :1])  # all have the axes of the rows
+            parameters = [each + zero for each in parameters]
+        return PerColumn(self.schema, self.heads, parameters, self.missingness, exposed=True)
+
+    def at_random(self) -> "PerColumn":
+        """Returns the distribution of values alone: of missing cells nobody asks why."""
+        if self.missingness is None:
+            return self
+        return PerColumn(self.schema, self.heads, self.of_columns, exposed=not self._exposures)
+
     def _log_prob(self, value):
+        known = self.given(value)
         seen = value == value
         safe = tf.where(seen, value, tf.constant(_SAFE))  # no gradient is NaN then
         each = [
             head.portable_log_prob(parameters, safe[..., i])
-            for i, (head, parameters) in enumerate(zip(self.heads, self.of_columns, strict=True))
+            for i, (head, parameters) in enumerate(zip(self.heads, known.of_columns, strict=True))
         ]
-        return tf.where(seen, tf.stack(each, axis=-1), 0.0)
+        found = tf.where(seen, tf.stack(each, axis=-1), 0.0)
+        if self.missingness is None:
+            return found
+        masks = []
+        for i in range(len(self.heads)):
+            there = self.missingness.log_seen(i, safe[..., i])
+            _, log_masses = known.joint_with_missing(i)
+            masks.append(tf.where(seen[..., i], there, logsumexp(log_masses, -1)))
+        return found + tf.stack(masks, axis=-1)
+
+    def joint_with_missing(self, index: int) -> "tuple[tf.Tensor, tf.Tensor]":
+        """Returns values of a column and log p(value, missing | z), [n] or [..., n] each.
+
+        Values alone, log p(value | z), where the mask has no term.
+        """
+        values, log_masses = self.heads[index].nodes(self.of_columns[index])
+        if self.missingness is not None:
+            log_masses = log_masses + self.missingness.log_missing(index, values)
+        return values, log_masses
 
     def _sample_n(self, n, seed=None):
-        key = key_of(seed)
-        drawn = [
-            tf.cast(self.column(i).sample(n, seed=fold_in(key, i)), tf.float32)
-            for i in range(len(self.heads))
-        ]
-        return tf.stack(drawn, axis=-1)
+        key, drawn = key_of(seed), {}
+        order = [*(i for i in range(len(self.heads)) if i not in self._exposures),
+                 *self._exposures]  # fmt: skip
+        for i in order:
+            if i in self._exposures:
+                log_exposure = tf.math.log(drawn[self._exposures[i]])
+                at = self.heads[i].exposed(self.of_columns[i], log_exposure)
+                found = self.heads[i].distribution(at).sample(seed=fold_in(key, i))
+            else:
+                found = self.column(i).sample(n, seed=fold_in(key, i))
+            drawn[i] = tf.cast(found, tf.float32)
+        return tf.stack([drawn[i] for i in range(len(self.heads))], axis=-1)
+
+    def _moments(self, index):
+        """Returns mean and variance of a column of numbers, over what its exposure may be."""
+        head, parameters = self.heads[index], self.of_columns[index]
+        if index not in self._exposures:
+            return head.portable_mean(parameters), head.portable_variance(parameters)
+        exposure = self._exposures[index]
+        values, log_masses = self.heads[exposure].nodes(self.of_columns[exposure])
+        at = head.exposed(parameters[..., tf.newaxis, :], tf.math.log(values))
+        means, masses = head.portable_mean(at), tf.exp(log_masses)
+        mean = tf.reduce_sum(masses * means, axis=-1)
+        within = tf.reduce_sum(masses * head.portable_variance(at), axis=-1)
+        return mean, within + tf.reduce_sum(
+            masses * tf.square(means - mean[..., tf.newaxis]), axis=-1
+        )
 
     def _mean(self):
         """Returns the mean of numbers, the chance of the second of two levels, else the mode."""
         found = []
-        for column, head, parameters in zip(self.schema, self.heads, self.of_columns, strict=True):
+        for i, (column, head) in enumerate(zip(self.schema, self.heads, strict=True)):
             if head.task == "classification":
                 levels = tf.range(column.num_levels, dtype=tf.float32)
-                likeliest = tf.argmax(parameters, axis=-1)
+                likeliest = tf.argmax(self.of_columns[i], axis=-1)
                 found.append(tf.gather(levels, likeliest))
             else:
-                found.append(head.portable_mean(parameters))
+                found.append(self._moments(i)[0])
         return tf.stack(found, axis=-1)
 
     def _variance(self):
         """Returns the variance of numbers, and of classes the chance that two draws differ."""
         found = []
-        for head, parameters in zip(self.heads, self.of_columns, strict=True):
+        for i, head in enumerate(self.heads):
             if head.task == "classification":
-                found.append(1.0 - tf.reduce_sum(tf.square(tf.nn.softmax(parameters)), axis=-1))
+                chances = tf.nn.softmax(self.of_columns[i])
+                found.append(1.0 - tf.reduce_sum(tf.square(chances), axis=-1))
             else:
-                found.append(head.portable_variance(parameters))
+                found.append(self._moments(i)[1])
         return tf.stack(found, axis=-1)

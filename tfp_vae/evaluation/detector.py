@@ -359,7 +359,9 @@ class Detector:
     def _expected(self, split, seen, num_samples):
         if getattr(self.model.decoder, "takes_missing", False):  # so does its encoder
             hidden = np.where(seen, split.values(), np.float32(np.nan))
-            return self.model.reconstruct(tf.constant(hidden)).numpy()
+            draw, x = self.model.at_mean(), tf.constant(hidden)
+            columns = draw.likelihood(draw.centre(x, None), None).distribution
+            return columns.given(x).mean().numpy()
         try:
             return impute(
                 self.model, split.values(), seen, num_samples, num_chains=8, num_sweeps=10

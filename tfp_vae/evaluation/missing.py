@@ -322,4 +322,5 @@ def _per_value(likelihood: tfd.Distribution) -> tfd.Distribution:
             "The likelihood does not fall into values, so that none can be left out. Expected a "
             f"tfd.Independent of numbers. Received {likelihood.name}."
         )
-    return base
+    alone = getattr(base, "at_random", None)  # what is not seen is not asked for
+    return base if alone is None else alone()

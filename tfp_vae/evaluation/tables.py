@@ -5,6 +5,8 @@
 The encoder sees which cells are there, so that q(z|x_obs) is a proposal by itself; the weights make
 up for what it misses (Mattei & Frellsen, "MIWAE", 2019, sec. 3.2). Cells are drawn by resampling:
 an s with the weight w_s, then x_mis from p(x|z_s). Given columns are rows with these cells alone.
+Where the model says why cells are missing, log w_s has the mask too and x_mis is from
+p(x|z_s, missing); but cells that are hidden or not asked for are missing for no reason of theirs.
 """
 
 from typing import Any, NamedTuple
@@ -21,6 +23,7 @@ from tfp_vae.models import VAE
 from tfp_vae.randomness import fold_in
 
 _ROWS = 2**17  # latents of a batch, which bounds the memory
+_CANDIDATES = 32  # of a value that is missing for what it is
 
 
 class Completed(NamedTuple):
@@ -51,6 +54,7 @@ def complete(
     level: float = 0.9,
     num_samples: int = 500,
     num_interval_draws: int = 400,
+    hidden: "np.ndarray | None" = None,
     seed: "int | None" = None,
 ) -> Completed:
     """Returns what the missing cells of a table may have been.
@@ -62,6 +66,8 @@ def complete(
         level: of the central intervals.
         num_samples: S, importance samples of each row.
         num_interval_draws: draws whose quantiles the intervals are.
+        hidden: bool [N, D], cells that are missing for no reason of their own, whatever the model
+            says of others; none by default.
         seed: fixes the draws; the model's seed by default.
 
     Raises:
@@ -82,11 +88,15 @@ def complete(
     values, key = split.values(), vae.caller_key(seed)
     numbers = np.array([not column.kind.has_levels for column in schema])
     size = max(1, _ROWS // max(num_samples, count))
+    if vae.decoder.missingness.is_modelled:
+        size = max(1, size // _CANDIDATES)
+    hidden = np.zeros(values.shape, bool) if hidden is None else np.asarray(hidden, bool)
     parts = []
     for start in range(0, len(values), size):
         rows = values[start : start + size]
         gone = np.isnan(rows)
-        here = _batch(vae, tf.constant(rows), num_samples, count, fold_in(key, start))
+        away = tf.constant(hidden[start : start + size])
+        here = _batch(vae, tf.constant(rows), away, num_samples, count, fold_in(key, start))
         best, certainty, drawn, effective = (each.numpy() for each in here)
         drawn = np.where(gone, drawn, rows)
         best = np.where(gone, best, rows)
@@ -107,36 +117,65 @@ def complete(
     return Completed(*(each.astype(np.float32) for each in found))
 
 
-def _batch(vae, x, num_samples, count, key):
+def _batch(vae, x, hidden, num_samples, count, key):
     """Returns best guesses and certainties [B, D], draws [R, B, D] and the sizes [B]."""
+    reasons = vae.decoder.missingness.is_modelled
     draw = vae.at(fold_in(key, 0), SHARED)
     latents = draw.infer(x, num_samples, None, None, fold_in(key, 1))
     z = latents[-1].value  # [S, B, D]
-    likelihood = draw.likelihood(z, None)
-    log_w = objectives.Terms(likelihood.log_prob(x), latents).log_weights()  # [S, B]
+    columns = draw.likelihood(z, None).distribution.given(x)
+    each = columns.at_random().log_prob(x)
+    if reasons:
+        each = tf.where(hidden, each, columns.log_prob(x))
+    log_likelihood = tf.reduce_sum(each, axis=-1)
+    log_w = objectives.Terms(log_likelihood, latents).log_weights()  # [S, B]
     w = tf.nn.softmax(log_w, axis=0)
     chosen = tf.random.stateless_categorical(tf.transpose(log_w), count, fold_in(key, 2))
     picked = tf.gather(tf.transpose(z, [1, 0, 2]), chosen, batch_dims=1)  # [B, R, D]
-    again = draw.likelihood(tf.transpose(picked, [1, 0, 2]), None)
+    again = draw.likelihood(tf.transpose(picked, [1, 0, 2]), None).distribution.given(x)
     drawn = again.sample(seed=fold_in(key, 3))
-    columns = likelihood.distribution
+    if reasons:
+        drawn = tf.where(hidden, drawn, _drawn_missing(again, fold_in(key, 4)))
     best, certainty = [], []
-    for column, head, parameters in zip(
-        columns.schema, columns.heads, columns.of_columns, strict=True
+    for i, (column, head, parameters) in enumerate(
+        zip(columns.schema, columns.heads, columns.of_columns, strict=True)
     ):
-        if head.task == "classification":
-            chances = tf.reduce_sum(w[..., tf.newaxis] * tf.nn.softmax(parameters), axis=0)
-        elif column.kind.has_levels:
-            chance = tf.reduce_sum(w * head.portable_mean(parameters), axis=0)
-            chances = tf.stack([1.0 - chance, chance], axis=-1)
+        if column.kind.has_levels:
+            if head.task == "classification":
+                each = tf.nn.softmax(parameters)
+            else:
+                chance = head.portable_mean(parameters)
+                each = tf.stack([1.0 - chance, chance], axis=-1)
+            if reasons:
+                of_missing = tf.nn.softmax(columns.joint_with_missing(i)[1])
+                each = tf.where(hidden[:, i, tf.newaxis], each, of_missing)
+            chances = tf.reduce_sum(w[..., tf.newaxis] * each, axis=0)
         else:
-            best.append(tf.reduce_sum(w * head.portable_mean(parameters), axis=0))
+            each = head.portable_mean(parameters)
+            if reasons:
+                nodes, log_masses = columns.joint_with_missing(i)
+                of_missing = tf.reduce_sum(nodes * tf.nn.softmax(log_masses), axis=-1)
+                each = tf.where(hidden[:, i], each, of_missing)
+            best.append(tf.reduce_sum(w * each, axis=0))
             certainty.append(tf.ones_like(best[-1]))
             continue
         best.append(tf.cast(tf.argmax(chances, axis=-1), tf.float32))
         certainty.append(tf.reduce_max(chances, axis=-1))
     effective = 1.0 / tf.reduce_sum(tf.square(w), axis=0)
     return tf.stack(best, axis=-1), tf.stack(certainty, axis=-1), drawn, effective
+
+
+def _drawn_missing(columns, key):
+    """Returns draws of p(x|z, missing), [..., D]: one of some draws of p(x|z), by its weight."""
+    candidates = columns.sample(_CANDIDATES, seed=fold_in(key, 0))  # [M, ..., D]
+    each = []
+    for i in range(candidates.shape[-1]):
+        log_w = columns.missingness.log_missing(i, candidates[..., i])
+        noise = tf.random.stateless_uniform(tf.shape(log_w), fold_in(key, 1, i), minval=1e-20)
+        chosen = tf.argmax(log_w - tf.math.log(-tf.math.log(noise)), axis=0)  # by Gumbel noise
+        one_hot = tf.one_hot(chosen, _CANDIDATES, axis=0)
+        each.append(tf.reduce_sum(one_hot * candidates[..., i], axis=0))
+    return tf.stack(each, axis=-1)
 
 
 def filled(schema: Schema, frame: Any, found: Completed, num_draws: int = 0) -> Any:
@@ -235,6 +274,7 @@ def conditional_rows(
     row = _encoded(schema, given)
     found = complete(
         vae, row[np.newaxis], num_draws=count, num_interval_draws=2, seed=seed,
+        hidden=np.ones((1, len(schema)), bool),
         **{"num_samples": 5000, **options},
     )  # fmt: skip
     return found.draws[:, 0]
@@ -270,7 +310,8 @@ def imputation_report(
     values = split.values()
     seen = ~np.isnan(values)
     away = seen & (np.random.default_rng(seed).random(values.shape) < hidden)
-    found = complete(vae, np.where(away, np.nan, values), level=level, seed=seed)
+    away[:, list(vae.decoder.schema.exposures.values())] = False  # counts need theirs
+    found = complete(vae, np.where(away, np.nan, values), level=level, hidden=away, seed=seed)
     report = []
     for i, column in enumerate(vae.decoder.schema):
         here, truth = away[:, i], values[away[:, i], i]

@@ -20,6 +20,7 @@ from tfp_vae.layers.dense import (
     DenseReparameterization,
 )
 from tfp_vae.layers.deterministic import DenseDeterministic
+from tfp_vae.layers.exposure import Exposure
 from tfp_vae.layers.gaussian_process import RandomFeatureGaussianProcess, SpectralBound
 from tfp_vae.layers.plain import MonteCarloDropout, Standardize
 from tfp_vae.layers.rank_one import BatchEnsemble, RankOne
@@ -51,6 +52,7 @@ __all__ = [
     "DenseFlipout",
     "DenseLocalReparameterization",
     "DenseReparameterization",
+    "Exposure",
     "MonteCarloDropout",
     "RandomFeatureGaussianProcess",
     "RankOne",

@@ -74,6 +74,8 @@ class Recipe:
         spectral_bound: of the hidden kernels of "sngp", see `layers.SpectralBound`.
         label_noise: e in [0, 1), the share of labels that say nothing of their class, see
             `likelihoods.NoisyCategorical`; 0 for a softmax.
+        exposure: of counts, name or number of the column that their rate is per unit of, see
+            `layers.Exposure`; None for none.
     """
 
     method: str = "vi"
@@ -99,6 +101,7 @@ class Recipe:
     random_features: int = 1024
     spectral_bound: float = 2.0
     label_noise: float = 0.0
+    exposure: "str | int | None" = None
 
     def __post_init__(self):
         METHODS.check(self.method)
@@ -187,8 +190,11 @@ def make_member(
             "LeNet is a network of images. Expected examples of shape (H, W, C) with H and W of at "
             f"least 12. Received {shape}."
         )
+    network = make_network(recipe, likelihood.num_features, standardize)
+    if recipe.exposure is not None:
+        network = layers.Exposure(network, recipe.exposure)
     model = BayesianNetwork(
-        make_network(recipe, likelihood.num_features, standardize),
+        network,
         likelihood,
         weight_prior=recipe.weights.weight_prior(),
         objective=objective or objectives.ELBO(),
@@ -213,9 +219,24 @@ def build(
         )
     classes = data.num_classes if data.task == "classification" else None
     recipe.weights.check_data(data)
+    recipe = _with_exposure(recipe, data)
     member = make_member(recipe, data.shape, classes, objective, seed)
     recipe.weights.check(member, len(data.train))
     return recipe.weights.model(member, seed)
+
+
+def _with_exposure(recipe: Recipe, data: Data) -> Recipe:
+    """Returns the recipe with the number of the column of exposures in the place of its name."""
+    if recipe.exposure is None:
+        return recipe
+    head = make_likelihood(recipe, data.num_classes if data.task == "classification" else None)
+    if not head.has("exposed"):
+        raise head.lacks("exposed")
+    if isinstance(recipe.exposure, int):
+        return recipe
+    names = tuple(data.columns or ())
+    check_choice("column of exposures", recipe.exposure, names)
+    return dataclasses.replace(recipe, exposure=names.index(recipe.exposure))
 
 
 def finish(

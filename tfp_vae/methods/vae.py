@@ -10,7 +10,7 @@ from typing import Any
 from tfp_vae import networks, objectives
 from tfp_vae.arguments import check_choice, check_count
 from tfp_vae.data import Data
-from tfp_vae.distributions import encoders, flows, heads, priors
+from tfp_vae.distributions import encoders, flows, heads, missingness, priors
 from tfp_vae.distributions.codes import CODES
 from tfp_vae.methods.vae_kinds import VAE_KINDS, VAEKind
 from tfp_vae.methods.vae_kinds.base import likelihood_of
@@ -60,6 +60,7 @@ class VAERecipe:
             "ladder" and "residual" of those below the top, which is "diagonal" beside them.
         likelihood: p(x|z), a name in `heads.HEADS` of no group; None for `likelihood_of` the data,
             and for a head of each column (`decoders.Columns`) of a table with a schema.
+        missing: why cells of a table are missing, a name in `missingness.MISSINGNESS`.
         scale: of the normal likelihood, see `decoders.Normal`.
         network: of encoder and decoder, a name in `VAE_NETWORKS`.
         hidden: widths of the dense layers; one for "conv" and "resnet".
@@ -91,6 +92,7 @@ class VAERecipe:
     class_prior: bool = False
     posterior: str = "diagonal"
     likelihood: "str | None" = None
+    missing: str = "at_random"
     scale: "float | str" = "shared"
     network: str = "mlp"
     hidden: "tuple[int, ...]" = (400,)
@@ -117,6 +119,7 @@ class VAERecipe:
         encoders.ENCODERS.check(self.posterior)
         if self.likelihood is not None:
             check_choice("likelihood", self.likelihood, heads.HEADS.group())
+        missingness.MISSINGNESS.check(self.missing)
         VAE_NETWORKS.check(self.network)
         check_choice("activation", self.activation, networks.ACTIVATIONS)
         if self.bayesian_decoder and self.network != "mlp":

@@ -94,6 +94,9 @@ class SupervisedModel(Predictor, VariationalModel):
             )
 
         layers = keras_private.all_sublayers(self)
+        for layer in layers:
+            if hasattr(layer, "check_examples"):
+                layer.check_examples(split)
         if not any(getattr(layer, "takes_missing", False) for layer in layers):
             check_schema(split, None)
 

@@ -249,6 +249,27 @@ class Head(keras.Layer):
         """
         raise self.lacks("steps")
 
+    def nodes(self, parameters: tf.Tensor) -> "tuple[tf.Tensor, tf.Tensor]":
+        """Returns values and log masses that an expectation is a sum over, [n] or [..., n] each.
+
+        Args:
+            parameters: [..., Q].
+        """
+        raise self.lacks("nodes")
+
+    def exposed(self, parameters: tf.Tensor, log_exposure: tf.Tensor) -> tf.Tensor:
+        """Returns the parameters of counts at an exposure of those at 1, [..., Q].
+
+        Args:
+            parameters: [..., Q].
+            log_exposure: [...].
+        """
+        raise self.lacks("exposed")
+
+    def adapt_exposed(self, split: Split, exposure: np.ndarray) -> None:
+        """Takes what `adapt` takes, of counts at exposures [N], as if each of them was 1."""
+        raise self.lacks("exposed")
+
     def tables(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns the probabilities of all values in order, [..., Q] -> [..., n]: for a codec.
 
@@ -271,6 +292,9 @@ _ABILITIES = {
     "noise is made of",
     "squared_deviations": "location and scale, which a look at the scale needs",
     "steps": "mean that a page can draw",
+    "nodes": "values that an expectation is a sum over, which cells that are missing not at random "
+    "need",
+    "exposed": "rate that an exposure could multiply",
     "tables": "table of probabilities, which a codec needs",
 }
 # Kinds that values of a kind can be turned into, and how.

@@ -44,6 +44,11 @@ class Bernoulli(Head):
             ..., tf.newaxis
         ]
 
+    def nodes(self, parameters: tf.Tensor) -> "tuple[tf.Tensor, tf.Tensor]":
+        """Returns 0 and 1, and the logs of their probabilities."""
+        logits = tf.concat([parameters, -parameters], axis=-1)
+        return tf.constant([0.0, 1.0]), -tf.math.softplus(logits)
+
     def steps(self) -> dict:
         """Returns the sigmoid."""
         return {"mean": "sigmoid"}

@@ -75,6 +75,11 @@ class Classes(Head):
         one_hot = tf.one_hot(tf.cast(value, tf.int32), self.num_classes)
         return tf.reduce_sum(mean * one_hot, axis=-1) - logsumexp(mean + variance / 2, -1)
 
+    def nodes(self, parameters: tf.Tensor) -> "tuple[tf.Tensor, tf.Tensor]":
+        """Returns the classes, and the logs of their probabilities."""
+        classes = tf.range(self.num_classes, dtype=tf.float32)
+        return classes, parameters - logsumexp(parameters, -1, keepdims=True)
+
     def tables(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns the probabilities of the classes."""
         return tf.nn.softmax(parameters)

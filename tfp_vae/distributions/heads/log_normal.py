@@ -43,6 +43,11 @@ class LogNormal(NormalInUnits):
         log_x = tf.math.log(x)
         return super().portable_log_prob(parameters, log_x) - log_x
 
+    def nodes(self, parameters: tf.Tensor) -> "tuple[tf.Tensor, tf.Tensor]":
+        """Returns the exponentials of those of the log."""
+        values, log_masses = super().nodes(parameters)
+        return tf.exp(values), log_masses
+
     def portable_mean(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns exp(loc + scale^2 / 2)."""
         return tf.exp(parameters[..., 0] + 0.5 * tf.square(parameters[..., 1]))

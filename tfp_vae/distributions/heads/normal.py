@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfp_vae.arguments import check_number, is_number
 from tfp_vae.data import Kind, Split
 from tfp_vae.data.kinds import GREY_LEVELS
+from tfp_vae.distributions import quadrature
 from tfp_vae.distributions.base import inverse_positive, positive, spread, tfd
 from tfp_vae.distributions.heads.base import HEADS, Head, registered
 from tfp_vae.distributions.portable import HALF_LOG_2_PI
@@ -79,6 +80,16 @@ class LocationScale(Head):
     def squared_deviations(self, parameters: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Returns ((x - loc) / scale)^2."""
         return tf.square((x - parameters[..., 0]) / parameters[..., 1])
+
+    def nodes(self, parameters: tf.Tensor) -> "tuple[tf.Tensor, tf.Tensor]":
+        """Returns loc + scale t of the t of `standard_nodes`, and their log masses."""
+        points = tf.constant(self.standard_nodes(), tf.float32)
+        values = parameters[..., :1] + parameters[..., 1:] * points
+        return values, tf.constant(quadrature.LOG_MASSES)
+
+    def standard_nodes(self) -> np.ndarray:
+        """Returns t of `nodes`, of location 0 and scale 1, [n]."""
+        return quadrature.NORMAL
 
     def fisher_root(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns diag(1, sqrt(2)) / scale, [..., 2, 2]."""

@@ -7,8 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae.data import Split
+from tfp_vae.distributions import quadrature
 from tfp_vae.distributions.base import tfd
 from tfp_vae.distributions.heads.base import HEADS, Head, registered
+from tfp_vae.distributions.portable import logsumexp
 
 # Where rates end: counts beyond 2e17 are none that float32 tells apart, and the squares of their
 # gradients, which optimizers take, still have a number.
@@ -61,6 +63,24 @@ class Poisson(Head):
     def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         """Returns a `Poisson`."""
         return tfd.Poisson(log_rate=parameters[..., 0])
+
+    def nodes(self, parameters: tf.Tensor) -> "tuple[tf.Tensor, tf.Tensor]":
+        """Returns counts, and the logs of their shares: exact up to 63, for means up to 1e5."""
+        counts = tf.constant(quadrature.COUNTS)
+        log_p = self.portable_log_prob(parameters[..., tf.newaxis, :], counts)
+        log_masses = log_p + quadrature.LOG_WIDTHS
+        return counts, log_masses - logsumexp(log_masses, -1, keepdims=True)
+
+    def exposed(self, parameters: tf.Tensor, log_exposure: tf.Tensor) -> tf.Tensor:
+        """Returns the parameters with the log of the exposure added to that of the mean."""
+        log_mean = parameters[..., 0] + log_exposure
+        rest = parameters[..., 1:] + tf.zeros_like(log_mean)[..., tf.newaxis]
+        return tf.concat([log_mean[..., tf.newaxis], rest], axis=-1)
+
+    def adapt_exposed(self, split: Split, exposure: np.ndarray) -> None:
+        """Takes what `adapt` takes, with counts over exposures in the place of the mean count."""
+        self.adapt(split)
+        self.log_mean.assign(self.log_mean - math.log(np.mean(exposure, dtype=np.float64)))
 
     def portable_mean(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns the rate."""

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import check_number
+from tfp_vae.distributions import quadrature
 from tfp_vae.distributions.base import tfd
 from tfp_vae.distributions.heads.base import HEADS, Head, registered
 from tfp_vae.distributions.heads.normal_in_units import NormalInUnits
@@ -40,6 +41,10 @@ class StudentT(NormalInUnits):
             - tf.math.log(parameters[..., 1])
             - 0.5 * (self.df + 1) * tf.math.log(1.0 + square / self.df)
         )
+
+    def standard_nodes(self) -> np.ndarray:
+        """Returns quantiles of a Student's t."""
+        return quadrature.student_t(self.df)
 
     def portable_variance(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns scale^2 df / (df - 2)."""

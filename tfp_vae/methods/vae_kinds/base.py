@@ -71,7 +71,7 @@ class VAEKind:
         decoding = self.decoding(recipe, data)
         network = networks.Skip(decoding) if recipe.skip else decoding
         if data.schema is not None and recipe.likelihood is None:
-            return decoders.Columns(network, data.schema)
+            return decoders.Columns(network, data.schema, missing=recipe.missing)
         return self.of_values(recipe, network, data, head_of(recipe, data))
 
     def of_values(

@@ -35,9 +35,10 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     """Leaves graphs as they are written: to rewrite one costs more than the few steps of a test.
 
-    With --all they are rewritten, as users have it.
+    With --release they are rewritten, as users have it, unless what tests take is written: what
+    the other runs leave out is told by what it takes there.
     """
-    if not config.getoption("--all"):
+    if not config.getoption("--release") or config.getoption("--write-durations"):
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 

@@ -10,14 +10,40 @@ import json
 import os
 import pathlib
 import time
+from typing import NamedTuple
 
 import pytest
 
 FILE = pathlib.Path(__file__).with_name("durations.json")
 DEAR = 20.0  # seconds of processor time from which a test needs a reason
 LEAST = 0.5  # seconds below which a test is not worth a line
-LONG = 2.0  # seconds from which a test is left to --all, unless it is marked `always`
-AGAIN = 0.5  # seconds from which the usual run tries one of the cases of a test, the cheapest
+SHORT = 0.06  # seconds that a test without a line takes in the mean
+
+
+class Tier(NamedTuple):
+    """What a run leaves to the next one, which has all that this one has.
+
+    Args:
+        long: seconds from which it leaves a test, unless its mark says why it stays.
+        again: seconds from which it leaves the cases of a parametrized test, but for the cheapest.
+        beyond: mark of what it leaves whatever it takes.
+        stays: marks, with a reason, of what it does not leave for what it takes.
+        budget: seconds that all it tries may take.
+    """
+
+    long: float
+    again: float
+    beyond: str
+    stays: tuple[str, ...]
+    budget: float
+
+
+# The usual run and --all; --release has everything. On two cores 1,900 s are 1,050 s of wall time.
+TIERS = (
+    Tier(2.0, 0.5, "all_only", ("always",), 900.0),
+    Tier(8.0, 2.0, "release_only", ("always", "all_too"), 1900.0),
+)
+PLACES = pytest.StashKey[dict]()  # of a collection: node -> the first run that tries it, 0 to 2
 
 _found = {}  # node -> [processor, wall]
 _last = [0.0, 0.0]
@@ -40,53 +66,89 @@ def pytest_addoption(parser):
         help="Run also what says again, in a dearer way, what other tests say (`all_only`).",
     )
     parser.addoption(
+        "--release",
+        action="store_true",
+        help="Run everything: also the dearest of what `--all` adds (`release_only`).",
+    )
+    parser.addoption(
         "--write-durations",
         action="store_true",
         help="Write what the tests of this run took to tests/durations.json.",
     )
 
 
+def pytest_configure(config):
+    """Makes --release what it says, --all and more."""
+    config.option.all = config.option.all or config.option.release
+
+
 def _file(node):
     return node.split("::")[0]
 
 
-def _left_to_all(items, known):
-    """Returns the ids of the items that the usual run leaves out for what they took.
+def seconds(node, known):
+    """Returns the processor seconds of a test, or its wall time where only that is known."""
+    processor, wall = known.get(node, (None, None))
+    return (SHORT if wall is None else wall) if processor is None else processor
 
-    A test that took `LONG` or longer is left to --all, unless its mark `always` says why it is not.
-    A parametrized test makes one claim of many members: its cases that took `AGAIN` or longer are
-    left out too, but for the cheapest. What was never measured is always tried.
+
+def _left(items, known, tier):
+    """Returns the ids of the items that the run of a tier leaves to the next one.
+
+    What was never measured is always tried.
     """
+    left = {id(item) for item in items if item.get_closest_marker(tier.beyond)}
     cases = collections.defaultdict(list)
     for item in items:
-        processor, wall = known.get(item.nodeid, (None, 0.0))
-        cases[item.nodeid.split("[")[0]].append((wall if processor is None else processor, item))
-    left = set()
+        if id(item) not in left:
+            cases[item.nodeid.split("[")[0]].append((seconds(item.nodeid, known), item))
     for found in cases.values():
         found.sort(key=lambda case: case[0])
-        for place, (seconds, item) in enumerate(found):
-            long = seconds >= LONG and not item.get_closest_marker("always")
-            if long or (place and seconds >= AGAIN):
+        for place, (took, item) in enumerate(found):
+            stays = any(item.get_closest_marker(name) for name in tier.stays)
+            if (took >= tier.long and not stays) or (place and took >= tier.again):
                 left.add(id(item))
     return left
 
 
+def places(items, known):
+    """Returns {node: the first run that tries it}: 0 the usual one, 1 `--all`, 2 `--release`."""
+    found = dict.fromkeys((item.nodeid for item in items), 0)
+    rest = items
+    for place, tier in reversed([*enumerate(TIERS, 1)]):
+        # From above, so that the usual run is a part of --all.
+        left = _left(rest, known, tier)
+        found |= {item.nodeid: place for item in rest if id(item) in left}
+        rest = [item for item in rest if id(item) not in left]
+    return found
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    """Leaves out what --all is for, puts dear files first."""
+    """Leaves out what --all and --release are for, puts dear files first."""
     known = recorded()
-    if not config.getoption("--all"):
-        left = {id(item) for item in items if item.get_closest_marker("all_only")}
-        left |= _left_to_all([item for item in items if id(item) not in left], known)
-        if left:
-            config.hook.pytest_deselected(items=[item for item in items if id(item) in left])
-            items[:] = [item for item in items if id(item) not in left]
+    found = config.stash[PLACES] = places(items, known)
+    most = 2 if config.getoption("--release") else int(config.getoption("--all"))
+    left = [item for item in items if found[item.nodeid] > most]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if found[item.nodeid] <= most]
     files = collections.Counter()
     for item in items:
-        processor, wall = known.get(item.nodeid, (None, LEAST / 2))
-        files[_file(item.nodeid)] += wall if processor is None else processor
+        files[_file(item.nodeid)] += seconds(item.nodeid, known)
     # Files stay whole, so that what a module shares is made once; the sort is stable.
     items.sort(key=lambda item: -files[_file(item.nodeid)])
+
+
+def pytest_report_collectionfinish(config):
+    """Says what each run would take of what was collected."""
+    if PLACES not in config.stash:
+        return None  # its workers collect
+    known, found, said = recorded(), config.stash[PLACES], []
+    for most, name in enumerate(("usual", "--all", "--release")):
+        nodes = [node for node, place in found.items() if place <= most]
+        said.append(f"{name} {len(nodes)}, {sum(seconds(node, known) for node in nodes):.0f} s")
+    return f"tests and processor time: {'; '.join(said)}"
 
 
 @pytest.fixture(scope="session")

@@ -146,6 +146,18 @@ def test_evaluation_from_memory_equals_that_through_tf_data(through_tf_data):
     assert model.evaluate(_split(), batch_size=5, verbose=0, return_dict=True) == ours
 
 
+def test_what_tensorflow_is_told_to_run_eagerly_takes_the_steps_of_the_graph():
+    _, expected = _run(small_vae, _split())
+    model = _again(small_vae, STEPS, False, None)()  # another one, which nobody traced
+    tf.config.run_functions_eagerly(True)
+    try:
+        history = model.fit(_split(), batch_size=5, epochs=1, verbose=0).history
+    finally:
+        tf.config.run_functions_eagerly(False)
+    assert isinstance(model.train_function, Loop) and not model.train_function._steps
+    np.testing.assert_allclose(history["loss"], expected["loss"][:1], rtol=1e-5)
+
+
 @pytest.mark.all_only
 def test_an_evaluation_within_a_training_disturbs_nothing():
     split, other = _split(), _split(9)

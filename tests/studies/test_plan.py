@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy import stats
 
 import tfp_vae as tv
@@ -17,7 +18,10 @@ MODELS = ["bnn", "vae_probe", "m2"]
 MORE = "conditional_vae"
 SIZES = {"train": 60, "validation": 30, "test": 40}
 # One pass over sixty examples teaches little: temperatures are at the ends of their range.
-pytestmark = pytest.mark.filterwarnings("ignore:No temperature minimises the NLL:UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:No temperature minimises the NLL:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Even though the `tf.config.*does not apply to tf.data"),
+]
 SMALL = {
     "epochs": 1,
     "learning_rate": 1e-2,
@@ -49,6 +53,14 @@ def one_seed():
         yield
 
 
+@pytest.fixture(autouse=True, scope="module")
+def eager(request):
+    """A few steps of each of many graphs cost less than to trace them; --release has the graphs."""
+    tf.config.run_functions_eagerly(not request.config.getoption("--release"))
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 def _settings(data, **options):
     return comparison.Settings.of("quick", data, **(SMALL | options))
 
@@ -65,7 +77,7 @@ def ended():
 
 
 @pytest.fixture(scope="module")
-def done(data, models, one_seed, ended, tmp_path_factory):
+def done(data, models, one_seed, eager, ended, tmp_path_factory):
     """A comparison of all kinds of models, all tasks, one seed."""
     folder = tmp_path_factory.mktemp("comparison")
     run = comparison.Comparison(folder, data, _settings(data), models, 1)
@@ -91,6 +103,7 @@ def written(done):
 
 
 @pytest.mark.all_only
+@pytest.mark.all_too(reason="runs the comparison of all models and tasks that the others look at")
 @pytest.mark.dear(reason="runs the comparison of all models and tasks that the others look at")
 def test_every_task_has_results_of_every_model_that_can_do_it(written, models):
     _, _, values = written
@@ -177,7 +190,7 @@ def test_a_part_repeats_to_the_last_bit(done, data, tmp_path, monkeypatch, reque
     settings = _settings(data)
     again = comparison.Comparison(tmp_path, data, settings, ["bnn"], 1)
     parts = again.parts()
-    if not request.config.getoption("--all"):  # the others learn from few labels
+    if not request.config.getoption("--release"):  # the others learn from few labels
         parts = [part for part in parts if part.stage == "main"]
     monkeypatch.setattr(again, "parts", lambda: parts)
     again.run(lambda _: None)
@@ -190,7 +203,7 @@ def test_a_part_repeats_to_the_last_bit(done, data, tmp_path, monkeypatch, reque
 
 
 @pytest.mark.slow
-@pytest.mark.all_only  # that work is shared out as it should be, tests/studies/test_jobs.py says
+@pytest.mark.release_only  # that work is shared out: tests/studies/test_jobs.py
 @pytest.mark.dear(reason="two processes")
 def test_parts_that_run_at_the_same_time_find_the_same(done, data, models, tmp_path):
     again = comparison.Comparison(tmp_path, data, _settings(data), models, 1)

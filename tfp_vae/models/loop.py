@@ -111,6 +111,8 @@ class Loop:
         return (min(wanted, full), feed.batch_size) if full else (1, feed.short)
 
     def _run(self, size, *arguments):
+        if tf.config.functions_run_eagerly() and self._strategy is None:
+            return self._all_steps(size, *arguments)
         if size not in self._steps:
             optimizer = self._model.optimizer
             if optimizer is not None and not optimizer.built:

@@ -16,7 +16,7 @@ _NAMES = peek.names("data.NAMES")
 DATASET = flags.DEFINE_string(
     "dataset",
     "digits",
-    f"{', '.join(_NAMES)}, a folder of images or TFRecords, an .npz or a .csv file.",
+    f"{', '.join(_NAMES)}, a folder of images or TFRecords, a .tfrecord, .npz, .npy or .csv file.",
 )
 DATA_DIR = flags.DEFINE_string(
     "data_dir",
@@ -95,7 +95,8 @@ def check() -> None:
     if dataset not in _NAMES and not os.path.exists(dataset.replace("\0", " ")):
         raise FileNotFoundError(
             f"There is no data set {dataset!r}. Expected one of {', '.join(_NAMES)}, a folder of "
-            f"images or TFRecords, a .csv or an .npz file. Received {dataset!r}, which is none."
+            f"images or TFRecords, a .tfrecord, .csv, .npz or .npy file. Received {dataset!r}, "
+            "which is none."
             f"{helping.hint(dataset, _NAMES)}"
         )
     check_folder()

@@ -13,7 +13,7 @@ from . import cli, data_flags
 
 GROUP = "Rows"
 DATA = flags.DEFINE_string(
-    "data", None, "A .csv, .tsv, .parquet or .xlsx file, an .npz, or a folder of images."
+    "data", None, "A .csv, .tsv, .parquet or .xlsx file, an .npz or .npy, or a folder of images."
 )
 OUT = flags.DEFINE_string(
     "out", None, "The .csv file to write; of impute and synthesize also .parquet or .xlsx."

@@ -12,6 +12,7 @@ ROOMS = [
     "version",
     "files",
     "reading",
+    "cells",
     "arguments",
     "registry",
     "peek",

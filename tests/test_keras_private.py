@@ -183,9 +183,45 @@ def test_an_export_of_keras_is_looked_at_first(monkeypatch, tmp_path):
         if form == "onnx":
             raise ValueError("not this one")
 
+    monkeypatch.setattr(keras_private, "_EXPORT_LOOKS", [])
     keras_private.before_export(look)
     model = small()
     with pytest.raises(ValueError, match="not this one"):
         model.export(tmp_path, format="onnx")
     model.export(tmp_path)
     assert written == [(model, tmp_path, "tf_saved_model")]
+
+
+def test_every_way_to_write_a_graph_of_a_layer_is_looked_at_first(monkeypatch, tmp_path):
+    seen, model, other = [], small(), small()
+
+    def look(layer, how):
+        seen.append((layer, how))
+        raise ValueError("not this one")
+
+    monkeypatch.setattr(keras_private, "_EXPORT_LOOKS", [])
+    keras_private.before_export(look)
+    archive, spec = keras.export.ExportArchive(), [tf.TensorSpec((None, 2))]
+
+    def calls(x):
+        keras_private.look_at_call(other)
+        return x
+
+    def added(function):
+        archive.add_endpoint("inside", function, spec)
+        return archive
+
+    for way in (
+        lambda: archive.track(model),
+        lambda: archive.add_endpoint("serve", model.call, spec),
+        lambda: archive.track_and_add_endpoint("serve", model, spec),
+        lambda: tf.saved_model.save(model, str(tmp_path / "a")),
+        lambda: added(calls).write_out(str(tmp_path / "a"), verbose=False),
+    ):
+        with pytest.raises(ValueError, match="not this one"):
+            way()
+    assert [each for each, _ in seen] == [model, model, model, model, other]
+    assert [how for _, how in seen][2:4] == ["keras.export.ExportArchive", "tf.saved_model.save"]
+    calls(1.0)
+    tf.train.Checkpoint(model=model).write(str(tmp_path / "checkpoint"))
+    assert len(seen) == 5

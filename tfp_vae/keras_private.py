@@ -155,20 +155,80 @@ def _watch_variables() -> None:
         keras.Variable._initialize_with_initializer = watched
 
 
-def before_export(look: "Callable[[keras.Model, str], None]") -> None:
-    """Has `look(model, format)` called before Keras exports a model; it may raise.
+_EXPORT_LOOKS: "list[Callable[[keras.Layer, str], None]]" = []
+_EXPORTER: "contextvars.ContextVar[str | None]" = contextvars.ContextVar("exporter", default=None)
+_ARCHIVE, _SAVED_MODEL = "keras.export.ExportArchive", "tf.saved_model.save"
 
-    Keras asks no layer whether it can be exported, and `export` is the one place that all formats
-    go through. A model whose class has an `export` of its own is not looked at.
+
+def before_export(look: "Callable[[keras.Layer, str], None]") -> None:
+    """Has `look(layer, how)` called before Keras or TensorFlow exports a layer; it may raise.
+
+    Neither asks a layer whether it can be exported. `how` is the format of `Model.export`,
+    "keras.export.ExportArchive" or "tf.saved_model.save". A model whose class has an `export` of
+    its own is not looked at there.
     """
-    export = keras.Model.export
+    _watch_exports()
+    _EXPORT_LOOKS.insert(0, look)  # the one that knows more comes later
 
-    @functools.wraps(export)
-    def looked(model, filepath, format="tf_saved_model", *args, **kwargs):
-        look(model, format)
-        return export(model, filepath, format, *args, **kwargs)
 
-    keras.Model.export = looked
+def look_at_call(layer: keras.Layer) -> None:
+    """Looks at a layer that is called in what is exported, such as a function of an archive."""
+    if _EXPORTER.get() is not None:
+        _look_at_export(layer, _EXPORTER.get())
+
+
+def _look_at_export(layer, how):
+    if isinstance(layer, keras.Layer):
+        for look in _EXPORT_LOOKS:
+            look(layer, how)
+
+
+def _watch_exports() -> None:
+    from keras.src.export.saved_model_export_archive import SavedModelExportArchive as Archive
+
+    def export(original, model, filepath, format="tf_saved_model", *args, **kwargs):
+        _look_at_export(model, format)
+        return original(model, filepath, format, *args, **kwargs)
+
+    def track(original, archive, resource):
+        _look_at_export(resource, _ARCHIVE)
+        return original(archive, resource)
+
+    def add_endpoint(original, archive, name, fn, *args, **kwargs):
+        _look_at_export(getattr(fn, "__self__", None), _ARCHIVE)
+        return traced(original, archive, name, fn, *args, **kwargs)
+
+    def traced(original, *args, **kwargs):
+        token = _EXPORTER.set(_ARCHIVE)
+        try:
+            return original(*args, **kwargs)
+        finally:
+            _EXPORTER.reset(token)
+
+    def children(original, layer, save_type="checkpoint", **kwargs):
+        if save_type == "savedmodel":
+            _look_at_export(layer, _SAVED_MODEL)
+        return original(layer, save_type, **kwargs)
+
+    for owner, name, watching in (
+        (keras.Model, "export", export),
+        (Archive, "track", track),
+        (Archive, "add_endpoint", add_endpoint),
+        (Archive, "write_out", traced),
+        (keras.Layer, "_trackable_children", children),
+    ):
+        original = getattr(owner, name)
+        if not hasattr(original, "_overseen"):
+            setattr(owner, name, _overseen(original, watching))
+
+
+def _overseen(original, watching):
+    @functools.wraps(original)
+    def watched(*args, **kwargs):
+        return watching(original, *args, **kwargs)
+
+    watched._overseen = True
+    return watched
 
 
 def is_saved_as_hdf5() -> bool:

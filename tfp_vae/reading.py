@@ -160,6 +160,26 @@ class Arrays(Mapping):
         )
 
 
+def read_array(path: "str | os.PathLike[str]", *, mapped: bool = False) -> np.ndarray:
+    """Returns the array of an .npy file, never unpickled.
+
+    Args:
+        path: the file.
+        mapped: whether the numbers stay in the file until they are asked for.
+
+    Raises:
+        ValueError: if it is not such a file, damaged, or of objects.
+    """
+    size = check_regular(path)
+    with _OwnErrors(f"{os.fspath(path)} could not be read. Expected an .npy file, a plain array."):
+        with open(path, "rb") as file:
+            _check_header(file, size)
+            if not mapped:
+                file.seek(0)
+                return np.lib.format.read_array(file, allow_pickle=False)
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
 class _OwnErrors:
     """A context in which whatever goes wrong becomes one `ValueError` that begins with a text."""
 

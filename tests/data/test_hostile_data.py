@@ -176,6 +176,13 @@ def test_an_array_that_is_not_what_it_says_is_refused_by_file_and_name(tmp_path,
     path = archive(tmp_path / "a.npz", {"x.npy": content})
     with refused(path, "'x'", "plain arrays"):
         data.load(path)
+    alone = tmp_path / "a.npy"
+    alone.write_bytes(content)
+    for mapped in (False, True):
+        with refused(alone, "plain array"):
+            reading.read_array(alone, mapped=mapped)
+    with refused(alone, "plain array"):
+        data.load(alone)
 
 
 def test_what_unpacks_to_too_much_is_refused_and_what_nobody_reads_stays_packed(

@@ -212,3 +212,20 @@ def test_a_file_that_is_changed_after_the_look_is_refused_by_name(file):
     file.unlink()
     with refused(file, "could not be read"):
         stream[:]
+
+
+def test_one_file_of_records_is_read_as_a_folder_with_it_alone(tmp_path):
+    images, labels = noise(20, (4, 5, 3)), np.arange(20) % 2
+    for name in ("one.tfrecord", "test.tfrec", "a.tfrecords-00001-of-00003"):
+        file = tmp_path / name.partition(".")[0] / name
+        file.parent.mkdir()
+        save_image_records(file, images, labels)
+        loaded = data.load(file, image_size=(2, 2))
+        assert loaded.name == name and sizes(loaded) == (16, 2, 2)
+        assert loaded.train.shape == (2, 2, 3) and set(loaded.train.labels) == {0, 1}
+    whole = data.load(tmp_path / "one", image_size=(2, 2))
+    again = data.load(str(tmp_path / "one" / "one.tfrecord"), image_size=(2, 2), in_memory=False)
+    np.testing.assert_array_equal(whole.train.values(), again.train.values())
+    (tmp_path / "none.tfrecord").write_bytes(b"")
+    with refused("none.tfrecord", "no examples"):
+        data.load(tmp_path / "none.tfrecord")

@@ -666,3 +666,18 @@ def test_an_image_beside_class_folders_is_refused_by_name(tmp_path):
     save_images(tmp_path, numbered(1))
     with refused(str(tmp_path / "000.png"), "no class"):
         data.load(tmp_path)
+
+
+def test_an_npy_file_is_the_array_that_is_in_it(tmp_path):
+    grey = np.random.default_rng(0).integers(0, 256, (20, 4, 5)).astype(np.uint8)
+    table = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32) * 9
+    for values in (grey, table, np.asfortranarray(table), grey > 99):
+        np.save(tmp_path / "a.npy", values)
+        given = {"labels": np.arange(20) % 2}
+        found, wanted = data.load(tmp_path / "a.npy", **given), data.load(values, **given)
+        assert found.name == "a.npy" and found.kind is wanted.kind
+        assert found.digests == wanted.digests
+    targets = data.load(str(tmp_path / "a.npy"), targets=table[:, 0]).train.targets
+    assert targets.shape == (16,)
+    with refused("target does not apply", "a.npy"):
+        data.load(tmp_path / "a.npy", target="y")

@@ -6,6 +6,7 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfp_vae as tv
 from tfp_vae import objectives
@@ -160,6 +161,20 @@ def test_the_export_of_keras_is_refused_by_name(tmp_path, form):
     with pytest.raises(ValueError, match=r"tfp_vae\.export\.export.*Received VAE.export"):
         model.export(tmp_path / "x", format=form)
     assert not [*tmp_path.iterdir()]
+    spec, archive = [tf.TensorSpec((None, 2))], keras.export.ExportArchive()
+    bnn = tv.BayesianNetwork(keras.Sequential([tv.layers.DenseFlipout(1)]), tv.likelihoods.Normal())
+    for way, name in (
+        (lambda: archive.track(model), "ExportArchive of a VAE"),
+        (lambda: archive.track_and_add_endpoint("serve", model, spec), "ExportArchive of a VAE"),
+        (lambda: _calling(bnn, spec).write_out(tmp_path / "x"), "Archive of a BayesianNetwork"),
+        (lambda: tf.saved_model.save(bnn, str(tmp_path / "x")), "save of a BayesianNetwork"),
+        (lambda: tf.saved_model.save(_holding(model), str(tmp_path / "x")), "save of a VAE"),
+    ):
+        with pytest.raises(ValueError, match=rf"tfp_vae\.export\.export.*Received.*{name}"):
+            way()
+    with pytest.raises(ValueError, match=r"litert.*Received VAE.quantize\('int8'\)"):
+        model.quantize("int8")
+    assert not [*tmp_path.iterdir()]
     with pytest.raises(ValueError, match=r"name of a latent.*Expected.*Received"):
         tv.LatentVariable('z" }', tv.priors.StandardNormal(1), _encoder())
 
@@ -174,6 +189,18 @@ def test_the_export_of_keras_to_runtimes_without_noise_is_refused_for_layers_tha
     with pytest.raises(ValueError, match=names + r"\. Expected tfp_vae\.export\.export.*Received"):
         model.export(tmp_path / "x", format=form)
     assert not [*tmp_path.iterdir()]
+
+
+def _calling(model, spec):
+    archive = keras.export.ExportArchive()
+    archive.add_endpoint("serve", lambda x: model(x).mean(), spec)
+    return archive
+
+
+def _holding(model):
+    module = tf.Module()
+    module.model = model
+    return module
 
 
 def _encoder():

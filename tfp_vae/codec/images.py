@@ -15,7 +15,7 @@ from tfp_vae.data import Split
 from tfp_vae.data.folders import IMAGE_FILE
 from tfp_vae.data.pixels import Reading
 from tfp_vae.files import replacing
-from tfp_vae.reading import Arrays, check_regular
+from tfp_vae.reading import Arrays, check_regular, read_array
 
 STORED = ("uint8", "bool", "float32")
 _AT_ONCE = 256
@@ -177,13 +177,7 @@ def _found(source, num_values):
         return _Folder(path, num_values)
     check_regular(path)
     if path.suffix == ".npy":
-        try:
-            values = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, OSError, EOFError) as error:
-            raise ValueError(
-                f"{path} could not be read. Expected an array of NumPy. Received: {error}"
-            ) from error
-        return _Array(values, num_values, str(path))
+        return _Array(read_array(path, mapped=True), num_values, str(path))
     if path.suffix != ".npz":
         raise ValueError(
             f"{path} is no source of images. Expected a folder of images, a .npy or an .npz file. "

@@ -39,6 +39,13 @@ def is_folder_of_records(source: Any) -> "bool | None":
     return any(_is_wanted(file, path, RECORD_FILE) for file in _entries(path))
 
 
+def is_record_file(source: Any) -> bool:
+    """Returns whether `source` is the path of one TFRecord file, by its name."""
+    if not isinstance(source, str | pathlib.Path) or not os.path.isfile(source):
+        return False
+    return bool(RECORD_FILE.search(pathlib.Path(source).name))
+
+
 def files_of(path: pathlib.Path, pattern: "re.Pattern[str]") -> Found:
     """Returns the files of a folder that are called so, by split.
 

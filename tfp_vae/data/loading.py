@@ -59,20 +59,22 @@ def load(
             `uci`);
             `NAMES.meanings` says what each is. Or a folder of images (optionally with `train`,
             `validation` and `test` folders or what else they are usually called, optionally with
-            one folder per class) or of TFRecords (see `data.sources.records`), an `.npz` file
-            (`x_train`, `y_train`, `x_test`, ... or `x` and `y`; also `X_val`, `train_images`,
-            `test_labels` and the like), a `.csv` file (a header, then numbers, which stay as they
-            are), an array [N, ...], a DataFrame, or {"train": DataFrame, "test": DataFrame}, whose
-            columns may be in any order. Integers in 0..255 in images, `.npz` files and arrays mean
-            k/255 (`kinds.from_integers`); grey images of 16 bits are k/65535.
+            one folder per class) or of TFRecords (see `data.sources.records`), one `.tfrecord`
+            file, an `.npz` file (`x_train`, `y_train`, `x_test`, ... or `x` and `y`; also `X_val`,
+            `train_images`, `test_labels` and the like), a `.csv` file (a header, then numbers,
+            which stay as they are), an array [N, ...] or an `.npy` file of one, a DataFrame, or
+            {"train": DataFrame, "test": DataFrame}, whose columns may be in any order. Integers in
+            0..255 in images, `.npz` files and arrays mean k/255 (`kinds.from_integers`); grey
+            images of 16 bits are k/65535.
         data_dir: folder of prepared tensorflow-datasets, or of the `.npz` files of UCI sets, which
             is only read. None means the TFDS default (`TFDS_DATA_DIR` in the environment moves it),
             or the cache of Keras for UCI sets; what is missing there is downloaded.
         kind: the kind of values to model (see `Kind`). None means `DYNAMIC` for the named grey
             digits and clothes, `REAL` for the named tables, and for everything else the kind that
             the values have by themselves.
-        labels: [N] classes in any form that `Split` takes, only for an array or a DataFrame.
-        targets: [N] or [N, T] finite numbers to predict, only for an array or a DataFrame.
+        labels: [N] classes in any form that `Split` takes, only for an array, an `.npy` file or a
+            DataFrame.
+        targets: [N] or [N, T] finite numbers to predict, only for the same.
         target: the column of a `.csv` file or a DataFrame to predict. None means the last one of a
             file and none of a DataFrame.
         task: "classification" or "regression", for a `.csv` or `.npz` file or a DataFrame. None

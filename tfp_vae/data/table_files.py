@@ -10,6 +10,7 @@ from xml.parsers import expat
 
 from tfp_vae import extras, files
 from tfp_vae.arguments import check_choice
+from tfp_vae.cells import guarded, line_end, unguarded
 from tfp_vae.data.answers import MISSING_TEXT
 from tfp_vae.reading import most_unpacked
 
@@ -139,6 +140,9 @@ def _extent(file):
 def write_frame(frame: Any, path: "str | pathlib.Path") -> None:
     """Writes a frame of pandas whole or not at all, without its index.
 
+    Text that a spreadsheet would run stays text: an apostrophe is before it in .csv and .tsv, which
+    `read_frame` takes off (see `cells`), and its cell in .xlsx is one of text.
+
     Args:
         frame: what to write.
         path: a .csv (UTF-8 with a mark, which Excel knows), .tsv, .parquet or .xlsx file.
@@ -152,11 +156,39 @@ def write_frame(frame: Any, path: "str | pathlib.Path") -> None:
         if ending == ".parquet":
             frame.to_parquet(temporary, index=False)
         elif ending == ".xlsx":
-            with temporary.open("wb") as file:
-                frame.to_excel(file, index=False, engine="openpyxl")
+            _to_excel(frame, temporary)
         else:
             separator = "\t" if ending == ".tsv" else ","
-            frame.to_csv(temporary, index=False, sep=separator, encoding="utf-8-sig")
+            frame = _of_cells(frame, guarded)
+            texts = [column for _, column in frame.items() if column.dtype.kind not in "biufcM"]
+            end = line_end(cell for column in (frame.columns, *texts) for cell in column)
+            options = {"sep": separator, "encoding": "utf-8-sig", "lineterminator": end}
+            frame.to_csv(temporary, index=False, **options)
+
+
+def _of_cells(frame, change):
+    """Returns a frame with the text of its cells and the names of its columns changed."""
+    import pandas as pd
+
+    frame = frame.set_axis([change(name) for name in frame.columns], axis=1)
+    for place, kind in enumerate(frame.dtypes):
+        if isinstance(kind, pd.CategoricalDtype) or pd.api.types.is_string_dtype(kind):
+            before = frame.iloc[:, place].astype(object)
+            after = before.map(change, na_action="ignore")
+            if not after.equals(before):  # a column of other types stays of its type
+                frame.isetitem(place, after)
+    return frame
+
+
+def _to_excel(frame, path):
+    import pandas as pd
+
+    with path.open("wb") as file, pd.ExcelWriter(file, engine="openpyxl") as book:
+        frame.to_excel(book, index=False)
+        for row in book.book.active.iter_rows():
+            for cell in row:
+                if cell.data_type == "f":  # what openpyxl makes of all text that begins with =
+                    cell.data_type, cell.quotePrefix = "s", True
 
 
 def _csv(path, delimiter, encoding):
@@ -193,6 +225,7 @@ def _csv(path, delimiter, encoding):
         )
     if len(names) == len(frame.columns):
         frame.columns = names
+    frame, names = _of_cells(frame, unguarded), [unguarded(name) for name in names]
     for name in set(names):
         if names.count(name) == 1 and not pd.api.types.is_numeric_dtype(frame[name]):
             frame[name] = _as_numbers(frame[name], delimiter)

@@ -19,6 +19,8 @@ from tfp_vae import keras_private, randomness
 from tfp_vae.arguments import check_choice
 
 ESTIMATOR, SHARED, MEAN = "estimator", "shared", "mean"
+# Ways of Keras to write a graph that can draw.
+_CAN_DRAW = ("tf_saved_model", "keras.export.ExportArchive")
 _OF_ALL = 2**29  # folded into the key of what all layers of a pass share
 _active = threading.local()
 
@@ -162,19 +164,19 @@ def of(layer: keras.layers.Layer) -> Noise:
     return Noise(tf.cast(tf.math.floormod(state, 2**31 - 1), tf.int32))
 
 
-def _refuse_export(model: keras.Model, form: str) -> None:
+def _refuse_export(model: keras.Layer, form: str) -> None:
     """Refuses what Keras would write with noise that no runtime, or every call alike, draws."""
     noisy = {
         type(layer).__name__
         for layer in keras_private.all_sublayers(model)
         if getattr(layer, "draws_noise", False)
     }
-    if noisy and form != "tf_saved_model":
+    if noisy and form not in _CAN_DRAW:
+        received = form if "." in form else f"{type(model).__name__}.export(format={form!r})"
         raise ValueError(
             f"Keras' own export to {form} has no noise for {', '.join(sorted(noisy))}. Expected "
             "tfp_vae.export.export(tfp_vae.BayesianNetwork(model, likelihood), data, folder, "
-            f"formats), whose files hold draws of the weights. Received {type(model).__name__}"
-            f".export(format={form!r})."
+            f"formats), whose files hold draws of the weights. Received {received}."
         )
 
 

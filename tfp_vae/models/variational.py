@@ -995,6 +995,7 @@ class VariationalModel(keras.Model):
     @tf.autograph.experimental.do_not_convert
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the model; arrays and tables get the scale and the order that `fit` gave them."""
+        keras_private.look_at_call(self)
         if args:
             args = (self.intake.scaled(args[0]), *args[1:])
         return super().__call__(*args, **kwargs)
@@ -1062,20 +1063,18 @@ class VariationalModel(keras.Model):
         with replacing(path) as written:
             super().save(written)
 
-    def export(
-        self, filepath: "str | pathlib.Path", format: str = "tf_saved_model", **kwargs: Any
-    ) -> None:
-        """Refuses: what Keras would write needs this package's libraries, or runs nowhere.
+    def quantize(self, mode: Any = None, **kwargs: Any) -> None:
+        """Refuses: of a model that draws, Keras would quantise some parts, and say so of others.
 
         Raises:
-            ValueError: always; `tfp_vae.export.export` writes what a runtime answers from.
+            ValueError: always; the LiteRT files of `tfp_vae.export.export` are also quantised.
         """
         del kwargs
         raise ValueError(
-            "Keras' own export writes draws and distributions that no other program loads. "
-            "Expected tfp_vae.export.export(model, data, folder, formats), whose files hold "
-            "arrays in and arrays out. Received "
-            f"{type(self).__name__}.export({str(filepath)!r}, format={format!r})."
+            "Keras quantises the plain layers of a model and neither its draws nor its "
+            "likelihoods. Expected tfp_vae.export.export(model, data, folder, ['litert']), which "
+            "has a quantised file that is compared with the model. Received "
+            f"{type(self).__name__}.quantize({mode!r})."
         )
 
     def get_config(self) -> dict:
@@ -1118,3 +1117,19 @@ class VariationalModel(keras.Model):
         if conformal is not None:
             model.conformal = Conformal.from_json(conformal)
         return model
+
+
+def _refuse_export(layer: keras.Layer, how: str) -> None:
+    """Refuses what would be written: it needs this package's libraries, or runs nowhere."""
+    for each in (layer, *keras_private.all_sublayers(layer)):
+        if isinstance(each, VariationalModel):
+            name = type(each).__name__
+            received = how if "." in how else f"{name}.export(format={how!r})"
+            raise ValueError(
+                "Keras' own export writes draws and distributions that no other program loads. "
+                "Expected tfp_vae.export.export(model, data, folder, formats), whose files hold "
+                f"arrays in and arrays out. Received {received}{f' of a {name}' * ('.' in how)}."
+            )
+
+
+keras_private.before_export(_refuse_export)

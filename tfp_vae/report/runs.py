@@ -10,6 +10,7 @@ import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from tfp_vae.cells import guarded, line_end
 from tfp_vae.reading import read_text
 from tfp_vae.report import sealed
 from tfp_vae.report.escaping import printable
@@ -139,13 +140,14 @@ class RunTable:
             for column in (name, *(name + end for end in _BESIDE))
             if column == name or any(column in run.metrics for run in self.runs)
         ]
-        file = io.StringIO()
-        writer = csv.writer(file, lineterminator="\n")
         words = self.header()[: -len(self.metrics) or None]
-        writer.writerow([*words, *names, "reason"])
+        rows = [[*words, *names, "reason"]]
         for run in self.runs:
             numbers = [run.metrics.get(name, "") for name in names]
-            writer.writerow([*self._words(run), *numbers, run.reason])
+            rows.append([*self._words(run), *numbers, run.reason])
+        file = io.StringIO()
+        end = line_end(cell for row in rows for cell in row)
+        csv.writer(file, lineterminator=end).writerows(map(guarded, row) for row in rows)
         return file.getvalue()
 
     def html(self, language: str = "en") -> str:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 
 from tfp_vae import files
+from tfp_vae.cells import guarded, line_end
 from tfp_vae.report.escaping import escape, printable
 from tfp_vae.report.escaping import table as markdown_table
 
@@ -65,18 +66,20 @@ def write_columns(path: "str | pathlib.Path", columns: "Mapping[str, Sequence]")
 
     Args:
         path: of the file.
-        columns: {name: values [N]}; floats have the digits that float32 tells apart.
+        columns: {name: values [N]}; floats have the digits that float32 tells apart, text that a
+            spreadsheet would run has an apostrophe before it (see `cells`).
     """
     path = pathlib.Path(path)
     rows = zip(*columns.values(), strict=True)
+    end = line_end(cell for column in (columns, *columns.values()) for cell in column)
     with files.replacing(path) as written, written.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
+        writer = csv.writer(file, lineterminator=end)
+        writer.writerow(map(guarded, columns))
         writer.writerows([_cell(value) for value in row] for row in rows)
 
 
 def _cell(value):
-    return f"{value:.7g}" if isinstance(value, float | np.floating) else value
+    return f"{value:.7g}" if isinstance(value, float | np.floating) else guarded(value)
 
 
 def method_table(table: Mapping, keys: "tuple[str, ...]") -> str:

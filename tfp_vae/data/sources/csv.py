@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tfp_vae.cells import unguarded
 from tfp_vae.data import kinds, table_files
 from tfp_vae.data.answers import MISSING_TEXT, in_order
 from tfp_vae.data.source import (
@@ -90,7 +91,7 @@ class _Table:
     ) -> None:
         self.path, self.encoding, self.delimiter = path, encoding, delimiter
         rows = self._lines()
-        self.names = _header(path, next(rows, (0, []))[1])
+        self.names = _header(path, [unguarded(name) for name in next(rows, (0, []))[1]])
         if next(rows, None) is None:
             raise ValueError(f"{path} has no rows. Expected some below the header. Received none.")
         if target is not None and target not in self.names:
@@ -216,7 +217,8 @@ class _Table:
             )
         if text:
             number: dict[str, int] = {}
-            y = [number.setdefault(cells[self.chosen], len(number)) for _, cells in self._rows()]
+            answers = (unguarded(cells[self.chosen]) for _, cells in self._rows())
+            y = [number.setdefault(answer, len(number)) for answer in answers]
             names = in_order(number)
             place = np.empty(len(names), np.int64)
             place[[number[name] for name in names]] = np.arange(len(names))

@@ -1,4 +1,4 @@
-"""A folder of TFRecords: read once for an index, then any example by its place in its file."""
+"""TFRecords: read once for an index, then any example by its place in its file."""
 
 import array
 import os
@@ -10,7 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from tfp_vae.data.folders import RECORD_FILE, files_of, in_memory_or_not, is_folder_of_records
+from tfp_vae.data.folders import (
+    RECORD_FILE,
+    files_of,
+    in_memory_or_not,
+    is_folder_of_records,
+    is_record_file,
+)
 from tfp_vae.data.pixels import Reading
 from tfp_vae.data.source import SPLIT_NAMES, Raw, Source, split_in
 from tfp_vae.data.sources import SOURCES
@@ -30,16 +36,16 @@ _TAIL = 4  # after it: its check sum
 _ROWS = 64  # records at a time of the first reading
 
 
-@SOURCES.register("records", "a folder of TFRecords of tf.train.Example, maybe one per split")
-class RecordFolder(Source):
-    """A folder of TFRecords; names that say a split take them apart."""
+@SOURCES.register("records", "TFRecords of tf.train.Example: a folder, maybe of splits, or a file")
+class RecordFiles(Source):
+    """A folder of TFRecords, which names that say a split take apart, or one such file."""
 
-    words = "a folder of TFRecords"
+    words = "a folder of TFRecords or one .tfrecord file"
     arguments = ("in_memory", "image_size", "color_mode", "frames")
 
     def matches(self, source: Any) -> bool:
-        """Returns whether it is a folder with such files."""
-        return bool(is_folder_of_records(source))
+        """Returns whether it is a folder with such files, or one of them."""
+        return bool(is_folder_of_records(source)) or is_record_file(source)
 
     def read(
         self,
@@ -60,12 +66,15 @@ class RecordFolder(Source):
                 "'all'."
             )
         reading = Reading(image_size, color_mode, frames)
-        found, notes = files_of(path, RECORD_FILE)
-        files = {
-            split: [folder / name for name in names] for split, (folder, names) in found.items()
-        }
-        if list(files) == ["train"] and found["train"][0] == path:
-            files = _by_name(path, files["train"])
+        files = {"train": [path]}
+        notes: tuple[str, ...] = ()
+        if not is_record_file(source):
+            found, notes = files_of(path, RECORD_FILE)
+            files = {
+                split: [folder / name for name in names] for split, (folder, names) in found.items()
+            }
+            if list(files) == ["train"] and found["train"][0] == path:
+                files = _by_name(path, files["train"])
         made = {split: Records(each, reading) for split, each in files.items()}
         parts = {split: (records, records.labels) for split, records in made.items()}
         for split, records in made.items():

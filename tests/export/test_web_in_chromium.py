@@ -80,7 +80,8 @@ addEventListener("load", () => {
     text: document.body.innerText, lang: document.documentElement.lang,
     label: picture.getAttribute("aria-label"),
     unnamed: [...document.querySelectorAll("button, input, canvas")].filter((e) =>
-      !e.ariaHidden && !(e.labels || []).length && !e.textContent && !e.getAttribute("aria-label")).length,
+      !e.ariaHidden && !(e.labels || []).length && !e.textContent &&
+      !e.getAttribute("aria-label")).length,
     sizes: [canvas(plane), canvas(picture)],
     dots: plane && new Set(plane.getContext("2d").getImageData(0, 0, plane.width, plane.height)
       .data).size,

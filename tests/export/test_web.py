@@ -203,6 +203,27 @@ def test_the_page_opens_at_an_example_and_not_in_the_grey_middle():
     assert np.linalg.norm(np.subtract(start["z"], found["latent"]["centre"])) > 1e-3
 
 
+def test_one_drags_between_encoded_examples_of_every_class():
+    model = cases.make(cases.normal_table)
+    x = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
+    split = Split(x, "real", labels=np.arange(60) % 3, class_names=["a", "b", "c"])
+    found = web.describe(model, split)
+    ends, codes = found["ends"], model.encode(x).numpy()
+    rows = [np.abs(codes - z).max(axis=1).argmin() for z in ends["z"]]
+    np.testing.assert_allclose(codes[rows], ends["z"], atol=1e-6)
+    assert len(set(rows)) == len(rows) == 10 and ends["names"] == ["a", "b", "c"]
+    assert ends["labels"] == split.labels[rows].tolist()
+    assert sorted(np.bincount(ends["labels"])) == [3, 3, 4]  # classes take turns
+    assert found["start"] == {"z": ends["z"][0], "label": 0}
+
+
+def test_examples_of_one_code_have_no_line_between_them():
+    model = cases.make(cases.normal_table)
+    page = web.render(model, examples=Split(np.ones((5, 5), np.float32), "real"))
+    assert values_of(page)["ends"] is None and 'id="between"' not in page
+    assert len(values_of(page)["start"]["z"]) == 2
+
+
 @pytest.mark.parametrize("language", web.LANGUAGES)
 def test_an_exported_page_is_in_the_language_that_was_asked_for(tmp_path, language):
     package = types.SimpleNamespace(
@@ -215,7 +236,7 @@ def test_an_exported_page_is_in_the_language_that_was_asked_for(tmp_path, langua
 
 def test_one_dimension_has_a_slider_and_no_plane():
     page = web.render(_vae(tv.networks.mlp([4]), latent_dim=1))
-    assert page.count('type="range"') == 1 and 'id="plane"' not in page
+    assert page.count("data-direction=") == 1 and 'id="plane"' not in page
 
 
 def test_labels_of_an_example_cannot_end_their_element():

@@ -24,8 +24,9 @@ const plane = document.getElementById("plane"), picture = document.getElementByI
 const seen = () => {
   tfpVae.draw();
   const {z, label} = tfpVae.state();
-  return {z, label, picture: picture.toDataURL(), shown: [...document.querySelectorAll("output")]
-    .map((output) => Number(output.textContent.replace("−", "-")))};
+  const shown = [...document.querySelectorAll(".sliders output")];
+  return {z, label, picture: picture.toDataURL(),
+    shown: shown.map((output) => Number(output.textContent.replace("−", "-")))};
 };
 const point = (type, x, y) => {
   const box = plane.getBoundingClientRect();
@@ -38,10 +39,21 @@ const key = (name, shiftKey = false) => {
   return seen();
 };
 const slide = (k, value) => {
-  const slider = document.querySelectorAll("input[type=range]")[k];
+  const slider = document.querySelectorAll("[data-direction]")[k];
   slider.value = value;
   slider.dispatchEvent(new Event("input"));
   return seen();
+};
+const between = document.getElementById("between"), ends = document.querySelectorAll("[data-end]");
+const drag = (share) => {
+  between.value = share;
+  between.dispatchEvent(new Event("input"));
+  return {...seen(), share: Number(between.value), said: between.nextElementSibling.textContent};
+};
+const swap = (side) => {
+  ends[side].click();
+  return {...seen(), share: Number(between.value), name: ends[side].title,
+    small: ends[side].querySelector("canvas").toDataURL()};
 };
 const press = (id) => { document.getElementById(id).click(); return seen(); };
 addEventListener("load", () => {
@@ -53,6 +65,9 @@ addEventListener("load", () => {
   });
   Object.assign(found, {slid: slide(0, 1.5), random: press("random"), again: press("random"),
     reset: press("reset")});
+  if (between) Object.assign(found, {
+    dragged: [0, 0.25, 1].map(drag), swapped: [0, 1, 1].map(swap), half: drag(0.5),
+    restored: press("reset"), restored_share: Number(between.value)});
   const chips = [...document.querySelectorAll("input[name=class]")];
   if (plane) key("Home");
   found.classes = chips.map((chip) => { chip.click(); return seen(); });
@@ -65,7 +80,8 @@ addEventListener("load", () => {
     text: document.body.innerText, lang: document.documentElement.lang,
     label: picture.getAttribute("aria-label"),
     unnamed: [...document.querySelectorAll("button, input, canvas")].filter((e) =>
-      !(e.labels || []).length && !e.textContent && !e.getAttribute("aria-label")).length,
+      !e.ariaHidden && !(e.labels || []).length && !e.textContent &&
+      !e.getAttribute("aria-label")).length,
     sizes: [canvas(plane), canvas(picture)],
     dots: plane && new Set(plane.getContext("2d").getImageData(0, 0, plane.width, plane.height)
       .data).size,
@@ -201,6 +217,35 @@ def test_sliders_buttons_and_numbers_say_the_same_place(light):
     )
     for step in ("down", "up", "slid", "random"):
         np.testing.assert_allclose(found[step]["shown"], found[step]["z"], atol=0.0051)
+
+
+def _values(page):
+    return json.loads(re.search(r'id="values">(.*?)</script>', page, re.S).group(1))
+
+
+def test_one_drags_between_two_encoded_examples_and_a_press_takes_the_next(light, page):
+    found, z = light[0], np.array(_values(page)["ends"]["z"])
+    for share, step in zip((0, 0.25, 1), found["dragged"], strict=True):
+        np.testing.assert_allclose(step["z"], (1 - share) * z[0] + share * z[1], atol=1e-9)
+        assert step["share"] == pytest.approx(share) and step["said"] == f"{100 * share:.0f} %"
+    assert len({step["picture"] for step in found["dragged"]}) == 3
+    first, second, third = found["swapped"]  # the next that is not the other end
+    np.testing.assert_allclose([first["z"], second["z"], third["z"]], z[[2, 3, 4]], atol=1e-9)
+    assert [step["share"] for step in found["swapped"]] == pytest.approx([0, 1, 1], abs=1e-6)
+    assert first["small"] == first["picture"] and "Example 3 of 10, Label" in first["name"]
+    np.testing.assert_allclose(found["half"]["z"], (z[2] + z[4]) / 2, atol=1e-9)
+    assert found["restored"] == found["start"] and found["restored_share"] == 0
+
+
+@pytest.mark.all_only
+def test_between_examples_of_two_classes_the_nearer_one_says_the_class(tmp_path):
+    model = cases.make(cases.conditional)
+    values = np.random.default_rng(0).integers(0, 2, (30, 3, 2, 1)).astype(np.float32)
+    page = web.render(model, examples=data.Split(values, "static", labels=np.arange(30) % 3))
+    known = _values(page)["ends"]["labels"]
+    found, console, _ = browse(tmp_path, page)
+    assert console == [] and sorted(known[:3]) == [0, 1, 2]
+    assert [step["label"] for step in found["dragged"]] == [known[0], known[0], known[1]]
 
 
 def test_dark_and_light_differ_and_both_can_be_read(light, dark):

@@ -148,6 +148,119 @@ def test_a_plan_that_is_wrong_is_refused_in_our_words(tmp_path, old, new, match)
         plans.read_plan(tmp_path / "trial.toml")
 
 
+SERIES = """
+minutes = 2
+[title]
+en = "Trial"
+zh = "试验"
+[[runs]]
+name = "plain-{seed}"
+series = "plain"
+program = "train_vae"
+flags = ["--seed={seed}"]
+over = {seed = [0, 1, 2, 3, 4]}
+[runs.figures]
+mig = "mig"
+[[runs]]
+name = "other-{seed}"
+series = "other"
+program = "train_vae"
+flags = ["--beta=4", "--seed={seed}"]
+over = {seed = [0, 1, 2, 3, 4]}
+[runs.figures]
+mig = "mig"
+[names]
+other = {en = "Other", zh = "其他"}
+[[tables]]
+rows = "series"
+[[tables.apart]]
+en = "MIG"
+zh = "MIG"
+figure = "mig"
+more = "other"
+less = "plain"
+[[tables.columns]]
+en = "bound"
+zh = "界"
+[[tables.columns]]
+en = "MIG"
+zh = "MIG"
+figure = "mig"
+digits = 3
+"""
+
+
+def _series_block(tmp_path, plain, other, language="en"):
+    (tmp_path / "trial.toml").write_text(SERIES, encoding="utf-8")
+    plan = plans.read_plan(tmp_path / "trial.toml")
+    values = [*plain, *other]
+    record = {
+        "seed": [0, 1, 2, 3, 4],
+        "commit": "4be33977c0ffee",
+        "machine": "2 cores",
+        "seconds": 6.0,
+        "runs": [{"name": run.name, "command": run.command()} for run in plan.runs],
+        "chosen": {},
+        "figures": [
+            {"run": run.name, "figure": "mig", "value": value}
+            for run, value in zip(plan.runs, values, strict=False)
+        ],
+    }
+    return records.block(["trial"], {"trial": plan}, {"trial": record}, language)
+
+
+def test_a_series_is_shown_by_its_mean_and_the_interval_of_students_t_over_seeds(tmp_path):
+    shown = _series_block(tmp_path, [0.1, 0.2, 0.3, 0.4, 0.5], [0.8, 0.9, 1.0, 1.1, 1.2])
+    # 2.776 = t of 4 degrees; the deviation of five equal steps of 0.1 is 0.1581.
+    half = 2.776445 * 0.1581139 / 5**0.5
+    assert f"| `plain` | 0.300 ({0.3 - half:.3f} to {0.3 + half:.3f}) |" in shown
+    assert f"| Other | 1.000 ({1 - half:.3f} to {1 + half:.3f}) |" in shown
+    assert "MIG: Other is above `plain`, their 95 % intervals lie apart." in shown
+
+
+@pytest.mark.parametrize(
+    ("plain", "other", "said"),
+    [
+        ([0.1, 0.2, 0.3, 0.4, 0.5], [0.2, 0.3, 0.4, 0.5, 0.6], "区间相交"),
+        ([0.8, 0.9, 1.0, 1.1, 1.2], [0.1, 0.2, 0.3, 0.4, 0.5], "其他 低于 `plain`"),
+        ([0.1, 0.2, 0.3, 0.4, 0.5], [0.9], "只运行了一次"),
+    ],
+    ids=["overlap", "below", "one_seed"],
+)
+def test_which_of_two_series_is_higher_is_said_by_their_intervals_alone(
+    tmp_path, plain, other, said
+):
+    assert said in _series_block(tmp_path, plain, other, "zh")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "match"),
+    [
+        ('more = "other"', 'more = "none"', "a series among other, plain"),
+        ('rows = "series"', 'rows = "run"', "apart beside rows"),
+        ('less = "plain"', "", "less"),
+        ('figure = "mig"\nmore', 'figure = "sap"\nmore', "a figure among mig"),
+    ],
+)
+def test_a_comparison_of_series_that_is_wrong_is_refused(tmp_path, old, new, match):
+    assert old in SERIES
+    (tmp_path / "trial.toml").write_text(SERIES.replace(old, new), encoding="utf-8")
+    with pytest.raises(ValueError, match=match):
+        plans.read_plan(tmp_path / "trial.toml")
+
+
+def test_representations_are_compared_over_five_seeds_each():
+    plan = plans.read_plan(RESULTS / "plans" / "representation.toml")
+    table = plan.table("scores")
+    assert table["rows"] == "series" and len(plan.seed) == 5
+    for series in {run.series for run in plan.runs if run.series}:
+        trained = [run for run in plan.runs if run.series == series and not run.folder]
+        explored = [run for run in plan.runs if run.series == series and run.folder]
+        assert len(trained) == len(explored) == 5
+        assert len({run.command() for run in trained}) == 5
+    assert table["apart"][0]["more"] == "beta_tc" and table["apart"][0]["less"] == "vae"
+
+
 VALUES = {
     "elbo": -9.5,
     "elbo_se": 0.1,

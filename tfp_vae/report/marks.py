@@ -71,6 +71,23 @@ class Estimate:
         return Estimate(mean, mean - down, mean + up, min(self.n, other.n), exact)
 
 
+def interval(values) -> "tuple[float, float, float]":
+    """Returns mean, lower and upper of the 95 % interval of Student's t over seeds.
+
+    One value has no interval: both ends are the value. For what is measured once per seed: it says
+    what another seed would give (weights, order, noise), not what other test examples would.
+    """
+    import numpy as np
+    from scipy import stats  # loaded when used
+
+    values = np.asarray(values, np.float64)
+    mean, count = float(values.mean()), len(values)
+    if count < 2:
+        return mean, mean, mean
+    half = float(stats.t.ppf(0.975, count - 1) * values.std(ddof=1) / np.sqrt(count))
+    return mean, mean - half, mean + half
+
+
 @dataclasses.dataclass(frozen=True)
 class Marked:
     """An estimate of one model, and whether it is best within error."""

@@ -17,6 +17,7 @@ A plan is a TOML file, `NAME.toml`:
     file = "metrics.json"            # which holds the figures
     over = {beta = [0.1, 1]}         # one run for each value; {beta} in texts stands for it
     group = "digits"                 # of runs of which one is chosen
+    series = "vae"                   # of runs that differ in their seed alone
     [runs.figures]
     elbo = "test_elbo"               # its place in the file
     score = "table.{set}.{method}.rmse"                  # everything there
@@ -32,7 +33,8 @@ A plan is a TOML file, `NAME.toml`:
 
     [[tables]]
     name = "rmse"                    # it is shown where NAME.rmse is asked for
-    rows = "run"                     # or a name in braces
+    rows = "run"                     # or a name in braces; or "series", for which a column has
+                                     # the mean over runs and its 95 % interval (Student's t)
     across = "method"                # columns by a name in braces, of one figure; or columns:
     figure = "score"
     of = {method = "vi"}             # of these figures only
@@ -44,6 +46,12 @@ A plan is a TOML file, `NAME.toml`:
     unit = "%"
     digits = 2
     take = "most"                    # of several figures: "most", "least", or how many: "count"
+    [[tables.apart]]                 # of rows = "series": a sentence, by the intervals, on whether
+    en = "MIG"                       # one series is above another in a figure
+    zh = "MIG"
+    figure = "mig"
+    more = "beta_tc"
+    less = "vae"
 """
 
 import dataclasses
@@ -58,10 +66,14 @@ _KEYS = {
     "plan": {"minutes", "seed", "title", "runs", "choices", "tables", "names"},
     "run": {
         *("name", "program", "script", "flags", "quick", "data", "folder", "file", "over"),
-        *("group", "figures", "words"),
+        *("group", "series", "figures", "words"),
     },
     "choice": {"group", "figure", "best"},
-    "table": {"name", "rows", "title", "of", "across", "figure", "columns", "times", "digits"},
+    "table": {
+        *("name", "rows", "title", "of", "across", "figure", "columns", "times", "digits"),
+        "apart",
+    },
+    "apart": {"figure", "more", "less", *LANGUAGES},
     "column": {"figure", "words", "code", "times", "unit", "digits", "take", *LANGUAGES},
 }
 
@@ -79,6 +91,7 @@ class Run:
     folder: str = ""
     file: str = "metrics.json"
     group: str = ""
+    series: str = ""
     figures: Mapping[str, str] = dataclasses.field(default_factory=dict)
     words: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
 
@@ -182,6 +195,7 @@ def read_plan(path: "str | pathlib.Path") -> Plan:
         if choice["group"] not in {run.group for run in runs}:
             _refuse(f"{where}: choices", "the group of a run", choice["group"])
     figures = {figure for run in runs for figure in run.figures}
+    series = {run.series for run in runs if run.series}
     for table in values["tables"]:
         place = f"{where}: table {table.get('name', '')}".rstrip()
         _check_keys(table, "table", place, ("rows",))
@@ -189,6 +203,17 @@ def read_plan(path: "str | pathlib.Path") -> Plan:
             _refuse(place, "either across or columns", sorted(table))
         if "across" in table and table.get("figure") not in figures:
             _refuse(place, f"a figure among {', '.join(sorted(figures))}", table.get("figure"))
+        if table["rows"] == "series" and not series:
+            _refuse(place, "runs with a series", "none")
+        if "apart" in table and table["rows"] != "series":
+            _refuse(place, 'apart beside rows = "series"', table["rows"])
+        for claim in table.get("apart", ()):
+            _check_keys(claim, "apart", place, ("figure", "more", "less", *LANGUAGES))
+            if claim["figure"] not in figures:
+                _refuse(place, f"a figure among {', '.join(sorted(figures))}", claim["figure"])
+            for side in ("more", "less"):
+                if claim[side] not in series:
+                    _refuse(place, f"a series among {', '.join(sorted(series))}", claim[side])
         for column in table.get("columns", ()):
             _check_keys(column, "column", place, LANGUAGES)
             if "figure" in column and column["figure"] not in figures:

@@ -27,6 +27,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from tfp_vae.arguments import check_choice
 from tfp_vae.report.folders import read_json
+from tfp_vae.report.marks import Estimate, interval
 from tfp_vae.report.plans import Plan
 from tfp_vae.report.texts import duration
 
@@ -56,6 +57,10 @@ _SAYS = {
         "comma": ", ",
         "source": "`scripts/reproduce {name}`: seed {seed}, commit `{commit}`, {machine}, {time}.",
         "part": "{count} of {all} runs; `scripts/reproduce {name} --more` measures the rest.",
+        "above": "{figure}: {more} is above {less}, their 95 % intervals lie apart.",
+        "below": "{figure}: {more} is below {less}, their 95 % intervals lie apart.",
+        "overlap": "{figure}: {more} and {less} are not told apart, their 95 % intervals overlap.",
+        "one": "{figure}: {more} and {less} are not told apart: one run has no interval.",
     },
     "zh": {
         "absent": "此版本尚未测量（两个核上的时间）：{names}。",
@@ -63,6 +68,10 @@ _SAYS = {
         "comma": "，",
         "source": "`scripts/reproduce {name}`：种子 {seed}，提交 `{commit}`，{machine}，{time}。",
         "part": "{all} 次运行中的 {count} 次；`scripts/reproduce {name} --more` 测量其余。",
+        "above": "{figure}：{more} 高于 {less}，两者的 95 % 区间不相交。",
+        "below": "{figure}：{more} 低于 {less}，两者的 95 % 区间不相交。",
+        "overlap": "{figure}：{more} 与 {less} 无法区分，两者的 95 % 区间相交。",
+        "one": "{figure}：{more} 与 {less} 中有一个只运行了一次，没有区间。",
     },
 }
 
@@ -249,6 +258,8 @@ def block(
                     f"{lines[0]} in all. Received {head[0]} of {name}."
                 )
             lines = (lines or head) + rows
+            judged = _judged(plan, record, table, language)
+            notes |= {f"{name} apart": judged} if judged else {}
     if absent:
         notes[""] = says["absent"].format(names=says["comma"].join(absent.values()))
     return "\n\n".join([*(["\n".join(lines)] if lines else []), " ".join(notes.values())]) + "\n"
@@ -282,14 +293,15 @@ def _grid(plan: Plan, record: Mapping, table: Mapping, language: str) -> "tuple[
 
 
 def _columns(plan: Plan, record: Mapping, table: Mapping, language: str) -> "list[str]":
-    columns, figures = table["columns"], _figures(record, table)
+    columns, figures = table["columns"], _figures(plan, record, table)
     lines = _head([column[language] for column in columns])
     for row, key in _rows(plan, record, table):
         cells = []
         for column in columns:
             if "figure" in column:
                 here = [f for f in figures if f["figure"] == column["figure"]]
-                cells.append(_cell([f for f in here if str(f.get(row)) == key], column))
+                here = [f for f in here if str(f.get(row)) == key]
+                cells.append(_cell(_pooled(here) if row == "series" else here, column))
             elif "words" in column:
                 words = [run.words for run in plan.runs if run.name == key]
                 cells.append(words[0].get(column["words"], {}).get(language, "") if words else "")
@@ -303,13 +315,14 @@ def _columns(plan: Plan, record: Mapping, table: Mapping, language: str) -> "lis
 
 
 def _across(plan: Plan, record: Mapping, table: Mapping, language: str) -> "list[str]":
-    entries = [f for f in _figures(record, table) if f["figure"] == table["figure"]]
+    entries = [f for f in _figures(plan, record, table) if f["figure"] == table["figure"]]
     across = list(dict.fromkeys(str(f[table["across"]]) for f in entries))
     names = [_name(plan, key, language) for key in across]
     lines = _head([table.get("title", {}).get(language, ""), *names])
     for row, key in _rows(plan, record, table):
         here = [f for f in entries if str(f.get(row)) == key]
-        cells = [_cell([f for f in here if str(f[table["across"]]) == c], table) for c in across]
+        groups = ([f for f in here if str(f[table["across"]]) == c] for c in across)
+        cells = [_cell(_pooled(each) if row == "series" else each, table) for each in groups]
         lines.append(_line([_name(plan, key, language), *cells]))
     return lines
 
@@ -318,17 +331,55 @@ def _rows(plan: Plan, record: Mapping, table: Mapping) -> "list[tuple[str, str]]
     """Returns the pairs (what the rows are, one of them), without runs that were not chosen."""
     row = table["rows"]
     groups = {run.row: run.group for run in plan.runs if run.group}
-    keys = dict.fromkeys(str(f[row]) for f in _figures(record, table) if row in f)
+    keys = dict.fromkeys(str(f[row]) for f in _figures(plan, record, table) if row in f)
     if row == "run":
         picked, among = record["chosen"], {choice["group"] for choice in plan.choices}
         keys = {k: 0 for k in keys if groups.get(k) not in among or picked.get(groups[k]) == k}
     return [(row, key) for key in keys]
 
 
-def _figures(record: Mapping, table: Mapping) -> "list[dict]":
-    """Returns the figures that a table is of."""
+def _figures(plan: Plan, record: Mapping, table: Mapping) -> "list[dict]":
+    """Returns the figures that a table is of, each with the series of its run."""
     of = table.get("of", {})
-    return [f for f in record["figures"] if all(f.get(key) == of[key] for key in of)]
+    series = {run.row: run.series for run in plan.runs if run.series}
+    figures = [
+        f | ({"series": series[f["run"]]} if f["run"] in series else {}) for f in record["figures"]
+    ]
+    return [f for f in figures if all(f.get(key) == of[key] for key in of)]
+
+
+def _pooled(entries: "list[dict]") -> "list[dict]":
+    """Returns the mean over runs with its 95 % interval, which one run does not have."""
+    if not entries:
+        return []
+    mean, low, high = interval([entry["value"] for entry in entries])
+    return [{"value": mean} | ({"low": low, "high": high} if len(entries) > 1 else {})]
+
+
+def _judged(plan: Plan, record: Mapping, table: Mapping, language: str) -> str:
+    """Returns a sentence on each pair of series that a table compares by their intervals."""
+    says, sentences = _SAYS[language], []
+    for claim in table.get("apart", ()):
+        figures = [f for f in _figures(plan, record, table) if f["figure"] == claim["figure"]]
+        sides = [[f for f in figures if f.get("series") == claim[k]] for k in ("more", "less")]
+        if not all(sides):
+            continue  # what has not been measured yet
+        found = [interval([f["value"] for f in side]) for side in sides]
+        more, less = (Estimate(*ends, n=len(side)) for ends, side in zip(found, sides, strict=True))
+        if min(more.n, less.n) < 2:
+            verdict = "one"
+        elif more.overlaps(less):
+            verdict = "overlap"
+        else:
+            verdict = "above" if more.mean > less.mean else "below"
+        sentences.append(
+            says[verdict].format(
+                figure=claim[language],
+                more=_name(plan, claim["more"], language),
+                less=_name(plan, claim["less"], language),
+            )
+        )
+    return " ".join(sentences)
 
 
 def _name(plan: Plan, key: str, language: str) -> str:

@@ -28,6 +28,7 @@ _MOST_SLIDERS = 8
 _MOST_POINTS = 1500
 _DRAWS = 512  # of the model itself, where there are no examples
 _LEAST_PICKS = 32  # of each class, from a prior that the page cannot draw from
+_MOST_ENDS = 10  # examples that one drags between
 _LEAST_EXTENT = 3.0  # of the plane to each side: 99.7 % of a standard normal
 
 
@@ -86,6 +87,7 @@ def render(model: VAE, *, examples=None, language: str = "en") -> str:
         is_image=values["picture"]["is_image"],
         classes=values["class_names"],
         sliders=len(latent["directions"]),
+        ends=values["ends"] is not None,
         # No text of the data can end the element that holds it.
         values=Markup(json.dumps(values, allow_nan=False).replace("<", "\\u003c")),
     )
@@ -103,6 +105,8 @@ def _sentences(values: Mapping, words: Mapping) -> "dict[str, str]":
     notes = [words["help"]]
     if values["prior"]["is_standard"]:
         notes.append(words["circles"])
+    if values["ends"]:
+        notes.append(words["ends"])
     if points:
         notes.append(words["points"].format(count=f"{points['count']:,}"))
     return {
@@ -133,16 +137,23 @@ def describe(model: VAE, examples=None) -> dict:
     prior = _prior(model, classes)
     cloud, labels, is_encoded = _cloud(model, split)
     latent = _view(cloud, np.mean(prior["loc"], axis=0))
+    names = _class_names(split, classes or 0)
+    if not classes and split is not None and is_encoded:
+        labels = split.labels
+    ends = _ends(cloud, labels, latent)
+    ends["names"] = names or list((split and split.class_names) or ())
+    label = max(ends["labels"][0], 0) if classes else 0
     return {
         "decoder": {"steps": steps.steps, "head": steps.head},
         "weights": _base64(steps.weights),
         "num_weights": int(steps.weights.size),
         "classes": classes,
-        "class_names": None if classes is None else _class_names(split, classes),
+        "class_names": names if classes else None,
         "decoder_sees_class": bool(classes) and model.decoder_sees_condition,
         "prior": prior,
         "latent": latent,
-        "start": _start(cloud, labels, latent),
+        "start": {"z": ends["z"][0], "label": label},
+        "ends": ends if len(ends["z"]) > 1 else None,
         "picture": {"is_image": _is_image(model), "range": _range(model)},
         "points": None if split is None or not is_encoded else _points(split, cloud, latent),
     }
@@ -186,17 +197,26 @@ def _cloud(model: VAE, split: "Split | None") -> "tuple[np.ndarray, np.ndarray |
     return np.concatenate(centres).astype(np.float64), given, True
 
 
-def _start(cloud: np.ndarray, labels: "np.ndarray | None", latent: Mapping) -> dict:
-    """Returns where the page opens: at an example as far from the middle as most are.
+def _ends(cloud: np.ndarray, labels: "np.ndarray | None", latent: Mapping) -> dict:
+    """Returns examples that one drags between; at the first of them the page opens.
 
-    The middle itself is the mean of everything, grey as a rule.
+    It is as far from the middle as most are: the middle itself is the mean of everything, grey as a
+    rule. The others are about as far, of as many classes as there are, each the farthest from those
+    before it.
     """
     distance = np.linalg.norm(cloud - latent["centre"], axis=1)
-    index = int(np.argmin(np.abs(distance - np.median(distance))))
-    return {
-        "z": cloud[index].tolist(),
-        "label": 0 if labels is None else max(int(labels[index]), 0),
-    }
+    off = np.abs(distance - np.median(distance))
+    rows = np.argsort(off, kind="stable")[: max(_MOST_ENDS, len(cloud) // 2)]
+    kinds = np.zeros(len(rows), int) if labels is None else np.asarray(labels)[rows]
+    taken, apart = [0], np.linalg.norm(cloud[rows] - cloud[rows[0]], axis=1)
+    while len(taken) < _MOST_ENDS and apart.max() > 0:
+        seen = np.array([np.count_nonzero(kinds[taken] == kind) for kind in kinds])
+        seen = np.where(apart > 0, seen, len(rows))
+        taken.append(int(np.where(seen == seen.min(), apart, -1).argmax()))
+        apart = np.minimum(apart, np.linalg.norm(cloud[rows] - cloud[rows[taken[-1]]], axis=1))
+    found = rows[taken]
+    of = None if labels is None else [int(labels[row]) for row in found]
+    return {"z": cloud[found].tolist(), "labels": of}
 
 
 def _drawn(model: VAE, count: int, given=None) -> np.ndarray:

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfp_vae import report
 from tfp_vae.evaluation import paired
 from tfp_vae.evaluation.paired import Sample
+from tfp_vae.report.marks import interval
 from tfp_vae.studies.comparison.entrants import entrant_of, in_order
 from tfp_vae.studies.comparison.plan import Comparison
 
@@ -26,22 +27,6 @@ _RANGES = {
 _WORST = dict.fromkeys(("rhat_max", "energy_error", "divergences"), max)
 _WORST |= {"effective_sample_size_min": min, "chains_diverged": sum}
 _ABOUT_TRAINING = ("parameters", "width", "epochs")
-
-
-def interval(values) -> "tuple[float, float, float]":
-    """Returns mean, lower and upper of the 95 % interval of Student's t over seeds.
-
-    One value has no interval: both ends are the value. For what is measured once per seed: it says
-    what another seed would give (weights, order, noise), not what other test examples would.
-    """
-    from scipy import stats
-
-    values = np.asarray(values, np.float64)
-    mean, count = float(values.mean()), len(values)
-    if count < 2:
-        return mean, mean, mean
-    half = float(stats.t.ppf(0.975, count - 1) * values.std(ddof=1) / np.sqrt(count))
-    return mean, mean - half, mean + half
 
 
 def summarise(comparison: Comparison, command: str, figures: list) -> dict:

@@ -1,6 +1,6 @@
 // The page: a point in the latent space, moved by pointer, keys or sliders, and its picture.
 const values = JSON.parse(document.getElementById("values").textContent);
-const { latent, start, prior, picture, points, words, classes } = values;
+const { latent, start, ends, prior, picture, points, words, classes } = values;
 const decoder = makeDecoder(values.decoder, unpack(values.weights));
 const find = (id) => document.getElementById(id);
 const dot = (a, b) => a.reduce((sum, x, i) => sum + x * b[i], 0);
@@ -10,7 +10,8 @@ const colorOf = (label) =>
 
 // z is the whole latent; sliders and plane show its part along their directions.
 const state = { z: [...start.z], label: start.label };
-const along = (k) => dot(state.z, latent.directions[k]) - dot(latent.centre, latent.directions[k]);
+const along = (k, z = state.z) =>
+  dot(z, latent.directions[k]) - dot(latent.centre, latent.directions[k]);
 const move = (k, to) => {
   const by = Math.min(Math.max(to, -latent.extent), latent.extent) - along(k);
   state.z = state.z.map((x, i) => x + by * latent.directions[k][i]);
@@ -39,7 +40,7 @@ const sized = (canvas) => {
   context.setTransform(scale, 0, 0, scale, 0, 0);
   return [context, box.width, box.height];
 };
-const drawImage = (mean) => {
+const paint = (canvas, mean) => {
   const [height, width, channels] = shape;
   const colored = channels === 3, tiles = colored ? 1 : channels;
   canvas.classList.add("pixels");
@@ -53,6 +54,10 @@ const drawImage = (mean) => {
     image.data[to + 3] = 255;
   }
   canvas.getContext("2d").putImageData(image, 0, 0);
+};
+const drawImage = (mean) => {
+  const [height, width] = shape;
+  paint(canvas, mean);
   const average = mean.reduce((a, b) => a + b, 0) / mean.length;
   return words.image.replace("{height}", height).replace("{width}", width)
     .replace("{mean}", average.toFixed(2));
@@ -135,6 +140,19 @@ const drawPlane = () => {
     context.fillText(short(t), at(t), size - 8);
   }
   context.lineWidth = 1;
+  if (ends) {
+    // The line between the two ends, a ring at each.
+    const on = pair.map((end) => [at(along(0, ends.z[end])), at(-along(1, ends.z[end]))]);
+    context.strokeStyle = context.fillStyle = style("--accent");
+    context.beginPath();
+    context.moveTo(...on[0]), context.lineTo(...on[1]);
+    context.stroke();
+    for (const place of on) {
+      context.beginPath();
+      context.arc(...place, 4, 0, 2 * Math.PI);
+      context.fill();
+    }
+  }
   const [x, y] = [at(along(0)), at(-along(1))];
   context.strokeStyle = style("--accent");
   context.globalAlpha = 0.35;
@@ -154,6 +172,40 @@ const drawPlane = () => {
   context.fill();
 };
 
+// Two examples, and the place on the line between their latents that is nearest to z.
+const between = find("between"), pair = [0, 1];
+const buttons = [...document.querySelectorAll("[data-end]")];
+const share = () => {
+  const [from, to] = pair.map((end) => ends.z[end]);
+  const way = to.map((x, i) => x - from[i]);
+  const part = dot(way, state.z.map((x, i) => x - from[i])) / dot(way, way);
+  return Math.min(Math.max(part, 0), 1);
+};
+const drawEnds = () => buttons.forEach((button, side) => {
+  const end = pair[side], label = ends.labels ? ends.labels[end] : -1;
+  const small = button.querySelector("canvas"), mean = decode(ends.z[end], classes ? label : 0);
+  if (picture.is_image) paint(small, mean);
+  else {
+    const [context, width, height] = sized(small);
+    const top = Math.max(high, ...mean), bottom = Math.min(low, ...mean);
+    context.fillStyle = style("--bar");
+    mean.forEach((value, i) => {
+      const tall = (height * (value - bottom)) / (top - bottom), step = width / mean.length;
+      context.fillRect(i * step, height - tall, step > 4 ? step * 0.7 : step, tall);
+    });
+  }
+  const name = words.end.replace("{number}", end + 1).replace("{count}", ends.z.length);
+  const said = label < 0 ? "" : `, ${words.label.replace("{label}", ends.names[label] ?? label)}`;
+  button.title = `${name}${said}. ${words.next}`;
+  button.setAttribute("aria-label", button.title);
+});
+const go = (part) => {
+  const [from, to] = pair.map((end) => ends.z[end]);
+  state.z = from.map((x, i) => (1 - part) * x + part * to[i]);
+  if (classes) setLabel(ends.labels[pair[part < 0.5 ? 0 : 1]]);
+  show();
+};
+
 // Everything that shows the state, once per frame.
 const sliders = [...document.querySelectorAll("[data-direction]")];
 const number = (x) => x.toFixed(2).replace("-", "−");
@@ -169,6 +221,12 @@ const draw = () => {
     slider.nextElementSibling.textContent = number(along(k));
     slider.setAttribute("aria-valuetext", number(along(k)));
   });
+  if (ends) {
+    drawEnds();
+    between.value = share();
+    between.nextElementSibling.textContent = `${Math.round(100 * share())} %`;
+    between.setAttribute("aria-valuetext", between.nextElementSibling.textContent);
+  }
   clearTimeout(silence);  // spoken once the point rests
   silence = setTimeout(() => {
     const place = sliders.slice(0, 2).map((_, k) => number(along(k))).join(", ");
@@ -206,13 +264,26 @@ sliders.forEach((slider, k) => {
   slider.max = latent.extent;
   slider.addEventListener("input", () => { move(k, Number(slider.value)); show(); });
 });
+if (ends) {
+  between.addEventListener("input", () => go(Number(between.value)));
+  buttons.forEach((button, side) => button.addEventListener("click", () => {
+    // The next example that is not the other end.
+    do pair[side] = (pair[side] + 1) % ends.z.length; while (pair[side] === pair[1 - side]);
+    go(side);
+  }));
+}
 const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
 const home = () => { state.z = [...(classes ? priorOf("loc") : latent.centre)]; show(); };
 const chips = [...document.querySelectorAll("input[name=class]")];
+const setLabel = (label) => {
+  state.label = label;
+  chips.forEach((chip) => { chip.checked = Number(chip.value) === label; });
+};
 // Back to the example that the page opened with: in the middle is the mean of everything, grey.
 const reset = () => {
-  Object.assign(state, { z: [...start.z], label: start.label });
-  chips.forEach((chip) => { chip.checked = Number(chip.value) === state.label; });
+  state.z = [...start.z];
+  setLabel(start.label);
+  pair.splice(0, 2, 0, 1);
   show();
 };
 find("reset").addEventListener("click", reset);

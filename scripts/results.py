@@ -6,13 +6,14 @@ import pathlib
 import sys
 
 from tfp_vae.files import replacing
-from tfp_vae.report import plans, records
+from tfp_vae.report import plans, purposes, records
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "experiments" / "results"
 DOCUMENTS = {
     **{"README.md": "en", "README.zh-CN.md": "zh", "experiments/RESULTS.md": "en"},
     **{"docs/en/codec.md": "en", "docs/zh/codec.md": "zh"},
+    **{"docs/en/guide.md": "en", "docs/zh/guide.md": "zh"},
 }
 
 
@@ -34,12 +35,13 @@ def load() -> "tuple[dict, dict]":
 def rendered() -> "dict[pathlib.Path, str]":
     """Returns the documents as the records want them."""
     known, found = load()
-    return {
-        ROOT / name: records.fill(
-            (ROOT / name).read_text(encoding="utf-8"), known, found, language, name
-        )
-        for name, language in DOCUMENTS.items()
-    }
+    wanted = purposes.read_purposes(RESULTS / "purposes.toml")
+    shown = {}
+    for name, language in DOCUMENTS.items():
+        text = (ROOT / name).read_text(encoding="utf-8")
+        text = records.fill(text, known, found, language, name)
+        shown[ROOT / name] = purposes.fill(text, wanted, known, found, language)
+    return shown
 
 
 def render() -> None:

@@ -37,48 +37,113 @@ far = 0.5 * (1 - 9 - 1)  # theirs at mean 3: lower, and so "better", than at the
 assert far < 0.5 * (1 - 0 - 1)
 
 # %% [markdown] en
-# **3 (A).** An average over independent draws is called MCMC. It is plain Monte Carlo: a Markov chain has draws that depend on each other, so the error is larger for the
-# same number.
+# **3 (A).** The average over draws of $q(z|x)$ that stands for the expectation is called MCMC. It is plain Monte Carlo: the draws are independent. A Markov chain is for
+# what cannot be drawn from directly, such as $p(z|x)$, of which only $p(z)\,p(x|z)$ is known; its draws depend on each other, and the same number of them says less. The
+# cell runs both on $z \sim \mathcal{N}(0, 1)$, $x|z \sim \mathcal{N}(z, 1)$ at $x = 2$, where $p(z|x) = \mathcal{N}(1, 1/2)$.
 
 # %% [markdown] zh
-# **3（A）。** 对独立样本取平均被称为 MCMC。那只是普通的蒙特卡罗：马尔可夫链的样本彼此相关，样本数相同时误差更大。
+# **3（A）。** 用 $q(z|x)$ 的样本平均代替期望，被称为 MCMC。那只是普通的蒙特卡罗：样本彼此独立。马尔可夫链用于无法直接抽样的分布，例如只知道 $p(z)\,p(x|z)$ 的 $p(z|x)$；
+# 它的样本彼此相关，同样多的样本说明的更少。这里在 $z \sim \mathcal{N}(0, 1)$、$x|z \sim \mathcal{N}(z, 1)$、$x = 2$ 上运行两者，此时 $p(z|x) = \mathcal{N}(1, 1/2)$。
 
 
 # %% runs: erratum 3
-def chain(length):
-    noise, state, found = rng.standard_normal(length), 0.0, []
-    for each in noise:
-        state = 0.9 * state + np.sqrt(1 - 0.81) * each
+def metropolis(length, x=2.0, width=0.7):
+    """Returns a chain for p(z|x), which asks for p(z) p(x|z) alone."""
+    steps, levels = width * rng.standard_normal(length), np.log(rng.random(length))
+    state, found = 1.0, []
+    known = -0.5 * state**2 - 0.5 * (x - state) ** 2
+    for step, level in zip(steps, levels, strict=True):
+        moved = state + step
+        value = -0.5 * moved**2 - 0.5 * (x - moved) ** 2
+        if level < value - known:
+            state, known = moved, value
         found.append(state)
     return np.array(found)
 
 
-plain = np.std([rng.standard_normal(400).mean() for _ in range(100)])
-markov = np.std([chain(400).mean() for _ in range(100)])
-print(f"error of a mean of 400 draws: independent {plain:.3f}, chain {markov:.3f}")
-assert markov > 2 * plain
+def lag_one(draws):
+    """Returns the correlation of a draw with the one before it."""
+    return np.corrcoef(draws[:-1], draws[1:])[0, 1]
+
+
+def their_average(length):
+    """Returns the draws that the tutorial averages over: those of q(z|x) itself."""
+    return 1.0 + np.sqrt(0.5) * rng.standard_normal(length)
+
+
+walk, independent = metropolis(40000), their_average(40000)
+print(f"correlation of neighbours: theirs {lag_one(independent):.3f}, a chain {lag_one(walk):.3f}")
+assert abs(lag_one(independent)) < 0.03  # nothing in it is a chain
+assert lag_one(walk) > 0.7 and abs(walk.mean() - 1) < 0.05 and abs(walk.var() - 0.5) < 0.05
+blocks = {"independent": independent.reshape(100, 400), "chain": walk.reshape(100, 400)}
+errors = {name: block.mean(axis=1).std() for name, block in blocks.items()}
+print("error of a mean of 400 draws:", {k: round(v, 4) for k, v in errors.items()})
+assert abs(errors["independent"] / np.sqrt(0.5 / 400) - 1) < 0.3  # sd / sqrt(n), as of independent
+assert errors["chain"] > 2 * errors["independent"]
 
 # %% [markdown] en
-# **4, 5 (A).** The constructor calls a class `GaussianMLP` that the text never defines (its name there is `GaussianEncoder`). And $\log y$ of a sigmoid is minus infinity in
-# float32 once the logit is below about -104; logits have no such edge.
+# **4 (A).** The constructor of the VAE calls a class `GaussianMLP` that the text never defines; its encoder is called `GaussianEncoder` there. Python looks a name up
+# when the line runs, so that the class definition passes and every attempt to build a model fails. Put right, the model is built, its encoder gives a mean and a scale
+# per example, and the ELBO of its draws is that of quadrature.
+#
+# **5 (A).** $\log y$ of a sigmoid is minus infinity in float32 once the logit is below about -104; logits have no such edge.
 
 # %% [markdown] zh
-# **4、5（A）。** 构造函数调用了正文从未定义的类 `GaussianMLP`（那里的名字是 `GaussianEncoder`）。另外，float32 中 logit 低于约 -104 时，
-# sigmoid 的 $\log y$ 就是负无穷；用 logit 计算没有这个边界。
+# **4（A）。** VAE 的构造函数调用了正文从未定义的类 `GaussianMLP`；那里的编码器名为 `GaussianEncoder`。Python 在执行到那一行时才查找名字，
+# 所以类的定义可以通过，而每次建立模型都会失败。改正之后模型可以建立，编码器为每个样本给出均值和尺度，抽样得到的 ELBO 与数值积分一致。
+#
+# **5（A）。** float32 中 logit 低于约 -104 时，sigmoid 的 $\log y$ 就是负无穷；用 logit 计算没有这个边界。
 
 
 # %% runs: erratum 4, erratum 5
 class GaussianEncoder:
-    """Stands for the class that the text defines."""
+    """q(z|x) with a mean and the logarithm of a scale, both linear in x."""
+
+    def __init__(self, latents, inputs):
+        self.weights = 0.3 * rng.standard_normal((inputs, 2 * latents))
+
+    def __call__(self, x):
+        mean, log_scale = np.split(x @ self.weights, 2, axis=-1)
+        return mean, np.exp(log_scale)
+
+
+class TheirVAE:
+    """Its constructor, with the name that stands there."""
+
+    def __init__(self, latents, inputs):
+        self.encoder = GaussianMLP(latents, inputs)  # noqa: F821
+
+
+class VAE(TheirVAE):
+    """The constructor with the name that is defined, and one pass."""
+
+    def __init__(self, latents, inputs):
+        self.encoder = GaussianEncoder(latents, inputs)
+
+    def elbo(self, x, noise):
+        means, scales = self.encoder(x)
+        latents = means + scales * noise  # [draws, examples, 1]
+        fit = stats.norm.logpdf(x[:, 0], latents[..., 0], 1.0).mean(axis=0)
+        return fit - 0.5 * (scales**2 + means**2 - 1 - 2 * np.log(scales)).sum(axis=-1)
 
 
 try:
-    GaussianMLP()
+    TheirVAE(1, 2)
 except NameError as error:
     print("theirs:", error)
 else:
     raise AssertionError
-assert GaussianEncoder() is not None
+model, examples = VAE(1, 2), rng.standard_normal((5, 2))
+means, scales = model.encoder(examples)
+assert means.shape == scales.shape == (5, 1) and np.all(scales > 0)
+drawn = model.elbo(examples, rng.standard_normal((20000, 5, 1)))
+known = []
+for value, centre, width in zip(examples[:, 0], means[:, 0], scales[:, 0], strict=True):
+    density = stats.norm.pdf(z, centre, width)
+    joint = stats.norm.logpdf(z) + stats.norm.logpdf(value, z, 1.0)
+    known.append(np.trapezoid(density * (joint - stats.norm.logpdf(z, centre, width)), z))
+print("ELBO of draws:", drawn.round(2), "by quadrature:", np.round(known, 2))
+assert np.allclose(drawn, known, atol=0.1)
 logit = np.float32(-120)
 with np.errstate(all="ignore"):
     theirs = np.log(1 / (1 + np.exp(-logit)))
@@ -88,10 +153,14 @@ assert np.isinf(theirs) and ours == -120
 
 # %% [markdown] en
 # **6, 7, 8 (B).** In the first line of 17.7 the integrand lacks the prior: $\int p(x|z)\,dz$ is no evidence. In 17.13 the left side has lost its function $h$. The text at 17.20 has
-# a network predict "the mean" where the formula has mean and covariance.
+# a network predict "the mean" where the formula has mean and covariance: a scale that no network
+# predicts is the same for every example, and the bound is lower for all where $p(z|x)$ is wider or narrower than that. The last part of the cell has
+# $x|z \sim \mathcal{N}(e^z, 0.3)$, where a large $x$ says exactly what $z$ was and a small one does not.
 
 # %% [markdown] zh
-# **6、7、8（B）。** 17.7 第一行的被积函数少了先验：$\int p(x|z)\,dz$ 不是证据。17.13 左边丢了函数 $h$。17.20 处的文字说网络预测“均值”，而公式里有均值和协方差。
+# **6、7、8（B）。** 17.7 第一行的被积函数少了先验：$\int p(x|z)\,dz$ 不是证据。17.13 左边丢了函数 $h$。17.20 处的文字说网络预测“均值”，而公式里有均值和协方差：
+# 不由网络预测的尺度对每个样本都一样，凡是 $p(z|x)$ 更宽或更窄之处，下界都更低。最后一部分用 $x|z \sim \mathcal{N}(e^z, 0.3)$：
+# 大的 $x$ 几乎完全确定 $z$；小的则不然。
 
 # %% runs: erratum 6, erratum 7, erratum 8
 weight, noise, x = 0.5, 0.4, 0.7
@@ -107,11 +176,25 @@ right_side = np.trapezoid(np.log(h), y)
 print(f"17.13: E log h {right_side:.3f}, log E y {without:.3f}, log E h {within:.3f}")
 steep = np.trapezoid(np.log(10 * y), y)  # with another h the printed form fails
 assert steep > without and within > right_side
-one, two = 0.5 * (1 + 0.8**2 - 1), kl(0.8, 0.3)  # scale fixed at 1, scale predicted
-posterior = 1 / np.sqrt(1 + weight**2 / noise**2)
-gap_mean_only = kl(0.0, 1 / posterior)  # a posterior of scale 1 seen in units of the right one
-print(f"a scale that is not predicted costs {gap_mean_only:.3f} nats here")
-assert gap_mean_only > 0.05 and one != two
+x_bent, line = np.array([0.1, 0.5, 1.0, 3.0, 6.0]), np.linspace(-6, 4, 4001)
+log_joint = stats.norm.logpdf(line) + stats.norm.logpdf(x_bent[:, None], np.exp(line), 0.3)
+log_p = np.log(np.trapezoid(np.exp(log_joint), line, axis=1))
+widths = np.geomspace(0.02, 1.5, 60)
+best = np.full((len(x_bent), len(widths)), -np.inf)  # ELBO of the best mean for each scale
+for at, width in enumerate(widths):
+    for middle in np.linspace(-3.0, 2.0, 101):
+        q = stats.norm.pdf(line, middle, width)
+        fit = np.trapezoid(q * log_joint, line, axis=1)
+        best[:, at] = np.maximum(best[:, at], fit + np.log(width) + 0.5 * np.log(2 * np.pi * np.e))
+own = log_p - best.max(axis=1)
+shared = log_p - best[:, best.mean(axis=0).argmax()]
+right = widths[best.argmax(axis=1)]
+print("best scale of q for each x:", right.round(2))
+print(f"nats missed: scale per example {own.mean():.3f}, one scale for all {shared.mean():.3f}")
+assert np.all(own > -1e-3) and shared.mean() > own.mean() + 0.2
+assert right.max() > 5 * right.min()  # one number cannot be right for all
+a, b = np.polyfit(x_bent[1:3], right[1:3] ** 2, 1)  # a variance that is linear in x
+assert a * 6 + b < 0 < np.logaddexp(0, a * 6 + b)  # is negative elsewhere: a positive transform
 
 # %% [markdown] en
 # **9 (C).** "$\log p(x) = \int q(z) \log p(x|z)\,dz$" is false: without the condition, $\log p(x)$ does not depend on $z$ and comes out of the integral.
@@ -148,14 +231,17 @@ assert abs(theirs - ratios.mean()) > 10 * error and abs(ours - ratios.mean()) < 
 #
 # **13 (C).** Decoded pictures of several draws are averaged and then compared. By Jensen's inequality that is no bound: averaging comes after the logarithm.
 #
-# **14 (C).** The decoder ends in tanh, with values in (-1, 1), for pictures in [0, 1]: half of its range cannot be right. Match support and likelihood.
+# **14 (C).** The decoder ends in tanh, with values in (-1, 1), for pictures in [0, 1]: half of its range cannot be right. There the cross-entropy has no value, and with
+# squared errors black, which most pixels are, is where tanh is steepest: what comes into it with an error goes out with it. A sigmoid is flat there. Match support and
+# likelihood.
 
 # %% [markdown] zh
 # **12（C）。** 损失中 KL 项的函数返回 $-\mathrm{KL}$：沿它下降会使后验远离先验。
 #
 # **13（C）。** 几个样本解码出的图像先取平均再比较。按詹森不等式，那不是下界：取平均应在取对数之后。
 #
-# **14（C）。** 解码器以 tanh 结尾，取值在 (-1, 1)，而图像在 [0, 1]：它的值域有一半不可能对。支撑集与似然要相配。
+# **14（C）。** 解码器以 tanh 结尾，取值在 (-1, 1)，而图像在 [0, 1]：它的值域有一半不可能对。那里交叉熵没有值；
+# 用平方误差时，多数像素是黑的，而 0 正是 tanh 最陡之处：输入的误差原样输出；sigmoid 在那里是平的。支撑集与似然要相配。
 
 # %% runs: erratum 12, erratum 13, erratum 14
 place = {"theirs": 0.5, "ours": 0.5}
@@ -171,8 +257,21 @@ bound = stats.norm.logpdf(seen, pictures, spread).mean()
 evidence = np.log(stats.norm.pdf(seen, pictures, spread).mean())
 print(f"log p(x) {evidence:.2f}: of the mean picture {averaged:.2f}, mean of logs {bound:.2f}")
 assert averaged > evidence + 1 and bound <= evidence + 1e-9
-outputs = np.tanh(rng.standard_normal(1000))
-assert (outputs < 0).mean() > 0.4 and np.all(1 / (1 + np.exp(-outputs)) > 0)
+black = np.zeros(4000)
+error = 0.3 * rng.standard_normal(4000)  # of what comes into the last function
+theirs, ours = np.tanh(np.arctanh(black) + error), 1 / (1 + np.exp(-(-6.0 + error)))
+with np.errstate(invalid="ignore"):
+    entropy = -np.log1p(-theirs), -(1.0 * np.log(theirs))  # of a black and of a white pixel
+print(f"black pixels below 0: {np.mean(theirs < 0):.2f}, without a cross-entropy of a white one: "
+      f"{np.mean(~np.isfinite(entropy[1])):.2f}")  # fmt: skip
+assert abs(np.mean(theirs < 0) - 0.5) < 0.05 and np.mean(np.isnan(entropy[1])) > 0.4
+assert np.min(entropy[0]) < 0  # a "cross-entropy" below that of a perfect prediction
+rms = [np.sqrt(np.mean((each - black) ** 2)) for each in (theirs, ours)]
+print(f"error of a black pixel: tanh {rms[0]:.4f}, sigmoid {rms[1]:.4f}")
+assert rms[0] > 50 * rms[1] and np.all((ours > 0) & (ours < 1))
+logits = -6.0 + error
+right = np.logaddexp(0, logits)  # cross-entropy of black from logits
+assert np.all(np.isfinite(right)) and np.all(right > 0) and np.allclose(right, -np.log1p(-ours))
 
 # %% [markdown] en
 # **15 (D).** The lecture says to divide the KL by the number of examples, and its code takes the *mean* over the 784 rows of the weights and does not divide. Both are

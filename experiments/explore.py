@@ -2,11 +2,13 @@
 
     python -m experiments.explore --run_dir=runs/digits
 
-writes into the run folder: embeddings.csv and embeddings.npz (row, centre and deviations of q(z|x),
-label with the name of its class, factors), traversals.png (a dimension per row, those with the most
-KL first), interpolations.png, neighbours.png, map.png, attributes.png (of data with labels),
-denoising.png, and explore.json with all figures: KL of each dimension, where the KL goes, scores of
-factors and of labels.
+writes into the run folder: embeddings.csv and embeddings.npz (split, row, file, label with the name
+of its class, factors, centre and deviations of q(z|x)), traversals.png (a dimension per row, those
+with the most KL first), interpolations.png, neighbours.png, map.png, attributes.png (of data with
+labels), denoising.png, and explore.json with all figures: KL of each dimension, where the KL goes,
+scores of factors and of labels. With --dataset=FOLDER it is another folder of images, with
+--embeddings=all every example of the data is in the files of embeddings, which are written a batch
+at a time.
 """
 
 from absl import flags
@@ -17,6 +19,9 @@ from tfp_vae import extras
 from . import cli, trained_runs
 
 _SPLIT = flags.DEFINE_enum("split", "test", ["train", "validation", "test"], "Which examples.")
+_EMBEDDINGS = flags.DEFINE_enum(
+    "embeddings", "split", ["split", "all"], "Codes in files: of --split, or of all examples."
+)
 _COUNT = flags.DEFINE_integer("count", 9, "Pictures per row.", 2, 50)
 _NOISE = flags.DEFINE_float("noise", 0.4, "Deviation of the noise that is taken away, in (0, 1].")
 _STRENGTH = flags.DEFINE_float("strength", 1.5, "How much of an attribute is added.", lower_bound=0)
@@ -44,11 +49,14 @@ def main():
         noise=_NOISE.value,
         strength=_STRENGTH.value,
         seed=_SEED.value,
+        everything=_EMBEDDINGS.value == "all",
     )
     about = {**source, "split": _SPLIT.value, "versions": tv.report.versions()}
     run.write_json("explore.json", found | about)
     for name, value in found["table"].items():
         print(f"{name:28s} {value:.4g}")
+    if "left_out" in found:
+        print(found["left_out"])
     print(f"results: {(run / 'explore.json').resolve()}, embeddings and pictures beside it")
 
 

@@ -13,6 +13,7 @@ MODULES: "dict[str, tuple[str, ...]]" = {
     "tables": ("pandas",),
     "codec": ("constriction",),
     "tune": ("keras_tuner",),
+    "maps": ("umap",),
 }
 
 
@@ -31,6 +32,19 @@ def need(extra: str, what: str) -> None:
             f"{what} need packages that are not installed. Expected "
             f'pip install "tfp_vae[{extra}]". Received no {", ".join(missing)}.'
         )
+
+
+def hint(extra: str, what: str) -> str:
+    """Returns a sentence on the command that brings what is left out, "" where nothing is.
+
+    Args:
+        extra: one of `MODULES`.
+        what: is left out, as the start of a sentence.
+    """
+    missing = [name for name in MODULES[extra] if not _is_there(name)]
+    if not missing:
+        return ""
+    return f'{what} left out without {", ".join(missing)}: pip install "tfp_vae[{extra}]".'
 
 
 def _is_there(name: str) -> bool:

@@ -221,7 +221,7 @@ def test_explore_writes_embeddings_that_trace_back_to_rows_and_classes(succeeds,
     vae = tv.load(run / "model.keras")
     np.testing.assert_allclose(loc, tv.evaluation.posterior_means(vae, split), atol=1e-5)
     header, *rows = (run / "embeddings.csv").read_text().splitlines()
-    assert header.startswith("row,label,z0") and len(rows) == len(split)
+    assert header.startswith("row,split,label,z0") and len(rows) == len(split)
     for name in ("traversals", "interpolations", "neighbours", "map", "attributes", "denoising"):
         assert (run / f"{name}.png").exists(), name
 

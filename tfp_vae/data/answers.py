@@ -259,11 +259,24 @@ def masks(observed: Any, name: str) -> np.ndarray:
     return observed
 
 
+def texts(files: Any, name: str) -> np.ndarray:
+    """Returns names of files as an object array; raises `ValueError` for what is no text."""
+    found = np.empty(np.shape(files), object)
+    found[...] = np.asarray(files, object)
+    odd = next((each for each in found.flat if not isinstance(each, str)), None)
+    if odd is not None:
+        raise ValueError(
+            f"The {name} split has names of files that are no text. Expected str. Received {odd!r}."
+        )
+    return found
+
+
 _CHECKED: "dict[str, Callable[[Any, str], Any]]" = {
     "labels": lambda labels, name: classes(labels, name)[0],
     "targets": real_numbers,
     "factors": lambda factors, name: real_numbers(factors, name, "factor"),
     "observed": masks,
+    "files": texts,
 }
 
 
@@ -278,8 +291,8 @@ def beside(
     What is None is left out.
 
     Args:
-        given: some of "labels" [N], "targets" [N] or [N, T], "factors" [N, F] and "observed", bool
-            of `shape`.
+        given: some of "labels" [N], "targets" [N] or [N, T], "factors" [N, F], "observed", bool
+            of `shape`, and "files" [N], where each is from.
         shape: of the examples.
         name: of the split, for errors.
         class_names: see `classes`.
@@ -308,6 +321,7 @@ def beside(
             "targets": (value.ndim in (1, 2), f"({count},) or ({count}, T)"),
             "factors": (value.ndim == 2, f"({count}, F)"),
             "observed": (value.shape == shape, f"{shape}"),
+            "files": (value.shape == (count,), f"({count},)"),
         }[key]
         if not fits or len(value) != count or not value.size:
             what = {"observed": "masks of observed values"}.get(key, key)

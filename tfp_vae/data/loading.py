@@ -179,7 +179,11 @@ def load(
             name=part,
             class_names=class_names,
             columns=raw.columns,
-            beside={"factors": raw.factors[part]} if part in raw.factors else None,
+            beside={
+                key: of[part]
+                for key, of in (("factors", raw.factors), ("files", raw.files))
+                if part in of
+            },
             **ys[part],
         )
     shapes = {part: made.shape for part, made in splits.items()}

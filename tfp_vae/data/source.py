@@ -76,6 +76,7 @@ class Raw(NamedTuple):
         notes: what of the source is not read, or is changed on the way, a sentence each. `load`
             warns of it.
         factors: {split name: what the examples were made from, [N, F]}, where it is known.
+        files: {split name: the file in the source that each example is from, [N]}, if there are.
     """
 
     splits: Parts
@@ -87,6 +88,7 @@ class Raw(NamedTuple):
     schema: "Schema | None" = None
     notes: "tuple[str, ...]" = ()
     factors: "Mapping[str, np.ndarray]" = MappingProxyType({})
+    files: "Mapping[str, np.ndarray]" = MappingProxyType({})
 
 
 class Source(abc.ABC):

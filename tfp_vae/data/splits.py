@@ -56,8 +56,9 @@ class Split:
         schema: of a table [N, D], what its columns are, or None. With one, values that are NaN or
             not observed are cells that are missing: NaN in `values()`, False in `observed`.
         beside: what stands beside the examples, by name: "labels" and "targets" as above,
-            "factors" [N, F], the numbers that an example was made from, and "observed", bool of
-            the shape of the values, True where a value was observed.
+            "factors" [N, F], the numbers that an example was made from, "observed", bool of the
+            shape of the values, True where a value was observed, and "files" [N], names of the
+            files that examples are from.
         class_names: what the classes 0 to K - 1 are called. None means the names that labels in
             text or in categories have.
         columns: the names of the D columns of a table [N, D]. None means those of the schema or of
@@ -68,7 +69,8 @@ class Split:
         kind: a `Kind`.
         schema: the `Schema` or None.
         beside: the arrays that are there, by name: "labels" int64, "targets" and "factors" float32,
-            "observed" bool. The names are attributes too, None for what is not there.
+            "observed" bool, "files" of str. The names are attributes too, None for what is not
+            there.
         class_names: what the classes are called, or None.
         columns: what the columns of a table are called, or None.
         augment: the share by which images are moved at random in training; 0 for not at all.
@@ -184,8 +186,9 @@ class Split:
         return notebooks.table(repr(self), _SHOWN, [self._shown()])
 
     def _shown(self) -> "tuple[object, ...]":
-        beside = "labels" if self.labels is not None else ""
-        return (self.name, len(self), self.shape, self.kind, beside or ", ".join(self.beside))
+        shown = [key for key in self.beside if key != "files"]
+        beside = "labels" if self.labels is not None else ", ".join(shown)
+        return (self.name, len(self), self.shape, self.kind, beside)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -213,6 +216,11 @@ class Split:
         return self.beside.get("observed")
 
     @property
+    def files(self) -> np.ndarray | None:
+        """Which file each example is from, str [N], or None; no part of the `digest`."""
+        return self.beside.get("files")
+
+    @property
     def y(self) -> np.ndarray | None:
         """What a supervised model learns: int32 labels [N], float32 targets, or None."""
         return self.targets if self.labels is None else self.labels.astype(np.int32)
@@ -236,6 +244,8 @@ class Split:
         for block in streams.blocks(self._intensities):
             sha.update(np.ascontiguousarray(block))
         for key, value in sorted(self.beside.items()):
+            if key == "files":  # the same images, wherever they lie
+                continue
             if key != "labels":
                 sha.update(f"{key}{value.shape}".encode())
             sha.update(np.ascontiguousarray(value))

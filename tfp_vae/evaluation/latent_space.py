@@ -61,7 +61,7 @@ def nearest(codes: np.ndarray, others: np.ndarray, count: int = 5) -> np.ndarray
 def plane(codes: np.ndarray, seed: int = 0) -> "dict[str, np.ndarray]":
     """Returns maps of codes [N, D] in the plane, by name, [N, 2] each.
 
-    "pca", and "umap" where umap-learn is installed.
+    "pca", and "umap" where the extra `maps` is installed (`extras.hint` says if it is not).
     """
     from sklearn.decomposition import PCA
 

@@ -20,7 +20,7 @@ from tfp_vae.report.marks import (
 from tfp_vae.report.page import render_html
 from tfp_vae.report.runs import Run, RunTable, direction, find_runs, read_run, tabulate
 from tfp_vae.report.sealed import LANGUAGES
-from tfp_vae.report.tables import aligned, method_table, summary, write_columns
+from tfp_vae.report.tables import aligned, method_table, summary, write_blocks, write_columns
 from tfp_vae.report.verdict import Verdict, state_verdict
 from tfp_vae.report.writing import write_report
 
@@ -54,6 +54,7 @@ __all__ = [
     "tabulate",
     "validate",
     "versions",
+    "write_blocks",
     "write_columns",
     "write_report",
 ]

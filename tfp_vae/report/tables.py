@@ -1,9 +1,14 @@
 """Tables for the terminal and for Markdown."""
 
+import contextlib
 import csv
 import math
 import pathlib
-from collections.abc import Collection, Mapping, Sequence
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -76,6 +81,60 @@ def write_columns(path: "str | pathlib.Path", columns: "Mapping[str, Sequence]")
         writer = csv.writer(file, lineterminator=end)
         writer.writerow(map(guarded, columns))
         writer.writerows([_cell(value) for value in row] for row in rows)
+
+
+def write_blocks(
+    table: "str | pathlib.Path",
+    arrays: "str | pathlib.Path",
+    count: int,
+    blocks: "Iterable[tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]]",
+) -> None:
+    """Writes a .csv and an .npz file block by block: no more than one block is in memory.
+
+    Both are written whole or not at all. The arrays are as `np.load` reads them.
+
+    Args:
+        table: path of the .csv.
+        arrays: path of the .npz.
+        count: rows of all blocks together.
+        blocks: ({column: values [n]} of the .csv, {name: values [n, ...]} of the .npz), each with
+            the same names and dtypes.
+
+    Raises:
+        ValueError: if the blocks have another number of rows in all.
+    """
+    table, arrays, done = pathlib.Path(table), pathlib.Path(arrays), 0
+    with contextlib.ExitStack() as open_files:
+        rows_path = open_files.enter_context(files.replacing(table))
+        zip_path = open_files.enter_context(files.replacing(arrays))
+        parts: dict[str, Any] = {}  # an array cannot go into the archive while another one does
+        with rows_path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            for columns, values in blocks:
+                if not done:
+                    writer.writerow(columns)
+                for name, value in values.items():
+                    if name not in parts:
+                        part = tempfile.TemporaryFile(dir=arrays.parent)
+                        parts[name] = open_files.enter_context(part)
+                        header = np.lib.format.header_data_from_array_1_0(value)
+                        header |= {"shape": (count, *value.shape[1:]), "fortran_order": False}
+                        np.lib.format.write_array_header_2_0(part, header)
+                    parts[name].write(np.ascontiguousarray(value).tobytes())
+                done += len(next(iter(values.values())))
+                rows = zip(*columns.values(), strict=True)
+                writer.writerows([_cell(value) for value in row] for row in rows)
+        if done != count:
+            raise ValueError(
+                f"The blocks do not fit {table.name}. Expected {count} rows. Received {done}."
+            )
+        with zipfile.ZipFile(zip_path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, part in parts.items():
+                about = zipfile.ZipInfo(f"{name}.npy")
+                about.compress_type = zipfile.ZIP_DEFLATED
+                part.seek(0)
+                with archive.open(about, "w", force_zip64=True) as member:
+                    shutil.copyfileobj(part, member)
 
 
 def _cell(value):

@@ -1,14 +1,16 @@
 """What is in the latent space of a trained VAE: files of embeddings, pictures and figures."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
 from tfp_vae import data as datasets
-from tfp_vae import plots
+from tfp_vae import extras, plots
 from tfp_vae.data import Data, Split
 from tfp_vae.evaluation import aggregate, disentanglement, latent_space, probe_metrics
 from tfp_vae.models import VAE, walks
-from tfp_vae.report import RunFolder, write_columns
+from tfp_vae.report import RunFolder, write_blocks
 
 _MOST = 2000  # examples of a map
 _MOST_CLASSES = 10  # attributes that are drawn
@@ -24,6 +26,7 @@ def explore(
     noise: float = 0.4,
     strength: float = 1.5,
     seed: int = 0,
+    everything: bool = False,
 ) -> dict:
     """Writes embeddings and pictures into a run folder and returns what was found, JSON-ready.
 
@@ -36,6 +39,7 @@ def explore(
         noise: deviation of what is taken away, in (0, 1].
         strength: how much of an attribute is added.
         seed: of draws.
+        everything: whether files of embeddings have the examples of all splits.
 
     Raises:
         ValueError: for a model with a condition, or fewer than four examples.
@@ -46,7 +50,11 @@ def explore(
             f"four examples or more. Received a {type(vae).__name__} and {len(split)}."
         )
     split = split.frozen()
-    loc, scale = write_embeddings(vae, split, run, data.name)
+    parts = [data.train, data.validation, data.test] if everything else [split]
+    write_embeddings(vae, parts, run, data.name)
+    with np.load(run / "embeddings.npz") as written:
+        mine = written["split"] == split.name
+        loc, scale = written["loc"][mine], written["scale"][mine]
     kl = walks.kl_to_normal(loc, scale)
     # Without q(z|x) there is no KL: what orders the dimensions is half the mean square.
     name = "kl_to_normal" if vae.on_bound else "half_mean_square"
@@ -62,6 +70,8 @@ def explore(
     index = np.sort(np.random.default_rng(seed).permutation(len(loc))[:_MOST])
     labels = None if split.labels is None else split.labels[index]
     places = latent_space.plane(loc[index], seed)
+    missing = extras.hint("maps", "The map by UMAP is")
+    found |= {"left_out": missing} if missing else {}
     run.write_figure("map.png", plots.maps(places, labels, split.class_names))
     if len(split.shape) == 3:
         _pictures(vae, split, run, loc, count, strength)
@@ -70,32 +80,55 @@ def explore(
 
 
 def write_embeddings(
-    vae: VAE, split: Split, run: RunFolder, source: str = ""
-) -> "tuple[np.ndarray, np.ndarray]":
-    """Writes embeddings.csv and embeddings.npz; returns centres and deviations of q(z|x), [N, D].
+    vae: VAE, parts: "Sequence[Split]", run: RunFolder, source: str = "", batch_size: int = 1000
+) -> None:
+    """Writes embeddings.csv and embeddings.npz, a batch at a time: a million take no memory.
 
-    A row has its place in the split, label with the name of its class, factors, centre and
-    deviations.
+    A row has the split and the place in it, the file that the example is from, label with the name
+    of its class, factors, centre and deviations of q(z|x); what some of the splits do not know is
+    left out.
+
+    Args:
+        vae: without a condition.
+        parts: splits of one data set, one after the other.
+        run: where the files go.
+        source: the name of the data, which tells the names of factors.
+        batch_size: examples that are in memory at a time.
     """
-    parts = list(latent_space.embeddings(vae, split))
-    rows, loc, scale = (np.concatenate(each) for each in zip(*parts, strict=True))
-    names = split.class_names
-    columns: dict[str, np.ndarray] = {"row": rows}
-    if split.labels is not None:
-        columns["label"] = split.labels
-        if names is not None:
-            columns["class"] = np.array([names[k] if k >= 0 else "" for k in split.labels])
-    if split.factors is not None:
-        known = factor_names(split, source)
-        columns |= {f"factor_{name}": split.factors[:, i] for i, name in enumerate(known)}
-    for what, values in (("z", loc), ("scale", scale)):
-        columns |= {f"{what}{d}": values[:, d] for d in range(values.shape[1])}
-    write_columns(run / "embeddings.csv", columns)
-    beside = {k: v for k, v in columns.items() if k in ("row", "label", "class")}
-    if split.factors is not None:
-        beside["factors"] = split.factors
-    run.write_arrays("embeddings.npz", loc=loc, scale=scale, **beside)
-    return loc, scale
+    known = set.intersection(*({*part.beside} for part in parts))
+    names = parts[0].class_names if "labels" in known else None
+    columns = factor_names(parts[0], source) if "factors" in known else []
+    widths = {
+        "split": max(len(part.name) for part in parts),
+        "file": max((len(f) for part in parts for f in part.files), default=1)
+        if "files" in known
+        else 0,
+        "class": max(map(len, names or [""])) or 1,
+    }
+
+    def blocks():
+        for part in parts:
+            for rows, loc, scale in latent_space.embeddings(vae, part.frozen(), batch_size):
+                arrays = {"row": rows, "split": np.full(len(rows), part.name)}
+                if "files" in known:
+                    arrays["file"] = part.files[rows]
+                if "labels" in known:
+                    arrays["label"] = part.labels[rows]
+                if names is not None:
+                    found = [names[k] if k >= 0 else "" for k in arrays["label"]]
+                    arrays["class"] = np.array(found)
+                for key in arrays.keys() & widths.keys():
+                    arrays[key] = arrays[key].astype(f"<U{widths[key]}")
+                table = dict(arrays)
+                if columns:
+                    arrays["factors"] = part.factors[rows]
+                    table |= {f"factor_{n}": arrays["factors"][:, i] for i, n in enumerate(columns)}
+                for what, values in (("z", loc), ("scale", scale)):
+                    table |= {f"{what}{d}": values[:, d] for d in range(values.shape[1])}
+                yield table, arrays | {"loc": loc, "scale": scale}
+
+    count = sum(map(len, parts))
+    write_blocks(run / "embeddings.csv", run / "embeddings.npz", count, blocks())
 
 
 def factor_names(split: Split, source: str = "") -> "list[str]":

@@ -42,7 +42,7 @@ class Images(Source):
         names = [name for _, names in files.values() for name in names]
         classes = in_order(name.parts[0] for name in names if len(name.parts) > 1)
         number = {name: place for place, name in enumerate(classes)}
-        streams, changed = {}, []
+        streams, changed, where = {}, [], {}
         for split, (folder, names) in files.items():
             alone = next((name for name in names if classes and len(name.parts) == 1), None)
             if alone is not None:
@@ -52,6 +52,8 @@ class Images(Source):
                 )
             stream = ImageFiles(folder, names, reading)
             labels = np.array([number[name.parts[0]] for name in names]) if classes else None
+            inside = [(folder / name).relative_to(source).as_posix() for name in names]
+            where[split] = np.array(inside, object)[stream.files]
             streams[split] = (stream, None if labels is None else labels[stream.files])
             changed += [
                 f"{count} images of the {split} split have {note}, first {first}"
@@ -59,4 +61,4 @@ class Images(Source):
             ]
         notes = (*notes, *changed)
         parts = in_memory_or_not(streams, in_memory)
-        return Raw(parts, class_names=classes or None, notes=notes)
+        return Raw(parts, class_names=classes or None, notes=notes, files=where)

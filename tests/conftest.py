@@ -35,10 +35,9 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     """Leaves graphs as they are written: to rewrite one costs more than the few steps of a test.
 
-    With --release they are rewritten, as users have it, unless what tests take is written: what
-    the other runs leave out is told by what it takes there.
+    A whole run rewrites them, as users have it.
     """
-    if not config.getoption("--release") or config.getoption("--write-durations"):
+    if not config.getoption("whole"):
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 

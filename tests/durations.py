@@ -27,7 +27,8 @@ class Tier(NamedTuple):
         long: seconds from which it leaves a test, unless its mark says why it stays.
         again: seconds from which it leaves the cases of a parametrized test, but for the cheapest.
         beyond: mark of what it leaves whatever it takes.
-        stays: marks, with a reason, of what it does not leave for what it takes.
+        stays: marks, with a reason, of what it does not leave because it is long.
+        each: the same of tests each case of which is a claim.
         budget: seconds that all it tries may take.
     """
 
@@ -35,13 +36,14 @@ class Tier(NamedTuple):
     again: float
     beyond: str
     stays: tuple[str, ...]
+    each: tuple[str, ...]
     budget: float
 
 
 # The usual run and --all; --release has everything. On two cores 1,900 s are 1,050 s of wall time.
 TIERS = (
-    Tier(2.0, 0.5, "all_only", ("always",), 900.0),
-    Tier(8.0, 2.0, "release_only", ("always", "all_too"), 1900.0),
+    Tier(2.0, 0.5, "all_only", ("always",), (), 900.0),
+    Tier(8.0, 2.0, "release_only", ("always", "all_too"), ("all_too",), 1900.0),
 )
 PLACES = pytest.StashKey[dict]()  # of a collection: node -> the first run that tries it, 0 to 2
 
@@ -77,9 +79,15 @@ def pytest_addoption(parser):
     )
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
-    """Makes --release what it says, --all and more."""
+    """Makes --release what it says, --all and more.
+
+    The option `whole` is for tests and graphs that take longer then. It is off where durations are
+    written: what the other runs leave out is told by what it takes there.
+    """
     config.option.all = config.option.all or config.option.release
+    config.option.whole = config.option.release and not config.option.write_durations
 
 
 def _file(node):
@@ -90,6 +98,10 @@ def seconds(node, known):
     """Returns the processor seconds of a test, or its wall time where only that is known."""
     processor, wall = known.get(node, (None, None))
     return (SHORT if wall is None else wall) if processor is None else processor
+
+
+def _has(item, marks):
+    return any(item.get_closest_marker(name) for name in marks)
 
 
 def _left(items, known, tier):
@@ -105,8 +117,8 @@ def _left(items, known, tier):
     for found in cases.values():
         found.sort(key=lambda case: case[0])
         for place, (took, item) in enumerate(found):
-            stays = any(item.get_closest_marker(name) for name in tier.stays)
-            if (took >= tier.long and not stays) or (place and took >= tier.again):
+            long = took >= tier.long and not _has(item, tier.stays)
+            if long or (place and took >= tier.again and not _has(item, tier.each)):
                 left.add(id(item))
     return left
 

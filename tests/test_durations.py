@@ -38,6 +38,8 @@ def test_of_dear_cases_of_one_claim_the_cheapest_is_tried():
     assert found == {"f::t[a]": 2, "f::t[b]": 2, "f::t[c]": 1, "f::t[d]": 1, "f::t[e]": 0}
     kept = _places(known, ("f::t[a]",), ("f::t[b]",))
     assert kept == {"f::t[a]": 2, "f::t[b]": 1}
+    each = _places(known, *[(name, "all_too") for name in known])
+    assert sorted(each.values()) == [0, 1, 1, 1, 1]  # each case is a claim
 
 
 def test_a_mark_leaves_a_test_whatever_it_takes():

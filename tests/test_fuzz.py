@@ -43,7 +43,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_random_input_works_or_one_of_our_errors_says_what_was_wrong(name, request):
-    cases = CASES[name] if request.config.getoption("--all") else max(3, CASES[name] // 6)
+    cases = CASES[name] if request.config.getoption("whole") else max(3, CASES[name] // 6)
     few(cases)(given(PROPERTIES[name].cases)(works_or_is_refused))()
 
 

@@ -58,7 +58,8 @@ TRIED = [
         name,
         task,
         marks=[pytest.mark.slow] * (name == "nuts")
-        + [pytest.mark.all_only] * (task == "regression" and name not in WITH_NUMBERS),
+        + [pytest.mark.all_only] * (task == "regression" and name not in WITH_NUMBERS)
+        + [pytest.mark.all_too(reason="the one look at a method")] * (task == "classification"),
     )
     for name, method in methods.METHODS.items()
     for task in ("regression", "classification")
@@ -318,7 +319,7 @@ CHEAP = {"sngp": ["onnx"], "batch_ensemble": ["litert"], "rank1": ["onnx"]}  # i
 def test_a_cheap_posterior_predicts_from_a_file_and_in_every_runtime_as_it_did(
     request, method, tmp_path
 ):
-    portable = ["onnx", "litert"] if request.config.getoption("--all") else CHEAP[method]
+    portable = ["onnx", "litert"] if request.config.getoption("whole") else CHEAP[method]
     pytest.importorskip("tf2onnx")
     data = _data("classification")
     model = methods.build(Recipe(method, hidden=(4,), members=2, random_features=8), data, seed=3)

@@ -25,7 +25,7 @@ def test_example_of_the_readme_runs(request, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     example = re.search(r"```python\n(.*?)```", ENGLISH, re.S).group(1)
     assert len(example.splitlines()) <= 30
-    whole = request.config.getoption("--all")
+    whole = request.config.getoption("whole")
     dear = {"jit_compile=True": "jit_compile=False", "epochs=20": "epochs=1", "1000": "10"}
     for said, instead in () if whole else dear.items():
         assert said in example

@@ -200,7 +200,7 @@ def test_data_without_targets_are_refused(refused, tmp_path):
 def test_the_uci_table_runs_and_goes_on_with_the_same_settings_alone(
     request, succeeds, refused, prepared, tmp_path
 ):
-    more = ["vi", *["ensemble"] * request.config.getoption("--all")]
+    more = ["vi", *["ensemble"] * request.config.getoption("whole")]
     plain = ("--sets=yacht", f"--data_dir={prepared('uci', 'yacht.npz')}", "--run_dir=run")
     arguments = ("--steps=9", "--members=2", *plain)
     succeeds("uci", "--methods=map", *arguments)

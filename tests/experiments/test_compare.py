@@ -20,8 +20,8 @@ def test_a_comparison_is_reported_and_gone_on_with(request, succeeds, tmp_path):
     headline = next(line for line in out.splitlines() if "questions decided" in line)
     assert html.escape(headline) in (tmp_path / "run/report/report.md").read_text()
     assert "--flagfile" in values["command"]
-    # One part more with --all; tests/studies/test_plan.py goes on with one that failed.
-    seeds = 2 + request.config.getoption("--all")
+    # One part more with --release; tests/studies/test_plan.py goes on with one that failed.
+    seeds = 2 + request.config.getoption("whole")
     more = succeeds("compare", "--run_dir=run", "--models=ml", *TINY[1:-1], f"--seeds={seeds}",
                     "--language=zh")  # fmt: skip
     assert f"2 of {seeds} parts are done already" in more

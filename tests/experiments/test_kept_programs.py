@@ -56,7 +56,7 @@ def test_a_second_process_reads_what_the_first_compiled_and_trains_alike(request
     assert {path.parent for path in files} == {compiled_folder(str(folder))}
     assert train(TFP_VAE_XLA_CACHE=str(folder)) == first
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.pb")} == files
-    if request.config.getoption("--all"):
+    if request.config.getoption("whole"):
         assert train(TFP_VAE_XLA_CACHE="") == first
 
 

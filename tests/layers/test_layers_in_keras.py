@@ -95,7 +95,7 @@ def test_stock_training_compiles_with_xla(request, base_seed):
     ]
     model = keras.Sequential(
         [
-            *(images if request.config.getoption("--all") else []),
+            *(images if request.config.getoption("whole") else []),
             keras.layers.Flatten(),
             keras.layers.Reshape((-1, 1)),
             tv.layers.Conv1DFlipout(1, 4, strides=3, kl_weight=1e-3, prior="scale_mixture"),

@@ -115,7 +115,7 @@ def test_training_is_the_same_in_one_xla_program_step_by_step_and_in_a_graph(
     program, history = _run(make, split, steps, jit=True, validation_data=split)
     graph, in_a_graph = _run(make, split, steps, jit=False, validation_data=split)
     others = [(graph, in_a_graph)]
-    if request.config.getoption("--all"):
+    if request.config.getoption("whole"):
         through_tf_data()
         others.append(_run(make, split, steps, jit=True, validation_data=split))
     for other, figures in others:

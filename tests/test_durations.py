@@ -23,7 +23,7 @@ def _places(known, *items):
 
 
 def test_a_dear_test_waits_for_all_and_the_dearest_for_release_unless_they_say_why():
-    known = {"f::short": 1.9, "f::long": 2, "f::longest": 8, "f::kept": 60, "f::usual": 60}
+    known = {"f::short": 1.9, "f::long": 2, "f::longest": 7, "f::kept": 60, "f::usual": 60}
     marks = {"f::kept": ["all_too"], "f::usual": ["always"]}
     found = _places(known, *[(name, *marks.get(name, [])) for name in [*known, "f::new"]])
     assert found == {

@@ -73,7 +73,7 @@ def trained(
     except KeyboardInterrupt:
         history = getattr(model, "history", None)
         if history is not None and history.epoch:
-            _save(run, data, model, history, started)
+            _save(run, data, model, history, started, interrupted=True)
             print(f"saved {run / 'model.keras'} of epoch {history.epoch[-1] + 1}", flush=True)
         raise
     tv.training.check_finished(history)
@@ -81,7 +81,7 @@ def trained(
     return model
 
 
-def _save(run, data, model, history, started):
+def _save(run, data, model, history, started, **more):
     """Writes the model, and what is known of it, which the next program asks for."""
     model.save(run / "model.keras")
     known = {
@@ -95,5 +95,6 @@ def _save(run, data, model, history, started):
         "epochs": len(history.epoch),
         "train_seconds": time.monotonic() - started,
         "versions": tv.report.versions(),
+        **more,
     }
     run.write_json("metrics.json", known | tv.evaluation.elbo(model, data.test, 64))

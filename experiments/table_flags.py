@@ -67,8 +67,9 @@ def opened() -> "tuple[tv.report.RunFolder, object, tv.VAE, tv.data.Data]":
                 "The model of the run knows no columns. Expected one that was trained on a table. "
                 f"Received a {type(model.decoder).__name__}."
             )
-        known = tv.report.read_json(run / "metrics.json").get("columns") or ""
-        said = tv.data.schema.parse(known)
+        known = tv.report.read_json(run / "metrics.json")
+        trained_runs.tell_interrupted(run, known)
+        said = tv.data.schema.parse(known.get("columns") or "")
         left = frame.drop(columns=[name for name in said if said[name] == tv.data.schema.DROP],
                           errors="ignore")  # fmt: skip
         return run, frame, model, tv.data.load(left, columns=model.decoder.schema)

@@ -54,6 +54,7 @@ def model(run: "tv.report.RunFolder") -> "tuple[object, dict]":
         found.conformal = tv.conformal.Conformal.from_json(known)
     known_run = (run / "metrics.json").exists()
     trained = tv.report.read_json(run / "metrics.json") if known_run else {}
+    tell_interrupted(run, trained)
     method = trained.get("method")
     if method and tv.methods.METHODS[method].post_hoc and not drawn.is_file():
         raise ValueError(
@@ -62,6 +63,12 @@ def model(run: "tv.report.RunFolder") -> "tuple[object, dict]":
             "flags.txt makes the posterior again."
         )
     return found, trained
+
+
+def tell_interrupted(run: "tv.report.RunFolder", trained: dict) -> None:
+    """Says it if the training of a run was interrupted, which its model does not show."""
+    if trained.get("interrupted"):
+        print(f"{run.path}: its training was interrupted after epoch {trained.get('epochs')}")
 
 
 def check_vae(model: object, what: str) -> None:

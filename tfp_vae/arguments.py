@@ -109,9 +109,21 @@ def hint(value: Any, choices: Iterable) -> str:
     return f" Did you mean {near[0]}?" if near else ""
 
 
-def check_type(name: str, value: Any, kind: type[T], owner: str = "") -> T:
-    """Returns `value`; raises `ValueError` unless it is an instance of `kind`."""
+def check_type(name: str, value: Any, kind: type[T], owner: str = "", such_as: str = "") -> T:
+    """Returns `value`; raises `ValueError` unless it is an instance of `kind`.
+
+    Args:
+        name: of the argument.
+        value: what was given.
+        kind: of what it has to be.
+        owner: what it was given to.
+        such_as: an example of one, in the words of a user's code.
+    """
     if not isinstance(value, kind):
         needs = f"{owner} needs a {name}." if owner else f"Unusable {name}."
-        raise ValueError(f"{needs} Expected a {kind.__name__}. Received {value!r}.")
+        example = f", such as {such_as}" if such_as else ""
+        received = repr(value)
+        if isinstance(value, type) and issubclass(value, kind):
+            received = f"the class {value.__name__}, of which {value.__name__}(...) is one"
+        raise ValueError(f"{needs} Expected a {kind.__name__}{example}. Received {received}.")
     return value

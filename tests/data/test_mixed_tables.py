@@ -137,6 +137,12 @@ def one(**columns):
         (lambda: one(a=[1, "x", 2]), ["'a'", "different types", "'x' in row 1"]),
         (lambda: one(a=[1.0, np.inf]), ["'a'", "not finite", "inf in row 1"]),
         (lambda: one(a=[f"n{i}" for i in range(101)]), ["'a'", "too many levels", "101"]),
+        (lambda: one(a=[f"{i}%" for i in range(30)]), ["'a'", "written as text", "'0%'"]),
+        (lambda: one(a=[f"${i},000.50" for i in range(30)]), ["'a'", "written as text"]),
+        (lambda: one(a=[f"(\u20ac {i})" for i in range(30)]), ["'a'", "written as text"]),
+        (lambda: one(a=[*map(str, range(30)), "#DIV/0!"]), ["'a'", "text among", "'#DIV/0!'"]),
+        (lambda: one(a=[f"2020-01-{i + 1:02d} 12:00" for i in range(30)]), ["'a' holds times"]),
+        (lambda: one(a=[f"{i + 1}/1/2020" for i in range(30)]), ["'a' holds times"]),
         (lambda: one(a=pd.to_datetime(["2020-01-01", "2020-01-02"])), ["'a' holds times"]),
         (lambda: one(a=pd.to_timedelta([1, 2], "s")), ["'a' holds times"]),
         (lambda: one(a=[datetime.date(2020, 1, 1), None]), ["'a' holds times"]),
@@ -151,6 +157,13 @@ def one(**columns):
 def test_columns_that_nothing_is_learned_from_are_refused_with_row_and_way_out(make, words):
     with refused(*words):
         Schema.infer(make())
+
+
+@pytest.mark.parametrize("texts", [["5%", "10%"], [f"A{i}" for i in range(40)], ["1", "2", "x"]])
+def test_few_texts_and_names_with_digits_are_classes(texts):
+    assert Schema.infer(one(a=texts * 3))[0].num_levels == len(texts)
+    many = [f"{i}%" for i in range(30)]
+    assert Schema.infer(one(a=many), {"a": "categorical"})[0].num_levels == 30
 
 
 @pytest.mark.parametrize(
@@ -219,3 +232,15 @@ def test_names_of_columns_are_text_without_spaces_around_and_none_is_there_twice
     with refused("imputation"):
         numbered = frame.rename(columns={2020: "imputation"})
         evaluation.filled(found, numbered, made, num_draws=1)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".xlsx"])
+def test_a_column_without_a_name_is_refused_and_left_out_where_it_is_empty(tmp_path, ending):
+    path, frame = tmp_path / f"a{ending}", one(a=[1, 2], b=["x", "y"])
+    write = frame.to_csv if ending == ".csv" else frame.to_excel
+    write(path)
+    with refused("without a name", "index=False", "column 1 of 3"):
+        read_frame(path)
+    frame[""] = np.nan
+    write(path, index=False)
+    assert list(read_frame(path)) == ["a", "b"]

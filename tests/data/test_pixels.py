@@ -248,3 +248,15 @@ def test_folders_that_are_numbers_have_their_numbers(tmp_path):
     assert loaded.class_names == tuple(map(str, range(11)))
     levels = np.rint(loaded.train.intensities()[:, 0, 0, 0] * 255)
     np.testing.assert_array_equal(levels, loaded.train.labels)
+
+
+def test_folders_without_images_are_named_and_other_files_are_told_by_their_endings(tmp_path):
+    for name in ("a/0.png", "a/1.png", "b/2.png", "phone/3.HEIC"):
+        (tmp_path / "x" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (2, 2)).save(tmp_path / "x" / name, "PNG")
+    (tmp_path / "x" / "none").mkdir()
+    folders, files = "2 folders hold no such files .* none, phone", "1 files .*3.HEIC"
+    with pytest.warns(UserWarning, match=folders), pytest.warns(UserWarning, match=files):
+        assert data.load(tmp_path / "x").class_names == ("a", "b")
+    with refused("holds no images", "files ending in ['.heic']"):
+        data.load(tmp_path / "x" / "phone")

@@ -145,3 +145,15 @@ def test_an_imputer_fills_in_what_goes_with_the_other_cells(blobs):
     assert np.mean(np.sign(filled[gone]) == np.sign(x[gone])) > 0.8
     with pytest.raises(ValueError, match="Column 1 is empty"):
         imputer.fit(np.array([[1, np.nan], [2, np.nan]]))
+
+
+def test_one_width_is_a_number_alone_and_arguments_are_looked_at_before_work():
+    assert ours.base.widths(4) == (4,) and ours.base.widths([4, 5.0]) == (4, 5)
+    x, y = np.zeros((4, 2), np.float32), [0, 1, 0, 1]
+    for options in ({"hidden": "50"}, {"hidden": [4, 0]}, {"validation_fraction": 1.0}):
+        with pytest.raises(ValueError, match=r"Impossible .*Expected.*Received"):
+            ours.BayesianClassifier(**options).fit(x, y)
+    with pytest.raises(ValueError, match=r"field in options.*Expected.*Received 'sigma'"):
+        ours.BayesianClassifier(options={"sigma": 1}).fit(x, y)
+    with pytest.raises(ValueError, match=r"Impossible width.*Received 0"):
+        ours.VAESampler(hidden=0).fit(x)

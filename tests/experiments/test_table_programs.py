@@ -38,8 +38,10 @@ def test_a_table_is_filled_and_drawn_by_the_model_of_one_run(
     status, out, _ = program(*command)
     assert status == 130 and "kind    categorical  a, b, c" in out
     assert "after epoch 1, the last whole one" in out and "saved run/model.keras" in out
-    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["epochs"] == 1
-    assert "2 cells filled" in succeeds(*command)  # by the model that there is
+    known = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert known["epochs"] == 1 and known["interrupted"]
+    out = succeeds(*command)  # by the model that there is
+    assert "2 cells filled" in out and "its training was interrupted after epoch 1" in out
     filled = pd.read_csv(tmp_path / "out.csv")
     assert not filled.isna().any().any() and list(filled) == list(frame)
     assert filled["id"].tolist() == frame["id"].tolist() and filled["count"].dtype == int

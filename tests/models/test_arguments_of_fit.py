@@ -102,6 +102,17 @@ def test_numbers_of_epochs_and_steps_may_have_any_whole_type(asked):
         assert seen["validation_freq"] == plain and type(seen["validation_freq"]) is type(plain)
 
 
+def test_whole_floats_are_counts_and_a_batch_is_no_larger_than_the_data(asked):
+    more = {"batch_size": 8.0, "epochs": 2.0, "initial_epoch": 1.0, "validation_batch_size": 4.0}
+    seen = asked(classifier(), X, Y, validation_data=(X, Y), **more)
+    assert [type(seen[name]) for name in ("epochs", "initial_epoch")] == [int, int]
+    assert (seen["current"].feed.batch_size, seen["current"].validation.batch_size) == (8, 4)
+    assert asked(classifier(), X, Y, 10**6)["current"].feed.batch_size == N
+    model = classifier()
+    small, large = (model.predict(X, batch_size=size, verbose=0) for size in (8.0, 10**6))
+    np.testing.assert_allclose(small, large, rtol=1e-4)
+
+
 def test_a_batch_size_is_of_arrays_alone_and_a_dataset_has_its_own(asked):
     own = batches(X, Y)
     assert asked(classifier(), X, Y, 10, validation_data=own)["current"].validation is None

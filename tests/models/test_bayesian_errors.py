@@ -107,8 +107,9 @@ def test_a_layer_that_adds_its_own_kl_is_refused():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"network": "mlp"}, r"needs a network.*Expected a Layer.*Received 'mlp'"),
-        ({"likelihood": "normal"}, r"needs a likelihood.*Expected a Head.*'normal'"),
+        ({"network": "mlp"}, r"needs a network.*Layer, such as keras\.Seq.*'mlp'"),
+        ({"likelihood": "normal"}, r"a likelihood.*Head, such as.*Categorical\(10\).*'normal'"),
+        ({"likelihood": tv.likelihoods.Normal}, r"a likelihood.*the class Normal.*\(\.\.\."),
         ({"num_samples": 0}, r"Impossible num_samples.*Received 0"),
         ({"num_predictive_samples": 1.5}, r"Impossible num_predictive_samples.*Received 1.5"),
         ({"weight_prior": "flat"}, r"Unusable prior.*Received 'flat'"),

@@ -100,3 +100,10 @@ def test_the_page_of_runs_holds_text_of_runs_as_text_alone(found, language):
 def test_a_folder_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="Expected a folder of runs"):
         report.find_runs([tmp_path / "none"])
+
+
+def test_a_run_that_was_interrupted_is_unfinished_though_it_has_metrics(tmp_path):
+    write(tmp_path / "a", metrics={"elbo": -1.0, "epochs": 5, "interrupted": True})
+    write(tmp_path / "b", metrics={"elbo": -1.0, "epochs": 5})
+    states = {run.folder[-1]: (run.state, run.reason) for run in report.find_runs([tmp_path])}
+    assert states == {"a": (UNFINISHED, "interrupted after epoch 5"), "b": (FINISHED, "")}

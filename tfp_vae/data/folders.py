@@ -74,10 +74,12 @@ def files_of(path: pathlib.Path, pattern: "re.Pattern[str]") -> Found:
         )
     for split, names in found[pattern].items():
         if not names:
+            files = (file for file in _entries(folders[split]) if not _LITTER.search(file.name))
+            endings = sorted({file.suffix.lower() for file in files if file.is_file()})[:5]
             raise ValueError(
                 f"{folders[split]} holds no images. Expected files ending in "
                 f"{', '.join('.' + each for each in _SUFFIXES)}, or .tfrecord files. Received a "
-                "folder with none."
+                f"folder with {f'files ending in {endings}' if endings else 'none'}."
             )
     if folders["train"] != path:
         _check_alone(path, folders, pattern)
@@ -128,14 +130,21 @@ def _split_or_unsure(word):
 def _unread(path, splits):
     """Yields a sentence for each sort of files that nobody reads."""
     read = {folder / name for folder, names in splits.values() for name in names}
-    hidden, others = [], []
+    filled = {parent for file in read for parent in file.parents}
+    hidden, others, empty = [], [], []
     for file in sorted(_entries(path)):
         parts = file.relative_to(path).parts
+        if file.is_dir() and file not in filled and not any(part.startswith(".") for part in parts):
+            empty.append(pathlib.Path(*parts))
         if file in read or file.is_dir() or _LITTER.search(file.name):
             continue
         if _LITTER_FOLDERS.isdisjoint(parts):
             is_hidden = any(part.startswith(".") for part in parts)
             (hidden if is_hidden else others).append(pathlib.Path(*parts))
+    empty = [each for each in empty if _LITTER_FOLDERS.isdisjoint(each.parts)]
+    if empty:
+        some = ", ".join(map(str, empty[:3])) + ", ..." * (len(empty) > 3)
+        yield f"{path}: {len(empty)} folders hold no such files and are no classes: {some}"
     for files, why in ((others, "are not such files by their names"), (hidden, "are hidden")):
         if files:
             some = ", ".join(map(str, files[:3])) + ", ..." * (len(files) > 3)

@@ -9,6 +9,7 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,14 @@ UNKNOWN = ("refuse", "missing")
 # A column of integers is of counts up to here, where it varies as counts do.
 _MOST_COUNT = 1000
 _TIMES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
+# Text of more values than this that are mostly numbers or days is no class that was meant.
+_FEW_LEVELS = 20
+_QUANTITY = re.compile(
+    r"\(?[$\u20ac\u00a3\u00a5]?\s*[+-]?\s*(\d[\d,' \u00a0]*([.,]\d*)?|\.\d+)(e[+-]?\d+)?"
+    r"\s*[%\u2030\u00b0$\u20ac\u00a3\u00a5]?\)?",
+    re.IGNORECASE,
+)
+_DAY = re.compile(r"\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})\b")
 MOST_LEVELS = 100  # of text; more are names or remarks, which nothing is learned from
 
 
@@ -548,6 +557,8 @@ def _column(series: Any, name: str, kind: "str | Sequence[str] | None") -> Colum
     levels = categories if categories is not None else answers.in_order(texts)
     if is_number:
         levels = tuple(sorted(levels, key=float))
+    if len(levels) > _FEW_LEVELS and kind is None and not (is_number or is_bool or categories):
+        _check_no_quantity(texts, name, way)
     if len(levels) > MOST_LEVELS and kind is None:
         raise ValueError(
             f"Column {name!r} has too many levels. Expected at most {MOST_LEVELS}, of a class and "
@@ -566,6 +577,32 @@ def _column(series: Any, name: str, kind: "str | Sequence[str] | None") -> Colum
     if ordered_levels:
         column.encode(series, "given")
     return column
+
+
+def _check_no_quantity(texts: "list[str]", name: str, way: str) -> None:
+    """Raises `ValueError` for text of many values of which half or more are numbers or days."""
+    days = sum(bool(_DAY.match(text)) for text in texts)
+    numbers = [bool(_QUANTITY.fullmatch(text.strip())) for text in texts]
+    if 2 * days >= len(texts):
+        raise ValueError(
+            f"Column {name!r} holds times. Expected numbers or classes, such as the days since a "
+            f"date; or {way}. Received {texts[0]!r}."
+        )
+    if 2 * sum(numbers) >= len(texts):
+        odd = next((i for i, text in enumerate(texts) if not _is_float(text)), 0)
+        raise ValueError(
+            f"Column {name!r} has numbers that are written as text, or text among numbers. "
+            "Expected plain numbers in all rows, and an empty cell for one that is missing; or "
+            f"--columns={name}:categorical if they are classes; or {way}. Received {texts[odd]!r}."
+        )
+
+
+def _is_float(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _type_of(value: Any) -> str:

@@ -54,8 +54,23 @@ def read_frame(
                 f"{path} could not be read. Expected a {path.suffix} file. Received: "
                 f"{str(error).splitlines()[0] if str(error) else type(error).__name__}."
             ) from error
-        return frame.set_axis([str(name).strip() for name in frame.columns], axis=1)
-    return _csv(path, delimiter, encoding)
+        frame = frame.set_axis([str(name).strip() for name in frame.columns], axis=1)
+    else:
+        frame = _csv(path, delimiter, encoding)
+    return _named(frame, path)
+
+
+def _named(frame, path):
+    """Returns a frame without columns that have neither a name nor a cell, as Excel adds them."""
+    kept = [i for i, name in enumerate(frame.columns) if name or frame.iloc[:, i].notna().any()]
+    nameless = [i for i in kept if not frame.columns[i]]
+    if nameless:
+        raise ValueError(
+            f"{path} has a column without a name. Expected names of all columns in the first line; "
+            "pandas writes no row numbers with index=False. Received none for column "
+            f"{nameless[0] + 1} of {len(frame.columns)}."
+        )
+    return frame.iloc[:, kept]
 
 
 # Cells of a table that are believed whatever its file has; of a believed file, so many for each
@@ -102,9 +117,9 @@ def _excel(path):
     with pd.ExcelFile(path, engine="openpyxl") as book:
         frame, others = pd.read_excel(book), book.sheet_names[1:]
         names = pd.read_excel(book, header=None, nrows=1, dtype=object).iloc[:1].to_numpy().ravel()
-    if len(names) == len(frame.columns):  # pandas gives other names to those that are there twice
+    if len(names) == len(frame.columns):  # pandas makes up one that is missing or is there twice
         places = zip(frame.columns, names, strict=True)
-        frame.columns = [new if pd.isna(old) else old for new, old in places]
+        frame.columns = ["" if pd.isna(old) else old for _, old in places]
     if others:
         warnings.warn(
             f"{path}: sheets that are not read: {', '.join(map(str, others))}", stacklevel=3

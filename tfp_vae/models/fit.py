@@ -173,6 +173,11 @@ def check_rhythm(**numbers: Any) -> None:
             check_count(name, value, 0 if name in ("epochs", "initial_epoch") else 1)
 
 
+def whole(*numbers: "int | None") -> "list[int | None]":
+    """Returns numbers that were checked, of any whole type (2.0), in the one that Keras takes."""
+    return [None if each is None else int(each) for each in numbers]
+
+
 def plain_rhythm(validation_freq: "int | Collection[int]") -> "int | list[int]":
     """Returns a checked `validation_freq` in the types that Keras tells apart."""
     if isinstance(validation_freq, Collection | np.ndarray):
@@ -340,7 +345,7 @@ def one_pass(
         return *model.to_keras(*model.intake.batches(x, y, name)), None
     split = model.as_split(x, name, y)
     weights = weights_of(model, split, {"sample_weight": weights})
-    size = batch_size or DEFAULT_BATCH_SIZE
+    size = int(batch_size or DEFAULT_BATCH_SIZE)
     feed = Feed(split, size, None, model.supervised, weights=weights)
     if model.stays_in_memory(split):
         return placeholder(feed), None, feed

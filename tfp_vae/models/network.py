@@ -73,11 +73,11 @@ class BayesianNetwork(SupervisedModel):
         **kwargs: Any,
     ):
         super().__init__(objective, seed, data_kind, num_data, **kwargs)
-        for what, value, kind in (
-            ("network", network, keras.Layer),
-            ("likelihood", likelihood, Head),
+        for what, value, kind, such_as in (
+            ("network", network, keras.Layer, "keras.Sequential([...])"),
+            ("likelihood", likelihood, Head, "tfp_vae.likelihoods.Categorical(10) or Normal()"),
         ):
-            check_type(what, value, kind, "BayesianNetwork")
+            check_type(what, value, kind, "BayesianNetwork", such_as)
         if likelihood.profiles:
             raise ValueError(
                 f"{type(likelihood).__name__} learns its scale from many values of each example. "

@@ -745,7 +745,8 @@ class VariationalModel(keras.Model):
         datasets, of a `PyDataset` and of generators are looked at as they come. Without
         `initial_epoch` the order and the binarisation go on where the training so far ended.
 
-        Ctrl-C leaves the model as it was after the last whole epoch, and says so.
+        A `batch_size` above N is N. Ctrl-C leaves the model as it was after the last whole epoch,
+        and says so.
 
         Raises:
             ValueError: before training, if the data or arguments do not fit the model.
@@ -778,6 +779,8 @@ class VariationalModel(keras.Model):
         validates = validation_data is not None or bool(validation_split)
         fits.check_callbacks(callbacks, self.directions(), validates)
         fits.choose_modes(self, callbacks)
+        epochs, initial_epoch, batch_size = fits.whole(epochs, initial_epoch, batch_size)
+        steps_per_epoch, validation_steps = fits.whole(steps_per_epoch, validation_steps)
         more: dict[str, Any] = {
             "epochs": epochs,
             "verbose": verbose,
@@ -791,7 +794,7 @@ class VariationalModel(keras.Model):
             if self.intake.is_whole(x):
                 split, weights, cut = self._whole(x, y, options)
                 validation_data = cut if cut is not None else validation_data
-                batch_size = batch_size or min(DEFAULT_BATCH_SIZE, len(split))
+                batch_size = min(batch_size or DEFAULT_BATCH_SIZE, len(split))  # as in Keras
                 feed = self.feed(split, batch_size, shuffle=bool(shuffle), weights=weights)
                 x, set_epoch = current.stream(self, split, feed, initial_epoch, steps_per_epoch)
                 callbacks = [set_epoch, *fits.listed(callbacks)]
@@ -909,6 +912,7 @@ class VariationalModel(keras.Model):
         self.check_compiled("evaluate")
         fits.check_rhythm(steps=steps)
         fits.check_callbacks(callbacks)
+        (steps,) = fits.whole(steps)
         options = {"verbose": verbose, "steps": steps, "callbacks": callbacks}
         if keras_private.is_nested_evaluation(kwargs):  # fit has looked at it before
             feed = self.current.validation
@@ -941,6 +945,7 @@ class VariationalModel(keras.Model):
         """Predicts as `keras.Model.predict` does; `x` may also be a `Split`."""
         fits.check_rhythm(batch_size=batch_size, steps=steps)
         fits.check_callbacks(callbacks)
+        batch_size, steps = fits.whole(batch_size, steps)
         if self.intake.is_whole(x):
             x = self.prediction_dataset(self.as_inputs(x), batch_size or DEFAULT_BATCH_SIZE)
             batch_size = None

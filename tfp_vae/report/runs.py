@@ -41,7 +41,7 @@ class Run:
 
     Attributes:
         folder: its path.
-        state: `FINISHED`, `UNFINISHED` (no metrics yet) or `DAMAGED`.
+        state: `FINISHED`, `UNFINISHED` (no metrics yet, or interrupted) or `DAMAGED`.
         reason: what is damaged, or how far it is; empty if it is finished.
         program: that wrote it, as it is typed; empty if flags.txt does not say.
         flags: {name: value}, as flags.txt has them.
@@ -86,17 +86,22 @@ def find_runs(folders: "Iterable[str | os.PathLike]") -> list[Run]:
 def read_run(folder: "str | os.PathLike") -> Run:
     """Returns what a run folder says; what is wrong with it is in the result, never an error."""
     path = pathlib.Path(folder)
-    program, flags, metrics = "", {}, {}
+    program, flags, metrics, is_interrupted = "", {}, {}, False
     try:
         if (path / "flags.txt").is_file():
             program, flags = _flags(read_text(path / "flags.txt"))
         if (path / "metrics.json").is_file():
-            metrics = _numbers(read_json(path / "metrics.json"))
+            known = read_json(path / "metrics.json")
+            is_interrupted = bool(known.get("interrupted"))
+            metrics = _numbers(known)
         if (path / "evaluation.json").is_file():
             metrics |= _numbers(read_json(path / "evaluation.json"), "evaluation/")
-        if (path / "metrics.json").is_file() or (path / "results.json").is_file():
+        if is_interrupted:
+            reason = f"interrupted after epoch {known.get('epochs')}"
+        elif (path / "metrics.json").is_file() or (path / "results.json").is_file():
             return Run(str(path), FINISHED, "", program, flags, metrics)
-        reason = _progress(path)
+        else:
+            reason = _progress(path)
     except (OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         return Run(str(path), DAMAGED, reason, program, flags, metrics)

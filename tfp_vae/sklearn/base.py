@@ -88,6 +88,12 @@ class Estimator(BaseEstimator):
         super().__setstate__(state)
 
 
+def widths(hidden: Any) -> "tuple[int, ...]":
+    """Returns the widths of hidden layers, of which one may be given as a number alone."""
+    several = (hidden,) if np.ndim(hidden) == 0 else hidden
+    return tuple(check_count("width in hidden", each) for each in several)
+
+
 def table(X: np.ndarray, name: str, **beside: np.ndarray) -> Split:
     """Returns rows [n, D] as a `Split`."""
     return Split(X, Kind.REAL, name=name, beside=beside)

@@ -1,5 +1,6 @@
 """Bayesian networks as classifiers and regressors of scikit-learn."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from tfp_vae import conformal, methods
-from tfp_vae.arguments import check_count, check_number
+from tfp_vae.arguments import check_choice, check_count, check_number
 from tfp_vae.data import Data, Split
 from tfp_vae.models import Predictive
-from tfp_vae.sklearn.base import ROWS, Estimator, padded, table
+from tfp_vae.sklearn.base import ROWS, Estimator, padded, table, widths
 
 
 class Network(Estimator):
@@ -63,9 +64,12 @@ class Network(Estimator):
 
     def _fit(self, X: np.ndarray, key: str, y: np.ndarray) -> "Network":
         seed, num_samples = self._seed(), check_count("num_samples", self.num_samples)
+        fields = [each.name for each in dataclasses.fields(methods.Recipe)]
+        for name in self.options or {}:
+            check_choice("field in options", name, fields)
         recipe = methods.Recipe(
             method=self.method,
-            hidden=tuple(self.hidden),
+            hidden=widths(self.hidden),
             activation=self.activation,
             **(self.options or {}),
         )
@@ -75,7 +79,7 @@ class Network(Estimator):
             lambda: methods.build(recipe, data, seed=seed), train, seed, recipe.weights.optimizer
         )
         found = methods.finish(
-            recipe, model, train, seed, min(self.batch_size, len(train)), validation=held_out
+            recipe, model, train, seed, min(int(self.batch_size), len(train)), validation=held_out
         )
         if found is not model and found.has_networks:
             found = found.as_ensemble(num_samples)
@@ -85,9 +89,10 @@ class Network(Estimator):
         return self
 
     def _split(self, whole: Split, seed: int) -> "tuple[Split, Split | None]":
+        share = check_number("validation_fraction", self.validation_fraction, low=0, below=1)
         if self.coverage is None and self.method not in ("laplace", "laplace_last_layer"):
             return whole, None
-        share = check_number("validation_fraction", self.validation_fraction, above=0, below=1)
+        check_number("validation_fraction", share, above=0, below=1)
         order = np.random.default_rng(seed).permutation(len(whole))
         count = min(len(whole) - 1, max(1, round(share * len(whole))))
         held_out, rest = np.sort(order[:count]), np.sort(order[count:])

@@ -14,7 +14,7 @@ from tfp_vae.data import Split
 from tfp_vae.distributions import decoders, encoders, priors
 from tfp_vae.evaluation import Detector
 from tfp_vae.models import VAE
-from tfp_vae.sklearn.base import ROWS, Estimator, padded, table
+from tfp_vae.sklearn.base import ROWS, Estimator, padded, table, widths
 
 
 class Autoencoder(Estimator):
@@ -53,7 +53,7 @@ class Autoencoder(Estimator):
 
     def _vae(self, width: int, seed: int) -> VAE:
         latent = min(check_count("latent_dim", self.latent_dim), width)
-        hidden = tuple(self.hidden)
+        hidden = widths(self.hidden)
         encoding = keras.Sequential([layers.Standardize(), networks.mlp(hidden)])
         return VAE(
             prior=priors.StandardNormal(latent),

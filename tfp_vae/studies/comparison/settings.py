@@ -134,6 +134,8 @@ class Settings:
         else:
             chosen |= {
                 "epochs": 60 if is_large else 150,
+                # What is best after a quarter of the epochs is not what is best after all of them.
+                "trial": 1.0,
                 "num_samples": 100,
                 "num_importance_samples": 200,
                 "num_examples": 1000,

@@ -206,16 +206,20 @@ def pytest_runtest_logreport(report):
         total[i] += seconds
 
 
-def pytest_sessionfinish(session):
+def pytest_sessionfinish(session, exitstatus):
     """Writes the file, in the process that hears of all tests."""
     if not session.config.getoption("--write-durations") or hasattr(session.config, "workerinput"):
         return
-    ran = {_file(node) for node in _found}
-    root = FILE.parents[1]
+    root, option = FILE.parents[1], session.config.option
+    # A test that a whole run of its file did not come by is no longer there.
+    is_whole = option.release and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+    parts = option.keyword, option.markexpr, option.deselect, option.maxfail
+    is_whole = is_whole and not any(parts) and not any("::" in str(a) for a in session.config.args)
+    ran = {_file(node) for node in _found} if is_whole else ()
     kept = {
         node: took
         for node, took in recorded().items()
-        if node not in _found and (root / _file(node)).exists() and not _gone(node, ran)
+        if node not in _found and (root / _file(node)).exists() and _file(node) not in ran
     }
     kept |= {
         node: [round(seconds, 1) for seconds in took]
@@ -224,9 +228,3 @@ def pytest_sessionfinish(session):
     }
     lines = [f"  {json.dumps(node)}: {json.dumps(kept[node])}" for node in sorted(kept)]
     FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n")
-
-
-def _gone(node, ran):
-    """Whether a test of a file that ran is no longer there, as far as its name tells."""
-    names = {found.split("[")[0] for found in _found}
-    return _file(node) in ran and node.split("[")[0] not in names

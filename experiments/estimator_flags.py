@@ -26,15 +26,11 @@ _FINISH = flags.DEFINE_string(
     "BOUND:K or BOUND:K:GRADIENT, such as iwae:50:dreg, for the last epochs; without GRADIENT that "
     "of --gradient.",
 )
-_FINISH_EPOCHS = flags.DEFINE_integer(
-    "finish_epochs", None, "How many of --epochs --finish has.", lower_bound=1
-)
+_FINISH_EPOCHS = flags.DEFINE_integer("finish_epochs", None, "How many of --epochs it has.", 1)
 _ENCODER_FIRST = flags.DEFINE_integer(
     "encoder_first", None, "Steps of the encoder alone before each step of all.", lower_bound=1
 )
-_ENCODER_FIRST_EPOCHS = flags.DEFINE_integer(
-    "encoder_first_epochs", None, "How many of the first --epochs it has.", lower_bound=1
-)
+_ENCODER_FIRST_EPOCHS = flags.DEFINE_integer("encoder_first_epochs", None, "First epochs of it.", 1)
 PHASES = (_FINISH, _FINISH_EPOCHS, _ENCODER_FIRST, _ENCODER_FIRST_EPOCHS)
 OPTIONS = (
     GRADIENT,

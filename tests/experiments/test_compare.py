@@ -47,7 +47,13 @@ def test_another_plan_needs_another_folder_or_overwrite(program, monkeypatch, tm
     assert "another plan" in err
     assert "'hidden': 9" in err
     assert part.exists()
-    _, out, err = program("compare", "--run_dir=run", *changed, "--hidden=9", "--overwrite")
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tfp_vae.studies.comparison.plan.train", interrupted)
+    status, out, err = program("compare", "--run_dir=run", *changed, "--hidden=9", "--overwrite")
+    assert status == 130 and "Interrupted: 0 of 4 parts are kept; the same command" in out
     assert "another plan" not in err
     assert "are done already" not in out
     assert not part.exists()

@@ -222,18 +222,23 @@ class Comparison:
         if done:
             show(f"{len(done)} of {len(parts)} parts are done already")
         progress, self.failures = training.Progress("part", seconds=0), []
-        for part, known in self._each([part for part in parts if part not in done], jobs):
-            if isinstance(known, Exception):
-                text = " ".join(str(known).split())[:300] or type(known).__name__
-                self.failures.append(
-                    {"model": part.model, "seed": part.seed, "stage": part.stage, "error": text}
-                )
-                show(f"FAILED: {part}: {text}")
-            else:
-                for line in _said(part, known):
-                    show(line)
-            done.append(part)
-            progress(len(done), len(parts), f"{part}  ")
+        try:
+            for part, known in self._each([part for part in parts if part not in done], jobs):
+                if isinstance(known, Exception):
+                    text = " ".join(str(known).split())[:300] or type(known).__name__
+                    self.failures.append(
+                        {"model": part.model, "seed": part.seed, "stage": part.stage, "error": text}
+                    )
+                    show(f"FAILED: {part}: {text}")
+                else:
+                    for line in _said(part, known):
+                        show(line)
+                done.append(part)
+                progress(len(done), len(parts), f"{part}  ")
+        except KeyboardInterrupt:
+            kept = len(done) - len(self.failures)
+            show(f"Interrupted: {kept} of {len(parts)} parts are kept; the same command goes on")
+            raise
 
     def _each(self, parts: list[Part], jobs: int) -> "Iterator[tuple[Part, dict | Exception]]":
         """Yields each part with what is known of it, as they end."""

@@ -381,7 +381,7 @@ class Schema:
         made = [column.decode(each) for column, each in zip(self, values.T, strict=True)]
         frame = pd.concat(made, axis=1)
         if like is not None and not isinstance(like, pd.DataFrame):
-            return type(like)({str(name): frame[name].tolist() for name in frame.columns})
+            return as_library_of(frame, like)
         if like is not None and len(like) == len(frame):
             frame.index = like.index
         return frame
@@ -457,8 +457,31 @@ def to_pandas(frame: Any, name: str) -> Any:
     return frame.set_axis(names, axis=1)
 
 
+def as_library_of(frame: Any, like: Any) -> Any:
+    """Returns a frame of pandas as one of the library of another frame, and of its dtypes.
+
+    Args:
+        frame: of pandas.
+        like: with columns of the same names where dtypes are to be kept.
+    """
+    cells = {
+        str(name): [None if frames.is_missing(each) else each for each in frame[name].tolist()]
+        for name in frame.columns
+    }
+    made = type(like)(cells)
+    known = getattr(like, "schema", None)  # of polars: {name: dtype}
+    if known is None or not hasattr(made, "cast"):
+        return made
+    return made.cast({name: known[name] for name in cells if name in known})
+
+
 def _held(series: Any) -> Any:
     """Returns what a series of any library holds; text of categories of polars."""
+    levels = frames.categories(series)
+    if levels is not None:
+        import pandas as pd
+
+        return pd.Categorical(series.to_list(), list(levels))
     values = np.asarray(series.to_numpy())
     return values if values.dtype.kind in "biuf" else values.tolist()
 

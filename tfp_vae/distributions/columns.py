@@ -41,6 +41,11 @@ HEADS_OF_KINDS = {
 _SAFE = 1.0  # a value that every kind has, in the place of one that is missing
 
 
+def _safe(values):
+    # By "not equal to itself" ONNX knows NaN, and selects without products, which NaN outlives.
+    return tf.where(tf.not_equal(values, values), tf.constant(_SAFE), values)
+
+
 def head_of(column: Column) -> heads.Head:
     """Returns the likelihood that values of a column have unless another one is said."""
     kind = heads.HEADS[HEADS_OF_KINDS[column.kind]]
@@ -255,8 +260,7 @@ class PerColumn(tfd.Distribution):
         for count, exposure in self._exposures.items():
             known = value[..., exposure]
             usual = self.heads[exposure].portable_mean(self.of_columns[exposure])
-            seen = known == known
-            at = tf.where(seen, tf.where(seen, known, _SAFE), usual)
+            at = tf.where(tf.equal(known, known), _safe(known), usual)
             parameters[count] = self.heads[count].exposed(parameters[count], tf.math.log(at))
             zero = tf.zeros_like(parameters[count][..., :1])  # all have the axes of the rows
             parameters = [each + zero for each in parameters]
@@ -270,8 +274,7 @@ class PerColumn(tfd.Distribution):
 
     def _log_prob(self, value):
         known = self.given(value)
-        seen = value == value
-        safe = tf.where(seen, value, tf.constant(_SAFE))  # no gradient is NaN then
+        seen, safe = tf.equal(value, value), _safe(value)  # no gradient is NaN then
         each = [
             head.portable_log_prob(parameters, safe[..., i])
             for i, (head, parameters) in enumerate(zip(self.heads, known.of_columns, strict=True))

@@ -10,6 +10,7 @@ same kind are exchangeable, p-values are exact, and an export gives the same sco
 
 import dataclasses
 import json
+import math
 import pathlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -172,19 +173,21 @@ class Detector:
             log_w += draws.log_prob(prior, z) - log_q()
             above = (*above, z)
         rows = tf.reshape(above[-1], [-1, above[-1].shape[-1]])
-        tiled = tf.tile(x, [count] + [1] * (x.shape.rank - 1))
+        # Values side by side: LiteRT has no operations for as many axes as images take here.
+        flat = tf.reshape(x, [-1, math.prod(x.shape[1:])])
+        tiled = tf.reshape(tf.tile(flat, [count, 1]), [-1, *x.shape[1:]])
         each = log_prob_of_values(draw.likelihood(rows), tiled)
-        each = tf.reshape(each, [count, -1, *each.shape[1:]])  # [S, B, *values]
-        log_likelihood = tf.reduce_sum(each, axis=[*range(2, each.shape.rank)])
+        event = each.shape[1:]
+        each = tf.reshape(each, [count, -1, math.prod(event)])  # [S, B, P]
+        log_likelihood = tf.reduce_sum(each, axis=2)
         log_w += log_likelihood
         total = logsumexp(log_w, 0)
         weights = tf.exp(log_w - total)
-        axes = [count, -1] + [1] * (each.shape.rank - 2)
-        values = -tf.reduce_sum(tf.reshape(weights, axes) * each, axis=0)
+        values = -tf.reduce_sum(weights[..., tf.newaxis] * each, axis=0)
         evidence = total - np.log(np.float32(count))
-        latents = -evidence - tf.reduce_sum(values, axis=[*range(1, values.shape.rank)])
+        latents = -evidence - tf.reduce_sum(values, axis=1)
         return {
-            "values": values,
+            "values": tf.reshape(values, [-1, *event]),
             "latents": latents,
             "evidence": evidence,
             "elbo": tf.reduce_mean(log_w, axis=0),

@@ -17,6 +17,7 @@ import tensorflow as tf
 from tfp_vae import objectives
 from tfp_vae.arguments import check_choice, check_count, check_number
 from tfp_vae.data import Schema, Split
+from tfp_vae.data.schema import as_library_of, to_pandas
 from tfp_vae.evaluation import checks
 from tfp_vae.layers.noise import SHARED
 from tfp_vae.models import VAE
@@ -183,7 +184,7 @@ def filled(schema: Schema, frame: Any, found: Completed, num_draws: int = 0) -> 
 
     Args:
         schema: of the frame.
-        frame: with missing cells, its columns in any order.
+        frame: of pandas or polars, with missing cells, its columns in any order.
         found: of `complete`.
         num_draws: 0 for the best guesses; M for M drawn tables, one below the other, with a first
             column "imputation" that numbers them from 1 on.
@@ -193,6 +194,9 @@ def filled(schema: Schema, frame: Any, found: Completed, num_draws: int = 0) -> 
     """
     import pandas as pd
 
+    if not isinstance(frame, pd.DataFrame):
+        table = filled(schema, to_pandas(frame, "given"), found, num_draws)
+        return as_library_of(table, frame)
     places = _places(frame)
     if num_draws and "imputation" in places:
         raise ValueError(
@@ -234,6 +238,7 @@ def imputed_cells(schema: Schema, frame: Any, found: Completed) -> Any:
     """
     import pandas as pd
 
+    frame = to_pandas(frame, "given")
     rows, places = [], _places(frame)
     best = schema.decode(found.best)
     for place, column in enumerate(schema):

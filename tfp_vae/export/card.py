@@ -75,6 +75,7 @@ def contents(package: Package, manifest: Mapping, facts: Mapping, licence: str |
         "versions": {"export": report.versions(), "training": facts.get("versions", _UNKNOWN)},
         "licence": {"tfp_vae": "Apache-2.0", "weights": licence or _UNKNOWN},
         "num_samples": manifest["num_samples"],
+        "table": manifest["table"],
         "signatures": manifest["signatures"],
         "artefacts": manifest["artefacts"],
         "refused": manifest["refused"],
@@ -189,6 +190,7 @@ def render(card: Mapping) -> str:
         "",
         f"Objective: {escape(_words(card['objective']))}.",
         "",
+        *_columns(card["table"]),
         "## Metrics",
         "",
         *(_metrics(card["metrics"]) or ["None were given with the model."]),
@@ -259,6 +261,29 @@ def render(card: Mapping) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _columns(found: "Mapping | None") -> "list[str]":
+    """Returns the lines on the columns of a table and the classes of its target."""
+    if found is None:
+        return []
+    rows = []
+    for place, column in enumerate(found["columns"]):
+        kind = column.get("kind", "")
+        kind += f" per unit of {column['exposure']}" * bool(column.get("exposure"))
+        levels = ", ".join(f"{i} {level}" for i, level in enumerate(column.get("levels", ())))
+        rows.append(
+            (place, column["name"], kind, levels, column.get("likelihood", ""),
+             column.get("units", {}))
+        )  # fmt: skip
+    lines = ["## Columns", "", "In this order; a class is the number of its level.", ""]
+    lines += _table(("", "name", "kind", "levels", "likelihood", "units"), rows, names=1)
+    if found["missing"]:
+        lines += ["", f"Missing cells are NaN, and missing {escape(found['missing'])}."]
+    if found["class_names"]:
+        named = ", ".join(f"{i} {name}" for i, name in enumerate(found["class_names"]))
+        lines += ["", f"Classes of the target: {escape(named)}."]
+    return [*lines, ""]
 
 
 def _refusals(card: Mapping) -> "list[str]":

@@ -121,6 +121,7 @@ def export(
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "name": name,
             "num_samples": int(num_samples),
+            "table": package.table(),
             "state": state_of(model),
             "examples_sha256": digest(written / "examples.npz"),
             "signatures": [signature.to_json() for signature in signatures],

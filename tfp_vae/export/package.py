@@ -68,6 +68,37 @@ class Package:
     name: str
     language: str = "en"
 
+    def table(self) -> "dict | None":
+        """Returns what the columns of an example are, JSON-ready; None where it is no table.
+
+        "columns" has of each its name and, of a schema, kind, levels, dtype and exposure, with
+        "likelihood" and "units", the numbers that this takes from the training data; "class_names"
+        what the classes of the target are called, and "missing" why cells are missing.
+        """
+        model, shape = self.model, self.split.shape
+        schema = model.schema_of_examples()
+        names = model.columns or self.split.columns
+        if len(shape) != 1 or (schema is None and names is None):
+            return None
+        if schema is None:
+            columns: list[dict] = [{"name": name} for name in names]
+            missing = None
+        else:
+            columns, missing = schema.get_config(), model.decoder.missing
+            for column, head in zip(columns, model.decoder.heads, strict=True):
+                column["likelihood"] = type(head).__name__
+                column["units"] = {
+                    variable.name: float(variable.numpy())
+                    for variable in head.non_trainable_variables
+                    if len(variable.shape) == 0
+                }
+        known = model.class_names or self.split.class_names
+        return {
+            "columns": columns,
+            "class_names": None if known is None else list(known),
+            "missing": missing,
+        }
+
 
 def record_examples(
     subject: Subject, signatures: "tuple[Signature, ...]", split: Split, seed: int

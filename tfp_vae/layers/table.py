@@ -69,9 +69,9 @@ class TableInput(Standardize):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns the features, [B, D] -> [B, F]."""
-        seen = inputs == inputs
-        mask = tf.cast(seen, self.compute_dtype)
-        safe = tf.where(seen, inputs, tf.ones_like(inputs))
+        gone = tf.not_equal(inputs, inputs)  # by which ONNX knows NaN, and selects without products
+        mask = tf.cast(tf.equal(inputs, inputs), self.compute_dtype)
+        safe = tf.where(gone, tf.ones_like(inputs), inputs)
         parts = [mask]
         if self._numbers:
             x = tf.gather(safe, self._numbers, axis=-1)

@@ -90,7 +90,8 @@ def impossible(inputs: dict, values: "list[dict]") -> "dict[str, dict]":
         moved = good.reshape(good.size, *[1] * (good.ndim - 1))
         found["wrong axes"] = {**inputs, name: moved}
     if good.dtype == np.float32:
-        found["NaN"] = {**inputs, name: np.full_like(good, np.nan)}
+        what, odd = ("infinity", np.inf) if batched[0].get("gaps") else ("NaN", np.nan)
+        found[what] = {**inputs, name: np.full_like(good, odd)}
     for value in values:
         if value["limit"] is not None:
             too_high = np.full_like(inputs[value["name"]], value["limit"])

@@ -14,6 +14,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 from tfp_vae.distributions.portable import logsumexp
@@ -35,6 +36,7 @@ class Value:
         role: "data", or "noise" for standard numbers.
         limit: of integers, which are in [0, limit).
         kind: of noise, "normal" or "uniform" in [0, 1); None for data.
+        gaps: whether NaN is a cell that is missing, which has an answer.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Value:
     role: str = DATA
     limit: int | None = None
     kind: str | None = None
+    gaps: bool = False
 
     @property
     def batch_axis(self) -> int | None:
@@ -108,9 +111,10 @@ class Signature:
     def answer(self, **inputs: tf.Tensor) -> "dict[str, tf.Tensor]":
         """Returns the outputs; NaN for examples that no number is right for.
 
-        An example with an input that is not finite, or with an integer outside its limit, is
-        answered with NaN, whatever the operations of a runtime make of such values: a rectifier is
-        free to turn NaN into 0. No runtime without assertions can say more.
+        An example with an input that is not finite, but for cells that may be missing, or with an
+        integer outside its limit, is answered with NaN, whatever the operations of a runtime make
+        of such values: a rectifier is free to turn NaN into 0. No runtime without assertions can
+        say more.
         """
         valid = None
         for value in self.inputs:
@@ -156,7 +160,7 @@ class Signature:
                         f"{value.name} is empty. Expected at least one example. Received: ",
                     )
                 )
-                what = "finite numbers"
+                what = "numbers, NaN where missing" if value.gaps else "finite numbers"
                 if value.limit is not None:
                     what = f"integers from 0 to {value.limit - 1}"
                 checks.append(
@@ -216,6 +220,9 @@ def _acceptable(value: Value, tensor: tf.Tensor) -> tf.Tensor:
     """Returns which examples have an answer, [B]."""
     if value.limit is not None:
         ok = tf.logical_and(tensor >= 0, tensor < value.limit)
+    elif value.gaps:
+        # Not "not above", which optimizers make "at most" of, and NaN is not.
+        ok = tf.not_equal(tf.abs(tensor), np.float32(np.inf))
     elif value.dtype == "float32":
         # A comparison is false for NaN, and every format has it; not so tf.math.is_finite.
         ok = tf.abs(tensor) <= tf.float32.max

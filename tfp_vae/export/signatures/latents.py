@@ -46,7 +46,10 @@ class Latents(Subject):
         self.model, self.num_samples = model, num_samples
         self.random_weights = bool(model.random_layers())
         values = _RANGES.get(model.data_kind, "0 or 1")
-        self.x = Value("x", ("B", *model.decoder.event_shape), f"example, {values}")
+        gaps = model.decoder.takes_missing
+        values += ", NaN where a cell is missing" * gaps
+        shape = ("B", *model.decoder.event_shape)
+        self.x = Value("x", shape, f"example, {values}", gaps=gaps)
         self.given = values_of(model.condition)
         self.zs = tuple(
             Value(self.named("z", latent), ("B", latent.latent_dim), "latent")

@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 
-from docs.pages import api, book, members, programs, results
+from docs.pages import api, book, figures, members, programs, results
 from docs.pages.text import LANGUAGES
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -20,18 +20,24 @@ _FIRST = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>tf
 """
 
 
-def pages(language: str) -> "dict[str, str]":
-    """Returns {page: text} of all pages but the chapters, without running anything."""
+def pages(language: str, drawn: "dict | None" = None) -> "dict[str, str]":
+    """Returns {page: text} of all pages but the chapters, without running anything.
+
+    Args:
+        language: of the pages.
+        drawn: of `figures.draw`.
+    """
     found = {}
     for path in sorted((ROOT / "docs" / language).glob("*.md")):
         found[path.name] = path.read_text(encoding="utf-8")
-    for room in (api, members, programs, results):
+    for room in (api, programs, results):
         found |= room.pages(language)
+    found |= members.pages(language, drawn)
     return found | book.index(language)
 
 
 def write(source: pathlib.Path, run: bool = True) -> None:
-    """Writes the sources of both languages; chapters are run once for both."""
+    """Writes the sources of both languages; chapters and figures are made once for both."""
     shutil.rmtree(source, ignore_errors=True)
     pictures = source / "pictures"
     pictures.mkdir(parents=True)
@@ -42,9 +48,12 @@ def write(source: pathlib.Path, run: bool = True) -> None:
         empty = [("", []) for cell in chapter.cells if cell.kind == "code"]
         outputs[chapter.name] = book.run(chapter, pictures) if run else empty
         print(f"  {chapter.name}: {time.perf_counter() - start:.1f} s", flush=True)
+    print("Drawing the figures of members", flush=True)
+    every = [(family, name) for family in members.FAMILIES for name in members.members(family)]
+    drawn = figures.draw(every, BUILD / "figures", new=run)
     for language in LANGUAGES:
         place = source / language
-        texts = pages(language)
+        texts = pages(language, drawn)
         for chapter in known:
             texts[f"book/{chapter.name}.md"] = book.page(chapter, outputs[chapter.name], language)
             texts[f"book/notebooks/{chapter.name}.ipynb"] = book.notebook(chapter, language)
@@ -52,6 +61,10 @@ def write(source: pathlib.Path, run: bool = True) -> None:
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             (place / name).write_text(_with_twin(name, text, language), encoding="utf-8")
         shutil.copytree(pictures, place / "book" / "pictures")
+        (place / "members" / "figures").mkdir()
+        for each in drawn.values():
+            file = each.files[language]
+            shutil.copy(BUILD / "figures" / file, place / "members" / "figures" / file)
         shutil.copy(ROOT / "docs" / "report-digits.png", place)
 
 
@@ -68,7 +81,7 @@ def _with_twin(name: str, text: str, language: str) -> str:
 def main() -> None:
     """Writes the sources, runs Sphinx for both languages, prints the page to open."""
     parser = argparse.ArgumentParser(prog="scripts/docs", description="Builds the site.")
-    parser.add_argument("--quick", action="store_true", help="run no chapter of the book")
+    parser.add_argument("--quick", action="store_true", help="run no chapter, draw no new figure")
     asked = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from sphinx.cmd.build import build_main

@@ -19,8 +19,10 @@ import ast
 import functools
 import pathlib
 import tomllib
+from collections.abc import Mapping
 
 from docs.pages import api
+from docs.pages.figures import Drawn
 from docs.pages.text import LANGUAGES, docstring, escape, table, word
 from tfp_vae import peek
 
@@ -60,6 +62,7 @@ _WORDS = {
     "by name": {"en": "By name", "zh": "名称"},
     "what": {"en": "What it is", "zh": "说明"},
     "formula": {"en": "Formula", "zh": "公式"},
+    "figure": {"en": "Figure", "zh": "图"},
     "when": {"en": "When", "zh": "何时用"},
     "when_not": {"en": "When not", "zh": "何时不用"},
     "exports": {"en": "Exports", "zh": "导出"},
@@ -216,9 +219,16 @@ def _abilities(name: str) -> "set[str]":
     return set()
 
 
-def pages(language: str) -> "dict[str, str]":
-    """Returns {page: text}: one for each member, one for each family, a list of families."""
-    found = {}
+def pages(
+    language: str, drawn: "Mapping[tuple[str, str], Drawn] | None" = None
+) -> "dict[str, str]":
+    """Returns {page: text}: one for each member, one for each family, a list of families.
+
+    Args:
+        language: of the pages.
+        drawn: of `figures.draw`: without it the pages have no figures.
+    """
+    found, drawn = {}, drawn or {}
     index = [f"# {TITLES[language]}", "", "```{toctree}", ":maxdepth: 2", ""]
     for family, (_, title) in FAMILIES.items():
         index.append(f"{family}/index")
@@ -232,7 +242,9 @@ def pages(language: str) -> "dict[str, str]":
         text += ["```{toctree}", ":hidden:", ""]
         found[f"members/{family}/index.md"] = "\n".join([*text, *known, "```", ""])
         for name in known:
-            found[f"members/{family}/{name}.md"] = _page(family, name, language)
+            found[f"members/{family}/{name}.md"] = _page(
+                family, name, language, drawn.get((family, name))
+            )
     found["members/index.md"] = "\n".join([*index, "```", ""])
     return found
 
@@ -246,12 +258,15 @@ def _meaning(family: str, name: str, language: str) -> str:
     return " ".join(said.split("\n\n")[0].split())
 
 
-def _page(family: str, name: str, language: str) -> str:
+def _page(family: str, name: str, language: str, drawn: "Drawn | None") -> str:
     _, module, node = members(family)[name]
     fact = facts(family).get(name, {})
     lines = [f"# {escape(name)}", "", escape(_meaning(family, name, language)), ""]
     if "formula" in fact:
         lines += [f"## {_WORDS['formula'][language]}", "", f"$$\n{fact['formula']}\n$$", ""]
+    if drawn is not None:
+        said, file = escape(drawn.alt[language]), f"../figures/{drawn.files[language]}"
+        lines += [f"## {_WORDS['figure'][language]}", "", f"![{said}]({file})", "", said, ""]
     for part in ("when", "when_not"):
         if part in fact:
             lines += [f"## {_WORDS[part][language]}", "", fact[part][language], ""]

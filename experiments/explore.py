@@ -5,7 +5,8 @@
 writes into the run folder: embeddings.csv and embeddings.npz (split, row, file, label with the name
 of its class, factors, centre and deviations of q(z|x)), traversals.png (a dimension per row, those
 with the most KL first), interpolations.png, neighbours.png, map.png, attributes.png (of data with
-labels), denoising.png, and explore.json with all figures: KL of each dimension, where the KL goes,
+labels), denoising.png (beside a median and a Wiener filter), strokes.png (thick minus thin, by
+their measured width), and explore.json with all figures: KL of each dimension, where the KL goes,
 scores of factors and of labels. With --dataset=FOLDER it is another folder of images, with
 --embeddings=all every example of the data is in the files of embeddings, which are written a batch
 at a time.
@@ -23,15 +24,26 @@ _EMBEDDINGS = flags.DEFINE_enum(
     "embeddings", "split", ["split", "all"], "Codes in files: of --split, or of all examples."
 )
 _COUNT = flags.DEFINE_integer("count", 9, "Pictures per row.", 2, 50)
-_NOISE = flags.DEFINE_float("noise", 0.4, "Deviation of the noise that is taken away, in (0, 1].")
+_NOISE = flags.DEFINE_list(
+    "noise", ["0.2", "0.4", "0.8"], "Deviations of the noise that is taken away, in (0, 1]."
+)
 _STRENGTH = flags.DEFINE_float("strength", 1.5, "How much of an attribute is added.", lower_bound=0)
 _SEED = flags.DEFINE_integer("seed", 0, "Of draws, probes and noise.", 0, 2**31 - 1)
 
 
+def _level(text: str) -> float:
+    try:
+        level = float(text)
+    except ValueError:
+        level = 0.0
+    if not 0 < level <= 1:
+        raise ValueError(f"Impossible --noise. Expected it in (0, 1]. Received {text!r}.")
+    return level
+
+
 def main():
     """Loads model and data, looks and writes."""
-    if not 0 < _NOISE.value <= 1:
-        raise ValueError(f"Impossible --noise. Expected it in (0, 1]. Received {_NOISE.value:g}.")
+    levels = [_level(text) for text in _NOISE.value]
     extras.need("report", "Pictures")
     run = trained_runs.folder()
     from tfp_vae.studies import exploring
@@ -46,7 +58,7 @@ def main():
         split,
         run,
         count=_COUNT.value,
-        noise=_NOISE.value,
+        noise=levels,
         strength=_STRENGTH.value,
         seed=_SEED.value,
         everything=_EMBEDDINGS.value == "all",

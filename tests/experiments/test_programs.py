@@ -222,8 +222,11 @@ def test_explore_writes_embeddings_that_trace_back_to_rows_and_classes(succeeds,
     np.testing.assert_allclose(loc, tv.evaluation.posterior_means(vae, split), atol=1e-5)
     header, *rows = (run / "embeddings.csv").read_text().splitlines()
     assert header.startswith("row,split,label,z0") and len(rows) == len(split)
-    for name in ("traversals", "interpolations", "neighbours", "map", "attributes", "denoising"):
+    drawn = "traversals interpolations neighbours map attributes denoising strokes"
+    for name in drawn.split():
         assert (run / f"{name}.png").exists(), name
+    assert {*found["denoising"]["0.8"]} == {"noisy", "median", "wiener", "encoded", "fitted"}
+    assert len(found["strokes"]["width"]) == 3
 
 
 def test_explore_refuses_noise_out_of_range_before_work(refused):

@@ -8,12 +8,19 @@ import tensorflow as tf
 from tfp_vae import data as datasets
 from tfp_vae import extras, plots
 from tfp_vae.data import Data, Split
-from tfp_vae.evaluation import aggregate, disentanglement, latent_space, probe_metrics
+from tfp_vae.evaluation import (
+    aggregate,
+    disentanglement,
+    latent_space,
+    probe_metrics,
+    restoring,
+)
 from tfp_vae.models import VAE, walks
 from tfp_vae.report import RunFolder, write_blocks
 
 _MOST = 2000  # examples of a map
 _MOST_CLASSES = 10  # attributes that are drawn
+_DENOISED = 200  # examples whose noise is taken away, and whose strokes are changed
 
 
 def explore(
@@ -23,7 +30,7 @@ def explore(
     run: RunFolder,
     *,
     count: int = 9,
-    noise: float = 0.4,
+    noise: "float | Sequence[float]" = 0.4,
     strength: float = 1.5,
     seed: int = 0,
     everything: bool = False,
@@ -36,7 +43,7 @@ def explore(
         split: examples that are looked at.
         run: where files go.
         count: pictures of a row.
-        noise: deviation of what is taken away, in (0, 1].
+        noise: deviations of what is taken away, in (0, 1].
         strength: how much of an attribute is added.
         seed: of draws.
         everything: whether files of embeddings have the examples of all splits.
@@ -58,7 +65,7 @@ def explore(
     kl = walks.kl_to_normal(loc, scale)
     # Without q(z|x) there is no KL: what orders the dimensions is half the mean square.
     name = "kl_to_normal" if vae.on_bound else "half_mean_square"
-    found: dict = {f"{name}_per_dimension": kl.tolist(), "latent_dim": len(kl), "noise": noise}
+    found: dict = {f"{name}_per_dimension": kl.tolist(), "latent_dim": len(kl)}
     if not vae.on_bound:
         found["note"] = vae.off_bound
     table = {"num_examples": float(len(split)), name: float(kl.sum())}
@@ -75,7 +82,9 @@ def explore(
     run.write_figure("map.png", plots.maps(places, labels, split.class_names))
     if len(split.shape) == 3:
         _pictures(vae, split, run, loc, count, strength)
-        table |= _denoising(vae, split, run, count, noise, seed)
+        levels = (noise,) if isinstance(noise, int | float) else tuple(noise)
+        table |= _denoising(found, vae, data, split, run, count, levels, seed)
+        table |= _strokes(found, vae, split, run, loc, count, strength)
     return {**found, "table": table}
 
 
@@ -199,17 +208,61 @@ def _pictures(vae, split, run, loc, count, strength):
     run.write_figure("attributes.png", picture)
 
 
-def _denoising(vae, split, run, count, noise, seed):
-    known = split.take(200).values()
-    if known.min() < 0 or known.max() > 1:
+_WAYS = {
+    "noisy": "noise {noise:g}",
+    "median": "median",
+    "wiener": "Wiener",
+    "encoded": "E[x|z] at q(z|x)",
+    "fitted": "E[x|z], z fitted",
+}
+
+
+def _denoising(found, vae, data, split, run, count, levels, seed):
+    """Draws what is left of noise, and returns the signal to noise of the most noisy level, dB."""
+    known, others = split.take(_DENOISED).values(), data.validation.take(_DENOISED).values()
+    if known.min() < 0 or known.max() > 1 or others.min() < 0 or others.max() > 1:
         return {}
-    noised = latent_space.noisy(known, noise, seed)
-    draw = vae.at_mean()  # noise is on no scale of training, which `reconstruct` would refuse
-    clean = draw.likelihood(draw.centre(tf.constant(noised))).mean().numpy()
-    sheet = np.stack([each[:count] for each in (known, noised, clean)])
-    names = ["example", f"noise {noise:g}", "E[x|z]"]
-    run.write_figure("denoising.png", plots.rows_of_images([("noise taken away", sheet, names)]))
-    return {
-        "psnr_noisy": float(latent_space.psnr(noised, known).mean()),
-        "psnr_denoised": float(latent_space.psnr(clean, known).mean()),
+    found["denoising"], sheets, table = {}, [], {}
+    for noise in sorted(levels):
+        made = restoring.denoised(vae, known, others, noise, seed)
+        table = {name: float(latent_space.psnr(x, known).mean()) for name, x in made.items()}
+        found["denoising"][f"{noise:g}"] = table
+        names = ["example"] + [_WAYS[name].format(noise=noise) for name in made]
+        sheet = np.stack([x[:count] for x in (known, *made.values())])
+        said = ", ".join(f"{name} {value:.1f}" for name, value in table.items())
+        sheets.append((f"noise of {noise:g} taken away; PSNR in dB: {said}", sheet, names))
+    run.write_figure("denoising.png", plots.rows_of_images(sheets))
+    return {f"psnr_{name}": value for name, value in table.items()}
+
+
+def _strokes(found, vae, split, run, loc, count, strength):
+    """Draws examples with thinner and thicker strokes, and returns the widths at both ends.
+
+    The direction is that of the third with the thickest strokes minus that with the thinnest.
+    """
+    if split.shape[-1] != 1:
+        return {}
+    widths = restoring.stroke_width(split.values(slice(_MOST)))
+    low, high = np.quantile(widths, [1 / 3, 2 / 3])
+    is_thick, is_thin = widths > high, widths < low
+    if not is_thick.any() or not is_thin.any():
+        return {}
+    chosen = np.flatnonzero(is_thick | is_thin)
+    vector = latent_space.attribute_vector(loc[chosen], is_thick[chosen])
+    shares, draw = np.linspace(-strength, strength, count), vae.at_mean()
+    start = loc[:_DENOISED]
+    z = start + shares[:, np.newaxis, np.newaxis] * vector
+    rows = [draw.likelihood(tf.constant(each, tf.float32)).mean().numpy() for each in z]
+    measured = [float(restoring.stroke_width(row).mean()) for row in rows]
+    found["strokes"] = {
+        "mean_width": float(widths.mean()),
+        "strength": shares.tolist(),
+        "width": measured,
     }
+    few = min(6, len(start))
+    sheet = np.stack([row[:few] for row in rows], axis=1)
+    title = f"thick minus thin, {-strength:g} to {strength:g} times, and the mean width in pixels"
+    columns = [f"{width:.2f}" for width in measured]
+    picture = plots.rows_of_images([(title, sheet, [""] * few)], columns)
+    run.write_figure("strokes.png", picture)
+    return {"stroke_width_thin": measured[0], "stroke_width_thick": measured[-1]}

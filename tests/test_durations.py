@@ -23,7 +23,7 @@ def _places(known, *items):
 
 
 def test_a_dear_test_waits_for_all_and_the_dearest_for_release_unless_they_say_why():
-    known = {"f::short": 1.9, "f::long": 2, "f::longest": 7, "f::kept": 60, "f::usual": 60}
+    known = {"f::short": 1.9, "f::long": 2, "f::longest": 6, "f::kept": 60, "f::usual": 60}
     marks = {"f::kept": ["all_too"], "f::usual": ["always"]}
     found = _places(known, *[(name, *marks.get(name, [])) for name in [*known, "f::new"]])
     assert found == {
@@ -38,6 +38,8 @@ def test_of_dear_cases_of_one_claim_the_cheapest_is_tried():
     assert found == {"f::t[a]": 2, "f::t[b]": 2, "f::t[c]": 1, "f::t[d]": 1, "f::t[e]": 0}
     kept = _places(known, ("f::t[a]",), ("f::t[b]",))
     assert kept == {"f::t[a]": 2, "f::t[b]": 1}
+    marked = _places(known, ("f::t[b]",), ("f::t[c]", "all_only"))
+    assert marked == {"f::t[b]": 1, "f::t[c]": 1}  # not the one that is marked
     each = _places(known, *[(name, "all_too") for name in known])
     assert sorted(each.values()) == [0, 1, 1, 1, 1]  # each case is a claim
 

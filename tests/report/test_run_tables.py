@@ -94,6 +94,7 @@ def test_csv_has_all_digits_with_errors_and_reasons(found, root):
 def test_the_page_of_runs_holds_text_of_runs_as_text_alone(found, language):
     html = report.tabulate(found).html(language)
     assert "<script>alert" not in html and "&lt;script&gt;alert(1)" in html
+    assert {"en": "Program", "zh": "程序"}[language] in html
     assert html.count("<tr>") == 1 + len(found) and 'class="sortable"' in html
 
 

@@ -164,7 +164,8 @@ class RunTable:
         words = sealed.words_of(__package__, language)
         states, page = words["runs"]["states"], words["page"]
         columns = [Column(words["runs"]["run"])]
-        columns += [Column(name) for name in ["program"] * self.has_programs + list(self.flags)]
+        named = [words["runs"]["program"]] * self.has_programs
+        columns += [Column(name) for name in [*named, *self.flags]]
         columns += [Column(name, direction(name)) for name in self.metrics]
         rows = []
         for run in self.runs:

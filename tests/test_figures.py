@@ -24,6 +24,7 @@ CHEAPEST = {
     "methods": "vi",
     "curvatures": "full",
     "gradients": "path",
+    "missingness": "at_random",
 }
 EVERY = [
     pytest.param(

@@ -21,8 +21,10 @@ def test_mlp_flattens_and_has_the_widths_asked_for(hidden, activation):
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (8, 8, 1), (15, 9, 3), (5, 5, 1)], ids=str)
 def test_convolutional_decoders_end_at_the_size_of_the_image(shape):
-    for kind in ("conv", "resnet"):
-        encode, decode = (getattr(networks, f"{kind}_{part}") for part in ("encoder", "decoder"))
+    for encode, decode in (
+        (networks.conv_encoder, networks.conv_decoder),
+        (networks.resnet, networks.resnet_decoder),
+    ):
         z = keras.KerasTensor((None, 3))
         assert decode(shape, (6, 4), 16)(z).shape == (None, *shape[:2], 4)
         assert encode((4, 6), 16)(keras.KerasTensor((None, *shape))).shape == (None, 16)

@@ -299,7 +299,10 @@ def test_class_folders_give_labels_in_the_order_of_their_names(tmp_path):
     save_images(tmp_path / "cat", [np.full((2, 2, 3), 100, np.uint8)] * 8)
     (tmp_path / "empty").mkdir()
     save_images(tmp_path / ".cache", [np.zeros((9, 9), np.uint8)])
-    with pytest.warns(UserWarning, match=r"1 files are hidden .* \.cache/000\.png$"):
+    with (
+        pytest.warns(UserWarning, match=r"1 files are hidden .* \.cache/000\.png$"),
+        pytest.warns(UserWarning, match=r"1 folders hold no such files.*: empty$"),
+    ):
         loaded = data.load(tmp_path)
     assert_is_sound(loaded)
     assert loaded.class_names == ("cat", "dog") == loaded.test.class_names

@@ -153,6 +153,7 @@ def test_basics_come_first_and_groups_follow(program):
         "Bound",
         "Condition",
         "Codes",
+        "Table",
         "Training",
         "Data",
         "Saving and devices",

@@ -274,6 +274,11 @@ def test_text_of_a_run_is_shown_by_the_card_and_is_no_markup():
         },
         **{"data": {"dataset": bad}, "training": {bad: bad}, "objective": {"class": bad}},
         **{"architecture": [layer], "signatures": [signature], "artefacts": [artefact]},
+        "table": {
+            "columns": [{"name": "x`|", "kind": bad, "levels": [bad], "units": {bad: 1.0}}],
+            "missing": bad,
+            "class_names": [bad],
+        },
         **{"refused": {bad: bad}, "refused_by_format": {bad: {bad: bad}}, "commands": {}},
         "versions": {"export": {"tfp_vae": "1"}, "training": {"python": bad}},
         "licence": {"tfp_vae": "Apache-2.0", "weights": bad},

@@ -80,11 +80,6 @@ def test_validation_and_evaluation_targets_are_looked_at_too():
     assert int(bnn.optimizer.iterations) == 0
 
 
-def test_a_batch_larger_than_the_data_is_refused():
-    with pytest.raises(ValueError, match=r"batch_size.*Expected 1 to 10.*Received 11"):
-        _network(REAL()).fit(X, COUNTS, batch_size=11)
-
-
 def test_inputs_of_another_shape_than_the_network_is_for_are_refused():
     bnn = _network(REAL())
     bnn.fit(X, COUNTS, verbose=0)

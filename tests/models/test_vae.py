@@ -767,10 +767,3 @@ def test_encoder_and_prior_of_different_size_are_refused():
             encoder=tv.encoders.Gaussian(tv.networks.mlp([3]), 2),
             decoder=tv.decoders.Bernoulli(tv.networks.mlp([3]), (4, 4, 1)),
         )
-
-
-def test_batch_larger_than_the_data_is_refused(make_vae, binary_images):
-    vae = make_vae()
-    vae.compile(optimizer="adam")
-    with pytest.raises(ValueError, match=r"batch_size.*Expected 1 to 10.*Received 11"):
-        vae.fit(binary_images(10), batch_size=11)

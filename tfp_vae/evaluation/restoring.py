@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from tfp_vae.arguments import check_count, check_number
+from tfp_vae.distributions.base import tfd
 from tfp_vae.evaluation import latent_space
 from tfp_vae.models import VAE
 
@@ -80,7 +80,7 @@ def fitted(
     def slope() -> tf.Tensor:
         with tf.GradientTape() as tape:
             mean = draw.likelihood(z).mean()
-            around = tfp.distributions.Normal(tf.cast(mean, tf.float32), noise)
+            around = tfd.Normal(tf.cast(mean, tf.float32), noise)
             inside = tf.where(x < 1, around.log_prob(x), around.log_survival_function(1.0))
             fit = tf.reduce_sum(tf.where(x > 0, inside, around.log_cdf(0.0)), axes)
             loss = -tf.reduce_sum(fit + tf.cast(prior.log_prob(z), tf.float32))

@@ -269,8 +269,8 @@ def _columns(found: "Mapping | None") -> "list[str]":
         return []
     rows = []
     for place, column in enumerate(found["columns"]):
-        kind = column.get("kind", "")
-        kind += f" per unit of {column['exposure']}" * bool(column.get("exposure"))
+        kind, exposure = column.get("kind", ""), column.get("exposure")
+        kind += f" per unit of {exposure}" if exposure else ""
         levels = ", ".join(f"{i} {level}" for i, level in enumerate(column.get("levels", ())))
         rows.append(
             (place, column["name"], kind, levels, column.get("likelihood", ""),

@@ -64,7 +64,7 @@ def _cells():
     for case in CASES:
         for name in base.FORMATS:
             usual = (case, name) in USUAL
-            yield pytest.param(case, name, marks=() if usual else pytest.mark.all_only)
+            yield pytest.param(case, name, marks=() if usual else pytest.mark.release_only)
 
 
 @pytest.mark.parametrize(("case", "name"), [*_cells()])
@@ -108,7 +108,7 @@ def _pairs(network):
                 continue  # what is behind a network does not ask which one it is
             usual = (prior, posterior, network) == ("vamp", "diagonal", "mlp")
             yield pytest.param(
-                network, prior, posterior, marks=() if usual else pytest.mark.all_only
+                network, prior, posterior, marks=() if usual else pytest.mark.release_only
             )
 
 

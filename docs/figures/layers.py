@@ -19,6 +19,7 @@ def picture(name: str) -> Picture:
     """Returns the figure of a layer."""
     kind = getattr(layers, name)
     own = {
+        "Exposure": _exposed,
         "RandomFeatureGaussianProcess": _process,
         "SpectralBound": _spectrum,
         "Standardize": _standardized,
@@ -210,5 +211,40 @@ def _table(name):
             "row, those that say what is missing among them.",
             f"{name} 把三列（一个数、一个正数、三个城镇之一）的十二行（缺两个值）变成每行 "
             f"{encoded.shape[1]} 个有限的数，其中包括说明缺失的数。",
+        ),
+    )
+
+
+def _exposed(name):
+    days = np.tile(np.linspace(1, 30, 59), 2)
+    group = np.repeat([0.0, 1.0], 59)
+    x = np.stack([group, days], -1).astype(np.float32)
+    layer = layers.Exposure(keras.layers.Dense(1), 1)
+    layer(x)
+    layer.adapt(x)
+    layer.network.set_weights([np.array([[1.0], [0.0]]), np.array([1.5])])
+    mean = np.exp(np.asarray(layer(x), np.float64))[:, 0]
+    rates = [float((mean / days)[group == each].mean()) for each in (0, 1)]
+    counts = np.random.default_rng(0).poisson(mean)
+
+    def paint(figure, say):
+        axes = figure.subplots()
+        for each, color in ((0, ACCENT), (1, OTHER)):
+            chosen = group == each
+            rate = f"{rates[each]:.2f}"
+            label = say(f"group {each}: {rate} a day", f"组 {each}：每天 {rate}")
+            axes.plot(days[chosen], counts[chosen], ".", color=color, alpha=0.5)
+            axes.plot(days[chosen], mean[chosen], color=color, label=label)
+        axes.set(xlabel=say("days of observation", "观察天数"), ylabel=say("count", "计数"))
+        axes.legend()
+
+    return Picture(
+        paint,
+        (
+            f"Means of counts (lines) by days of observation behind {name}, and draws of a Poisson "
+            f"with these means (points): the rate of a group is {rates[0]:.2f} or {rates[1]:.2f} a "
+            "day whatever the number of days.",
+            f"{name} 之后计数的均值（线）随观察天数的变化，以及以此为均值的泊松样本（点）："
+            f"不论天数多少，两组每天的率为 {rates[0]:.2f} 和 {rates[1]:.2f}。",
         ),
     )

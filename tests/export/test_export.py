@@ -443,6 +443,8 @@ def _register(folder, path):
     (folder / "export.json").write_text(json.dumps(manifest))
 
 
+@pytest.mark.dear(reason="an export to every format, made for the tests beside it too")
+@pytest.mark.always(reason="what --verify says of a good export")
 def test_a_good_export_is_verified_and_the_table_is_written(portable_export):
     found = export.verify(portable_export, seconds=0.0)
     found.raise_for_failures()

@@ -31,7 +31,7 @@ EVERY = [
         family,
         name,
         id=f"{family}-{name}",
-        marks=[] if CHEAPEST.get(family) == name else [pytest.mark.all_only],
+        marks=[] if CHEAPEST.get(family) == name else [pytest.mark.release_only],
     )
     for family in members.FAMILIES
     for name in members.members(family)

@@ -40,6 +40,7 @@ def test_neither_decoder_nor_its_momentum_moves_in_steps_of_the_encoder(jit, fou
     assert all(np.any(a != b) for a, b in zip(start[1], made.decoder.get_weights(), strict=True))
 
 
+@pytest.mark.always(reason="what a step of the encoder moves, and what it does not")
 def test_the_steps_are_those_of_a_loop_that_trains_the_encoder_alone(found):
     """Four steps, written out: the encoder, the encoder, all, the encoder."""
     few = found.train.take(4 * BATCH_SIZE).frozen()

@@ -46,8 +46,7 @@ def finish(steps_per_epoch: int) -> "tv.training.Finish | None":
     """
     text, epochs = cli.value_of(_FINISH), cli.value_of(_FINISH_EPOCHS)
     if not text:
-        if epochs is not None:
-            cli.refuse_unused(False, "--finish", _FINISH_EPOCHS)
+        cli.refuse_unused(False, "--finish", _FINISH_EPOCHS)
         return None
     name, *rest = text.split(":")
     if len(rest) not in (1, 2) or not rest[0].isdecimal() or int(rest[0]) < 1:
@@ -55,11 +54,7 @@ def finish(steps_per_epoch: int) -> "tv.training.Finish | None":
             "--finish does not fit. Expected BOUND:K or BOUND:K:GRADIENT with K >= 1, such as "
             f"iwae:50. Received {text!r}."
         )
-    if epochs is None or epochs > training_flags.EPOCHS.value:
-        raise ValueError(
-            f"--finish trains the last epochs. Expected --finish_epochs of 1 to --epochs="
-            f"{training_flags.EPOCHS.value}. Received {epochs}."
-        )
+    _check_epochs(_FINISH_EPOCHS, "--finish trains the last epochs")
     if training_flags.PATIENCE.value:
         raise ValueError(
             "--finish trains the last epochs, and --patience ends a training before. Expected one "
@@ -73,22 +68,23 @@ def finish(steps_per_epoch: int) -> "tv.training.Finish | None":
 
 
 def first() -> "tv.training.EncoderFirst | None":
-    """Returns what lets the encoder lead in the first epochs, or None.
-
-    Raises:
-        ValueError: for more epochs than there are, or one of the two flags without the other.
-    """
+    """Returns what lets the encoder lead in the first epochs, or None."""
     steps, epochs = cli.value_of(_ENCODER_FIRST), cli.value_of(_ENCODER_FIRST_EPOCHS)
+    cli.refuse_unused(steps is not None, "--encoder_first", _ENCODER_FIRST_EPOCHS)
     if steps is None:
-        if epochs is not None:
-            cli.refuse_unused(False, "--encoder_first", _ENCODER_FIRST_EPOCHS)
         return None
+    _check_epochs(_ENCODER_FIRST_EPOCHS, "--encoder_first has the first epochs")
+    return tv.training.EncoderFirst(steps, epochs)
+
+
+def _check_epochs(flag: flags.FlagHolder, what: str) -> None:
+    """Raises `ValueError` unless the flag says a number of the epochs that there are."""
+    epochs = cli.value_of(flag)
     if epochs is None or epochs > training_flags.EPOCHS.value:
         raise ValueError(
-            "--encoder_first has the first epochs. Expected --encoder_first_epochs of 1 to "
-            f"--epochs={training_flags.EPOCHS.value}. Received {epochs}."
+            f"{what}. Expected --{flag.name} of 1 to --epochs={training_flags.EPOCHS.value}. "
+            f"Received {epochs}."
         )
-    return tv.training.EncoderFirst(steps, epochs)
 
 
 def phases(vae: "tv.VAE", last: "tv.training.Finish | None") -> list:

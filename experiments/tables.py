@@ -28,9 +28,8 @@ def main():
     start()
     from tfp_vae.studies import tables
 
-    plan = tables.Plan(
-        _SEEDS.value, _EPOCHS.value, _TREES.value, _ROUNDS.value, _SAMPLES.value
-    )  # fmt: skip
+    chosen = (_SEEDS, _EPOCHS, _TREES, _ROUNDS, _SAMPLES)
+    plan = tables.Plan(*(flag.value for flag in chosen))
     run.write_json("tables.json", tables.run(plan))
     print(f"results: {(run / 'tables.json').resolve()}")
 

@@ -107,6 +107,16 @@ def test_no_more_than_a_block_and_the_next_one_are_in_memory(tmp_path):
     assert len((tmp_path / "a.csv").read_text().splitlines()) == 101
 
 
+def test_text_of_blocks_comes_back_as_it_was_and_is_no_formula(tmp_path):
+    names = np.array(["=1+1", "a\rb", "c\nd", "e"])
+    block = {"=z": names, "n": np.arange(4)}, {"n": np.arange(4)}
+    report.write_blocks(tmp_path / "a.csv", tmp_path / "a.npz", 4, [block])
+    with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
+        head, *rows = csv.reader(file)
+    assert head == ["'=z", "n"]
+    assert [row[0] for row in rows] == ["'=1+1", "a\rb", "c\nd", "e"]
+
+
 def test_blocks_that_break_off_leave_the_files_as_they_were(tmp_path):
     def blocks():
         yield {"a": np.ones(2)}, {"a": np.ones(2)}

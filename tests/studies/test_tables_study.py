@@ -35,8 +35,9 @@ def test_figures_are_means_over_seeds_with_their_errors(monkeypatch):
     monkeypatch.setattr(tables, "anomalies", lambda name, seed, plan: {"pca": 0.5})
     said = []
     found = tables.run(SMALL, said.append)
-    assert found["imputation"]["mean"] == {"mse": 2.0, "mse_error": pytest.approx(1.0)}
-    assert found["anomalies"] == {name: {"pca": {"auc": 0.5}} for name in tables.SETS}
+    assert found["imputation"]["mean"] == {"mse": 2.0, "mse_se": pytest.approx(1.0)}
+    same = {"auc": 0.5, "auc_se": 0.0}
+    assert found["anomalies"] == {name: {"pca": same} for name in tables.SETS}
     assert len(said) == 2 and "mean 3.0000" in said[1]
     with pytest.raises(ValueError, match="seeds"):
         tables.Plan(seeds=0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -73,27 +74,24 @@ def fitted(
     noise = check_number("noise", noise, above=0)
     steps, draw = check_count("steps", steps), vae.at_mean()
     x, prior = tf.constant(values), draw.prior()
-    z = tf.Variable(draw.centre(x))
+    z = keras.Variable(draw.centre(x))
+    optimizer = keras.optimizers.Adam(rate)
+    optimizer.build([z])
     axes = tf.range(1, tf.rank(x))
 
     @tf.function
-    def slope() -> tf.Tensor:
+    def step() -> None:
         with tf.GradientTape() as tape:
-            mean = draw.likelihood(z).mean()
+            mean = draw.likelihood(z.value).mean()
             around = tfd.Normal(tf.cast(mean, tf.float32), noise)
             inside = tf.where(x < 1, around.log_prob(x), around.log_survival_function(1.0))
             fit = tf.reduce_sum(tf.where(x > 0, inside, around.log_cdf(0.0)), axes)
-            loss = -tf.reduce_sum(fit + tf.cast(prior.log_prob(z), tf.float32))
-        return tape.gradient(loss, z)
+            loss = -tf.reduce_sum(fit + tf.cast(prior.log_prob(z.value), tf.float32))
+        optimizer.apply([tape.gradient(loss, z.value)], [z])
 
-    first, second = tf.zeros_like(z), tf.zeros_like(z)
-    for step in range(1, steps + 1):  # Adam (Kingma & Ba, 2015), of one variable
-        gradient = slope()
-        first = 0.9 * first + 0.1 * gradient
-        second = 0.999 * second + 0.001 * gradient**2
-        root = tf.sqrt(second / (1 - 0.999**step)) + 1e-8
-        z.assign_sub(rate * first / (1 - 0.9**step) / root)
-    return draw.likelihood(z).mean().numpy()
+    for _ in range(steps):
+        step()
+    return draw.likelihood(z.value).mean().numpy()
 
 
 def denoised(

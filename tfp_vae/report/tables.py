@@ -109,10 +109,11 @@ def write_blocks(
         zip_path = open_files.enter_context(files.replacing(arrays))
         parts: dict[str, Any] = {}  # an array cannot go into the archive while another one does
         with rows_path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
+            # No later cell is known yet: see `cells.line_end`, which would ask for this end.
+            writer = csv.writer(file, lineterminator="\r\n")
             for columns, values in blocks:
                 if not done:
-                    writer.writerow(columns)
+                    writer.writerow(map(guarded, columns))
                 for name, value in values.items():
                     if name not in parts:
                         part = tempfile.TemporaryFile(dir=arrays.parent)

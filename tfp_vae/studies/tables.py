@@ -75,8 +75,10 @@ def run(plan: Plan, say: Callable[[str], None] = print) -> dict:
 
 
 def _summary(values, name):
-    error = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else float("nan")
-    return {name: float(np.mean(values)), **({f"{name}_error": float(error)} if error > 0 else {})}
+    found = {name: float(np.mean(values))}
+    if len(values) > 1:
+        found[f"{name}_se"] = float(np.std(values, ddof=1) / np.sqrt(len(values)))
+    return found
 
 
 def imputation(seed: int, plan: Plan) -> "dict[str, float]":

@@ -36,7 +36,11 @@ class Array(Source):
     ) -> Raw:
         """Returns the examples with their labels or targets."""
         del data_dir
-        return beside(source, labels, targets)._replace(images=images)
+        return beside(self.values(source), labels, targets)._replace(images=images)
+
+    def values(self, source: Any) -> Any:
+        """Returns the array."""
+        return source
 
 
 def beside(values: Any, labels: Any, targets: Any) -> Raw:

@@ -4,9 +4,9 @@
     python -m experiments.train_bnn --dataset=diabetes --hidden=50 --run_dir=runs/diabetes
 
 The run folder receives flags.txt (replays the run with --flagfile), history.csv, model.keras,
-metrics.json and pictures; draws of a posterior that starts from the trained point are the members
-of an ensemble in posterior.keras. Log-likelihoods, entropies and KL are in nats; errors and scales
-of real targets in their own units.
+metrics.json and pictures; a posterior that starts from the trained point is in posterior.keras, its
+draws as members of an ensemble or, of laplace, itself. Log-likelihoods, entropies and KL are in
+nats; errors and scales of real targets in their own units.
 """
 
 from absl import flags
@@ -49,9 +49,9 @@ def main():
         callbacks=[tv.training.ShowProgress()],
         validation=data.validation,
     )
-    if predictor is not model and predictor.has_networks:
+    if predictor is not model:
         most = max(1, _MOST_NUMBERS // predictor.num_weights)
-        predictor.as_ensemble(min(num_samples, most)).save(run / "posterior.keras")
+        predictor.as_model(min(num_samples, most)).save(run / "posterior.keras")
     metrics |= {"method": chosen.method, "kl": None}
     test = tv.evaluation.predict(predictor, data.test, num_samples, verbose=True)
     validation = tv.evaluation.predict(predictor, data.validation, num_samples)

@@ -46,7 +46,7 @@ def model(run: "tv.report.RunFolder") -> "tuple[object, dict]":
     Raises:
         ValueError: if model.keras is not the model that the run is about.
     """
-    # Of a posterior that started from the trained point: its draws, as an ensemble.
+    # Of a posterior that started from the trained point: its draws, or itself.
     drawn = run / "posterior.keras"
     found = tv.load(drawn if drawn.is_file() else run / "model.keras")
     if (run / "conformal.json").is_file():
@@ -59,8 +59,8 @@ def model(run: "tv.report.RunFolder") -> "tuple[object, dict]":
     if method and tv.methods.METHODS[method].post_hoc and not drawn.is_file():
         raise ValueError(
             f"The posterior of {method} is not in model.keras, which holds the point it "
-            "started from. Expected a run of another method. Received this one; train_bnn with its "
-            "flags.txt makes the posterior again."
+            f"started from. Expected {drawn.name} beside it. Received no such file; train_bnn with "
+            "the flags.txt of the run makes the posterior again."
         )
     return found, trained
 

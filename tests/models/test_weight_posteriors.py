@@ -272,6 +272,33 @@ def test_evidence_has_its_slope_in_every_precision(structure, base_seed):
 
 
 @pytest.mark.all_only
+@pytest.mark.parametrize(
+    ("structure", "layers", "predictive"),
+    [("diagonal", "all", "sampled"), ("kronecker", "all", "sampled"), ("full", "last", "probit")],
+)
+def test_a_saved_laplace_predicts_as_the_posterior_it_was(structure, layers, predictive, tmp_path):
+    model = _model(
+        [keras.layers.Dense(4, "tanh"), keras.layers.Dense(3)], tv.likelihoods.Categorical(3)
+    )
+    split = Split(_inputs(), Kind.REAL, labels=np.arange(COUNT) % 3, name="train")
+    posterior = tv.Laplace(model, structure, layers, predictive=predictive)
+    with pytest.raises(ValueError, match=r"curvature is not known yet.* Expected fit"):
+        posterior.as_model()
+    posterior.fit(split, 2.0)
+    model.data_kind, model.class_names = Kind.REAL, ("a", "b", "c")
+    expected = posterior.predictive(split, 7)
+    saved = posterior.as_model()
+    saved.save(tmp_path / "posterior.keras")
+    for weight in model.weights:  # the copy has weights of its own
+        weight.assign(weight + 1)
+    again = tv.load(tmp_path / "posterior.keras")
+    assert again.class_names == ("a", "b", "c") and again.is_random == (predictive == "sampled")
+    np.testing.assert_array_equal(again.predictive(split, 7).probs, expected.probs)
+    np.testing.assert_array_equal(again.predict(split.values()).shape, (COUNT, 3))
+    with pytest.raises(ValueError, match=r"has no training. Expected predictive.*its network is"):
+        again.compile()
+
+
 def test_training_by_evidence_keeps_its_best_epoch_and_leaves_the_model_alone():
     model = _deep(0)
     x = _inputs()

@@ -10,6 +10,7 @@ from tfp_vae.models.network import BayesianNetwork
 from tfp_vae.models.posteriors.chains import Chains
 from tfp_vae.models.posteriors.ivon import IVONPosterior
 from tfp_vae.models.posteriors.laplace import Laplace
+from tfp_vae.models.posteriors.linearised import LinearisedNetwork
 from tfp_vae.models.posteriors.mile import MILE
 from tfp_vae.models.posteriors.mixture import Mixture
 from tfp_vae.models.posteriors.nuts import NUTS
@@ -39,6 +40,7 @@ __all__ = [
     "IVONPosterior",
     "Laplace",
     "LatentVariable",
+    "LinearisedNetwork",
     "Mixture",
     "Pass",
     "Predictive",

@@ -81,8 +81,8 @@ class Network(Estimator):
         found = methods.finish(
             recipe, model, train, seed, min(int(self.batch_size), len(train)), validation=held_out
         )
-        if found is not model and found.has_networks:
-            found = found.as_ensemble(num_samples)
+        if found is not model:
+            found = found.as_model(num_samples)
         self.model_ = found
         if self.coverage is not None:
             conformal.calibrate(found, held_out, level=self.coverage, num_samples=num_samples)

@@ -35,6 +35,7 @@ class Curvature:
     Attributes:
         totals: what was summed over the data, float64 arrays.
         factor: what H is multiplied by: with another scale of the noise it is another multiple.
+        variables: what draws depend on, by name.
 
     Raises:
         ValueError: if the network or the number of weights is not for it.
@@ -46,7 +47,7 @@ class Curvature:
         self.num_weights = sum(self.sizes)
         self.totals: list[np.ndarray] = []
         self.factor = 1.0
-        self._variables: dict[str, tf.Variable] = {}
+        self.variables: dict[str, tf.Variable] = {}
 
     # What a structure gives.
 
@@ -94,14 +95,14 @@ class Curvature:
 
     def keep(self, name: str, value: np.ndarray) -> None:
         """Keeps what draws depend on in a variable, which compiled draws read."""
-        if name in self._variables:
-            self._variables[name].assign(value)
+        if name in self.variables:
+            self.variables[name].assign(value)
         else:
-            self._variables[name] = tf.Variable(value, dtype=tf.float32, trainable=False)
+            self.variables[name] = tf.Variable(value, dtype=tf.float32, trainable=False)
 
     def kept(self, name: str) -> tf.Tensor:
         """Returns what is kept under a name, float32."""
-        return tf.convert_to_tensor(self._variables[name])
+        return tf.convert_to_tensor(self.variables[name])
 
     def jacobians(self, x: tf.Tensor) -> "list[tf.Tensor]":
         """Returns H_n^1/2 J_n of each variable, [B, R, size]."""

@@ -7,7 +7,8 @@ curvature is that of the linearised network, and nothing else is consistent with
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -22,6 +23,9 @@ from tfp_vae.models.network import BayesianNetwork
 from tfp_vae.models.posteriors.weights import WeightPosterior
 from tfp_vae.networks import last_layer
 from tfp_vae.randomness import normal
+
+if TYPE_CHECKING:
+    from tfp_vae.models.posteriors.linearised import LinearisedNetwork
 
 LAYERS = ("all", "last")
 PREDICTIVES = ("sampled", "probit")
@@ -95,7 +99,7 @@ class Laplace(WeightPosterior):
         self.curvature = STRUCTURES[structure](model.network, self.chosen, self._whitened)
         sizes = [math.prod(v.shape) for v in self.chosen]
         self.layer_of = np.repeat(layer_numbers(self.chosen), sizes)  # of each weight, [P]
-        self.loc = self.point()
+        self._take_point()
         self.fitted = False
         self.precision: float | tuple[float, ...] | None = None
         self.tried: dict[float, float] = {}
@@ -114,7 +118,7 @@ class Laplace(WeightPosterior):
         """
         split = self.network_model.as_split(split)
         self._forget()
-        self.loc = self.point()
+        self._take_point()
         outputs = self.network_model.likelihood.num_features
         most = min(self.batch_size, self.curvature.batch_size(outputs), len(split))
         # The Gauss-Newton matrix does not depend on the targets.
@@ -214,7 +218,7 @@ class Laplace(WeightPosterior):
         if scale is not None:
             model.likelihood.set_shared_scale(float(scale) * math.exp(best.x[-1]))
             self.curvature.factor *= math.exp(-2 * best.x[-1])
-            self.loc = self.point()
+            self._take_point()
         self._set_precision([float(p) for p in np.exp(best.x[: len(sizes)])])
         self.log_evidence = -float(best.fun) * count
         self._forget()
@@ -310,6 +314,34 @@ class Laplace(WeightPosterior):
         walk.weight_prior.precisions.assign(np.bincount(of, own) / np.bincount(of))
         return walk
 
+    @property
+    def loc(self) -> tf.Tensor:
+        """The weights around which the posterior is, [P]: those at the time of `fit`."""
+        return self.curvature.kept("loc")
+
+    def as_model(self, num_samples: int = 0, seed: int | None = None) -> "LinearisedNetwork":
+        """Returns the posterior as a Keras model, which is saved, loaded and exported as one.
+
+        Its predictions are those of this posterior, whatever the number of draws is.
+
+        Args:
+            num_samples: not looked at: the draws are made when it predicts.
+            seed: not looked at.
+
+        Raises:
+            ValueError: if `fit` was not called.
+        """
+        del num_samples, seed
+        from tfp_vae.models.posteriors.linearised import as_model
+
+        self._check_fitted()
+        return as_model(self)
+
+    def restore(self, kept: "Mapping[str, tf.Variable]") -> None:
+        """Takes what a fitted posterior kept, in variables that whoever calls fills."""
+        self.curvature.variables = dict(kept)
+        self.fitted = True
+
     def summary(self) -> dict:
         """Returns the precision and the validation NLL or evidence it was chosen by, JSON-ready."""
         chosen = self.precision
@@ -323,6 +355,9 @@ class Laplace(WeightPosterior):
         if self.log_evidence is not None:
             found["posterior_log_evidence"] = self.log_evidence
         return found
+
+    def _take_point(self) -> None:
+        self.curvature.keep("loc", self.point())
 
     def _set_precision(self, precision: "float | Sequence[float] | None") -> None:
         if precision is None or isinstance(precision, int | float):
@@ -414,8 +449,9 @@ class Laplace(WeightPosterior):
             return self.with_weights(weights, lambda: model.network(x, training=False))
 
         # f(x; w_MAP) + J (w - w_MAP) by forward differentiation.
-        with tf.autodiff.ForwardAccumulator(self.loc, vector - self.loc) as forward:
-            outputs = features(self.loc)
+        loc = self.loc
+        with tf.autodiff.ForwardAccumulator(loc, vector - loc) as forward:
+            outputs = features(loc)
         return model.likelihood(tf.cast(outputs + forward.jvp(outputs), tf.float32))
 
     def _check_fitted(self):

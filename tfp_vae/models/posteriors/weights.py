@@ -18,6 +18,7 @@ from tfp_vae.models.ensemble import Ensemble
 from tfp_vae.models.graphs import forget
 from tfp_vae.models.network import BayesianNetwork
 from tfp_vae.models.predictive import Predictor
+from tfp_vae.models.variational import VariationalModel
 from tfp_vae.randomness import fold_in
 
 
@@ -143,6 +144,13 @@ class WeightPosterior(Predictor):
         with tf.init_scope():
             draws = self.frozen_draws(num_samples, key)
         return tf.stack([self.parameters_with(draw, x) for draw in draws])
+
+    def as_model(self, num_samples: int = 32, seed: int | None = None) -> VariationalModel:
+        """Returns the posterior as a Keras model, which is saved, loaded and exported as one.
+
+        An `Ensemble` of draws, see `as_ensemble`, unless a posterior has a form of its own.
+        """
+        return self.as_ensemble(num_samples, seed)
 
     def as_ensemble(self, num_samples: int = 32, seed: int | None = None) -> Ensemble:
         """Returns draws as the members of an ensemble, a Keras model, saved and exported as one.

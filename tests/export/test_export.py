@@ -576,6 +576,31 @@ def test_large_numbers_are_compared_by_their_size():
     assert runtimes.compare({"y": np.array([1.1e-5], np.float32)}, small)[1] > 1
 
 
+def test_a_variance_is_compared_as_its_root_with_the_rounding_of_the_numbers_it_is_of():
+    rng = np.random.default_rng(0)
+    for size, spread in ((1.0, 1.0), (150.0, 7.0), (2e5, 100.0)):
+        draws = (size + spread * rng.normal(size=(100, 50))).astype(np.float32)
+        moved = draws.astype(np.float64) * (1 + 2e-7 * rng.normal(size=draws.shape))  # rounding
+
+        def answers(draws):
+            loc = draws.mean(0).astype(np.float32)
+            return {"loc": loc, "epistemic_variance": draws.var(0).astype(np.float32)}
+
+        expected, found = answers(draws.astype(np.float64)), answers(moved)
+        assert runtimes.compare(found, expected)[1] < 1
+        found["epistemic_variance"] = expected["epistemic_variance"] * np.float32(1.1)
+        assert runtimes.compare(found, expected)[1] > 1
+
+
+def test_a_quantised_answer_that_is_the_same_for_all_has_no_spread_to_lose():
+    wanted = np.float32(1508.58) + np.float32(1e-4) * np.arange(3, dtype=np.float32)
+    lost = runtimes.loss({"y": wanted + np.float32(2e-4)}, {"y": wanted})
+    assert lost["y"]["relative"] is None
+    wanted = np.float32([1.0, 2.0, 3.0])
+    lost = runtimes.loss({"y": wanted + 1}, {"y": wanted})
+    assert lost["y"]["relative"] == pytest.approx(np.sqrt(1.5))
+
+
 # What a writer refuses.
 
 

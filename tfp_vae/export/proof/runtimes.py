@@ -97,6 +97,9 @@ class Examples:
 def compare(answers: dict, expected: dict) -> "tuple[float, float]":
     """Returns the largest |difference| and the largest share of what is tolerated.
 
+    Of a variance the root is compared: it has the unit of `loc`, and the rounding of numbers of
+    that size, from which it was found.
+
     Raises:
         ValueError: for answers of other names, shapes or types, and for NaN or infinity.
     """
@@ -112,9 +115,13 @@ def compare(answers: dict, expected: dict) -> "tuple[float, float]":
             )
         if not np.isfinite(answer).all():
             raise ValueError(f"{name}: expected finite numbers. Received NaN or infinity.")
-        difference = np.abs(answer.astype(np.float64) - wanted.astype(np.float64))
-        worst = max(worst, float(difference.max(initial=0.0)))
-        tolerated = TOLERANCE * (1 + np.abs(wanted.astype(np.float64)))
+        answer, wanted = answer.astype(np.float64), wanted.astype(np.float64)
+        worst = max(worst, float(np.abs(answer - wanted).max(initial=0.0)))
+        size = np.abs(wanted)
+        if name.endswith("_variance") and "loc" in expected:
+            answer, wanted = (np.sign(part) * np.sqrt(np.abs(part)) for part in (answer, wanted))
+            size = np.abs(wanted) + np.abs(expected["loc"].astype(np.float64))
+        difference, tolerated = np.abs(answer - wanted), TOLERANCE * (1 + size)
         share = max(share, float((difference / tolerated).max(initial=0.0)))
     return worst, share
 
@@ -122,13 +129,16 @@ def compare(answers: dict, expected: dict) -> "tuple[float, float]":
 def loss(answers: dict, expected: dict) -> dict:
     """Returns what a quantised artefact loses: {output: mean |difference| and related}.
 
-    `relative` is the root mean square error over the standard deviation of the expected numbers;
+    `relative` is the root mean square error over the standard deviation of the expected numbers,
+    None where these differ by rounding alone, such as the variance of noise of one scale;
     `agreement` the share of examples with the same most probable class.
     """
     found = {}
     for name, wanted in expected.items():
         error = np.asarray(answers[name], np.float64) - wanted
-        spread = float(wanted.std())
+        spread = float(wanted.std(dtype=np.float64))
+        if spread <= TOLERANCE * (1 + float(np.abs(wanted).max())):
+            spread = 0.0
         found[name] = {
             "mean_abs": float(np.abs(error).mean()),
             "mean": float(error.mean()),

@@ -34,9 +34,7 @@ def run(main: Callable[[], None]) -> None:
         return argv
 
     def guarded(_):
-        warnings.showwarning = lambda message, *_, **__: print(
-            f"warning: {message}", file=sys.stderr
-        )
+        warnings.showwarning = lambda message, *_, **__: failures.warn(message)
         try:
             main()
         except KeyboardInterrupt:

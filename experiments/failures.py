@@ -3,6 +3,8 @@
 import sys
 from typing import NoReturn
 
+from tfp_vae.arguments import printable
+
 
 def is_expected(error: Exception) -> bool:
     """Whether an error is of what a program was given or runs on, and not one of the program."""
@@ -33,5 +35,10 @@ def fail(error: "BaseException | str", status: int = 2) -> NoReturn:
             f"read and written. Received: {error.strerror}."
         )
     text = " ".join(str(error).split()) or type(error).__name__
-    print(f"error: {text}", file=sys.stderr)
+    print(f"error: {printable(text)}", file=sys.stderr)
     sys.exit(status)
+
+
+def warn(message: "Warning | str") -> None:
+    """Says a warning in one line on stderr."""
+    print(f"warning: {printable(' '.join(str(message).split()))}", file=sys.stderr)

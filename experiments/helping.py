@@ -70,7 +70,11 @@ def checked(what: str, value: str, known: Sequence[str]) -> str:
 
 
 def with_hint(error: Exception) -> str:
-    """Returns the message of absl, with the value that may have been meant."""
+    """Returns the message of absl, with the flag or the value that may have been meant."""
+    unknown = re.match(r"Unknown command line flag '(\w+)'", str(error))
+    if unknown and "Did you mean" not in str(error):
+        # absl compares with as many letters as were typed: of "bond" with "boun".
+        return f"{error}.{hint(unknown[1], [*flags.FLAGS])}".replace("..", ".")
     found = re.fullmatch(r"(?s)flag --(\w+)=(.*): value should be one of <(.*)>", str(error))
     text = str(error).removeprefix("ERROR:: ")
     return text + ("." + hint(found[2], found[3].split("|")) if found else "")

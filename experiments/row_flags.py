@@ -34,7 +34,7 @@ def check() -> None:
             f"{'no path' if not data else 'a path that is not there'}."
         )
     if is_table():
-        extras.need("tables", "Files of tables")
+        extras.need_tables("Files of tables", data)
     check_apart()
     path = pathlib.Path(out or "")
     if not out or path.is_dir() or not path.absolute().parent.is_dir():

@@ -31,7 +31,7 @@ UNREAD = (
 
 def check() -> None:
     """Raises what is known to be wrong with the flags before TensorFlow is imported."""
-    extras.need("tables", "Tables of mixed columns")
+    extras.need_tables("Tables of mixed columns", DATA.value, OUT.value)
     for flag in (DATA, OUT):
         ending = pathlib.Path(flag.value or "").suffix.lower()
         if ending not in tv.data.table_files.ENDINGS:

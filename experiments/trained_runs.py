@@ -1,6 +1,7 @@
 """What the programs that start from a run folder share: its model, and its data."""
 
 import tfp_vae as tv
+from tfp_vae.arguments import printable
 
 from . import data_flags, folder_flags, start
 
@@ -56,6 +57,11 @@ def model(run: "tv.report.RunFolder") -> "tuple[object, dict]":
     trained = tv.report.read_json(run / "metrics.json") if known_run else {}
     tell_interrupted(run, trained)
     method = trained.get("method")
+    if method is not None and not (isinstance(method, str) and method in tv.methods.METHODS):
+        raise ValueError(
+            f"{run / 'metrics.json'} is damaged. Expected a method, one of "
+            f"{', '.join(tv.methods.METHODS)}. Received {repr(method)[:100]}."
+        )
     if method and tv.methods.METHODS[method].post_hoc and not drawn.is_file():
         raise ValueError(
             f"The posterior of {method} is not in model.keras, which holds the point it "
@@ -68,7 +74,8 @@ def model(run: "tv.report.RunFolder") -> "tuple[object, dict]":
 def tell_interrupted(run: "tv.report.RunFolder", trained: dict) -> None:
     """Says it if the training of a run was interrupted, which its model does not show."""
     if trained.get("interrupted"):
-        print(f"{run.path}: its training was interrupted after epoch {trained.get('epochs')}")
+        epochs = printable(trained.get("epochs"))
+        print(f"{run.path}: its training was interrupted after epoch {epochs}")
 
 
 def check_vae(model: object, what: str) -> None:

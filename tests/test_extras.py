@@ -4,10 +4,12 @@ import importlib
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import tfp_vae as tv
 from tfp_vae import extras
+from tfp_vae.data import table_files
 from tfp_vae.evaluation.ood.scores import complexity_bits
 from tfp_vae.report import sealed
 
@@ -51,3 +53,27 @@ def test_what_is_there_is_no_error_and_what_is_not_is_named(extra, monkeypatch):
     with pytest.raises(ImportError) as caught:
         extras.need(extra, "Things")
     assert str(caught.value).endswith(f"Received no {', '.join(extras.MODULES[extra])}.")
+
+
+@pytest.mark.parametrize(("module", "ending"), [("pyarrow", ".parquet"), ("openpyxl", ".xlsx")])
+def test_tables_without_their_reader_name_the_command(module, ending, monkeypatch, tmp_path):
+    path = tmp_path / f"rows{ending}"
+    path.write_bytes(b"")
+    monkeypatch.setitem(sys.modules, module, None)
+    frame = pd.DataFrame({"a": [1.0, 2.0]})
+    for work in (table_files.read_frame, lambda path: table_files.write_frame(frame, path)):
+        with pytest.raises(ImportError, match=rf'"tfp_vae\[tables\]".*Received no {module}'):
+            work(path)
+    table_files.write_frame(frame, tmp_path / "rows.csv")  # which needs pandas alone
+
+
+def test_a_module_that_a_finder_hides_is_missing(monkeypatch):
+    class Hides:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            if name == "umap":
+                raise ModuleNotFoundError(f"No module named {name!r}")
+
+    monkeypatch.setattr(sys, "meta_path", [Hides, *sys.meta_path])
+    with pytest.raises(ImportError, match=r'"tfp_vae\[maps\]".*Received no umap'):
+        extras.need("maps", "Maps")

@@ -189,6 +189,16 @@ def test_impossible_weights_are_refused(arguments):
         ELBO(**arguments)
 
 
+@pytest.mark.parametrize("name", ["kl", "loss", "val_mine", "kl_z1", "my bound", "", None])
+def test_a_bound_that_would_take_the_column_of_another_metric_is_refused(name):
+    class Mine(ELBO):
+        pass
+
+    Mine.name = name
+    with pytest.raises(ValueError, match=r"name of the bound Mine. Expected .* Received"):
+        objectives.as_bound(Mine())
+
+
 def test_numbers_of_numpy_are_numbers():
     assert ELBO(beta=np.float32(0.5), capacity=np.int64(3)).get_config()["capacity"] == 3.0
 

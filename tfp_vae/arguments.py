@@ -101,6 +101,25 @@ def check_which_layers(name: str, value: Any) -> "int | str":
     return value
 
 
+def printable(text: object) -> str:
+    """Returns text that no terminal takes for a command, one line."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(text))
+
+
+def lacks(owner: object, method: str, returns: str) -> NotImplementedError:
+    """Returns the error of a method that a subclass has to give.
+
+    Args:
+        owner: of whose class it is.
+        method: as it is called.
+        returns: what it has to return.
+    """
+    return NotImplementedError(
+        f"{type(owner).__name__} has no {method.partition('(')[0]}. Expected {method} that returns "
+        f"{returns}. Received none."
+    )
+
+
 def hint(value: Any, choices: Iterable) -> str:
     """Returns " Did you mean ...?" with the choice nearest to `value`, "" if none is near."""
     if not isinstance(value, str | os.PathLike):

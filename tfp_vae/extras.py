@@ -10,14 +10,18 @@ MODULES: "dict[str, tuple[str, ...]]" = {
     "onnx": ("tf2onnx", "onnx", "onnxruntime"),
     "litert": ("ai_edge_litert",),
     "docs": ("sphinx", "myst_parser", "furo", "latex2mathml"),
-    "tables": ("pandas",),
+    "tables": ("pandas", "pyarrow", "openpyxl"),
     "codec": ("constriction",),
     "tune": ("keras_tuner",),
     "maps": ("umap",),
 }
 
 
-def need(extra: str, what: str) -> None:
+# Those of a table by the ending of its file; of one in the memory the first alone.
+_OF_TABLES = {".parquet": "pyarrow", ".xlsx": "openpyxl"}
+
+
+def need(extra: str, what: str, modules: "tuple[str, ...] | None" = None) -> None:
     """Raises `ImportError`, naming the command that helps, if a package of an extra is missing.
 
     It imports nothing, so that it can be asked before any work, and before TensorFlow is there.
@@ -25,13 +29,26 @@ def need(extra: str, what: str) -> None:
     Args:
         extra: one of `MODULES`.
         what: what needs it, in the plural, such as "Pictures".
+        modules: those of the extra that are needed; None for all.
     """
-    missing = [name for name in MODULES[extra] if not _is_there(name)]
+    missing = [name for name in modules or MODULES[extra] if not _is_there(name)]
     if missing:
         raise ImportError(
             f"{what} need packages that are not installed. Expected "
             f'pip install "tfp_vae[{extra}]". Received no {", ".join(missing)}.'
         )
+
+
+def need_tables(what: str, *files: object) -> None:
+    """Raises `ImportError` if what tables are read and written by is missing.
+
+    Args:
+        what: what needs it, in the plural.
+        files: paths, by whose endings more than pandas is needed.
+    """
+    endings = [str(file)[str(file).rfind(".") :].lower() for file in files]
+    more = dict.fromkeys(_OF_TABLES[each] for each in endings if each in _OF_TABLES)
+    need("tables", what, ("pandas", *more))
 
 
 def hint(extra: str, what: str) -> str:
@@ -52,3 +69,5 @@ def _is_there(name: str) -> bool:
         return importlib.util.find_spec(name) is not None
     except ValueError:  # a module that somebody made by hand, without a spec
         return True
+    except ImportError:  # of a finder that hides it
+        return False

@@ -119,6 +119,22 @@ def test_p_values_of_held_out_normals_are_uniform(base_seed):
         p_values([1.0], [0.0, np.nan])
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *({key: None} for key in ("score", "held_out", "options", "level")),
+        *({"held_out": value} for value in ({"": ["x"]}, {"": []}, {"": [[1.0]]}, [1.0])),
+        *({"held_out": {"": [float("nan")]}}, {"score": ["a"]}, {"options": {"none": 1}}),
+        *({"options": {"base": "x"}}, {"level": 2}),
+    ],
+)
+def test_a_damaged_calibration_is_refused(changed):
+    known = {"score": "absolute", "held_out": {"": [0.5, 1.0]}, "options": {}, "level": 0.9}
+    assert Conformal.from_json(known).level == 0.9
+    with pytest.raises(ValueError, match=r"calibration is damaged. Expected .* Received \w+"):
+        Conformal.from_json(known | changed)
+
+
 def test_a_calibration_comes_back_from_json_and_refuses_scores_of_other_tasks():
     seen, y = _numbers(np.random.default_rng(0), 50)
     found = Conformal.of(seen, y, "quantile", base=0.5, level=0.8)

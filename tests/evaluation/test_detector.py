@@ -1,5 +1,7 @@
 """The detector: exact scores and rates on a linear model, whose log p(x) and means are known."""
 
+import json
+import os
 import sys
 from pathlib import Path
 
@@ -113,6 +115,44 @@ def test_a_saved_detector_is_the_same_and_another_file_is_refused(linear, detect
     (tmp_path / "other.json").write_text("{}")
     with pytest.raises(ValueError, match="holds no detector"):
         Detector.load(tmp_path / "other.json", linear[1])
+
+
+def _saved(detector, path):
+    detector.save(path)
+    return json.loads(path.read_text())
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("held_out", value) for value in ("x", [], [[1.0]], [1.0, float("nan")])),
+        *(("usual", value) for value in ([0.0], [None] * 5)),
+        *(("false_positive_rate", value) for value in (5, "0.1", None, 1e-6)),
+        *(("score", "nothing"), ("score", ["a"]), ("seed", "x"), ("options", 3)),
+        *(("num_samples", -1), ("reference", "x"), ("reference", 10**400)),
+    ],
+)
+def test_a_damaged_detector_is_refused_before_it_flags(linear, detector, tmp_path, key, value):
+    known = _saved(detector, tmp_path / "detector.json")
+    (tmp_path / "detector.json").write_text(json.dumps(known | {key: value}))
+    with pytest.raises(ValueError, match=r"holds no detector of this model. Expected .* Received"):
+        Detector.load(tmp_path / "detector.json", linear[1])
+
+
+def test_held_out_scores_of_a_file_are_ranked_whatever_their_order(linear, detector, tmp_path):
+    known = _saved(detector, tmp_path / "detector.json")
+    known["held_out"].reverse()
+    (tmp_path / "detector.json").write_text(json.dumps(known))
+    again = Detector.load(tmp_path / "detector.json", linear[1])
+    np.testing.assert_array_equal(again.held_out, detector.held_out)
+
+
+def test_a_detector_of_a_pipe_or_of_brackets_without_end_is_refused(linear, tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    for name, words in (("pipe.json", "named pipe"), ("deep.json", "nested too deeply")):
+        with pytest.raises(ValueError, match=words):
+            Detector.load(tmp_path / name, linear[1])
 
 
 def test_an_exported_score_flags_the_rows_that_python_flags(linear, detector):

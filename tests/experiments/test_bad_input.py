@@ -1,5 +1,6 @@
 """Programs given bad input: one line that starts with "error: ", status not 0, nothing touched."""
 
+import json
 import os
 import pathlib
 import re
@@ -17,7 +18,7 @@ from absl.testing import flagsaver
 from PIL import Image
 
 import tfp_vae as tv
-from experiments import cli
+from experiments import cli, trained_runs
 
 TINY = ("--hidden=4", "--latent_dim=2", "--epochs=1", "--jit=false")
 OLD = b"the old file"
@@ -328,6 +329,29 @@ def test_a_warning_is_one_line_and_no_failure(in_process):
         warnings.warn("few samples", UserWarning, stacklevel=1)
 
     assert in_process(lambda: cli.run(main)) == (0, "", "warning: few samples\n")
+
+
+@pytest.mark.parametrize("method", ["nothing", ["a"]], ids=["unknown", "list"])
+def test_a_run_of_no_method_that_there_is_is_damaged(model_folder, method):
+    (model_folder / "metrics.json").write_text(json.dumps({"method": method}))
+    with pytest.raises(ValueError, match=r"metrics.json is damaged. Expected a method, one of vi"):
+        trained_runs.model(tv.report.RunFolder(model_folder, overwrite=True))
+
+
+def test_the_note_of_an_interrupted_run_is_no_command(tmp_path, capsys):
+    run = tv.report.RunFolder(tmp_path)
+    trained_runs.tell_interrupted(run, {"interrupted": True, "epochs": "\x1b[2J"})
+    assert capsys.readouterr().out.endswith("after epoch ?[2J\n")
+
+
+def test_no_terminal_obeys_an_error_or_a_warning(in_process):
+    def main():
+        warnings.simplefilter("always")
+        warnings.warn("a class \x1b[2J\u202e", UserWarning, stacklevel=1)
+        raise ValueError("no file \x1b]0;mine\x07 here")
+
+    expected = "warning: a class ?[2J?\nerror: no file ?]0;mine? here\n"
+    assert in_process(lambda: cli.run(main)) == (2, "", expected)
 
 
 def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch):

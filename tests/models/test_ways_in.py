@@ -342,6 +342,17 @@ def test_arrays_of_other_libraries_are_taken_or_told_what_to_do():
         tv.data.Split([[1.0, 2.0], [3.0]], "real")
 
 
+def test_what_is_no_data_is_told_before_what_is_asked_beside_it(vae):
+    for x, way in (
+        (GREY.tolist(), r"cannot be used.*Received list. np.asarray\(x\) is one"),
+        ([GREY, GREY], r"cannot be used.*Received list. A network of several inputs"),
+        (scipy.sparse.csr_matrix(GREY), r"toarray\(\).*csr_matrix"),
+        (tf.RaggedTensor.from_tensor(GREY), r"to_tensor\(\).*RaggedTensor"),
+    ):
+        with pytest.raises(ValueError, match=way):
+            vae.fit(x, batch_size=8, verbose=0)
+
+
 def test_targets_may_be_a_column():
     model = dense(tv.likelihoods.Normal(), 1)
     assert model.as_split(GREY, "training", GREY[:, :1]).targets.shape == (40,)

@@ -60,6 +60,22 @@ def test_every_run_is_in_the_table_and_says_what_is_wrong_with_it(found, root):
     assert f"{root}/cut: damaged: " in text and "\x1b" not in text
 
 
+def test_numbers_of_any_length_are_sorted_by_size(tmp_path):
+    for name, value in (("a", "9" * 5000), ("b", "x"), ("c", "10"), ("d", "9")):
+        write(tmp_path / name, f"--size={value}\n", metrics={"loss": 1.0})
+    table = report.tabulate(report.find_runs([tmp_path]), sort="size")
+    assert [run.folder[-1] for run in table.runs] == ["d", "c", "a", "b"]
+    write(tmp_path / ("7" * 200), metrics={"loss": 1.0})
+    assert len(report.find_runs([tmp_path])) == 5
+
+
+@pytest.mark.parametrize("found", [{}, {"settings": [1], "sets": {}}, {"settings": {}, "sets": 3}])
+def test_a_table_that_is_gone_on_with_is_looked_at(found, tmp_path):
+    (tmp_path / "results.json").write_text(json.dumps(found))
+    with pytest.raises(ValueError, match=r"results.json is damaged. Expected settings and sets"):
+        report.resume_table(tmp_path, {"seed": 0})
+
+
 def test_columns_are_the_flags_that_differ_and_the_metrics_of_test_examples(found, root):
     table = report.tabulate(found)
     assert set(table.flags) == {"jit", "latent_dim", "name", "patience"} and table.has_programs

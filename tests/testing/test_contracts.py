@@ -12,6 +12,7 @@ import tensorflow_probability as tfp
 
 import tfp_vae as tv
 from tfp_vae import testing
+from tfp_vae.testing import claims
 
 tfd = tfp.distributions
 mine = keras.saving.register_keras_serializable(package="mine")
@@ -204,6 +205,56 @@ class HalfKL(tv.layers.DenseReparameterization):
         return 0.5 * super().kl_divergence(num_samples)
 
 
+@mine
+class Tensor(tv.priors.Prior):
+    def distribution(self, context):
+        return tf.zeros(self.latent_dim)
+
+
+@mine
+class Undefined(tv.priors.Prior):
+    pass
+
+
+@mine
+class Stumbling(tv.priors.Prior):
+    def distribution(self, context):
+        return {}["nowhere"]
+
+
+@mine
+class Positive(tv.priors.Prior):
+    def distribution(self, context):
+        zeros = tf.zeros(self.latent_dim)
+        return tfd.Independent(tfd.LogNormal(zeros, zeros + 1), 1)
+
+
+@mine
+class OneRow(tv.priors.Prior):
+    def distribution(self, context):
+        zeros = tf.zeros([1, self.latent_dim])
+        return tfd.Independent(tfd.Logistic(zeros, zeros + 1), 1)
+
+
+@mine
+class Demanding(tv.priors.StandardNormal):
+    def __init__(self, latent_dim, scale, **kwargs):
+        super().__init__(latent_dim, **kwargs)
+
+
+@mine
+class Neighbours(tv.heads.Head):
+    def distribution(self, parameters):
+        loc = parameters[..., 0]
+        return tfd.Laplace(loc - tf.reduce_mean(loc, axis=-1, keepdims=True), 1.0)
+
+
+@mine
+class Average(tv.objectives.ELBO):
+    def __call__(self, terms):
+        return tf.reduce_mean(super().__call__(terms))
+
+
 def _encoder(kind):
     return kind(tv.networks.mlp([4]), 1)
 
@@ -225,10 +276,28 @@ def _encoder(kind):
         (testing.check_layer, lambda: Secret(2), r"same key gives the same outputs \(estimator\)"),
         (testing.check_layer, lambda: HalfKL(2), "kl_divergence is the mean of log q - log p"),
         (testing.check_layer, lambda: keras.layers.Dense(2), "it says that it draws noise"),
+        (
+            testing.check_prior,
+            lambda: Tensor(1),
+            r"distribution\(context\) is a distribution. Expected .* Received EagerTensor",
+        ),
+        (testing.check_prior, lambda: Undefined(1), r"has no distribution. Expected distribution"),
+        (
+            testing.check_prior,
+            lambda: Stumbling(1),
+            r"line \d+ of test_contracts.py \(distribution\). Expected .* KeyError: 'nowhere'",
+        ),
+        (testing.check_prior, lambda: Positive(1), r"log p is finite on all of R\^D"),
+        (testing.check_prior, lambda: OneRow(1), r"has batch shape \[\]. Expected.*Received \[1"),
+        (testing.check_prior, lambda: Demanding(1, 2.0), r"from_config takes.*argument: 'scale'"),
+        (testing.check_head, Neighbours, "what stands beside a value changes nothing"),
+        (testing.check_bound, Average, r"of each example is \[B\]. Expected \[4\]. Received \[\]"),
     ],
     ids=[
         *("unregistered", "density", "config", "gradient"),
         *("no_kl", "no_mass", "uphill", "secret_noise", "half_kl", "no_noise"),
+        *("tensor", "no_distribution", "error", "support", "one_row", "constructor"),
+        *("neighbours", "average"),
     ],
 )
 def test_a_contract_names_the_claim_that_does_not_hold(check, make, message):
@@ -242,3 +311,71 @@ def test_parts_of_another_sort_and_priors_of_nothing_are_refused():
             getattr(testing, f"check_{check}")(3)
     with pytest.raises(ValueError, match=r"ClassNormal depends.*Expected given=.*Received none"):
         testing.check_prior(tv.priors.ClassNormal(1, 3))
+
+
+def test_what_no_graph_or_xla_can_run_is_named():
+    def python(x):
+        return tf.py_function(np.tanh, [x], tf.float32)
+
+    def eager(x):
+        return tf.constant(np.tanh(x.numpy()))
+
+    x = tf.constant([0.5])
+    for function, mode in ((python, "under XLA"), (eager, "in a graph")):
+        message = rf"Mine: log p runs {mode}. Expected operations.*Error: ."
+        with pytest.raises(AssertionError, match=message):
+            claims.check_modes("Mine", "log p", function, x)
+
+
+@pytest.mark.parametrize(
+    ("check", "message"),
+    [
+        (lambda: testing.check_encoder(_encoder(tv.encoders.Gaussian), "x"), "x. Expected finite"),
+        (
+            lambda: testing.check_encoder(_encoder(tv.encoders.Gaussian), np.full((2, 3), np.nan)),
+            r"x. Expected .* Received shape \(2, 3\) with NaN",
+        ),
+        (lambda: testing.check_head(tv.heads.Bernoulli(), np.ones(3)), r"features.*shape \(3,\)"),
+        (lambda: testing.check_head(tv.heads.Poisson(), values="abc"), r"values.*Received 'abc'"),
+        (lambda: testing.check_head(tv.heads.Normal(), support=(1, 0)), r"support.*\(1, 0\)"),
+        (
+            lambda: testing.check_layer(tv.layers.DenseFlipout(1), np.ones((1, 2))),
+            r"inputs. Expected .* N >= 2. Received shape \(1, 2\)",
+        ),
+    ],
+    ids=["text", "nan", "one_axis", "values", "support", "one_row"],
+)
+def test_what_a_part_is_tried_at_is_looked_at_first(check, message):
+    with pytest.raises(ValueError, match=message):
+        check()
+
+
+@mine
+class Logistic(tv.priors.Prior):
+    def distribution(self, context):
+        zeros = tf.zeros(self.latent_dim)
+        return tfd.Independent(tfd.Logistic(zeros, zeros + 1), 1)
+
+
+@pytest.mark.all_only
+@pytest.mark.parametrize(
+    ("check", "make"),
+    [
+        (testing.check_prior, lambda: Logistic(1)),
+        (testing.check_encoder, lambda: _encoder(tv.encoders.Gaussian)),
+    ],
+    ids=["prior", "encoder"],
+)
+@pytest.mark.dear(reason="a converter and a runtime")
+def test_a_part_is_written_and_run_with_its_contract(check, make, monkeypatch):
+    written = []
+
+    def export(model, split, path, formats, **options):
+        written.append(formats)
+        return export_of(model, split, path, formats, **options)
+
+    export_of = claims.export
+    monkeypatch.setattr(claims, "export", export)
+    monkeypatch.setattr(claims, "FORMATS", {"onnx": claims.FORMATS["onnx"]})
+    check(make(), xla=False, export=True)
+    assert written == [["onnx"]]

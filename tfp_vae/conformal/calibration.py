@@ -131,8 +131,25 @@ class Conformal:
 
     @classmethod
     def from_json(cls, known: Mapping) -> "Conformal":
-        """Returns the calibration of `to_json`."""
-        return cls(known["score"], known["held_out"], known["options"], known["level"])
+        """Returns the calibration of `to_json`.
+
+        Raises:
+            ValueError: if it is none.
+        """
+        try:
+            found = cls(known["score"], known["held_out"], known["options"], known["level"])
+            for name, value in found.options.items():
+                check_number(name, value)
+            _ = found.made  # unknown options are an error
+            held_out = found.held_out.values()
+            if not all(v.ndim == 1 and v.size and np.isfinite(v).all() for v in held_out):
+                raise ValueError("held-out scores that are no lists of finite numbers")
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(
+                "The calibration is damaged. Expected what Conformal.to_json returned. Received "
+                f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            ) from error
+        return found
 
 
 def calibrate(

@@ -16,6 +16,7 @@ from tfp_vae.arguments import check_choice
 from tfp_vae.data.streams import blocks
 
 GREY_LEVELS = 256
+MOST = 1e18  # of a number: squares of 2e19 are infinite in float32
 
 
 class Kind(enum.StrEnum):
@@ -211,7 +212,10 @@ def check_numbers(values: np.ndarray, what: str) -> None:
 
 
 def check_finite(values: np.ndarray, what: str) -> None:
-    """Raises `ValueError` naming the first NaN or infinity in `values`."""
+    """Raises `ValueError` naming the first NaN or infinity in `values`.
+
+    And of numbers whose squares are infinite in float32, of which every density is.
+    """
     if not np.issubdtype(values.dtype, np.floating):
         return
     bad = ~np.isfinite(values)
@@ -220,4 +224,11 @@ def check_finite(values: np.ndarray, what: str) -> None:
         raise ValueError(
             f"{what} has {int(bad.sum())} values that are not finite. Expected finite numbers. "
             f"Received {values[index]} at index {index}."
+        )
+    if values.size and max(-values.min(), values.max()) > MOST:
+        place = np.unravel_index(np.argmax(np.abs(values)), values.shape)
+        raise ValueError(
+            f"{what} has numbers whose squares are not finite in float32, as densities have them. "
+            f"Expected at most {MOST:g}, in other units if need be. Received {values[place]:g} at "
+            f"index {tuple(map(int, place))}."
         )

@@ -374,7 +374,7 @@ class Schema:
             like: a frame whose library, and index if there are as many rows, the new one has;
                 pandas without it.
         """
-        extras.need("tables", "Tables of mixed columns")
+        extras.need_tables("Tables of mixed columns")
         import pandas as pd
 
         values = np.asarray(values)
@@ -432,7 +432,7 @@ def _kind_and_exposure(name: str, text: str) -> "tuple[str, str]":
 
 def to_pandas(frame: Any, name: str) -> Any:
     """Returns a frame as one of pandas whose columns have different names, as text."""
-    extras.need("tables", "Tables of mixed columns")
+    extras.need_tables("Tables of mixed columns")
     import pandas as pd
 
     if not isinstance(frame, pd.DataFrame):

@@ -38,7 +38,7 @@ def read_frame(
         ValueError: if the file holds no table, with the row and the way out.
         FileNotFoundError: if there is no such file.
     """
-    extras.need("tables", "Tables of mixed columns")
+    extras.need_tables("Tables of mixed columns", path)
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(
@@ -167,6 +167,7 @@ def write_frame(frame: Any, path: "str | pathlib.Path") -> None:
     """
     path = pathlib.Path(path)
     ending = check_choice("ending of a table", path.suffix.lower(), ENDINGS)
+    extras.need_tables("Tables of mixed columns", path)
     with files.replacing(path) as temporary:
         if ending == ".parquet":
             frame.to_parquet(temporary, index=False)

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.arguments import is_count
+from tfp_vae.arguments import is_count, lacks
 from tfp_vae.data import Schema
 from tfp_vae.networks import check_no_probabilities, output_shape
 from tfp_vae.probability import tfd
@@ -168,7 +168,7 @@ class ConditionalDistribution(keras.Layer):
 
     def distribution(self, *parameters: tf.Tensor) -> tfd.Distribution:
         """Returns the distribution with these float32 parameters, each [..., *event_shape]."""
-        raise NotImplementedError
+        raise lacks(self, "distribution(*parameters)", "a tfp distribution over events")
 
     @property
     def has_units(self) -> bool:

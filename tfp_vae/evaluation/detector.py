@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae import notebooks
-from tfp_vae.arguments import check_choice, check_count, check_number, check_type
+from tfp_vae.arguments import check_choice, check_count, check_number, check_seed, check_type
 from tfp_vae.conformal import limit, p_values, rows_needed
 from tfp_vae.data import Split
 from tfp_vae.distributions import draws
@@ -32,6 +32,7 @@ from tfp_vae.files import replacing
 from tfp_vae.models import VAE
 from tfp_vae.models.graphs import compiled
 from tfp_vae.models.memory import in_batches
+from tfp_vae.reading import json_of, read_text
 
 DEFAULT_RATE = 0.01
 DEFAULT_SAMPLES = 64
@@ -113,8 +114,8 @@ class Detector:
         check_choice("score", score, base.of_kind(base.DensityScore))
         self.model, self.score_name = model, score
         self.num_samples = check_count("num_samples", num_samples)
-        self.seed = model.seed if seed is None else seed
-        self.options = dict(options or {})
+        self.seed = model.seed if seed is None else check_seed(seed)
+        self.options = dict(check_type("options", options or {}, Mapping, "Detector"))
         self.held_out: np.ndarray | None = None
         self.usual: np.ndarray | None = None
         self.reference: float | None = None
@@ -406,9 +407,12 @@ class Detector:
         Args:
             path: of the file.
             model: the VAE that it was made with.
+
+        Raises:
+            ValueError: if the file is damaged, or of a model of other data.
         """
+        known = json_of(read_text(path), str(path))
         try:
-            known = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
             found = cls(
                 model,
                 known["score"],
@@ -416,14 +420,20 @@ class Detector:
                 seed=known["seed"],
                 options=known["options"],
             )
-            found.held_out = np.asarray(known["held_out"], np.float64)
+            # p-values are ranks among these.
+            found.held_out = np.sort(np.asarray(known["held_out"], np.float64))
             found.usual = np.asarray(known["usual"], np.float64)
-            found.false_positive_rate = known["false_positive_rate"]
-            found.reference = known["reference"]
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            shapes = found.held_out.ndim, found.usual.shape
+            finite = np.isfinite(found.held_out).all() and np.isfinite(found.usual).all()
+            if shapes != (1, tuple(model.decoder.event_shape)) or not finite:
+                raise ValueError(f"scores and parts that are not finite numbers of {shapes}")
+            if known["reference"] is not None:
+                found.reference = check_number("reference", known["reference"])
+            found.change_rate(known["false_positive_rate"])
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(
-                f"{path} holds no detector. Expected a file that Detector.save wrote. Received "
-                f"{type(error).__name__}: {error}."
+                f"{path} holds no detector of this model. Expected a file that Detector.save "
+                f"wrote. Received {type(error).__name__}: {' '.join(str(error).split())[:300]}"
             ) from error
         return found
 

@@ -18,7 +18,7 @@ import keras
 import tensorflow as tf
 
 from tfp_vae import networks
-from tfp_vae.arguments import check_count, check_number, check_seed, is_count
+from tfp_vae.arguments import check_count, check_number, check_seed, is_count, lacks
 from tfp_vae.distributions.base import inverse_positive, positive, tfd
 from tfp_vae.layers import noise as noise_sources
 from tfp_vae.layers import priors
@@ -90,12 +90,12 @@ class WeightLayer(keras.Layer):
     @property
     def posterior(self) -> tfd.Distribution:
         """q(w)."""
-        raise NotImplementedError
+        raise lacks(self, "posterior", "q(w), a tfp distribution")
 
     @property
     def prior(self) -> tfd.Distribution:
         """p(w), with the event shape of `posterior`."""
-        raise NotImplementedError
+        raise lacks(self, "prior", "p(w), a tfp distribution")
 
     def kl_divergence(self, num_samples: int = 1) -> tf.Tensor:
         """Returns KL(q(w) || p(w)) in nats, summed over all weights, not scaled by anything.
@@ -103,7 +103,7 @@ class WeightLayer(keras.Layer):
         Args:
             num_samples: draws of q where there is no closed form.
         """
-        raise NotImplementedError
+        raise lacks(self, "kl_divergence(num_samples)", "KL(q || p) in nats")
 
     @property
     def own_weights(self) -> list:
@@ -232,15 +232,15 @@ class BayesianLayer(WeightLayer):
 
     def kernel_shape(self, input_shape: Any) -> "tuple[int, ...]":
         """Returns the shape of the kernel, the last axis of size U."""
-        raise NotImplementedError
+        raise lacks(self, "kernel_shape(input_shape)", "a shape")
 
     def linear(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """Returns the linear map of `inputs` by `kernel`, without bias."""
-        raise NotImplementedError
+        raise lacks(self, "linear(inputs, kernel)", "pre-activations")
 
     def estimate(self, inputs: tf.Tensor, noise: noise_sources.Noise) -> tf.Tensor:
         """Returns the pre-activations with the noise of this layer's estimator."""
-        raise NotImplementedError
+        raise lacks(self, "estimate(inputs, noise)", "pre-activations")
 
     def build(self, input_shape: Any) -> None:
         """Makes the parameters of the posterior."""

@@ -237,8 +237,8 @@ class Intake:
             )
         if dtype.is_floating and values.size:
             low, high = float(values.min()), float(values.max())  # NaN if one of them is
-            if not np.isfinite(low) or not np.isfinite(high):
-                kinds.check_finite(values.astype(np.float32), "The given array")
+            if not max(-low, high) <= kinds.MOST:
+                kinds.check_finite(values.astype(np.float64), "The given array")
             bounded = bool(self.candidates) and Kind.REAL not in self.candidates
             if bounded and not self.infers and (low < 0 or high > 1):
                 raise ValueError(
@@ -309,7 +309,9 @@ class Intake:
         loads = hasattr(x, "__iter__") or hasattr(x, "__getitem__")  # as a loader of torch does
         if not loads or isinstance(x, str | bytes | list | tuple | dict | Iterator):
             several = ""
-            if isinstance(x, list | tuple | dict) and x:
+            if isinstance(x, list) and x and not hasattr(x[0], "shape"):
+                several = " np.asarray(x) is one, if its rows have one length."
+            elif isinstance(x, list | tuple | dict) and x:
                 several = " A network of several inputs gets them as one array that it cuts."
             raise ValueError(
                 f"The {name} data cannot be used. Expected a Split, an array (N, ...), a "
@@ -507,6 +509,8 @@ def check_options(
             "others. Received y beside a Split."
         )
     is_whole = isinstance(x, Split) or is_array(x)
+    if frames.has_gaps(x) or isinstance(x, str | bytes | list | tuple | dict):
+        return  # what is no data at all has an error of its own
     if not is_whole and (share or weight is not None):
         raise ValueError(
             "sample_weight and validation_split go with arrays. Expected neither, or a Split or an "

@@ -61,11 +61,22 @@ class Bound(abc.ABC):
         return cls(**{k: keras.saving.deserialize_keras_object(v) for k, v in config.items()})
 
 
+# Columns of a history that are of something else.
+_OF_OTHERS = ("loss", "kl", "reconstruction", "expected_log_likelihood", "bits_per_dim")
+
+
 def as_bound(objective: Any) -> Bound:
     """Returns `objective`; raises `ValueError` if it is not a bound."""
     if not isinstance(objective, Bound):
         raise ValueError(
             "Unusable objective. Expected a bound of tfp_vae.objectives "
             f"({', '.join(BOUNDS)}) or a subclass of objectives.Bound. Received {objective!r}."
+        )
+    name = objective.name
+    is_name = isinstance(name, str) and name.isidentifier()
+    if not is_name or name in _OF_OTHERS or name.startswith(("val_", "kl_", "active_units")):
+        raise ValueError(
+            f"Unusable name of the bound {type(objective).__name__}. Expected that of a metric of "
+            f"its own, such as 'mine', not one of {', '.join(_OF_OTHERS)}. Received {name!r}."
         )
     return objective

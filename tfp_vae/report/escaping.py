@@ -22,11 +22,6 @@ def escape(text: object) -> str:
     return _LINKED.sub(lambda found: f"<span>{found[0]}</span>", _unmarked(text))
 
 
-def printable(text: object) -> str:
-    """Returns text that no terminal takes for a command, one line."""
-    return "".join(letter if letter.isprintable() else "?" for letter in str(text))
-
-
 def alternative(text: object) -> str:
     """Returns text that stands for a picture, in which nothing becomes a link."""
     return _unmarked(text)

@@ -185,12 +185,16 @@ def resume_table(path, plan: dict) -> "tuple[RunFolder, dict]":
         return run, {}
     before = read_json(file)
     wanted = json.loads(json.dumps(plan))
-    if before.get("settings") != wanted:
-        known = before.get("settings") or {}
+    known, sets = before.get("settings") or {}, before.get("sets")
+    if not isinstance(known, dict) or not isinstance(sets, dict):
+        raise ValueError(
+            f"{file} is damaged. Expected settings and sets of a table. Received others."
+        )
+    if known != wanted:
         differing = [key for key in wanted if known.get(key) != wanted[key]]
         here, there = ({k: d.get(k) for k in differing} for d in (wanted, known))
         raise ValueError(
             f"{path} holds a table of other settings. Expected another run_dir, or {there}. "
             f"Received {here}."
         )
-    return run, before["sets"]
+    return run, sets

@@ -10,10 +10,10 @@ import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from tfp_vae.arguments import printable
 from tfp_vae.cells import guarded, line_end
 from tfp_vae.reading import read_text
 from tfp_vae.report import sealed
-from tfp_vae.report.escaping import printable
 from tfp_vae.report.folders import CHECKPOINTS, REPORT, read_json
 from tfp_vae.report.grids import Cell, Column, Grid, Head, Row
 from tfp_vae.report.marks import DIRECTIONS
@@ -287,8 +287,10 @@ def _as_number(value) -> "float | None":
 
 def _natural(text: str) -> list:
     """Returns what sorts run2 before run10."""
-    parts = re.split(r"(\d+)", text)
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+    parts = re.split(r"([0-9]+)", text)
+    # A longer number is a larger one, also where Python makes none of its digits.
+    numbers = [part.lstrip("0") if i % 2 else part for i, part in enumerate(parts)]
+    return [(len(p), p) if i % 2 else (-1, p) for i, p in enumerate(numbers)]
 
 
 def _flags(text: str) -> "tuple[str, dict[str, str]]":

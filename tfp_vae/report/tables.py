@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from tfp_vae import files
+from tfp_vae.arguments import printable
 from tfp_vae.cells import guarded, line_end
-from tfp_vae.report.escaping import escape, printable
+from tfp_vae.report.escaping import escape
 from tfp_vae.report.escaping import table as markdown_table
 
 

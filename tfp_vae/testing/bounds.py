@@ -26,6 +26,7 @@ X = np.array([-1.0, 0.5, 2.0, 3.0], np.float32)
 SAMPLES, STEP = 6, 1000
 
 
+@claims.in_words
 def check_bound(bound: Bound, *, tight: bool = True, seed: int = 0, xla: bool = True) -> None:
     """Tries the whole contract of a bound, on a model whose log p(x) is known.
 
@@ -46,6 +47,7 @@ def check_bound(bound: Bound, *, tight: bool = True, seed: int = 0, xla: bool = 
     check_type("bound", bound, Bound, "check_bound")  # type: ignore[type-abstract]
     name = type(bound).__name__
     trusted = claims.trusted_package(bound)
+    claims.same_config(name, bound)
     terms = _terms(seed)
     _check_shapes(name, bound, terms)
     _check_is_a_bound(name, bound, tight, seed)
@@ -92,16 +94,22 @@ def _log_evidence() -> np.ndarray:
 
 
 def _check_shapes(name, bound, terms):
-    value, loss = bound(terms), bound.loss(terms, STEP)
+    value = bound(terms)
+    claim(name, tf.is_tensor(value), "the bound is a tensor", "[B]", type(value).__name__)
     claim(name, value.shape == X.shape, "the bound of each example is [B]", list(X.shape),
           list(value.shape))  # fmt: skip
     claim(name, np.isfinite(value), "the bound is finite", "finite numbers", value.numpy())
+    loss = bound.loss(terms, STEP)
+    claim(name, tf.is_tensor(loss), "the loss is a tensor", [], type(loss).__name__)
     claim(name, loss.shape == () and np.isfinite(loss), "the loss is one finite number", [],
           list(loss.shape))  # fmt: skip
     is_name = isinstance(bound.name, str) and bound.name.isidentifier()
     claim(name, is_name, "it has the name of a metric", "an identifier", repr(bound.name))
     ones = terms._replace(sample_weight=tf.ones(len(X)))
     close(name, "weights of one change nothing", bound.loss(ones, STEP), loss)
+    first = terms._replace(sample_weight=tf.constant([4.0] + [0.0] * (len(X) - 1)))
+    changed = abs(float(bound.loss(first, STEP)) - float(loss)) > 1e-6
+    claim(name, changed, "weights of examples weigh in the loss", "another loss", "the same")
 
 
 def _check_is_a_bound(name, bound, tight, seed):

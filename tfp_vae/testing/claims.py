@@ -5,10 +5,13 @@ expected and what was received. Densities are integrated by the midpoint rule, m
 float64 of float32 log-probabilities; draws are held against these within their standard errors.
 """
 
+import functools
+import inspect
 import pathlib
 import tempfile
+import traceback
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import keras
 import numpy as np
@@ -21,8 +24,12 @@ from tfp_vae.distributions.base import BOX, REAL, SPHERE, tfd
 from tfp_vae.export import FORMATS, export, load
 from tfp_vae.export.package import PORTABLE
 from tfp_vae.export.proof import runtimes
+from tfp_vae.export.saved.archive import one_line
 from tfp_vae.export.signatures.answers import answers_of, subject_of
 from tfp_vae.report import read_json
+
+Given = ParamSpec("Given")
+Part = TypeVar("Part")
 
 # A standard error away: one in two million for each of some dozen comparisons.
 DEVIATIONS = 5.0
@@ -58,7 +65,83 @@ def close(
         claim(name, False, what, f"{expected[at]:.6g}", f"{found[at]:.6g}{where}")
 
 
+def in_words(check: Callable[Given, None]) -> Callable[Given, None]:
+    """Returns a check that says of an error of the part itself whose it is and where it arose.
+
+    Such as a `KeyError` of its code, or what TensorFlow says of a value that it returned.
+    """
+
+    @functools.wraps(check)
+    def checked(*args: Given.args, **kwargs: Given.kwargs) -> None:
+        try:
+            check(*args, **kwargs)
+        except AssertionError:
+            raise
+        except Exception as error:
+            if isinstance(error, ValueError) and "Expected" in str(error):
+                raise  # in our words already
+            part = args[0] if args else next(iter(kwargs.values()), None)
+            what = f"it answers what is asked of it{_place(error, part)}"
+            claim(type(part).__name__, False, what, "no error", _said(error))
+
+    return checked
+
+
+def _place(error, part):
+    """Returns where in the file of a class an error arose, or ""."""
+    try:
+        file = inspect.getfile(type(part))
+    except (TypeError, OSError):  # a class of an interpreter's prompt
+        return ""
+    own = [each for each in traceback.extract_tb(error.__traceback__) if each.filename == file]
+    return f", line {own[-1].lineno} of {pathlib.Path(file).name} ({own[-1].name})" if own else ""
+
+
+def _said(error):
+    return f"{type(error).__name__}: {one_line(error, 400)}"
+
+
+def array(name: str, value: Any, least: int = 1) -> tf.Tensor:
+    """Returns what a check is given to try a part at, float32 [N, ...] with N >= `least`.
+
+    Raises:
+        ValueError: if it is something else.
+    """
+    try:
+        found = np.asarray(value, np.float32)
+    except (TypeError, ValueError):
+        found = None
+    if found is None or found.ndim < 2 or len(found) < least or not np.isfinite(found).all():
+        received = repr(value)[:100] if found is None else f"shape {found.shape}"
+        if found is not None and not np.isfinite(found).all():
+            received += " with NaN or infinity"
+        raise ValueError(
+            f"Unusable {name}. Expected finite numbers [N, ...] with N >= {least}. Received "
+            f"{received}."
+        )
+    return tf.constant(found)
+
+
+def same_config(name: str, part: Any) -> None:
+    """Claims that a part is made anew from its `get_config`, with the same settings."""
+    try:
+        again = type(part).from_config(part.get_config())
+    except Exception as error:
+        what = "from_config takes what get_config returns"
+        claim(name, False, what, "the arguments of the constructor", _said(error))
+    serialize = keras.saving.serialize_keras_object
+    found, expected = (serialize(each).get("config") for each in (again, part))
+    claim(name, found == expected, "get_config survives from_config", expected, found)
+
+
 # Distributions.
+
+
+def distribution_of(name: str, found: Any, what: str) -> tfd.Distribution:
+    """Returns what a method returned, which is claimed to be a distribution of TFP."""
+    claim(name, isinstance(found, tfd.Distribution), f"{what} is a distribution",
+          "one of tfp.distributions", f"{type(found).__name__}")  # fmt: skip
+    return found
 
 
 class Grid(NamedTuple):
@@ -207,7 +290,7 @@ def check_distribution(
     It has these shapes, integrates to 1 (for D of 1 and 2), its keyed draws and those of TFP follow
     it, and the log-densities that come with keyed draws are its own.
     """
-    batch = tuple(distribution.batch_shape)
+    batch = tuple(distribution_of(name, distribution, "what it returns").batch_shape)
     claim(name, distribution.event_shape == (dims,), "the event shape is [D]", [dims],
           list(distribution.event_shape))  # fmt: skip
     claim(name, distribution.dtype == tf.float32, "values are float32", "float32",
@@ -215,7 +298,9 @@ def check_distribution(
     z, log_q = draws.sample_and_log_prob(distribution, [DRAWS], (seed, 1))
     claim(name, z.shape == (DRAWS, *batch, dims), "draws have shape [S, *batch, D]",
           [DRAWS, *batch, dims], list(z.shape))  # fmt: skip
+    claim(name, np.isfinite(z), "draws are finite", "finite numbers", "others")
     log_prob = distribution.log_prob(z)
+    claim(name, np.isfinite(log_prob), "draws have a finite log p", "finite numbers", "others")
     claim(name, log_prob.shape == (DRAWS, *batch), "log p has shape [S, *batch]",
           [DRAWS, *batch], list(log_prob.shape))  # fmt: skip
     scale = 1e-4 * float(np.std(log_prob)) + 1e-3
@@ -320,8 +405,12 @@ def check_modes(
     expected = tf.nest.flatten(function(*inputs))
     for mode, jit in (("in a graph", False), ("under XLA", True))[: 1 + xla]:
         compiled = tf.function(function, autograph=False, jit_compile=jit)
-        # Not called itself: TensorFlow would warn of many functions of one name.
-        found = tf.nest.flatten(compiled.get_concrete_function(*inputs)(*inputs))
+        try:
+            # Not called itself: TensorFlow would warn of many functions of one name.
+            found = tf.nest.flatten(compiled.get_concrete_function(*inputs)(*inputs))
+        except Exception as error:
+            tensors = "operations of TensorFlow on tensors"
+            claim(name, False, f"{what} runs {mode}", tensors, _said(error))
         for one, other in zip(found, expected, strict=True):
             least = rounding * float(np.max(np.abs(other), initial=0.0)) + 1e-6
             close(name, f"{what} is the same {mode} as eagerly", one, other, 1e-4, least)

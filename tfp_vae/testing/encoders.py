@@ -22,6 +22,7 @@ from tfp_vae.testing.claims import claim, close
 ROWS = 3
 
 
+@claims.in_words
 def check_encoder(
     encoder: Encoder,
     x: Any = None,
@@ -53,15 +54,17 @@ def check_encoder(
     name = type(check_type("encoder", encoder, Encoder, "check_encoder")).__name__
     shape = encoder.input_shape_built[1:] if encoder.built else (3,)
     rng = np.random.default_rng([seed, 53])
-    x = tf.constant(rng.standard_normal((ROWS, *shape)) if x is None else x, tf.float32)
+    x = claims.array("x", rng.standard_normal((ROWS, *shape)) if x is None else x)
     trusted, dims, rows = claims.trusted_package(encoder), encoder.latent_dim, len(x)
+    trusted += _packages(encoder.network)
+    claims.same_config(name, encoder)
     kind = next(each for each in PRIORS.values() if covers(each.support, encoder.support))
     model = VAE(kind(dims), encoder, Normal(mlp([]), tuple(x.shape[1:])))
 
     def posterior(x=x, model=model):
         return model.at_mean().posterior(x)
 
-    q = posterior()
+    q = claims.distribution_of(name, posterior(), "distribution(*parameters)")
     claim(name, q.batch_shape == (rows,), "batch shape of [N, ...] is [N]", [rows],
           list(q.batch_shape))  # fmt: skip
     claims.check_distribution(name, q, dims, seed, encoder.support)
@@ -78,7 +81,7 @@ def check_encoder(
     def answer(model):
         return posterior(model=model).log_prob(z)
 
-    claims.check_saved(name, model, trusted + _packages(encoder.network), answer)
+    claims.check_saved(name, model, trusted, answer)
     claims.check_signatures(name, model, claims.real_split(tuple(x.shape[1:])), export)
 
 
@@ -89,8 +92,9 @@ def _check_centre(name, encoder, q, rows, dims):
         claim(name, "Expected" in str(error), "no centre is refused in our words",
               "an error with Expected and Received", error)  # fmt: skip
         return
-    claim(name, centre.shape == (rows, dims) and np.all(np.isfinite(centre)),
-          "the centre is finite, [N, D]", [rows, dims], list(centre.shape))  # fmt: skip
+    received = list(np.shape(centre))
+    claim(name, received == [rows, dims], "the centre is [N, D]", [rows, dims], received)
+    claim(name, np.isfinite(centre), "the centre is finite", "finite numbers", "others")
 
 
 def _check_draws(name, posterior, x, variables, seed, xla):

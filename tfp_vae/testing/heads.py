@@ -22,6 +22,7 @@ from tfp_vae.testing.claims import Grid, claim, close
 ROWS = 5
 
 
+@claims.in_words
 def check_head(
     head: Head,
     features: Any = None,
@@ -53,11 +54,21 @@ def check_head(
     Example:
         >>> tv.testing.check_head(tv.heads.Bernoulli(), xla=False)
     """
-    check_type("head", head, Head, "check_head")
+    name = type(check_type("head", head, Head, "check_head")).__name__
+    claims.trusted_package(head)
+    claims.same_config(name, head)
+    holds = isinstance(head.kinds, frozenset) and all(isinstance(k, Kind) for k in head.kinds)
+    claim(name, holds, "`kinds` is a set of kinds of values", "a frozenset of data.Kind",
+          repr(head.kinds))  # fmt: skip
+    values, support = _given(values, support)
     if features is None:
         features = np.random.default_rng(seed).standard_normal((ROWS, head.num_features))
-    features = tf.constant(features, tf.float32)
-    case = _Case(head, features, seed, head(features))
+    features = claims.array("features", features)
+    parameters = head(features)
+    claim(name, tf.is_tensor(parameters), "parameters(features) is one tensor", "[N, Q], float32",
+          type(parameters).__name__)  # fmt: skip
+    case = _Case(head, features, seed, parameters)
+    claims.distribution_of(name, case.distribution, "distribution(parameters)")
     _check_shapes(case)
     grid = _grid(case, values, support)
     what = "probabilities sum to 1" if head.is_discrete else "the density integrates to 1"
@@ -77,6 +88,25 @@ def check_head(
     if head.has("steps"):
         mean = head.steps().get("mean")
         claim(case.name, isinstance(mean, str), "steps() names a mean", "a text", repr(mean))
+
+
+def _given(values, support):
+    """Returns arguments of `check_head` as they are used, or raises `ValueError`."""
+    if values is not None:
+        found = np.asarray(values)
+        if found.ndim != 1 or not found.size or found.dtype.kind not in "biuf":
+            raise ValueError(
+                "Unusable values. Expected numbers [n], all that have a probability. Received "
+                f"{values!r}."
+            )
+        values = found
+    if support is not None:
+        low, high = support if isinstance(support, tuple | list) and len(support) == 2 else (0, 0)
+        if not low < high:
+            raise ValueError(
+                f"Unusable support. Expected (low, high) with low < high. Received {support!r}."
+            )
+    return values, support
 
 
 class _Case(NamedTuple):
@@ -118,6 +148,8 @@ def _check_shapes(case):
           list(both.batch_shape))  # fmt: skip
     stacked = both.log_prob(x[:, tf.newaxis])
     close(name, "log p of stacked features", stacked, log_prob[:, tf.newaxis])
+    alone = head.distribution(head(case.features[:1])).log_prob(x[:, :1])
+    close(name, "what stands beside a value changes nothing", alone, log_prob[:, :1], 1e-4)
     for what, whole in (
         ("joint", head.joint(parameters, 1)),
         ("likelihood", head.likelihood(case.features, 1)),
@@ -277,8 +309,10 @@ def _check_tables(case, grid):
 def _check_fisher_root(case, grid):
     head = case.head
     root = head.fisher_root(case.parameters)
-    claim(case.name, root.shape[::2] == case.parameters.shape, "fisher_root of [N, Q] is [N, R, Q]",
-          list(case.parameters.shape), list(root.shape))  # fmt: skip
+    rows, count = case.parameters.shape
+    holds = root.shape.rank == 3 and tuple(root.shape[::2]) == (rows, count)
+    claim(case.name, holds, "fisher_root of [N, Q] is [N, R, Q]", f"[{rows}, R, {count}]",
+          list(root.shape))  # fmt: skip
     used, values = np.asarray(grid.mass > 0), grid.values[..., 0]
     x = tf.cast(np.where(used, values, values[len(used) // 2]), case.distribution.dtype)
     each = tf.repeat(case.parameters[tf.newaxis], len(used), axis=0)  # [M, N, Q]

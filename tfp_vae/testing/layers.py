@@ -17,6 +17,7 @@ from tfp_vae.testing.claims import claim, close
 PASSES = 200
 
 
+@claims.in_words
 def check_layer(
     layer: keras.Layer,
     inputs: Any = None,
@@ -49,10 +50,13 @@ def check_layer(
     claim(name, getattr(layer, "draws_noise", False), "it says that it draws noise",
           "draws_noise = True", getattr(layer, "draws_noise", None))  # fmt: skip
     trusted = claims.trusted_package(layer)
+    claims.same_config(name, layer)
     rng = np.random.default_rng([seed, 71])
-    x = tf.constant(rng.standard_normal((4, 5)) if inputs is None else inputs, tf.float32)
+    x = claims.array("inputs", rng.standard_normal((4, 5)) if inputs is None else inputs, 2)
     passes = _Passes(layer, x, seed)
     outputs = passes(0, ESTIMATOR)  # builds
+    claim(name, tf.is_tensor(outputs), "outputs are one tensor", "[B, ...]",
+          type(outputs).__name__)  # fmt: skip
     shape = tuple(layer.compute_output_shape(tuple(x.shape)))
     claim(name, tuple(outputs.shape) == shape, "compute_output_shape is that of the outputs",
           list(outputs.shape), list(shape))  # fmt: skip
@@ -127,7 +131,10 @@ def _check_kl(name, layer, seed):
     found = []
     for number in range(5):
         with use(Noise(tf.constant([seed, number]), ESTIMATOR)):
-            found.append(float(layer.kl_divergence()))
+            value = layer.kl_divergence()
+        received = value.shape if tf.is_tensor(value) else type(value).__name__
+        claim(name, received == (), "kl_divergence is a scalar", [], received)
+        found.append(float(value))
     kl, spread = np.mean(found), np.std(found) / 2
     error = ratio.std() / np.sqrt(count) + spread + 1e-4 * abs(kl)
     holds = abs(ratio.mean() - kl) < claims.DEVIATIONS * error

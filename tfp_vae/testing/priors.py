@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfp_vae.arguments import check_type
 from tfp_vae.data import Split
 from tfp_vae.distributions import draws
+from tfp_vae.distributions.base import REAL
 from tfp_vae.distributions.conditions import Vector
 from tfp_vae.distributions.decoders import Normal
 from tfp_vae.distributions.encoders import ENCODERS, Gaussian
@@ -15,11 +16,12 @@ from tfp_vae.distributions.priors import Prior, StandardNormal
 from tfp_vae.models import VAE, LatentVariable
 from tfp_vae.networks import mlp
 from tfp_vae.testing import claims
-from tfp_vae.testing.claims import close
+from tfp_vae.testing.claims import claim, close
 
 ROWS = 3
 
 
+@claims.in_words
 def check_prior(
     prior: Prior,
     *,
@@ -59,7 +61,8 @@ def check_prior(
         if needs and value is None:
             raise ValueError(f"A {name} depends on something. Expected {what}. Received none.")
     trusted, dims = claims.trusted_package(prior), prior.latent_dim
-    given = None if given is None else np.asarray(given, np.float32)
+    claims.same_config(name, prior)
+    given = None if given is None else claims.array("given", given).numpy()
     model = _model(prior, given, above, event_shape)
     rng = np.random.default_rng([seed, 47])
     rows = ROWS if given is None else len(given)
@@ -69,7 +72,17 @@ def check_prior(
     def distribution(model=model):
         return model.at_mean().prior(given, beside)
 
-    claims.check_distribution(name, distribution(), dims, seed, prior.support)
+    found = claims.distribution_of(name, distribution(), "distribution(context)")
+    depends = given is not None or above is not None
+    claim(name, depends or found.batch_shape == (), "a prior of nothing has batch shape []", [],
+          list(found.batch_shape))  # fmt: skip
+    claims.check_distribution(name, found, dims, seed, prior.support)
+    if prior.support == REAL:
+        # Draws of q(z|x) go everywhere: reflected, draws are on the other side of the middle.
+        drawn = draws.sample(found, [100], (seed, 2))
+        there = found.log_prob(2 * claims.spread(drawn.numpy())[0] - drawn)
+        claim(name, np.isfinite(there), "log p is finite on all of R^D, as its `support` says",
+              "finite numbers, or another `support` of distributions.base", "others")  # fmt: skip
     z = tf.stop_gradient(draws.sample(distribution(), [1], (seed, 3))[0])
 
     def log_prob(z):
@@ -80,6 +93,7 @@ def check_prior(
 
     def drawn(key):
         found, log_q = draws.sample_and_log_prob(distribution(), [2], key)
+        found = tf.identity(found)  # or TFP knows its way back, which has no gradient
         with tf.GradientTape() as tape:
             tape.watch(found)
             value = distribution().log_prob(found)

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfp_vae.arguments import check_count
+from tfp_vae.arguments import check_count, lacks
 from tfp_vae.distributions import draws
 from tfp_vae.distributions.base import REAL, ConditionalDistribution, tfd
 from tfp_vae.registry import Registry
@@ -66,7 +66,7 @@ class Encoder(ConditionalDistribution):
             own: what the network says, batch shape [B] or [S, B].
             prior: p(z) or p(z|above), a normal of independent latents.
         """
-        raise NotImplementedError
+        raise lacks(self, "given_prior(own, prior)", "q(z|x), as it uses_prior")
 
     def check_batch(self, batch_size: int) -> None:
         """Raises `ValueError` if training does not go with such batches; here with all it does."""

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.arguments import check_count
+from tfp_vae.arguments import check_count, lacks
 from tfp_vae.data import Split
 from tfp_vae.distributions import draws
 from tfp_vae.distributions.base import REAL, tfd
@@ -114,7 +114,7 @@ class Prior(keras.Layer):
 
     def distribution(self, context: Context) -> tfd.Distribution:
         """Returns the distribution."""
-        raise NotImplementedError
+        raise lacks(self, "distribution(context)", "a tfp distribution over [D]")
 
     @property
     def waits_for_data(self) -> bool:

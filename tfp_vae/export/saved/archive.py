@@ -8,6 +8,7 @@ weights groups and plain arrays. Everything else is refused.
 import io
 import math
 import pathlib
+import re
 import stat
 import zipfile
 import zlib
@@ -205,6 +206,8 @@ def write(path: pathlib.Path, members: "dict[str, bytes]") -> None:
             archive.writestr(name, content)
 
 
-def one_line(error: Exception, length: int = 200) -> str:
-    """Returns what an error says, in one line."""
-    return " ".join(str(error).split())[:length] or type(error).__name__
+def one_line(error: "Exception | str", length: int = 200) -> str:
+    """Returns what an error says, in one line without what a terminal would obey."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    text = "".join(each if each.isprintable() else " " for each in text)
+    return " ".join(text.split())[:length] or type(error).__name__

@@ -108,7 +108,9 @@ def _load(path: pathlib.Path, trusted: "tuple[str, ...]") -> VariationalModel:
             inner = error
             while inner is not None and not isinstance(inner, Refused):
                 inner = inner.__cause__ or inner.__context__
-            raise inner or Refused("could not be loaded", archive.one_line(error)) from error
+            # Keras says the config of every object around it before it says what happened.
+            what = str(error).rpartition("Exception encountered: ")[2] or error
+            raise inner or Refused("could not be loaded", archive.one_line(what)) from error
 
 
 def _check_is_ours(config) -> None:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.arguments import is_number
+from tfp_vae.arguments import is_number, lacks
 from tfp_vae.distributions.base import inverse_positive, positive, tfd
 from tfp_vae.registry import Registry
 
@@ -90,7 +90,7 @@ class WeightPrior(keras.Layer):
 
     def elementwise(self, scale: tf.Tensor) -> tfd.Distribution:
         """Returns the distribution of every weight, batch shape that of `scale`."""
-        raise NotImplementedError
+        raise lacks(self, "elementwise(scale)", "a tfp distribution of each weight")
 
     def points(self, variables: list) -> "list[tuple[tfd.Distribution, tf.Tensor]]":
         """Returns `point` of each variable, all weights of a network that have no posterior."""

@@ -423,3 +423,10 @@ def test_data_know_their_task():
 def test_an_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="grayish"):
         Split(np.zeros((3, 4)), "grayish")
+
+
+def test_examples_that_there_are_not_are_refused_by_number():
+    split = Split(np.zeros((3, 2), np.float32), Kind.STATIC, labels=np.arange(3), name="train")
+    for index in ([3], np.array(["a"]), np.ones(4, bool), 0.5):
+        with refused("train split has no such examples", "from 0 to 2"):
+            split.select(index, "some")

@@ -256,6 +256,22 @@ def refusals():
             )
         },
         "steps of evaluate": (lambda: classifier().evaluate(X, Y, steps=0), "steps"),
+        **{
+            f"no end, {name}": (run, rf"no end. Expected {argument}, or .* Received {argument}=N")
+            for name, argument, run in (
+                ("fit", "steps_per_epoch", lambda: classifier().fit(batches(X, Y).repeat())),
+                ("fit of parts", "steps_per_epoch", lambda: classifier().fit(Endless())),
+                (
+                    *("validation", "validation_steps"),
+                    lambda: classifier().fit(X, Y, validation_data=batches(X, Y).repeat()),
+                ),
+                ("evaluate", "steps", lambda: classifier().evaluate(batches(X, Y).repeat())),
+                ("predict", "steps", lambda: classifier().predict(batches(X).repeat())),
+            )
+        },
+        "an optimizer of nothing": (lambda: table_vae().compile({}), "Unknown optimizer"),
+        "the optimizer of another model": (second_use, "has trained another model.*SGD after 0 st"),
+        "fit inside of fit": (nested, "is in training.*Received a call inside of it"),
         "steps of predict": (lambda: classifier().predict(X, steps=0), "steps"),
         "a name of a callback": (
             lambda: classifier().fit(X, Y, callbacks="EarlyStopping"),
@@ -330,6 +346,28 @@ def without_optimizer():
 def classifier_of(**options):
     network = keras.Sequential([keras.layers.Dense(2)])
     return tv.BayesianNetwork(network, tv.likelihoods.Categorical(2), **options)
+
+
+class Endless(keras.utils.PyDataset):
+    """Batches without a number of them."""
+
+    num_batches = None
+
+    def __getitem__(self, index):
+        return X, Y
+
+
+def second_use():
+    first, second = classifier(), classifier()
+    first.optimizer.build(first.trainable_variables)
+    second.compile(first.optimizer)
+    second.fit(X, Y)
+
+
+def nested():
+    model = classifier(run_eagerly=True)
+    again = keras.callbacks.LambdaCallback(on_epoch_begin=lambda *_: model.fit(X, Y))
+    model.fit(X, Y, verbose=0, callbacks=[again])
 
 
 def uncompiled(**options):

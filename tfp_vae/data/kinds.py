@@ -16,7 +16,7 @@ from tfp_vae.arguments import check_choice
 from tfp_vae.data.streams import blocks
 
 GREY_LEVELS = 256
-MOST = 1e18  # of a number: squares of 2e19 are infinite in float32
+MOST = 1e19  # of a number: squares of 2e19 are infinite in float32
 
 
 class Kind(enum.StrEnum):

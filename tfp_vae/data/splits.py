@@ -360,13 +360,20 @@ class Split:
         return self.select(slice(count), self.name)
 
     def select(self, index: Any, name: str) -> "Split":
-        """Returns the examples at `index`, a slice or an array, as a split called `name`."""
-        return self._like(
-            streams.selected(self._intensities, index),
-            {key: value[index] for key, value in self.beside.items()},
-            name,
-            lambda source: source.select(index, name),
-        )
+        """Returns the examples at `index`, a slice or an array, as a split called `name`.
+
+        Raises:
+            ValueError: if there are no such examples.
+        """
+        try:
+            values = streams.selected(self._intensities, index)
+            beside = {key: value[index] for key, value in self.beside.items()}
+        except IndexError as error:
+            raise ValueError(
+                f"The {self.name} split has no such examples. Expected a slice, or numbers from 0 "
+                f"to {len(self) - 1}. Received {error}."
+            ) from error
+        return self._like(values, beside, name, lambda source: source.select(index, name))
 
     def relabelled(self, labels: np.ndarray, class_names: "Sequence[str] | None" = None) -> "Split":
         """Returns the same examples with other labels [N], and without targets.

@@ -1,5 +1,6 @@
 """What one call of `fit` knows: where its batches come from, where it is, what looks on."""
 
+import contextlib
 import dataclasses
 import string
 from collections.abc import Collection, Mapping, Sequence
@@ -171,6 +172,37 @@ def check_rhythm(**numbers: Any) -> None:
                 check_count(f"epoch in {name}", each)
         elif value is not None:
             check_count(name, value, 0 if name in ("epochs", "initial_epoch") else 1)
+
+
+def check_end(x: Any, steps: "int | None", argument: str) -> None:
+    """Raises `ValueError` for batches without an end where no number of steps ends them.
+
+    Args:
+        x: of a method of Keras.
+        steps: of the same method.
+        argument: the name of `steps`.
+    """
+    endless = False
+    if isinstance(x, keras.utils.PyDataset):
+        with contextlib.suppress(NotImplementedError):  # of one that does not say it
+            endless = x.num_batches is None
+    if isinstance(x, tf.data.Dataset):
+        endless = int(x.cardinality()) == tf.data.INFINITE_CARDINALITY
+    if endless and steps is None:
+        raise ValueError(
+            f"The {type(x).__name__} has no end. Expected {argument}, or batches that end, such as "
+            f"dataset.take(100). Received {argument}=None."
+        )
+
+
+def check_optimizer(model: keras.Model) -> None:
+    """Raises `ValueError` if the optimizer of a model was built for the variables of another."""
+    if not keras_private.knows(model.optimizer, model.trainable_variables):
+        raise ValueError(
+            f"The optimizer of this {type(model).__name__} has trained another model, or one with "
+            "other variables. Expected compile() with one of its own. Received "
+            f"{type(model.optimizer).__name__} after {int(model.optimizer.iterations)} steps."
+        )
 
 
 def whole(*numbers: "int | None") -> "list[int | None]":
@@ -353,7 +385,11 @@ def one_pass(
 
 
 def validation(
-    model: keras.Model, data: Any, batch_size: "int | None", otherwise: "int | None"
+    model: keras.Model,
+    data: Any,
+    batch_size: "int | None",
+    otherwise: "int | None",
+    steps: "int | None" = None,
 ) -> "tuple[object, Feed | None]":
     """Returns the validation data for Keras, and their feed if they stay in memory.
 
@@ -362,6 +398,7 @@ def validation(
         data: `validation_data` of `fit`.
         batch_size: `validation_batch_size` of `fit`.
         otherwise: the batch size of arrays without one.
+        steps: `validation_steps` of `fit`.
     """
     if data is None:
         return None, None
@@ -375,6 +412,7 @@ def validation(
             f"Received {len(data)} parts."
         )
     x, y, weights = (*data, None, None)[:3]
+    check_end(x, steps, "validation_steps")
     if batch_size is None and model.intake.is_whole(x):
         batch_size = otherwise
     x, y, feed = one_pass(model, x, y, weights, batch_size, "validation")

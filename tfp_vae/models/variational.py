@@ -699,7 +699,7 @@ class VariationalModel(keras.Model):
         check_choice("jit_compile", jit_compile, (True, False, None, "auto"))
         try:
             optimizer = None if optimizer is None else keras.optimizers.get(optimizer)
-        except ValueError as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 "Unknown optimizer. Expected a name that Keras knows, such as 'adam', or an object "
                 f"of keras.optimizers. Received {optimizer!r}."
@@ -776,6 +776,8 @@ class VariationalModel(keras.Model):
             "class_weight": class_weight,
         }
         check_options(x, y, batch_size, validation_batch_size, options)
+        fits.check_end(x, steps_per_epoch, "steps_per_epoch")
+        fits.check_optimizer(self)
         validates = validation_data is not None or bool(validation_split)
         fits.check_callbacks(callbacks, self.directions(), validates)
         fits.choose_modes(self, callbacks)
@@ -808,12 +810,17 @@ class VariationalModel(keras.Model):
                 more["shuffle"] = bool(shuffle) and isinstance(x, keras.utils.PyDataset)
                 callbacks = fits.listed(callbacks)
             more["validation_data"], current.validation = fits.validation(
-                self, validation_data, validation_batch_size, batch_size
+                self, validation_data, validation_batch_size, batch_size, validation_steps
             )
         # What changes the step comes before what begins with it.
         callbacks.sort(key=lambda callback: not getattr(callback, "comes_first", False))
         current.callbacks = tuple(callbacks)
         kept = fits.LastEpoch()
+        if self.current is not None:
+            raise ValueError(
+                f"This {type(self).__name__} is in training. Expected fit() after the other one, "
+                "or on another model. Received a call inside of it, or of another thread."
+            )
         self.current = current
         try:
             # Before the callback that takes what is skipped of an epoch.
@@ -917,6 +924,7 @@ class VariationalModel(keras.Model):
         if keras_private.is_nested_evaluation(kwargs):  # fit has looked at it before
             feed = self.current.validation
         else:
+            fits.check_end(x, steps, "steps")
             x, y, feed = fits.one_pass(self, x, y, sample_weight, batch_size, "evaluation")
             sample_weight = batch_size = None
         self._test_feed = feed
@@ -946,6 +954,7 @@ class VariationalModel(keras.Model):
         fits.check_rhythm(batch_size=batch_size, steps=steps)
         fits.check_callbacks(callbacks)
         batch_size, steps = fits.whole(batch_size, steps)
+        fits.check_end(x, steps, "steps")
         if self.intake.is_whole(x):
             x = self.prediction_dataset(self.as_inputs(x), batch_size or DEFAULT_BATCH_SIZE)
             batch_size = None

@@ -79,8 +79,8 @@ def check_prior(
     claims.check_distribution(name, found, dims, seed, prior.support)
     if prior.support == REAL:
         # Draws of q(z|x) go everywhere: reflected, draws are on the other side of the middle.
-        drawn = draws.sample(found, [100], (seed, 2))
-        there = found.log_prob(2 * claims.spread(drawn.numpy())[0] - drawn)
+        seen = draws.sample(found, [100], (seed, 2))
+        there = found.log_prob(2 * claims.spread(seen.numpy())[0] - seen)
         claim(name, np.isfinite(there), "log p is finite on all of R^D, as its `support` says",
               "finite numbers, or another `support` of distributions.base", "others")  # fmt: skip
     z = tf.stop_gradient(draws.sample(distribution(), [1], (seed, 3))[0])

@@ -2,7 +2,7 @@
 
 One convention: a higher score means "more out of distribution", and out of distribution is the
 positive class. Every figure depends on the order of the scores alone, so infinite ones are welcome
-and no transform that rises changes anything. `evaluation.scores` has the scores.
+and no transform that rises changes anything. `ood.scores` has the scores.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
 """Scores of single examples that are to be high for what is out of distribution.
 
 None is best everywhere: a VAE may give simple images of another kind a higher density than its own
-data (Nalisnick et al., 2019), so several are reported side by side. `evaluation.detection` measures
-them.
+data (Nalisnick et al., 2019), so several are reported side by side. `ood.detection`
+measures them.
 """
 
 import io

@@ -88,8 +88,8 @@ def check(
     answer = json.loads(html.unescape(found.group(1))) if found else {"error": "no answer"}
     if "error" in answer:
         raise ValueError(
-            f"{path} cannot decode. Expected a page of tfp_vae.export.web, and latents and labels "
-            f"that fit it. Received {answer['error'][:200]}."
+            f"{path} cannot decode. Expected a page that export wrote, and latents and labels that "
+            f"fit it. Received {answer['error'][:200]}."
         )
     means = np.asarray(answer["means"], np.float64)  # what JSON has no number for is null, here NaN
     if means.size != expected.size or not np.isfinite(means).all():
@@ -105,7 +105,7 @@ def instrumented(page: str, script: str, request=None) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     if page.count("script-src ") != 1 or page.count("</body>") != 1:
         raise ValueError(
-            "This page cannot be tried. Expected a page of tfp_vae.export.web. Received one "
+            "This page cannot be tried. Expected a page that export wrote. Received one "
             "without its policy or its end."
         )
     page = page.replace("script-src ", f"script-src &#39;sha256-{digest}&#39; ")

@@ -1,5 +1,7 @@
 """Help: what a program is, its flags in groups, and what somebody may have meant."""
 
+import ast
+import pathlib
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -100,7 +102,9 @@ def own_flags() -> "dict[str, flags.Flag]":
 def of_program() -> str:
     """Returns the help of the program that runs: what it does, and its flags in groups."""
     console = sys.argv[0].startswith(f"{COMMAND} ")
-    doc = _main.__globals__["__doc__"].strip()
+    # From the file: python -OO leaves it out of the module.
+    text = pathlib.Path(_main.__globals__["__file__"]).read_text(encoding="utf-8")
+    doc = ast.get_docstring(ast.parse(text))
     call = sys.argv[0] if console else f"python -m {module_name()}"
     if console:
         doc = re.sub(r"python -m experiments\.(\w+)", lambda m: f"{COMMAND} {typed(m[1])}", doc)

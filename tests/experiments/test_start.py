@@ -82,6 +82,7 @@ def test_a_table_of_runs_needs_no_tensorflow(tmp_path):
         ("train_vae --likelihood=bernouli", "Did you mean bernoulli?"),
         ("train_vae --preset=mnits", "Did you mean mnist?"),
         ("train_vae --flagfile=nowhere.flags", "nowhere.flags"),
+        ("train_vae --bond=elbo", "Did you mean bound?"),
         ("train_vae --dataset=minst", "Did you mean mnist?"),
         ("train_vae --dataset=nowhere.csv", "nowhere.csv"),
         ("train_vae --dataset=mnist --data_dir=nowhere", "nowhere"),
@@ -222,6 +223,29 @@ def test_a_preset_is_a_flagfile_by_name_and_later_flags_win():
     assert before[0] == before[1]
     assert before[0][0] == "--dataset=mnist" and before[0][-1] == "--epochs=3"
     assert before[0].index("--dataset=fashion_mnist") > 0
+
+
+def test_a_file_of_flags_without_an_end_is_refused_unread(tmp_path):
+    (tmp_path / "more.flags").write_text("--epochs=3\n--flagfile=/dev/zero\n")
+    (tmp_path / "large.flags").write_text("#" * (2**20 + 1))
+    os.mkfifo(tmp_path / "pipe.flags")
+    for name in ("more", "large", "pipe"):
+        path = f"{tmp_path}/{name}.flags"
+        for given in ([f"--flagfile={path}"], ["--flagfile", path]):
+            with pytest.raises(ValueError, match=r"flagfile does not fit. Expected .* Received /"):
+                presets.expanded(given)
+
+
+def test_help_is_there_where_python_leaves_docstrings_out(tmp_path):
+    found = [
+        subprocess.run(
+            [sys.executable, *options, "-m", "experiments.generate", "-h"],
+            env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=tmp_path, capture_output=True,
+            text=True, timeout=120, check=True,
+        ).stdout
+        for options in ((), ("-OO",))
+    ]  # fmt: skip
+    assert found[0] == found[1]
 
 
 # The one command.

@@ -23,7 +23,7 @@ _MOST_BYTES = 2**20  # of a file of flags
 def _check_files(lines: "Iterable[str]", seen: "set[str]") -> None:
     """Raises `ValueError` for files of flags that absl would read for ever; others it knows."""
     lines = [line.strip() for line in lines]
-    for line, after in zip(lines, [*lines[1:], ""], strict=True):
+    for line, after in zip(lines, [*lines, ""][1:], strict=True):
         name, has_value, value = line.partition("=")
         path = os.path.expanduser(value if has_value else after)
         if name not in ("--flagfile", "-flagfile") or path in seen or not os.path.exists(path):

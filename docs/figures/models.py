@@ -8,7 +8,7 @@ _KINDS = {"VAE": "vae", "ConditionalVAE": "conditional", "M2": "m2", "AAE": "aae
           "VAEGAN": "vae_gan", "Autoencoder": "autoencoder"}  # fmt: skip
 _METHODS = {"BayesianNetwork": "vi", "Ensemble": "ensemble", "Laplace": "laplace", "SWAG": "swag",
             "NUTS": "nuts", "SGMCMC": "sgmcmc", "MILE": "mile", "IVONPosterior": "ivon",
-            "Mixture": "multiswag"}  # fmt: skip
+            "Mixture": "multiswag", "LinearisedNetwork": "laplace"}  # fmt: skip
 
 
 def picture(name: str) -> Picture:

@@ -139,6 +139,88 @@ def test_bernoulli_sums_over_images_as_tfp_does(base_seed, shape):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
 
 
+def _summed(shape, logits, x, run=lambda function: function):
+    """Returns log p [..., *shape] -> [...], and its gradients by logits and x."""
+    head = tv.heads.Bernoulli()
+
+    def both(logits, x):
+        with tf.GradientTape() as tape:
+            tape.watch([logits, x])
+            value = head.likelihood(logits[..., tf.newaxis], len(shape)).log_prob(x)
+        return value, *tape.gradient(value, [logits, x])
+
+    return [each.numpy() for each in run(both)(tf.constant(logits), tf.constant(x))]
+
+
+@pytest.mark.parametrize("kind", ["binary", "grey"])
+@pytest.mark.parametrize("shape", [(28, 28, 1), (9, 7, 1), (13,), (2, 2)], ids=str)
+def test_log_p_of_many_pixels_is_within_its_bound_of_double_precision(shape, kind, base_seed):
+    rng, lead = np.random.default_rng(base_seed), (3, 5)
+    logits = rng.normal(size=(*lead, *shape)) * 10 ** rng.uniform(-3, 4, (*lead, *shape))
+    logits = logits.astype(np.float32)
+    logits[0, 0], logits[0, 1], logits[0, 2] = 0.0, 1e4, -1e4
+    x = rng.random((5, *shape)).astype(np.float32)
+    x = np.round(x) if kind == "binary" else x
+    value, by_logits, by_x = _summed(shape, logits, x)
+    double = logits.astype(np.float64)
+    each = x * double - np.logaddexp(0, double)
+    axes = tuple(range(2, 2 + len(shape)))
+    # What the formula rounds away, and what any sum in float32 does.
+    size = np.prod(shape)
+    bound = 3e-7 * size + 2**-24 * np.log2(2 * size) * 4 * np.abs(each).sum(axes)
+    assert np.all(np.abs(value - each.sum(axes)) <= bound)
+    slopes = x - 1 / (1 + np.exp(-np.clip(double, -700, 700)))
+    np.testing.assert_allclose(by_logits, slopes, rtol=1e-6, atol=2e-7)
+    np.testing.assert_allclose(by_x, double.sum(axis=0), rtol=1e-5, atol=1e-2)
+
+
+def test_log_p_of_many_pixels_is_the_same_in_a_graph_and_compiled(base_seed):
+    rng = np.random.default_rng(base_seed)
+    logits, x = rng.normal(size=(3, 5, 8, 8)) * 4, rng.random((5, 8, 8)) < 0.5
+    arguments = (8, 8), logits.astype(np.float32), x.astype(np.float32)
+    eager, *others = (
+        _summed(*arguments, run)
+        for run in (lambda f: f, tf.function, lambda f: tf.function(f, jit_compile=True))
+    )
+    for other in others:
+        for one, same in zip(eager, other, strict=True):
+            np.testing.assert_allclose(one, same, rtol=1e-6, atol=1e-5)
+
+
+def test_logits_that_are_one_for_all_examples_get_the_sum_of_the_gradients(base_seed):
+    rng = np.random.default_rng(base_seed)
+    x = (rng.random((5, 16)) < 0.5).astype(np.float32)
+    for shape in [(16,), (1, 16)]:
+        logits = rng.normal(size=shape).astype(np.float32)
+        value, by_logits, _ = _summed((16,), logits, x)
+        assert value.shape == (5,)
+        slopes = (x - 1 / (1 + np.exp(-logits))).sum(axis=0)
+        np.testing.assert_allclose(by_logits, slopes.reshape(shape), rtol=1e-5, atol=1e-6)
+
+
+def test_log_p_of_many_pixels_has_the_curvature_of_each():
+    logits = tf.constant(np.linspace(-6, 6, 16, dtype=np.float32))
+    with tf.GradientTape() as outer:
+        outer.watch(logits)
+        with tf.GradientTape() as inner:
+            inner.watch(logits)
+            value = tv.heads.Bernoulli().likelihood(logits[:, tf.newaxis], 1).log_prob(tf.ones(16))
+        slopes = inner.gradient(value, logits)
+    p = 1 / (1 + np.exp(-logits.numpy().astype(np.float64)))
+    np.testing.assert_allclose(outer.gradient(slopes, logits), -p * (1 - p), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_a_logit_without_a_value_is_not_lost_in_the_sum_over_pixels(wrong):
+    logits = np.zeros((1, 16), np.float32)
+    logits[0, 3] = wrong
+    for x in (0.0, 1.0):
+        each = tv.heads.Bernoulli().likelihood(tf.constant(logits)[..., tf.newaxis])
+        expected = tf.reduce_sum(each.log_prob(tf.fill([1, 16], x)), axis=-1)
+        value, *_ = _summed((16,), logits, np.full((1, 16), x, np.float32))
+        np.testing.assert_array_equal(value, expected)
+
+
 @pytest.mark.parametrize("triangular", [False, True])
 def test_draws_of_normals_have_their_mean_and_covariance(triangular):
     loc = tf.constant([[1.0, -2.0, 0.5], [0.0, 3.0, 1.0]])

@@ -90,6 +90,38 @@ def test_a_low_rank_normal_is_that_of_its_covariance_with_its_kl():
     np.testing.assert_allclose(ours.stddev(), full.stddev(), rtol=1e-4)
 
 
+def test_the_kl_of_independent_numbers_is_that_of_tfp_with_its_gradient():
+    loc, scale = _numbers(4, 3), tf.exp(_numbers(4, 3, seed=1))
+    wide, count = tf.exp(_numbers(3, seed=2)), tf.constant([[0.5, 2.0, 9.0]])
+    normal = tfd.Independent(tfd.Normal(loc, scale), 1)
+    pairs = {
+        "numbers": (normal.distribution, tfd.Normal(0.3, wide)),
+        "vectors": (normal, tfd.Independent(tfd.Normal(tf.zeros([4, 3]), wide), 1)),
+        "matrices": (
+            tfd.Independent(normal.distribution, 2),
+            tfd.Independent(tfd.Normal(loc + 1, scale), 2),
+        ),
+        "others": (
+            tfd.Independent(tfd.Gamma(count, 1.0), 2),
+            tfd.Independent(tfd.Gamma(count + 1, 2.0), 2),
+        ),
+    }
+    for name, (q, p) in pairs.items():
+        found = []
+        for divergence in (draws.kl_divergence, tfd.kl_divergence):
+            with tf.GradientTape() as tape:
+                tape.watch([loc, scale])
+                value = divergence(q, p)
+            none = tf.UnconnectedGradients.ZERO
+            slopes = tape.gradient(value, [loc, scale], unconnected_gradients=none)
+            found.append([value, *slopes])
+        for ours, theirs in zip(*found, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6, err_msg=name)
+    for q in (normal.distribution, normal):
+        with pytest.raises(NotImplementedError):
+            draws.kl_divergence(q, tfd.Independent(tfd.StudentT(5.0, loc, wide), 1))
+
+
 def test_a_density_on_a_sphere_is_that_of_tfp_and_on_the_circle_has_its_kl(base_seed):
     for size in (2, 3, 5):
         m = _numbers(4, size)

@@ -767,3 +767,22 @@ def test_encoder_and_prior_of_different_size_are_refused():
             encoder=tv.encoders.Gaussian(tv.networks.mlp([3]), 2),
             decoder=tv.decoders.Bernoulli(tv.networks.mlp([3]), (4, 4, 1)),
         )
+
+
+@pytest.mark.parametrize("size", [10, 784, 5000])
+def test_log_p_decodes_what_fits_into_caches_at_a_time_and_on_a_gpu_what_fits(size, monkeypatch):
+    vae = tv.VAE(
+        prior=tv.priors.StandardNormal(2),
+        encoder=tv.encoders.Gaussian(tv.networks.mlp([2]), 2),
+        decoder=tv.decoders.Bernoulli(tv.networks.mlp([2]), (size,)),
+    )
+    vae.build((None, size))
+    rows = {}
+    for gpus in ([], ["a GPU"]):
+        monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind, found=gpus: found)
+        batch, chunk = vae.batch_and_chunk(100, 1000, 5000)
+        assert batch == 100 or batch == vae.rows_at_once < 100
+        rows[len(gpus)] = batch * chunk
+    assert rows[0] <= max(2**19 / size, 100)
+    assert rows[1] <= vae.rows_at_once
+    assert rows[1] > rows[0] or size != 784

@@ -117,6 +117,10 @@ class Family:
         """Returns the batch shape, an int32 tensor."""
         return distribution.batch_shape_tensor()
 
+    def kl_divergence(self, posterior: tfd.Distribution, prior: tfd.Distribution) -> tf.Tensor:
+        """Returns KL(posterior || prior), nats; raises `NotImplementedError` without a formula."""
+        return tfd.kl_divergence(posterior, prior)
+
 
 _DEFAULT = Family()
 
@@ -198,24 +202,12 @@ def kl_divergence(posterior: tfd.Distribution, prior: tfd.Distribution) -> tf.Te
     """Returns KL(posterior || prior), nats, with the batch shape of both together.
 
     Of normals whose prior is diagonal by the formula, in fewer operations than TFP's general one
-    for linear operators, and in portable ones; of others by TFP.
+    for linear operators or numbers, and in portable ones; of others by TFP.
 
     Raises:
         NotImplementedError: if TFP has no closed form.
     """
-    here, there = normal_of(posterior), normal_of(prior)
-    if here is None or there is None:
-        return tfd.kl_divergence(posterior, prior)
-    scale, prior_scale = here.scale(posterior), there.scale(prior)
-    loc, prior_loc = here.loc(posterior), there.loc(prior)
-    if prior_scale.shape.rank > prior_loc.shape.rank:  # a triangular system is to be solved
-        return tfd.kl_divergence(posterior, prior)
-    variance = tf.square(scale)
-    if scale.shape.rank > loc.shape.rank:
-        variance = tf.reduce_sum(variance, axis=-1)
-    spread = (variance + tf.square(loc - prior_loc)) / tf.square(prior_scale)
-    log_ratio = tf.math.log(here.diagonal(posterior)) - tf.math.log(prior_scale)
-    return tf.reduce_sum(0.5 * (spread - 1.0) - log_ratio, axis=-1)
+    return family_of(posterior).kl_divergence(posterior, prior)
 
 
 def sample_and_log_prob(
@@ -312,6 +304,22 @@ class DiagonalNormal(Family):
         """Returns that of mean and scales together, in fewer operations than TFP's."""
         return tf.shape(self.loc(distribution) + self.diagonal(distribution))[:-1]
 
+    def kl_divergence(self, posterior: tfd.Distribution, prior: tfd.Distribution) -> tf.Tensor:
+        """Returns the sum over dimensions, where the prior is diagonal."""
+        there = normal_of(prior)
+        if there is None:
+            return tfd.kl_divergence(posterior, prior)
+        scale, prior_scale = self.scale(posterior), there.scale(prior)
+        loc, prior_loc = self.loc(posterior), there.loc(prior)
+        if prior_scale.shape.rank > prior_loc.shape.rank:  # a triangular system is to be solved
+            return tfd.kl_divergence(posterior, prior)
+        variance = tf.square(scale)
+        if scale.shape.rank > loc.shape.rank:
+            variance = tf.reduce_sum(variance, axis=-1)
+        spread = (variance + tf.square(loc - prior_loc)) / tf.square(prior_scale)
+        log_ratio = tf.math.log(self.diagonal(posterior)) - tf.math.log(prior_scale)
+        return tf.reduce_sum(0.5 * (spread - 1.0) - log_ratio, axis=-1)
+
 
 @family(tfd.MultivariateNormalTriL)
 class TriangularNormal(DiagonalNormal):
@@ -371,6 +379,14 @@ class ScalarNormal(Family):
     def centre(self, distribution: tfd.Distribution) -> tf.Tensor:
         """Returns the mean."""
         return distribution.mean()
+
+    def kl_divergence(self, posterior: tfd.Distribution, prior: tfd.Distribution) -> tf.Tensor:
+        """Returns that of each number: one logarithm, where TFP has an exponential more."""
+        if not isinstance(prior, tfd.Normal):
+            return tfd.kl_divergence(posterior, prior)
+        ratio = posterior.scale / prior.scale
+        offset = (posterior.loc - prior.loc) / prior.scale
+        return 0.5 * (tf.square(ratio) + tf.square(offset) - 1.0) - tf.math.log(ratio)
 
 
 class _Quantile(Family):
@@ -458,6 +474,13 @@ class IndependentNumbers(Family):
         """Returns the sum over the members."""
         return self._sum(distribution, log_prob(distribution.distribution, value))
 
+    def kl_divergence(self, posterior: tfd.Distribution, prior: tfd.Distribution) -> tf.Tensor:
+        """Returns the sum over the members, where both have such and as many."""
+        axes = [len(each.event_shape) for each in (posterior, prior)]
+        if not isinstance(prior, tfd.Independent) or axes[0] != axes[1]:
+            return tfd.kl_divergence(posterior, prior)
+        return self._sum(posterior, kl_divergence(posterior.distribution, prior.distribution))
+
     def centre(self, distribution: tfd.Distribution) -> tf.Tensor:
         """Returns the centres of the members."""
         return centre(distribution.distribution)
@@ -487,6 +510,10 @@ class IdenticalNumbers(IndependentNumbers):
     def centre(self, distribution: tfd.Distribution) -> tf.Tensor:
         """Returns the one centre, for each draw."""
         return tf.broadcast_to(centre(distribution.distribution), distribution.event_shape)
+
+    def kl_divergence(self, posterior: tfd.Distribution, prior: tfd.Distribution) -> tf.Tensor:
+        """Returns TFP's."""
+        return tfd.kl_divergence(posterior, prior)
 
 
 @family(tfd.MixtureSameFamily)

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from tfp_vae import networks
 from tfp_vae.arguments import check_count, check_number, check_seed, is_count, lacks
+from tfp_vae.distributions import draws
 from tfp_vae.distributions.base import inverse_positive, positive, tfd
 from tfp_vae.layers import noise as noise_sources
 from tfp_vae.layers import priors
@@ -355,14 +356,14 @@ class BayesianLayer(WeightLayer):
         """
         posterior, prior = self.posterior, self.prior
         try:
-            return tfd.kl_divergence(posterior, prior)
+            return draws.kl_divergence(posterior, prior)
         except NotImplementedError:
             noise = noise_sources.of(self)
             shape = [num_samples, *self.loc.shape]
-            draws = self._weights(noise.normal(self, DRAW_OF_KL, shape))
+            drawn = self._weights(noise.normal(self, DRAW_OF_KL, shape))
             if self.covariance != "diagonal":
-                draws = tf.reshape(draws, [num_samples, -1])
-            return -posterior.entropy() - tf.reduce_mean(prior.log_prob(draws))
+                drawn = tf.reshape(drawn, [num_samples, -1])
+            return -posterior.entropy() - tf.reduce_mean(prior.log_prob(drawn))
 
     def _weights(self, standard: tf.Tensor) -> tf.Tensor:
         """Returns draws [..., F, U] of the posterior from standard normal numbers [..., F, U]."""

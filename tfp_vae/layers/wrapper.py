@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from tfp_vae import keras_private
 from tfp_vae.arguments import check_number, check_seed, check_type
+from tfp_vae.distributions import draws
 from tfp_vae.distributions.base import tfd
 from tfp_vae.layers import noise as noise_sources
 from tfp_vae.layers import priors
@@ -174,7 +175,7 @@ class Bayesian(WeightLayer):
         """Returns KL(q(w) || p(w)) in nats, summed over all kernels; see `WeightLayer`."""
         posterior, prior = self.posterior, self.prior
         try:
-            return tfd.kl_divergence(posterior, prior)
+            return draws.kl_divergence(posterior, prior)
         except NotImplementedError:
             normal = posterior.distribution
             standard = noise_sources.of(self).normal(

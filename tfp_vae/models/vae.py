@@ -54,6 +54,8 @@ from tfp_vae.randomness import fold_in
 # Rows that are decoded at a time: at most so many, and so many parameters of the likelihood.
 _ROWS = 2048
 _PARAMETERS = 2**22
+# Parameters that a core finds in its caches where it left them, when it sums over them.
+_IN_CACHE = 2**19
 _SAMPLES_OF_WEIGHTS = 16  # latents under one draw of Bayesian weights, whatever fits the memory
 MAX_BIAS = 0.05  # nats of log p(x)
 MAX_TAIL = 0.7  # see `Weights.tail_index`
@@ -1134,7 +1136,10 @@ class VAE(VariationalModel):
             return max(1, min(batch_size, self.rows_at_once // _SAMPLES_OF_WEIGHTS)), min(
                 num_samples, _SAMPLES_OF_WEIGHTS
             )
-        return batch_size, min(num_samples, max(1, self.rows_at_once // batch_size))
+        rows = self.rows_at_once
+        if not tf.config.list_physical_devices("GPU"):  # which wants as many as there is room for
+            rows = min(rows, _IN_CACHE // self.decoder.output_size)
+        return batch_size, min(num_samples, max(1, rows // batch_size))
 
     @property
     def rows_at_once(self) -> int:

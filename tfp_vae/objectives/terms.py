@@ -414,7 +414,7 @@ def kl_per_dimension(
     if q is None or p is None:
         return None
     try:
-        return tfd.kl_divergence(q, p)
+        return draws.kl_divergence(q, p)
     except NotImplementedError:
         return None if value is None else q.log_prob(value) - p.log_prob(value)
 

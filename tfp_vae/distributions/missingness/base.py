@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.data import Schema
+from tfp_vae.data import Schema, Stream
 from tfp_vae.registry import Registry
 
 registered = keras.saving.register_keras_serializable(package="tfp_vae.missingness")
@@ -43,7 +43,7 @@ class Missingness(keras.Layer):
         super().__init__(**kwargs)
         self.schema = schema
 
-    def adapt(self, values: np.ndarray) -> None:
+    def adapt(self, values: "np.ndarray | Stream") -> None:
         """Takes what has to be known of training values [N, D], NaN where missing; nothing here."""
 
     def logit(self, column: int, values: tf.Tensor) -> tf.Tensor:

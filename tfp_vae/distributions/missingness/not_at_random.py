@@ -27,8 +27,9 @@ class NotAtRandom(Missingness):
         schema: of the table.
     """
 
-    def __init__(self, schema: Schema, **kwargs: Any):
+    def __init__(self, schema: "Schema | list[dict]", **kwargs: Any):
         super().__init__(schema, **kwargs)
+        schema = self.schema
         options: dict = {"dtype": "float32", "autocast": False, "initializer": "zeros"}
         size = (len(schema),)
         self.centre = self.add_weight(name="centre", shape=size, trainable=False, **options)
@@ -43,7 +44,6 @@ class NotAtRandom(Missingness):
             for i, column in enumerate(schema)
             if column.kind.has_levels
         }
-        self.built = True
 
     def adapt(self, values: "np.ndarray | Stream") -> None:
         """Takes the share that is missing of each column, and mean and deviation of the rest."""

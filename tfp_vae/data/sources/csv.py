@@ -76,6 +76,11 @@ class Csv(Source):
         if columns is not None:
             given = {"train": open_table(path, delimiter, encoding, in_memory)}
             return of_mixed_columns(given, columns, target, task)
+        if in_memory is not None:
+            raise ValueError(
+                "in_memory goes with a table of mixed columns. Expected columns beside it, {} for "
+                f"no others than the values say, or in_memory=None. Received {in_memory!r}."
+            )
         encoding, notes = find_encoding(path, encoding)
         table = _Table(path, encoding, find_delimiter(path, encoding, delimiter), target)
         features, y, task, names = table.read(task)

@@ -137,7 +137,7 @@ def synthesis(name: str, given: argparse.Namespace) -> dict:
                     if column.kind.has_levels:
                         rows[column.name] = rows[column.name].astype(train[column.name].dtype)
                 drawn[f"ctgan's {peer}"] = rows
-    drawn["other real rows"] = test
+    drawn["rows trained on"] = train
     for method, rows in drawn.items():
         row = found.setdefault(method, {})
         if name == "known":

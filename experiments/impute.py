@@ -26,25 +26,38 @@ _IMPORTANCE_SAMPLES = flags.DEFINE_integer(
 
 def main():
     """Reads, trains or loads, fills, writes."""
-    run, frame, vae, data = table_flags.opened()
-    options = {"level": _LEVEL.value, "num_samples": _IMPORTANCE_SAMPLES.value}
-    found = tv.evaluation.complete(
-        vae,
-        frame[list(vae.decoder.schema.names)],
-        max(1, _NUM_DRAWS.value),
-        seed=table_flags.SEED.value,
-        **options,
-    )
-    filled = tv.evaluation.filled(vae.decoder.schema, frame, found, _NUM_DRAWS.value)
-    tv.data.write_frame(filled, table_flags.OUT.value)
-    cells = tv.evaluation.imputed_cells(vae.decoder.schema, frame, found)
-    tv.data.write_frame(cells, run / "imputed.csv")
+    run, table, vae, data = table_flags.opened()
+    schema, cells = vae.decoder.schema, []
+
+    def filled():
+        first = 0
+        for frame in table_flags.parts(table):
+            found = tv.evaluation.complete(
+                vae,
+                frame[list(schema.names)],
+                max(1, _NUM_DRAWS.value),
+                seed=table_flags.SEED.value,
+                level=_LEVEL.value,
+                num_samples=_IMPORTANCE_SAMPLES.value,
+                first_row=first,
+            )
+            here = tv.evaluation.imputed_cells(schema, frame, found)
+            cells.append(here.assign(row=here["row"] + first))
+            first += len(frame)
+            yield tv.evaluation.filled(schema, frame, found, _NUM_DRAWS.value)
+            if first < len(table):
+                print(f"{first:,} of {len(table):,} rows filled", flush=True)
+
+    made = filled() if isinstance(table, tv.data.ColumnFile) else list(filled())
+    tv.data.write_frames(made, table_flags.OUT.value)
+    tv.data.write_frames(cells, run / "imputed.csv")
     report = tv.evaluation.imputation_report(vae, data.test, level=_LEVEL.value)
     run.write_json("report.json", {"level": _LEVEL.value, "columns": report})
     for row in report:
         facts = (f"{name} {v:.4g}" for name, v in row.items() if name not in ("column", "cells"))
         print(f"{row['column']}: {row['cells']} hidden cells, {', '.join(facts) or 'none to see'}")
-    print(f"{len(cells)} cells filled: {table_flags.OUT.value}, intervals in {run / 'imputed.csv'}")
+    count, out = sum(map(len, cells)), table_flags.OUT.value
+    print(f"{count} cells filled: {out}, intervals in {run / 'imputed.csv'}")
 
 
 if __name__ == "__main__":

@@ -47,13 +47,21 @@ def check() -> None:
         )
 
 
+def parts(table):
+    """Yields the DataFrames that a table, which may be a large one, is read in."""
+    from tfp_vae.data import column_files
+
+    large = isinstance(table, tv.data.ColumnFile)
+    return table.frames(column_files.ROWS) if large else iter((table,))
+
+
 def opened() -> "tuple[tv.report.RunFolder, object, tv.VAE, tv.data.Data]":
-    """Returns the run folder, the frame of --data, the model and the rows in three splits.
+    """Returns the run folder, the table of --data, the model and the rows in three splits.
 
     The model is trained where the run folder is new, and the one that is there otherwise.
     """
     check()
-    frame = tv.data.read_frame(DATA.value, data_flags.DELIMITER.value, data_flags.ENCODING.value)
+    frame = tv.data.open_table(DATA.value, data_flags.DELIMITER.value, data_flags.ENCODING.value)
     text = ",".join(data_flags.COLUMNS.value or [])
     run = tv.report.RunFolder(folder_flags.RUN_DIR.value, overwrite=True)
     if (run / "model.keras").is_file():

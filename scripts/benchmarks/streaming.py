@@ -15,6 +15,7 @@ import time
 SHAPE = (64, 64, 3)
 BYTES = 64 * 64 * 3  # of an image, decoded
 ROWS = 1000  # images made at a time
+PART = 50_000  # rows of a table
 BATCH_SIZE = 128
 
 
@@ -83,6 +84,76 @@ def train(folder: str, in_memory: bool) -> dict:
     return row | {"evaluation_mb": peak()}
 
 
+def make_table(file: pathlib.Path, rows: int) -> None:
+    """Writes a table of 50 mixed columns, 5 % of the cells missing, part by part."""
+    import numpy as np
+    import pandas as pd
+
+    from tfp_vae.data import write_frames
+
+    def parts():
+        rng = np.random.default_rng(0)
+        for start in range(0, rows, PART):
+            count = min(PART, rows - start)
+            z = rng.normal(size=(count, 3))
+            signal = z @ rng.normal(size=(3, 50)) + rng.normal(size=(count, 50))
+            columns = {f"x{i}": signal[:, i].round(4) for i in range(30)}
+            columns |= {f"p{i}": np.exp(signal[:, i]).round(4) for i in range(30, 36)}
+            columns |= {f"n{i}": rng.poisson(np.exp(signal[:, i] / 2)) for i in range(36, 40)}
+            for i in range(40, 50):
+                levels = np.array([f"level {k}" for k in range(i - 36)])
+                place = np.clip((signal[:, i] + 2) / 4 * len(levels), 0, len(levels) - 1)
+                columns[f"c{i}"] = levels[place.astype(int)]
+            frame = pd.DataFrame(columns)
+            yield frame.mask(rng.random(frame.shape) < 0.05)
+
+    write_frames(parts(), file)
+
+
+def train_table(file: str, in_memory: "bool | None") -> dict:
+    """Returns what loading a table and one epoch on it cost, in MB and seconds of processor."""
+    import keras
+
+    import tfp_vae as tv
+
+    keras.utils.set_random_seed(0)
+    row, started = {"imports_mb": peak()}, [time.process_time(), time.perf_counter()]
+
+    def took(name):
+        now = [time.process_time(), time.perf_counter()]
+        row.update({f"{name}_processor_s": now[0] - started[0], f"{name}_s": now[1] - started[1]})
+        row[f"{name}_mb"] = peak()
+        started[:] = now
+
+    data = tv.data.load(file, columns={}, in_memory=in_memory)
+    took("load")
+    vae = tv.methods.VAERecipe(latent_dim=8, hidden=(128, 128)).build(data)
+    vae.compile(optimizer="adam", jit_compile=False)
+    vae.fit(data.train, batch_size=1024, epochs=1, verbose=0)
+    took("epoch")
+    return row | {"reading": vae.reading(data.train, 1024), "rows": len(data.train)}
+
+
+def measure_tables(rows: int, parent: "str | None") -> "list[dict]":
+    """Returns the rows of tables of one size: as .csv and as .parquet, kept and streamed."""
+    found = []
+    with tempfile.TemporaryDirectory(dir=parent, prefix="streaming-") as folder:
+        for ending in ("csv", "parquet"):
+            file = pathlib.Path(folder) / f"table.{ending}"
+            _ask("--make_table", str(file), str(rows))
+            for held in ("usual", "files"):
+                row = json.loads(_ask("--train_table", str(file), held).splitlines()[-1])
+                row |= {"form": ending, "data_mb": file.stat().st_size / 1e6, "held": held}
+                found.append(row)
+                print(
+                    f"| {ending} | {row['data_mb']:.0f} | {held} | {row['load_processor_s']:.0f} | "
+                    f"{row['load_mb']:.0f} | {row['epoch_processor_s']:.0f} | "
+                    f"{row['epoch_mb']:.0f} | {row['rows']:,} |",
+                    flush=True,
+                )
+    return found
+
+
 def peak() -> float:
     """Returns the most memory that this process has had so far, resident, in MB."""
     try:
@@ -123,9 +194,15 @@ def main() -> None:
         return make(pathlib.Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
     if sys.argv[1:2] == ["--train"]:
         return print(json.dumps(train(sys.argv[2], sys.argv[3] == "memory")))
+    if sys.argv[1:2] == ["--make_table"]:
+        return make_table(pathlib.Path(sys.argv[2]), int(sys.argv[3]))
+    if sys.argv[1:2] == ["--train_table"]:
+        in_memory = False if sys.argv[3] == "files" else None
+        return print(json.dumps(train_table(sys.argv[2], in_memory)))
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", default="50,200,800", help="sizes of TFRecords, MB")
     parser.add_argument("--images", default="50,200", help="sizes of folders of PNG files, MB")
+    parser.add_argument("--tables", default="", help="rows of tables of 50 columns, 1000000")
     parser.add_argument("--folder", help="where the files are made for as long as they are needed")
     parser.add_argument("--json", help="a file for the figures")
     given = parser.parse_args()
@@ -138,6 +215,14 @@ def main() -> None:
     for form, sizes in (("TFRecords", given.records), ("PNG", given.images)):
         for size in filter(None, sizes.split(",")):
             rows += measure(form, int(size), given.folder)
+    if given.tables:
+        print(
+            "\n| file | MB | values | processor s to load | peak after load, MB | processor s of "
+            "an epoch | peak after it, MB | rows |"
+        )
+        print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    for count in filter(None, given.tables.split(",")):
+        rows += measure_tables(int(count), given.folder)
     text = json.dumps(rows, indent=2)
     print(text)
     if given.json:

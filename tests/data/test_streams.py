@@ -50,9 +50,12 @@ def test_a_small_folder_is_read_into_memory_and_a_large_one_is_not(folders, monk
         assert isinstance(data.load(folder, in_memory=True).train.stored, np.ndarray)
 
 
-def test_in_memory_is_for_folders_alone():
+def test_in_memory_is_for_folders_and_tables_of_mixed_columns_alone(tmp_path):
     with refused("in_memory", "digits"):
         data.load("digits", in_memory=False)
+    (tmp_path / "a.csv").write_text("a,b\n1,0\n2,1\n3,0\n4,1\n")
+    with refused("in_memory", "columns"):
+        data.load(tmp_path / "a.csv", in_memory=False)
 
 
 def test_examples_digests_and_kinds_are_those_in_memory(three):

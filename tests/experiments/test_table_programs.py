@@ -45,7 +45,16 @@ def test_a_table_is_filled_and_drawn_by_the_model_of_one_run(
     filled = pd.read_csv(tmp_path / "out.csv")
     assert not filled.isna().any().any() and list(filled) == list(frame)
     assert filled["id"].tolist() == frame["id"].tolist() and filled["count"].dtype == int
-    assert len(pd.read_csv(tmp_path / "run" / "imputed.csv")) == 2
+    cells = pd.read_csv(tmp_path / "run" / "imputed.csv")
+    assert cells["row"].tolist() == [3, 5]
+    with monkeypatch.context() as patch:  # a large table, part by part
+        patch.setattr("tfp_vae.data.column_files.MOST_WHOLE", 0)
+        patch.setattr("tfp_vae.data.column_files.ROWS", 30)
+        again = ["--out=again.csv", "--num_importance_samples=5", "--columns=id:drop"]
+        assert "30 of 60 rows filled" in succeeds("impute", *given, *again)
+    again, gone = pd.read_csv(tmp_path / "again.csv"), frame.isna()
+    assert not again.isna().any().any()
+    pd.testing.assert_frame_equal(again.mask(gone), filled.mask(gone))
     same = ("--data=in.csv", "--out=./in.csv", "--run_dir=run")
     for program in ("impute", "synthesize", "detect", "predict"):
         assert "would replace the data" in refused(program, *same)

@@ -62,6 +62,17 @@ def _score_alone(detector, test):
     return Package(detector.model, detector, score, examples, test, "tiny")
 
 
+@pytest.mark.parametrize("missing", ["at_random", "not_at_random"])
+def test_the_card_of_a_model_of_a_table_lists_its_parts(missing):
+    model = of_a_table(missing)[0]
+    found = {each["layer"]: each["parameters"] for each in card.architecture(model)}
+    names = {"at_random": "AtRandom", "not_at_random": "NotAtRandom"}
+    assert found["TableInput"] > 0 and (found[names[missing]] > 0) == (missing != "at_random")
+    layer = model.decoder.missingness
+    again = type(layer).from_config(layer.get_config())
+    assert again.schema == SCHEMA and len(again.weights) == len(layer.weights)
+
+
 FORMS = ["savedmodel", "onnx", "litert"]
 
 

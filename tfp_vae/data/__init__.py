@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfp_vae.data import rows, toys
 from tfp_vae.data.answers import UNLABELLED
+from tfp_vae.data.column_files import ColumnFile, open_table
 from tfp_vae.data.completion import QUADRANTS, completion, seen_quadrants
 from tfp_vae.data.corruptions import CORRUPTIONS, corrupted
 from tfp_vae.data.kinds import Kind
@@ -24,7 +25,7 @@ from tfp_vae.data.source import Named, Raw, Source
 from tfp_vae.data.sources import SOURCES
 from tfp_vae.data.splits import Data, Split
 from tfp_vae.data.streams import Stream
-from tfp_vae.data.table_files import read_frame, write_frame
+from tfp_vae.data.table_files import read_frame, write_frame, write_frames
 
 if TYPE_CHECKING:
     from tfp_vae.data.augmentation import augmented
@@ -41,6 +42,7 @@ __all__ = [
     "UCI_NAMES",
     "UNLABELLED",
     "Column",
+    "ColumnFile",
     "ColumnKind",
     "Data",
     "Feed",
@@ -60,12 +62,14 @@ __all__ = [
     "load",
     "observed_pixels",
     "ood",
+    "open_table",
     "read_frame",
     "rows",
     "seen_quadrants",
     "toys",
     "uci",
     "write_frame",
+    "write_frames",
 ]
 
 _OF_TENSORFLOW = {"Feed": "feeds", "augmented": "augmentation"}

@@ -83,7 +83,10 @@ def load(
             numbered in sorted order, whole numbers by their size; `class_names` are the texts.
         split: which of the standard splits of a UCI set. None means 0.
         in_memory: whether the images of a folder are read now and kept, or each time that they are
-            asked for. None means to keep up to `MOST_BYTES` (2 GiB) of decoded images.
+            asked for. None means to keep up to `MOST_BYTES` (2 GiB) of decoded images. Of a table
+            of mixed columns in a .csv or .parquet file, whether its values are kept, or lie in a
+            temporary file; None means that files of up to 32 MiB are read as a whole, and larger
+            ones by columns, of which up to 256 MiB of values are kept (`open_table`).
         image_size: (H, W) that the images of files are resized to. None means that of the files.
             Sprites and rooms are made in (32, 32), the default, or (64, 64).
         color_mode: "grayscale", "rgb" or "rgba", to which the images of files are converted. None

@@ -9,20 +9,24 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfp_vae.data import frames
+from tfp_vae.data.column_files import ColumnFile, open_table
 from tfp_vae.data.loading import find
-from tfp_vae.data.table_files import ENDINGS, read_frame
+from tfp_vae.data.streams import Stream
+from tfp_vae.data.table_files import ENDINGS
+
+_ROWS = 2**16  # of a large table at a time, where one that cannot be read is looked for
 
 
 class Rows(NamedTuple):
     """What was read.
 
     Attributes:
-        values: [n, ...], as a model takes them.
+        values: [n, ...], as a model takes them; of a large table maybe a `Stream`.
         numbers: of the rows in the file, int64 [n]; the first one below a header is 1.
         refused: {number: why} of the rows that could not be read.
     """
 
-    values: np.ndarray
+    values: "np.ndarray | Stream"
     numbers: np.ndarray
     refused: "dict[int, str]"
 
@@ -57,8 +61,9 @@ def read(
         raw = find(str(path)).read(str(path), None)
         values = np.concatenate([np.asarray(x[:]) for x, _ in raw.splits.values()])
         return Rows(values, np.arange(1, len(values) + 1), {})
-    frame, intake = read_frame(path, delimiter, encoding), model.intake
-    frame.columns = [str(name) for name in frame.columns]
+    frame, intake = open_table(path, delimiter, encoding), model.intake
+    if not isinstance(frame, ColumnFile):
+        frame.columns = [str(name) for name in frame.columns]
     schema = getattr(intake, "schema", None)
     wanted = intake.columns or (None if schema is None else schema.names)
     if wanted is None:
@@ -73,7 +78,9 @@ def read(
     found: list[np.ndarray] = []
     good: list[np.ndarray] = []
     refused: dict[int, str] = {}
-    _isolate(encode, frame, 0, found, good, refused)
+    for part in frame.frames(_ROWS) if isinstance(frame, ColumnFile) else (frame,):
+        start = int(part.index[0]) if isinstance(frame, ColumnFile) else 0
+        _isolate(encode, part, start, found, good, refused)
     if not good:
         raise ValueError(
             f"No row of {path} can be read. Expected one. Received {len(frame)}; the first: "
@@ -123,6 +130,8 @@ def _chosen(frame: Any, wanted: Sequence[str], path: pathlib.Path) -> Any:
             f"{', '.join(others[:5])}{' ...' * (len(others) > 5)}",
             stacklevel=3,
         )
+    if isinstance(frame, ColumnFile):
+        return frame.drop(others)
     return frame[list(wanted)]
 
 

@@ -18,7 +18,10 @@ import numpy as np
 from tfp_vae import extras
 from tfp_vae.arguments import check_choice, check_type
 from tfp_vae.data import answers, frames, kinds
+from tfp_vae.data.column_files import ColumnFile
 from tfp_vae.data.kinds import Kind
+from tfp_vae.data.streams import Stream
+from tfp_vae.data.streams import column as of_column
 
 DROP = "drop"  # what is said of a column in the place of a kind to leave it out
 UNKNOWN = ("refuse", "missing")
@@ -255,10 +258,10 @@ class Schema:
             if c.exposure
         }
 
-    def check_exposures(self, values: np.ndarray, name: str) -> None:
+    def check_exposures(self, values: "np.ndarray | Stream", name: str) -> None:
         """Raises `ValueError` for a count without its exposure among float values [N, D]."""
         for count, exposure in self.exposures.items():
-            alone = np.isnan(values[:, exposure]) & ~np.isnan(values[:, count])
+            alone = np.isnan(of_column(values, exposure)) & ~np.isnan(of_column(values, count))
             if alone.any():
                 raise ValueError(
                     f"The {name} table has a count without its exposure. Expected "
@@ -321,7 +324,7 @@ class Schema:
         counts; numbers above 0 whose logs are less skewed are positive; other numbers are real.
 
         Args:
-            frame: of pandas or polars.
+            frame: of pandas or polars, or a `ColumnFile`.
             columns: {name: kind} of columns whose kind is another one. The kind "drop" leaves a
                 column out; a sequence of levels, ("low", "high"), makes it ordinal in this order;
                 "count/days" are counts whose rate is per unit of the column "days".
@@ -330,7 +333,7 @@ class Schema:
             ValueError: naming a column that is constant, empty or of mixed types, has more than
                 `MOST_LEVELS` levels of text, or a value that its kind does not have.
         """
-        frame = to_pandas(frame, "given")
+        frame = frame if isinstance(frame, ColumnFile) else to_pandas(frame, "given")
         said = dict(columns or {})
         exposures = {}
         for name, kind in list(said.items()):
@@ -350,7 +353,8 @@ class Schema:
         """Returns a frame as float32 values [N, D], NaN where a cell is missing.
 
         Args:
-            frame: of pandas or polars; its columns may be in any order.
+            frame: of pandas or polars, or a `ColumnFile`, of which it may be a `Stream`; its
+                columns may be in any order.
             name: of the table, for errors.
             unknown: what a level that no column has is: an error ("refuse") or "missing".
 
@@ -359,6 +363,11 @@ class Schema:
                 not fit its column.
         """
         check_choice("unknown", unknown, UNKNOWN)
+        if isinstance(frame, ColumnFile):
+            frames.check_columns(frame.columns, self.names, name)
+            values = frame.encode(self, name)
+            self.check_exposures(values, name)
+            return values
         frame = to_pandas(frame, name)
         frames.check_columns(list(frame.columns), self.names, name)
         found = [column.encode(frame[column.name], name, unknown) for column in self.columns]

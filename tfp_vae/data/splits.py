@@ -107,7 +107,8 @@ class Split:
             or values.dtype == np.bool_
             or isinstance(values, streams.Stream)
         ):
-            values = values if values.dtype == np.uint8 else streams.mapped(values, _stored)
+            if values.dtype not in (np.uint8, np.float32):
+                values = streams.mapped(values, _stored)
         else:
             given, values = values, kinds.intensities(values)
             for each, what in ((given, "split"), (values, "split, as float32,")):
@@ -153,7 +154,8 @@ class Split:
                 f"The {self.name} split is empty. Expected at least one example. Received shape "
                 f"{values.shape}."
             )
-        if self.schema is not None:
+        is_known = isinstance(values, streams.Stream) and values.schema is not None
+        if self.schema is not None and not (is_known and values.schema == self.schema):
             for block in streams.blocks(values):
                 self.schema.check(kinds.intensities(block), self.name)
         if self.columns is not None and values.shape[1:] != (len(self.columns),):
@@ -213,7 +215,15 @@ class Split:
     @property
     def observed(self) -> np.ndarray | None:
         """Which values were observed, bool [N, ...], or None for all of them."""
-        return self.beside.get("observed")
+        if not self._has_unread_gaps():
+            return self.beside.get("observed")
+        return np.concatenate([~np.isnan(block) for block in streams.blocks(self._intensities)])
+
+    def _has_unread_gaps(self):
+        """Whether cells are missing in a table that is not in memory."""
+        if self.schema is None or not isinstance(self._intensities, streams.Stream):
+            return False
+        return any(np.isnan(block).any() for block in streams.blocks(self._intensities))
 
     @property
     def files(self) -> np.ndarray | None:
@@ -243,12 +253,16 @@ class Split:
         )
         for block in streams.blocks(self._intensities):
             sha.update(np.ascontiguousarray(block))
-        for key, value in sorted(self.beside.items()):
+        beside: dict[str, Any] = {**self.beside}
+        if self._has_unread_gaps():
+            beside["observed"] = streams.mapped(self._intensities, lambda x: ~np.isnan(x))
+        for key, value in sorted(beside.items()):
             if key == "files":  # the same images, wherever they lie
                 continue
             if key != "labels":
                 sha.update(f"{key}{value.shape}".encode())
-            sha.update(np.ascontiguousarray(value))
+            for block in streams.blocks(value):
+                sha.update(np.ascontiguousarray(block))
         if self.schema is not None:
             sha.update(repr(self.schema).encode())
         return sha.hexdigest()
@@ -268,6 +282,11 @@ class Split:
     def values(self, index: Any = slice(None)) -> np.ndarray:
         """Returns float32 values as a model sees them, [n, ...]; a dynamic split is drawn once."""
         return self.frozen().intensities(index)
+
+    def by_columns(self) -> "np.ndarray | streams.Stream":
+        """Returns `values`; of a table that is not in memory the stream, see `streams.column`."""
+        unread = self.schema is not None and isinstance(self._intensities, streams.Stream)
+        return self._intensities if unread else self.values()
 
     def frame(self, like: Any = None) -> Any:
         """Returns the table as a DataFrame with the dtypes that it had; see `Schema.decode`."""

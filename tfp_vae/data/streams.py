@@ -19,6 +19,8 @@ from tfp_vae.data import pixels
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from tfp_vae.data.schema import Schema
+
 MOST_BYTES = 2**31  # of data that are kept in memory; larger ones go through tf.data
 _BLOCK_BYTES = 2**24  # of a block: enough to keep files busy, nothing beside the model
 
@@ -30,7 +32,7 @@ def num_batches(count: int, batch_size: int, replicas: int = 1) -> int:
 
 
 class Stream:
-    """Images [N, ...] of uint8 that are read when an index asks for them.
+    """Images [N, ...] of uint8, or rows of a table, that are read when an index asks for them.
 
     A subclass has `read`, which several threads may call at once.
 
@@ -42,9 +44,11 @@ class Stream:
         shape: [N, ...].
         dtype: of what is read.
         num_files: how many files they lie in.
+        schema: of rows of a table that are known to fit it, what its columns are; else None.
     """
 
     dtype = np.dtype(np.uint8)
+    schema: "Schema | None" = None
 
     def __init__(self, shape: "tuple[int, ...]", num_files: int):
         self.shape = tuple(int(size) for size in shape)
@@ -106,6 +110,10 @@ class Stream:
         """Returns the examples at `index`, a slice, a mask or integers, unread."""
         return Selected(self, self.numbers(index))
 
+    def column(self, number: int) -> np.ndarray:
+        """Returns column `number` of rows [N, D] of a table, [N]."""
+        return np.concatenate([block[:, number] for block in self.blocks()])
+
     def blocks(self) -> Iterator[np.ndarray]:
         """Yields all examples in order, in arrays that are small beside the whole."""
         rows = max(1, _BLOCK_BYTES * len(self) // max(1, self.nbytes))
@@ -126,6 +134,11 @@ class Stream:
 def blocks(values: "np.ndarray | Stream") -> Iterator[np.ndarray]:
     """Yields an array as it is, or the blocks of a stream."""
     return values.blocks() if isinstance(values, Stream) else iter((values,))
+
+
+def column(values: "np.ndarray | Stream", number: int) -> np.ndarray:
+    """Returns column `number` of an array [N, D], or of a stream without reading the others."""
+    return values.column(number) if isinstance(values, Stream) else values[:, number]
 
 
 def selected(values: "np.ndarray | Stream", index: Any) -> "np.ndarray | Stream":
@@ -150,12 +163,16 @@ class Selected(Stream):
 
     def __init__(self, whole: Stream, numbers: np.ndarray):
         super().__init__((len(numbers), *whole.shape[1:]), min(whole.num_files, len(numbers)))
-        self.dtype = whole.dtype
+        self.dtype, self.schema = whole.dtype, whole.schema
         self._whole, self._numbers = whole, numbers
 
     def read(self, numbers: np.ndarray) -> np.ndarray:
         """Returns examples [n, ...]."""
         return self._whole.read(self._numbers[numbers])
+
+    def column(self, number: int) -> np.ndarray:
+        """Returns column `number`, [N]."""
+        return self._whole.column(number)[self._numbers]
 
     def select(self, index: Any) -> Stream:
         """Returns the examples at `index`, unread."""

@@ -1,10 +1,12 @@
 """Files of tables, read by pandas: CSV and its like, Parquet, Excel."""
 
+import contextlib
 import functools
 import pathlib
 import re
 import warnings
 import zipfile
+from collections.abc import Iterable, Iterator
 from typing import Any
 from xml.parsers import expat
 
@@ -80,8 +82,15 @@ _BATCH = 2**9  # rows of text at a time
 
 
 def _parquet(path):
-    """Returns the table of a .parquet file, which can say that a cell is repeated for ever."""
+    """Returns the table of a .parquet file."""
     import pandas as pd
+
+    check_parquet(path)
+    return pd.read_parquet(path)
+
+
+def check_parquet(path: pathlib.Path) -> None:
+    """Raises `ValueError` for a .parquet file that says that a cell is repeated for ever."""
     from pyarrow import parquet
 
     most = most_unpacked(path.stat().st_size)
@@ -96,7 +105,6 @@ def _parquet(path):
                 break
     if size > most:
         raise ValueError(_unbelieved(path, f"{size:,} bytes of cells or more"))
-    return pd.read_parquet(path)
 
 
 def _excel(path):
@@ -165,21 +173,61 @@ def write_frame(frame: Any, path: "str | pathlib.Path") -> None:
     Raises:
         ValueError: for another ending.
     """
+    write_frames([frame], path)
+
+
+def write_frames(frames: "Iterable[Any]", path: "str | pathlib.Path") -> None:
+    """Writes frames of pandas with the same columns one below the other, as `write_frame` does.
+
+    One frame is in memory at a time, but for .xlsx, of which all are.
+
+    Args:
+        frames: one or more; a generator may make each when it is asked for.
+        path: see `write_frame`.
+
+    Raises:
+        ValueError: for another ending.
+    """
     path = pathlib.Path(path)
     ending = check_choice("ending of a table", path.suffix.lower(), ENDINGS)
     extras.need_tables("Tables of mixed columns", path)
+    write = {".parquet": _to_parquet, ".xlsx": _to_excel}.get(ending, _to_csv)
     with files.replacing(path) as temporary:
-        if ending == ".parquet":
-            frame.to_parquet(temporary, index=False)
-        elif ending == ".xlsx":
-            _to_excel(frame, temporary)
-        else:
-            separator = "\t" if ending == ".tsv" else ","
-            frame = _of_cells(frame, guarded)
-            texts = [column for _, column in frame.items() if column.dtype.kind not in "biufcM"]
-            end = line_end(cell for column in (frame.columns, *texts) for cell in column)
-            options = {"sep": separator, "encoding": "utf-8-sig", "lineterminator": end}
-            frame.to_csv(temporary, index=False, **options)
+        write(frames, temporary, "\t" if ending == ".tsv" else ",")
+
+
+def _to_csv(frames, path, separator):
+    end = None
+    for frame in frames:
+        frame = _of_cells(frame, guarded)
+        is_first, end = end is None, end or _end(frames)
+        options = {"sep": separator, "lineterminator": end, "header": is_first}
+        encoding = "utf-8-sig" if is_first else "utf-8"
+        frame.to_csv(path, index=False, mode="w" if is_first else "a", encoding=encoding, **options)
+
+
+def _end(frames):
+    """Returns what ends the lines: of frames that are not there yet no cell is known."""
+    if not isinstance(frames, list):
+        return "\r\n"
+    columns = [column for frame in frames for _, column in frame.items()]
+    texts = [column for column in columns if column.dtype.kind not in "biufcM"]
+    names = (name for frame in frames for name in frame.columns)
+    return line_end(cell for column in (names, *texts) for cell in column)
+
+
+def _to_parquet(frames, path, _):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    with contextlib.ExitStack() as stack:
+        writer = None
+        for frame in frames:
+            schema = None if writer is None else writer.schema
+            table = pa.Table.from_pandas(frame, schema, preserve_index=False, safe=False)
+            if writer is None:
+                writer = stack.enter_context(parquet.ParquetWriter(path, table.schema))
+            writer.write_table(table)
 
 
 def _of_cells(frame, change):
@@ -196,9 +244,10 @@ def _of_cells(frame, change):
     return frame
 
 
-def _to_excel(frame, path):
+def _to_excel(frames, path, _):
     import pandas as pd
 
+    frame = pd.concat(list(frames))
     with path.open("wb") as file, pd.ExcelWriter(file, engine="openpyxl") as book:
         frame.to_excel(book, index=False)
         for row in book.book.active.iter_rows():
@@ -207,51 +256,89 @@ def _to_excel(frame, path):
                     cell.data_type, cell.quotePrefix = "s", True
 
 
-def _csv(path, delimiter, encoding):
-    import pandas as pd
+class Cells:
+    """How the cells of a .csv file are written, and what its columns are called.
 
-    from tfp_vae.data.sources import csv
+    Args:
+        path: of the file.
+        delimiter: see `data.load`.
+        encoding: see `data.load`.
 
-    if not path.stat().st_size:
-        raise ValueError(f"{path} is empty. Expected a header and rows. Received no lines.")
-    encoding, _ = csv.find_encoding(path, encoding)
-    delimiter = csv.find_delimiter(path, encoding, delimiter)
-    try:
-        # A header that says a name twice, which pandas would change.
-        options: dict = {
-            "sep": delimiter,
-            "encoding": encoding,
+    Attributes:
+        options: of `pandas.read_csv`.
+        names: of the columns, as they are in the header.
+
+    Raises:
+        ValueError: for an empty file, or one in another encoding.
+    """
+
+    def __init__(self, path: pathlib.Path, delimiter: "str | None", encoding: "str | None"):
+        import pandas as pd
+
+        from tfp_vae.data.sources import csv
+
+        if not path.stat().st_size:
+            raise ValueError(f"{path} is empty. Expected a header and rows. Received no lines.")
+        self.path = path
+        self.encoding, _ = csv.find_encoding(path, encoding)
+        self.delimiter = csv.find_delimiter(path, self.encoding, delimiter)
+        options: dict[str, Any] = {
+            "sep": self.delimiter,
+            "encoding": self.encoding,
             "skipinitialspace": True,
             "keep_default_na": False,
         }
-        header = pd.read_csv(path, header=None, nrows=1, dtype=str, **options)
+        with self.errors():
+            # A header that says a name twice, which pandas would change.
+            header = pd.read_csv(path, header=None, nrows=1, dtype=str, **options)
+        self.names = [str(name).strip() for name in header.iloc[0]]
         gone = sorted(MISSING_TEXT | {each.upper() for each in MISSING_TEXT} | _TITLES)
-        frame = pd.read_csv(path, na_values=gone, low_memory=False, **options)
-    except (ValueError, UnicodeError) as error:  # those of pandas are ValueErrors
-        raise ValueError(
-            f"{path} could not be read. Expected a header and rows of as many cells, separated by "
-            f"{delimiter!r}, in {encoding}; delimiter and encoding say others. Received: "
-            f"{str(error).strip().splitlines()[0]}"
-        ) from error
-    names = [str(name).strip() for name in header.iloc[0]]
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise ValueError(
-            f"{path} has rows of another length. Expected {len(names)} cells, as the header has, "
-            f"separated by {delimiter!r}. Received more in every row."
-        )
+        self.options = {"na_values": gone, "low_memory": False, **options}
+
+    @contextlib.contextmanager
+    def errors(self) -> Iterator[None]:
+        """Says of what pandas raises where it was and what to do."""
+        try:
+            yield
+        except (ValueError, UnicodeError) as error:  # those of pandas are ValueErrors
+            raise ValueError(
+                f"{self.path} could not be read. Expected a header and rows of as many cells, "
+                f"separated by {self.delimiter!r}, in {self.encoding}; delimiter and encoding say "
+                f"others. Received: {str(error).strip().splitlines()[0]}"
+            ) from error
+
+    def check(self, frame: Any) -> None:
+        """Raises `ValueError` if rows have a cell more than the header."""
+        import pandas as pd
+
+        if not isinstance(frame.index, pd.RangeIndex):
+            raise ValueError(
+                f"{self.path} has rows of another length. Expected {len(self.names)} cells, as the "
+                f"header has, separated by {self.delimiter!r}. Received more in every row."
+            )
+
+
+def _csv(path, delimiter, encoding):
+    import pandas as pd
+
+    form = Cells(path, delimiter, encoding)
+    with form.errors():
+        frame = pd.read_csv(path, **form.options)
+    form.check(frame)
+    names = form.names
     if len(names) == len(frame.columns):
         frame.columns = names
     frame, names = _of_cells(frame, unguarded), [unguarded(name) for name in names]
     for name in set(names):
         if names.count(name) == 1 and not pd.api.types.is_numeric_dtype(frame[name]):
-            frame[name] = _as_numbers(frame[name], delimiter)
+            frame[name] = as_numbers(frame[name], form.delimiter)
     return frame
 
 
 _TITLES = {"None", "Null", "NaN", "Nan", "NaT", "<Na>", "#N/a"}
 
 
-def _as_numbers(series, delimiter):
+def as_numbers(series: Any, delimiter: str) -> Any:
     """Returns a series of text as numbers if all are, written in another way; or as it is."""
     known = series.dropna()
     if not len(known) or not all(isinstance(each, str) for each in known):

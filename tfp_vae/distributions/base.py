@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import is_count, lacks
-from tfp_vae.data import Schema
+from tfp_vae.data import Schema, Stream
 from tfp_vae.networks import check_no_probabilities, output_shape
 from tfp_vae.probability import tfd
 
@@ -175,7 +175,7 @@ class ConditionalDistribution(keras.Layer):
         """Whether `adapt` takes numbers from the data."""
         return False
 
-    def adapt(self, values: np.ndarray) -> None:
+    def adapt(self, values: "np.ndarray | Stream") -> None:
         """Takes what has to be known of training values [N, *event_shape]; here nothing."""
 
     def profiled(

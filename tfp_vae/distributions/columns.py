@@ -21,7 +21,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import check_choice, check_type
-from tfp_vae.data import Column, ColumnKind, Kind, Schema, Split
+from tfp_vae.data import Column, ColumnKind, Kind, Schema, Split, Stream
+from tfp_vae.data.streams import column as of_column
 from tfp_vae.distributions import heads
 from tfp_vae.distributions.base import ConditionalDistribution, registered, tfd
 from tfp_vae.distributions.missingness import MISSINGNESS, Missingness
@@ -148,10 +149,11 @@ class Columns(ConditionalDistribution):
         mask = bool(self.missingness.non_trainable_variables)
         return mask or any(head.has_units for head in self.heads)
 
-    def adapt(self, values: np.ndarray) -> None:
+    def adapt(self, values: "np.ndarray | Stream") -> None:
         """Lets every head take the units of the cells [N, D] that are there."""
         self.missingness.adapt(values)
-        for column, head, each in zip(self.schema, self.heads, values.T, strict=True):
+        for i, (column, head) in enumerate(zip(self.schema, self.heads, strict=True)):
+            each = of_column(values, i)
             known = each[~np.isnan(each)]
             if not len(known):
                 raise ValueError(
@@ -163,7 +165,8 @@ class Columns(ConditionalDistribution):
                 y = {"labels": known.astype(np.int64)}
             split = Split(np.zeros((len(known), 1), np.float32), Kind.REAL, name=column.name, **y)
             if column.exposure:
-                exposure = values[~np.isnan(each), self.schema.names.index(column.exposure)]
+                beside = of_column(values, self.schema.names.index(column.exposure))
+                exposure = beside[~np.isnan(each)]
                 head.check(split)
                 head.adapt_exposed(split, exposure)
             elif column.kind is not ColumnKind.BINARY:

@@ -9,6 +9,8 @@ from tfp_vae.data import Split
 from tfp_vae.evaluation.detector import Detector
 from tfp_vae.models import Predictive
 
+_ROWS = 2**16  # that are scored at a time, of which every value has a score of its own
+
 
 def of_predictions(
     predictive: Predictive, level: float, class_names: "Sequence[str] | None" = None
@@ -61,7 +63,10 @@ def of_scores(
     Returns:
         `score`, `p_value`, `anomaly` (1 or 0) and, of flagged rows, `why`.
     """
-    scores = detector.score(split)
+    scores = np.concatenate(
+        [detector.score(split.select(slice(start, start + _ROWS), split.name))
+         for start in range(0, len(split), _ROWS)]
+    )  # fmt: skip
     p_values = detector.p_values_of(scores)
     flagged = scores > detector.threshold
     why = np.full(len(split), "", object)

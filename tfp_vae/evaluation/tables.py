@@ -57,6 +57,7 @@ def complete(
     num_interval_draws: int = 400,
     hidden: "np.ndarray | None" = None,
     seed: "int | None" = None,
+    first_row: int = 0,
 ) -> Completed:
     """Returns what the missing cells of a table may have been.
 
@@ -70,6 +71,8 @@ def complete(
         hidden: bool [N, D], cells that are missing for no reason of their own, whatever the model
             says of others; none by default.
         seed: fixes the draws; the model's seed by default.
+        first_row: number of the first row, of a part of a table whose other parts have draws of
+            their own.
 
     Raises:
         ValueError: for impossible numbers, a model of another kind, or a table that does not fit.
@@ -97,7 +100,8 @@ def complete(
         rows = values[start : start + size]
         gone = np.isnan(rows)
         away = tf.constant(hidden[start : start + size])
-        here = _batch(vae, tf.constant(rows), away, num_samples, count, fold_in(key, start))
+        part_key = fold_in(key, first_row + start)
+        here = _batch(vae, tf.constant(rows), away, num_samples, count, part_key)
         best, certainty, drawn, effective = (each.numpy() for each in here)
         drawn = np.where(gone, drawn, rows)
         best = np.where(gone, best, rows)

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.data import ColumnKind, Schema
+from tfp_vae.data import ColumnKind, Schema, Stream
+from tfp_vae.data.streams import column
 from tfp_vae.layers.plain import Standardize
 
 registered = keras.saving.register_keras_serializable(package="tfp_vae")
@@ -53,14 +54,14 @@ class TableInput(Standardize):
                 self.add_weight(name=f"vectors_{i}", shape=(levels, width), initializer="uniform")
             )
 
-    def adapt(self, x: np.ndarray) -> None:
+    def adapt(self, x: "np.ndarray | Stream") -> None:
         """Takes mean and standard deviation of the cells of `x` [N, D] that are there."""
-        x = np.array(x, np.float64)
         if not self.built:
             self.build(x.shape)
         mean, scale = np.zeros(len(self.schema)), np.ones(len(self.schema))
         for i, log, log1p in zip(self._numbers, self._as_log, self._as_log1p, strict=True):
-            known = x[~np.isnan(x[:, i]), i]
+            known = column(x, i).astype(np.float64)
+            known = known[~np.isnan(known)]
             known = np.log(known) if log else np.log1p(known) if log1p else known
             if len(known) and known.std() > 1e-7 * np.abs(known).max():
                 mean[i], scale[i] = known.mean(), known.std()

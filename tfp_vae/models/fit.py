@@ -422,6 +422,8 @@ def validation(
 def why_not_in_memory(model: keras.Model, split: Split) -> "str | None":
     """Returns why `split` is not trained on from memory, or None if it is."""
     if isinstance(split.stored, Stream):
+        if split.schema is not None:
+            return "the rows are read from a temporary file"
         return f"the examples are read from {split.stored.num_files:,} files"
     if split.stored.nbytes > MOST_BYTES:
         return f"{split.stored.nbytes:,} bytes are more than {MOST_BYTES:,}"

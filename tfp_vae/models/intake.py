@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae.arguments import check_count, check_number
-from tfp_vae.data import Data, Kind, Schema, Split, answers, frames, kinds
+from tfp_vae.data import Data, Kind, Schema, Split, Stream, answers, frames, kinds
 from tfp_vae.data.splits import unmasked
 
 
@@ -152,7 +152,9 @@ class Intake:
         beside = {key: value for key, value in self.beside(y).items() if value is not None}
         if "labels" in beside:
             beside["class_names"] = self.class_names
-        return Split(np.asarray(x, np.float32), name=name, schema=self.schema, **beside)
+        if not isinstance(x, Stream):
+            x = np.asarray(x, np.float32)
+        return Split(x, name=name, schema=self.schema, **beside)
 
     def _with_channel(self, x: Any) -> Any:
         """Returns an array with the axis of one channel that it lacks."""
@@ -430,7 +432,7 @@ def check_schema(split: Split, schema: "Schema | None") -> None:
 
 def is_array(x: Any) -> bool:
     """Returns whether `x` is an array, a tensor, or a table or column of one of pandas' kind."""
-    if isinstance(x, np.ndarray | tf.Tensor) or frames.is_frame(x) or frames.is_series(x):
+    if isinstance(x, np.ndarray | tf.Tensor | Stream) or frames.is_frame(x) or frames.is_series(x):
         return True
     others = str | bytes | list | tuple | dict | tf.data.Dataset | keras.utils.PyDataset
     return hasattr(x, "__array__") and hasattr(x, "shape") and not isinstance(x, others)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from tfp_vae import keras_private
+from tfp_vae.data import Stream
 from tfp_vae.layers import Standardize
 
 
@@ -42,7 +43,7 @@ def check_none(network: keras.Layer, owner: str) -> None:
         )
 
 
-def adapt(layers: "Iterable[Standardize]", x: np.ndarray, anew: bool = True) -> None:
+def adapt(layers: "Iterable[Standardize]", x: "np.ndarray | Stream", anew: bool = True) -> None:
     """Lets layers take their statistics from what their network gets.
 
     Args:
@@ -54,4 +55,4 @@ def adapt(layers: "Iterable[Standardize]", x: np.ndarray, anew: bool = True) -> 
         if not anew and are_taken(layer.non_trainable_variables):
             continue
         flat = layer.built and layer.mean.shape[0] != x.shape[-1]  # behind a layer that flattens
-        layer.adapt(x.reshape(len(x), -1) if flat else x)
+        layer.adapt(np.asarray(x).reshape(len(x), -1) if flat else x)

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfp_vae import keras_private, objectives
 from tfp_vae.arguments import check_choice, check_count
-from tfp_vae.data import Kind, Schema, Split
+from tfp_vae.data import Kind, Schema, Split, Stream
 from tfp_vae.distributions import draws
 from tfp_vae.distributions.base import (
     BOX,
@@ -1261,7 +1261,7 @@ class VAE(VariationalModel):
         """
         if split.kind is Kind.REAL:
             if anew or not units.are_taken(self.decoder.non_trainable_variables):
-                self.decoder.adapt(split.values())
+                self.decoder.adapt(split.by_columns())
         beside, above = self.condition.size, 0
         networks = [] if self.bottom_up is None else [(self.bottom_up, beside)]
         for latent in self.latents:
@@ -1271,6 +1271,9 @@ class VAE(VariationalModel):
             if found := units.standardizers(network):
                 # What stands beside the example has units of its own.
                 others = [tf.zeros([len(split), size])] * bool(size)
+                if not others and isinstance(split.by_columns(), Stream):
+                    units.adapt(found, split.by_columns(), anew)
+                    continue
                 joined = join(split.values(), others, self.decoder.event_shape, self.join)
                 units.adapt(found, joined.numpy(), anew)
         if self.num_classes is not None and (anew or not self._knows_classes()):

@@ -108,11 +108,36 @@ def imputation(seed: int, plan: Plan) -> "dict[str, float]":
 
 def anomalies(name: str, seed: int, plan: Plan) -> "dict[str, float]":
     """Returns the area under the ROC curve of each method on a set of `SETS`."""
-    from sklearn import datasets
     from sklearn.decomposition import PCA
     from sklearn.ensemble import IsolationForest
     from sklearn.metrics import roc_auc_score
     from sklearn.neighbors import LocalOutlierFactor
+
+    train, rows, strange = usual_and_others(name, seed)
+    forest = IsolationForest(n_estimators=plan.trees, random_state=seed).fit(train)
+    pca = PCA(n_components=0.9, svd_solver="full").fit(train)
+    lof = LocalOutlierFactor(n_neighbors=20, novelty=True).fit(train)
+    vae = _trained(train, seed, plan, None, 1, 8)
+    scores = {
+        "isolation_forest": -forest.score_samples(rows),
+        "pca": np.sum((rows - pca.inverse_transform(pca.transform(rows))) ** 2, axis=1),
+        "lof": -lof.score_samples(rows),
+        "vae": Detector(vae, num_samples=min(plan.num_samples, 64), seed=seed).score(rows),
+    }
+    return {method: float(roc_auc_score(strange, each)) for method, each in scores.items()}
+
+
+def usual_and_others(name: str, seed: int) -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
+    """Returns half of the usual rows of a set, the others, and which of these are unusual.
+
+    Args:
+        name: of `SETS`.
+        seed: of which half.
+
+    Returns:
+        Rows [N, D] and [n, D], float32, standardised by the former, and bool [n].
+    """
+    from sklearn import datasets
 
     found = getattr(datasets, f"load_{name}")()
     usual = found.target == SETS[name]
@@ -124,17 +149,7 @@ def anomalies(name: str, seed: int, plan: Plan) -> "dict[str, float]":
     train, rows = (
         ((each[:, kept] - centre) / scale).astype(np.float32) for each in (known, found.data[test])
     )
-    forest = IsolationForest(n_estimators=plan.trees, random_state=seed).fit(train)
-    pca = PCA(n_components=0.9, svd_solver="full").fit(train)
-    lof = LocalOutlierFactor(n_neighbors=20, novelty=True).fit(train)
-    vae = _trained(train, seed, plan, None, 1, 8)
-    scores = {
-        "isolation_forest": -forest.score_samples(rows),
-        "pca": np.sum((rows - pca.inverse_transform(pca.transform(rows))) ** 2, axis=1),
-        "lof": -lof.score_samples(rows),
-        "vae": Detector(vae, num_samples=min(plan.num_samples, 64), seed=seed).score(rows),
-    }
-    return {method: float(roc_auc_score(~usual[test], each)) for method, each in scores.items()}
+    return train, rows, ~usual[test]
 
 
 def _trained(x, seed, plan, objective, num_samples, latent_dim):

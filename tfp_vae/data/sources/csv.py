@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from tfp_vae.cells import unguarded
-from tfp_vae.data import kinds, table_files
+from tfp_vae.data import kinds
 from tfp_vae.data.answers import MISSING_TEXT, in_order
+from tfp_vae.data.column_files import open_table
 from tfp_vae.data.source import (
     CLASSIFICATION,
     MOST_CLASSES,
@@ -51,7 +52,7 @@ class Csv(Source):
     """A .csv file: a header, then numbers, which stay as they are."""
 
     words = "a .csv file"
-    arguments = ("target", "task", "delimiter", "encoding", "columns")
+    arguments = ("target", "task", "delimiter", "encoding", "columns", "in_memory")
 
     def matches(self, source: Any) -> bool:
         """Returns whether it is the path of a file that ends so."""
@@ -67,13 +68,19 @@ class Csv(Source):
         delimiter: "str | None" = None,
         encoding: "str | None" = None,
         columns: Any = None,
+        in_memory: "bool | None" = None,
     ) -> Raw:
         """Returns the features and the target; `load` says what the arguments are."""
         del data_dir
         task, path = check_task(task), pathlib.Path(source)
         if columns is not None:
-            given = {"train": table_files.read_frame(path, delimiter, encoding)}
+            given = {"train": open_table(path, delimiter, encoding, in_memory)}
             return of_mixed_columns(given, columns, target, task)
+        if in_memory is not None:
+            raise ValueError(
+                "in_memory goes with a table of mixed columns. Expected columns beside it, {} for "
+                f"no others than the values say, or in_memory=None. Received {in_memory!r}."
+            )
         encoding, notes = find_encoding(path, encoding)
         table = _Table(path, encoding, find_delimiter(path, encoding, delimiter), target)
         features, y, task, names = table.read(task)

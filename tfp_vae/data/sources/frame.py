@@ -7,6 +7,7 @@ import numpy as np
 
 from tfp_vae.arguments import check_choice
 from tfp_vae.data import frames, kinds
+from tfp_vae.data.column_files import ColumnFile
 from tfp_vae.data.schema import DROP, Schema, to_pandas
 from tfp_vae.data.source import (
     CLASSIFICATION,
@@ -32,11 +33,11 @@ class Frame(Source):
         """Returns whether it is a frame or a dict of frames."""
         if isinstance(source, dict):
             return bool(source) and all(map(frames.is_frame, source.values()))
-        return frames.is_frame(source)
+        return frames.is_frame(source) or isinstance(source, ColumnFile)
 
     def title(self, source: Any) -> str:
-        """Returns "table"."""
-        return "table"
+        """Returns "table", or the name of a file."""
+        return source.path.name if isinstance(source, ColumnFile) else "table"
 
     def read(
         self,
@@ -59,7 +60,8 @@ class Frame(Source):
                 f"tables of {', '.join(given)}. Received labels or targets."
             )
         alone = labels is None and targets is None
-        if columns is not None or (alone and target is None and not _is_bytes(given)):
+        is_mixed = isinstance(source, ColumnFile) or columns is not None
+        if is_mixed or (alone and target is None and not _is_bytes(given)):
             raw = of_mixed_columns(given, columns or {}, target, task)
             return raw if alone else _beside(raw, labels, targets)
         whole = frames.column_names(given["train"])
@@ -101,13 +103,16 @@ def of_mixed_columns(
     """Returns tables of numbers, text and classes, with cells that may be missing, as values.
 
     Args:
-        given: {split: frame}, "train" at least.
+        given: {split: frame or `ColumnFile`}, "train" at least.
         columns: {name: kind} of those whose kind is not what the training table says; or a
             `Schema`.
         target: the column that is predicted, which is no part of the values; or None.
         task: what it is; None for what its values say.
     """
-    given = {split: to_pandas(frame, split) for split, frame in given.items()}
+    given = {
+        split: frame if isinstance(frame, ColumnFile) else to_pandas(frame, split)
+        for split, frame in given.items()
+    }
     train = given["train"]
     if target is not None:
         check_choice("column", target, list(train.columns))

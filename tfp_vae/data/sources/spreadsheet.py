@@ -3,7 +3,7 @@
 import pathlib
 from typing import Any
 
-from tfp_vae.data import table_files
+from tfp_vae.data.column_files import open_table
 from tfp_vae.data.source import Raw, Source, check_task
 from tfp_vae.data.sources import SOURCES
 from tfp_vae.data.sources.frame import of_mixed_columns
@@ -15,7 +15,7 @@ class Spreadsheet(Source):
     """A .parquet or .xlsx file; of the latter the first sheet."""
 
     words = "a .parquet or .xlsx file"
-    arguments = ("target", "task", "columns")
+    arguments = ("target", "task", "columns", "in_memory")
 
     def matches(self, source: Any) -> bool:
         """Returns whether it is the path of a file that ends so."""
@@ -29,8 +29,9 @@ class Spreadsheet(Source):
         target: "str | None" = None,
         task: "str | None" = None,
         columns: Any = None,
+        in_memory: "bool | None" = None,
     ) -> Raw:
         """Returns the rows; `load` says what the arguments are."""
         del data_dir
-        given = {"train": table_files.read_frame(source)}
+        given = {"train": open_table(source, in_memory=in_memory)}
         return of_mixed_columns(given, columns or {}, target, check_task(task))

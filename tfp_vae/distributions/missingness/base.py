@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.data import Schema
+from tfp_vae.data import Schema, Stream
 from tfp_vae.registry import Registry
 
 registered = keras.saving.register_keras_serializable(package="tfp_vae.missingness")
@@ -39,11 +39,16 @@ class Missingness(keras.Layer):
 
     is_modelled = True
 
-    def __init__(self, schema: Schema, **kwargs: Any):
+    def __init__(self, schema: "Schema | list[dict]", **kwargs: Any):
         super().__init__(**kwargs)
-        self.schema = schema
+        self.schema = schema if isinstance(schema, Schema) else Schema.from_config(schema)
+        self.built = True  # weights, if there are, come with the schema
 
-    def adapt(self, values: np.ndarray) -> None:
+    def get_config(self) -> dict:
+        """Returns the constructor's arguments, as JSON."""
+        return {**super().get_config(), "schema": self.schema.get_config()}
+
+    def adapt(self, values: "np.ndarray | Stream") -> None:
         """Takes what has to be known of training values [N, D], NaN where missing; nothing here."""
 
     def logit(self, column: int, values: tf.Tensor) -> tf.Tensor:

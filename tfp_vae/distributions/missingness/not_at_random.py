@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.data import ColumnKind, Schema
+from tfp_vae.data import ColumnKind, Schema, Stream
+from tfp_vae.data.streams import column as of_column
 from tfp_vae.distributions.base import spread
 from tfp_vae.distributions.missingness.base import MISSINGNESS, Missingness, registered
 
@@ -26,8 +27,9 @@ class NotAtRandom(Missingness):
         schema: of the table.
     """
 
-    def __init__(self, schema: Schema, **kwargs: Any):
+    def __init__(self, schema: "Schema | list[dict]", **kwargs: Any):
         super().__init__(schema, **kwargs)
+        schema = self.schema
         options: dict = {"dtype": "float32", "autocast": False, "initializer": "zeros"}
         size = (len(schema),)
         self.centre = self.add_weight(name="centre", shape=size, trainable=False, **options)
@@ -42,20 +44,21 @@ class NotAtRandom(Missingness):
             for i, column in enumerate(schema)
             if column.kind.has_levels
         }
-        self.built = True
 
-    def adapt(self, values: np.ndarray) -> None:
+    def adapt(self, values: "np.ndarray | Stream") -> None:
         """Takes the share that is missing of each column, and mean and deviation of the rest."""
-        gone = np.isnan(values)
-        share = (gone.sum(axis=0) + 0.5) / (len(values) + 1)
-        self.start.assign(np.log(share) - np.log1p(-share))
-        centre, scale = np.zeros(len(self.schema)), np.ones(len(self.schema))
+        share, centre = np.zeros(len(self.schema)), np.zeros(len(self.schema))
+        scale = np.ones(len(self.schema))
         for i, column in enumerate(self.schema):
-            known = values[~gone[:, i], i].astype(np.float64)
+            cells = of_column(values, i)
+            gone = np.isnan(cells)
+            share[i] = (gone.sum() + 0.5) / (len(cells) + 1)
+            known = cells[~gone].astype(np.float64)
             if len(known) and not column.kind.has_levels:
                 logs = np.log(known) if column.kind is ColumnKind.POSITIVE else known
                 logs = np.log1p(known) if column.kind is ColumnKind.COUNT else logs
                 centre[i], scale[i] = logs.mean(), spread(logs, (0,))
+        self.start.assign(np.log(share) - np.log1p(-share))
         self.centre.assign(centre)
         self.scale.assign(scale)
 

@@ -116,7 +116,10 @@ class Wrong(StudentT):
         return Half(4.0, parameters[..., 0], parameters[..., 1])
 
 
+@keras.saving.register_keras_serializable(package="mine")
 class Unnormalised(tv.heads.Normal):
+    """With a density that does not integrate to 1."""
+
     def distribution(self, parameters):
         class Half(tfd.Normal):
             def _log_prob(self, x):

@@ -104,7 +104,7 @@ def _every_layer():
         if isinstance(each, type) and issubclass(each, keras.Layer)
     }
     abstract = {tv.layers.BayesianLayer, tv.layers.WeightLayer}
-    of_tables = {tv.layers.TableInput}  # which takes columns, and no images
+    of_tables = {tv.layers.Exposure, tv.layers.TableInput}  # which take columns, and no images
     assert {type(part) for part in parts} >= offered - abstract - of_tables
     return _network(parts, (4, 4, 1))
 

@@ -225,10 +225,10 @@ def check_finite(values: np.ndarray, what: str) -> None:
             f"{what} has {int(bad.sum())} values that are not finite. Expected finite numbers. "
             f"Received {values[index]} at index {index}."
         )
-    if values.size and max(-values.min(), values.max()) > MOST:
+    if values.size and max(-float(values.min()), float(values.max())) > MOST:
         place = np.unravel_index(np.argmax(np.abs(values)), values.shape)
         raise ValueError(
-            f"{what} has numbers whose squares are not finite in float32, as densities have them. "
-            f"Expected at most {MOST:g}, in other units if need be. Received {values[place]:g} at "
-            f"index {tuple(map(int, place))}."
+            f"{what} has numbers that are too large: their squares, which densities have, are not "
+            f"finite in float32. Expected at most {MOST:g}, in other units if need be. Received "
+            f"{values[place]:g} at index {tuple(map(int, place))}."
         )

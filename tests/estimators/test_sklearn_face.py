@@ -115,6 +115,7 @@ def test_intervals_of_a_calibrated_regressor_cover_and_an_unfitted_one_says_so(e
 
 
 @pytest.mark.all_only
+@pytest.mark.dear(reason="three estimators, each trained")
 def test_detector_density_and_imputer_answer_for_rows(blobs, eager):
     x, _ = blobs
     fitted = {**TINY, **FITTED, "epochs": 30, "num_samples": 16, "random_state": 0}

@@ -222,6 +222,7 @@ def _predictor(name, options, activations):
 
 @pytest.mark.parametrize(("name", "options"), EVERY)
 @pytest.mark.always(reason="the one export of a posterior to all formats")
+@pytest.mark.dear(reason="each format of a method, in runtimes of their own")
 def test_every_method_is_in_every_format_or_refused_by_name(name, options, request, tmp_path):
     is_usual = not request.node.get_closest_marker("all_only")
     # What a network computes is the same whatever its weights are, but for slopes.

@@ -513,6 +513,7 @@ def test_a_runtime_that_crashes_fails_its_cells(portable_export, tmp_path, monke
 
 @pytest.mark.all_only
 @pytest.mark.parametrize("name", ["piwae", "factor"])
+@pytest.mark.dear(reason="a training and its exports")
 def test_what_a_bound_has_of_its_own_stays_with_training(name, tmp_path):
     """Taps of draws and a discriminator are in no answer, and the model comes back with both."""
     keras.utils.set_random_seed(0)

@@ -12,6 +12,7 @@ from tfp_vae.distributions.base import registered, tfd
 from tfp_vae.distributions.heads import Head
 from tfp_vae.models.network import BayesianNetwork
 from tfp_vae.models.posteriors.laplace import Laplace
+from tfp_vae.models.posteriors.weights import copied
 from tfp_vae.models.supervised import SupervisedModel
 
 
@@ -39,7 +40,6 @@ class LinearisedNetwork(SupervisedModel):
     """
 
     parts = ("pattern",)
-    own_axes = 1
 
     def __init__(
         self,
@@ -134,13 +134,9 @@ class LinearisedNetwork(SupervisedModel):
 def as_model(posterior: Laplace) -> LinearisedNetwork:
     """Returns a fitted posterior as a model of its own, with a copy of the network."""
     model = posterior.network_model
-    pattern = type(model).from_config(model.get_config())
-    pattern.build((None, *model.event_shape))
-    for new, old in zip(pattern.weights, model.weights, strict=True):
-        new.assign(old)
     kept = posterior.curvature.variables
     found = LinearisedNetwork(
-        pattern,
+        copied(model),
         posterior.structure,
         posterior.layers,
         posterior.form,

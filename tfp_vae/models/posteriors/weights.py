@@ -220,19 +220,20 @@ class WeightSamples(WeightPosterior):
         return tf.gather(self.samples, np.linspace(0, have - 1, num_samples).round().astype(int))
 
 
-def copied(model: "BayesianNetwork | Ensemble", split: Split) -> Any:
+def copied(model: "BayesianNetwork | Ensemble", split: "Split | None" = None) -> Any:
     """Returns a model with the same weights and units, which may be trained in its place.
 
     Args:
         model: trained.
-        split: what the copy is trained on.
+        split: what the copy is trained on, if it is.
     """
     copy = type(model).from_config(model.get_config())
     if not copy.built:
         copy.build((None, *model.event_shape))
     for new, old in zip(copy.weights, model.weights, strict=True):
         new.assign(old)
-    copy.data_kind = model.data_kind or split.kind  # or it would take units of its own
+    # Without a kind it would take units of its own.
+    copy.data_kind = model.data_kind or (None if split is None else split.kind)
     return copy
 
 

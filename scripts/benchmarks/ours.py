@@ -1,5 +1,7 @@
 """What a user of tfp_vae writes: `compile`, `fit`, `log_likelihood`."""
 
+import os
+
 import keras
 import worker
 
@@ -64,6 +66,10 @@ def _network(estimator, data):
 
 def make(item, variant, data):
     """Returns the block of an item."""
+    if os.environ.get("TFP_VAE_XLA_CACHE"):
+        import experiments
+
+        experiments.start()  # which keeps there what XLA compiled
     if item in ("B1", "B1f"):
         return _train(*_network(variant, data), 128)
     batch_size = int(data["batch_size"])

@@ -144,7 +144,10 @@ TABLES = {
         "estimator | noise | ms per step | times as long by layer",
         "{estimator} | {contestant} | {milliseconds:.2f} | {ratio:.3f}",
     ),
-    "S1": ("from the command on | seconds", "{contestant} | {seconds:.1f}"),
+    "S1": (
+        "from the command on | seconds | of these from `fit` on",
+        "{contestant} | {seconds:.1f} | {first_epoch}",
+    ),
     "G1": (
         "grows | to | microseconds per image | peak memory, GB",
         "{grows} | {value:,} | {microseconds:.1f} | {peak_gb:.2f}",
@@ -169,6 +172,7 @@ def table(rows: list[dict], top: float) -> str:
             "goal": row.get("goal") or "",
             "share": f"{row['gflops'] * 1e9 / top:.0%}" if row.get("gflops") else "",
             "peak_gb": row.get("peak_bytes", 0) / 1e9,
+            "first_epoch": f"{row['first_epoch']:.1f}" if "first_epoch" in row else "",
         }
         return f"| {row['item']} | {template.format(**{**row, **more})} |"
 

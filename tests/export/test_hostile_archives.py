@@ -220,7 +220,7 @@ def test_an_optimizer_that_does_not_fit_is_an_error_and_no_fresh_start(tmp_path)
 
 
 def _latent(config):
-    return config["config"]["latents"][0]["config"]
+    return config["config"]
 
 
 def _last_layer(config):

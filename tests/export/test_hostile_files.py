@@ -19,7 +19,7 @@ from tfp_vae.export.saved.archive import CONFIG
 def with_layer(good, layer, place="layer"):
     """Returns the members with `layer` in the encoder's network."""
     config = json.loads(good[CONFIG])
-    network = config["config"]["latents"][0]["config"]["encoder"]["config"]["network"]["config"]
+    network = config["config"]["encoder"]["config"]["network"]["config"]
     if place == "layer":
         network["layers"].append(layer)
     elif place == "activation":

@@ -142,6 +142,8 @@ def replaced(vae: Any, prior: Prior) -> Any:
     top, *others = vae.latents
     latents = [LatentVariable(top.name, prior, top.encoder), *others]
     config = {**vae.get_config(), "latents": keras.saving.serialize_keras_object(latents)}
+    for part in ("prior", "encoder"):  # in the place of `latents` where there is one
+        config.pop(part, None)
     new = type(vae).from_config(config)
     for one, other in zip(_kept(new), _kept(vae), strict=True):
         one.assign(other)

@@ -60,6 +60,8 @@ _SAMPLES_OF_WEIGHTS = 16  # latents under one draw of Bayesian weights, whatever
 MAX_BIAS = 0.05  # nats of log p(x)
 MAX_TAIL = 0.7  # see `Weights.tail_index`
 PROPOSALS = ("auto", "encoder", "refined")
+_ONLY = "z"  # name of a latent beside which there is no other
+_SHORT = ("prior", "encoder")  # what the constructor takes in the place of such a latent
 _COMPARED = 32  # examples whose log p(x) two proposals estimate
 _COMPARED_SAMPLES = 512
 _MAX_COMPARED_DIM = 64  # from where on the search for modes costs more than the estimate
@@ -249,7 +251,7 @@ class VAE(VariationalModel):
                 f"latents=[LatentVariable(...), ...]. Received {'both' if latents else 'neither'}."
             )
         if latents is None:
-            latents = [LatentVariable("z", prior, encoder)]
+            latents = [LatentVariable(_ONLY, prior, encoder)]
         self.condition = Nothing() if condition is None else condition
         self.join = check_choice("join", join, JOINS)
         self.decoder_sees_condition = bool(decoder_sees_condition)
@@ -292,7 +294,7 @@ class VAE(VariationalModel):
 
     def _metric(self, name: str, latent: LatentVariable) -> str:
         # The one latent of most models needs no name.
-        return name if latent.name == "z" else f"{name}_{latent.name}"
+        return name if latent.name == _ONLY else f"{name}_{latent.name}"
 
     def _check_parts(self, latents, decoder):
         name = type(self).__name__
@@ -1406,10 +1408,20 @@ class VAE(VariationalModel):
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
-        return {
+        config = {
             **super().get_config(),
             "num_samples": self.num_samples,
             "join": self.join,
             "decoder_sees_condition": self.decoder_sees_condition,
             "decoder_sees_above": self.decoder_sees_above,
         }
+        if [latent.name for latent in self.latents] == [_ONLY]:
+            config |= {part: config["latents"][0]["config"][part] for part in _SHORT}
+            del config["latents"]
+        return config
+
+    @classmethod
+    def _parts_in(cls, config: dict) -> "tuple[str, ...]":
+        if "latents" in config:
+            return cls.parts
+        return (*(part for part in cls.parts if part != "latents"), *_SHORT)

@@ -786,3 +786,14 @@ def test_log_p_decodes_what_fits_into_caches_at_a_time_and_on_a_gpu_what_fits(si
     assert rows[0] <= max(2**19 / size, 100)
     assert rows[1] <= vae.rows_at_once
     assert rows[1] > rows[0] or size != 784
+
+
+def test_a_model_of_one_latent_says_prior_and_encoder_in_its_config(make_vae):
+    vae = make_vae()
+    config = vae.get_config()
+    assert "latents" not in config
+    assert config["prior"]["class_name"] == "StandardNormal"
+    latents = keras.saving.serialize_keras_object(list(vae.latents))
+    short = {key: value for key, value in config.items() if key not in ("prior", "encoder")}
+    for each in (config, short | {"latents": latents}):
+        assert tv.VAE.from_config(each).get_config() == config

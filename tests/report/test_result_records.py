@@ -88,6 +88,13 @@ def test_documents_show_what_the_records_say(name):
     assert text == filled, "scripts/reproduce --render writes the records into the documents"
 
 
+def test_every_plan_is_shown_in_a_document():
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in DOCUMENTS]
+    marks = " ".join(re.findall(r"<!-- results: (.*) begin -->", "\n".join(texts)))
+    shown = {name.split(".")[0] for name in marks.split()}
+    assert set(known()[0]) == shown
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_nobody_types_a_measured_figure_with_its_error(name):
     text = records.outside((ROOT / name).read_text(encoding="utf-8"))

@@ -1,5 +1,6 @@
 """A codec: what goes in comes out at the price of -ELBO, and no wrong file becomes a picture."""
 
+import importlib.util
 import struct
 import sys
 import zlib
@@ -332,4 +333,6 @@ def test_codecs_that_everybody_has_are_measured_beside(plain, tmp_path):
     assert found.codecs["gzip"] == 8 * len(zlib.compress(raw, 9)) / images.size
     assert found.codecs["png, sheets"] < found.codecs["png, single"]
     assert set(found.codecs) >= {"bz2", "lzma", "webp, sheets", "webp, single"}
+    has_jxl = importlib.util.find_spec("imagecodecs") is not None
+    assert ({"jpeg xl, sheets", "jpeg xl, single"} <= set(found.codecs)) == has_jxl
     assert "this model" in found.text() and "images/s" in found.text()

@@ -2,6 +2,7 @@
 
 import bz2
 import dataclasses
+import importlib.util
 import io
 import lzma
 import math
@@ -28,6 +29,7 @@ _STREAMS: "dict[str, Callable[[bytes], bytes]]" = {
 _PICTURES: "dict[str, dict[str, Any]]" = {
     "png": {"format": "PNG", "optimize": True},
     "webp": {"format": "WEBP", "lossless": True, "quality": 100, "method": 4, "exact": True},
+    "jpeg xl": {"effort": 7},  # of imagecodecs, where it is installed
 }
 
 
@@ -47,7 +49,8 @@ class Measured:
         decode_network_share: of its time.
         decode_coder_share: of its time.
         codecs: bits by others: gzip, bz2 and lzma of all images as one file, bits packed where
-            values are binary; PNG and WebP of sheets of many, and of single images.
+            values are binary; PNG and WebP, and JPEG XL where imagecodecs is installed, of sheets
+            of many, and of single images.
     """
 
     images: int
@@ -150,6 +153,8 @@ def others(split: Split) -> "dict[str, float]":
         return found
     some = values[:_ALONE]
     for name, options in _PICTURES.items():
+        if name == "jpeg xl" and not importlib.util.find_spec("imagecodecs"):
+            continue
         sheets = sum(_length(each, split.kind.is_binary, options) for each in _sheets(values))
         found[f"{name}, sheets"] = 8 * sheets / values.size
         alone = sum(_length(each, split.kind.is_binary, options) for each in some)
@@ -172,11 +177,15 @@ def _sheets(values):
 
 
 def _length(image, is_binary, options):
-    from PIL import Image  # loaded when used
-
-    file = io.BytesIO()
     grey = image[..., 0] if image.shape[-1] == 1 else image
-    picture = Image.fromarray(grey * 255 if is_binary else grey)
+    grey = grey * 255 if is_binary else grey
+    if "format" not in options:
+        import imagecodecs  # loaded when used
+
+        return len(imagecodecs.jpegxl_encode(grey, lossless=True, **options))
+    from PIL import Image
+
+    file, picture = io.BytesIO(), Image.fromarray(grey)
     # Of two values PNG has a form of its own.
     (picture.convert("1") if is_binary and options["format"] == "PNG" else picture).save(
         file, **options

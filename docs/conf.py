@@ -12,9 +12,11 @@ project = "tfp_vae"
 author = "The authors of tfp_vae"
 copyright = "Apache-2.0"
 release = version = __version__
-extensions = ["myst_parser", "docs.pages.mathml", "docs.pages.chinese"]
+extensions = ["myst_parser", "docs.pages.mathml", "docs.pages.chinese", "docs.pages.theme"]
 myst_enable_extensions = ["dollarmath", "deflist", "attrs_inline"]
 myst_heading_anchors = 3
+templates_path = [str(ROOT / "docs" / "templates")]
+locale_dirs = [str(ROOT / "docs" / "locale")]
 html_theme = "furo"
 html_title = f"tfp_vae {__version__}"
 html_static_path = [str(ROOT / "docs" / "static")]

@@ -1,8 +1,14 @@
 """The site: the same pages in both languages, every public name, every member, no request."""
 
 import ast
+import gettext
+import html.parser
+import importlib.util
+import os
 import pathlib
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -107,3 +113,90 @@ def test_formulas_become_mathml_and_chinese_is_found_by_parts_of_words():
             assert "\\" not in drawn, (family, name, "a command that MathML does not know")
     search = Pairs({})
     assert set(search.split("自编码器 VAE")) == {"自编", "编码", "码器", "VAE"}
+
+
+def _catalogue():
+    path = ROOT / "docs" / "locale" / "zh_CN" / "LC_MESSAGES" / "sphinx.po"
+    pairs = re.findall(r'^msgid "(.+)"\nmsgstr "(.+)"$', path.read_text("utf-8"), re.M)
+    return {key.replace(r"\"", '"'): words.replace(r"\"", '"') for key, words in pairs}
+
+
+def test_every_word_of_the_theme_has_its_chinese():
+    theme, sphinx = map(importlib.util.find_spec, ("furo", "sphinx"))
+    if theme is None or sphinx is None:
+        pytest.skip("needs furo and sphinx")
+    places = [pathlib.Path(each.origin).parent for each in (theme, sphinx)]
+    known = gettext.translation("sphinx", places[1] / "locale", ["zh_CN"])
+    ours, found = _catalogue(), set()
+    for path in (places[0] / "theme").rglob("*.html"):
+        text = path.read_text("utf-8")
+        found |= set(re.findall(r'_\(\s*["\']([^"\']+)["\']\s*\)', text))
+        found |= set(re.findall(r'aria-label="([^"{]+)"|<title>([^<{]+)<', text))
+        found |= set(re.findall(r"{%-? trans -?%}\s*([^<{]+?)\s*{%-? endtrans", text))
+    names = {"versions"}  # of what stands on readthedocs.org alone
+    words = {word for each in found for word in ([each] if isinstance(each, str) else each)} - names
+    assert len(words) > 20
+    lacking = {word for word in words - {""} if word not in ours and known.gettext(word) == word}
+    assert lacking <= {"Made with"}  # which ends in a space there, and has its Chinese with it
+    assert "Made with " in ours
+
+
+def test_what_the_theme_says_in_english_alone_is_said_as_the_catalogue_has_it():
+    theme = pytest.importorskip("docs.pages.theme")
+
+    class Chinese(gettext.NullTranslations):
+        gettext = staticmethod(lambda words: _catalogue().get(words, words))
+
+    page = (
+        '<title>Menu</title><b aria-label="Toggle navigation of 甲 & Next">Menu</b>'
+        "<a>@pradyunsg</a>'s <a>it</a>'s <p aria-label=\"Menu of x\">"
+    )
+    assert theme.translated(page, Chinese()) == (
+        '<title>菜单</title><b aria-label="展开或收起：甲 & Next">Menu</b>'
+        '<a>@pradyunsg</a> 的 <a>it</a>\'s <p aria-label="Menu of x">'
+    )
+    assert theme.translated(page, gettext.NullTranslations()) == page
+
+
+class _Chrome(html.parser.HTMLParser):
+    """The words of a page outside its article: what is seen, and what a reader of screens says."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.words, self._inside = [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        if tag in ("script", "style", "article"):
+            self._inside.append(tag)
+        self.words += [v for k, v in attrs if k in ("aria-label", "title", "placeholder")]
+
+    def handle_endtag(self, tag):
+        if tag in self._inside:
+            self._inside.remove(tag)
+
+    def handle_data(self, data):
+        self.words += [data] * (not self._inside)
+
+
+@pytest.mark.all_only  # every word has its Chinese, above
+def test_the_theme_speaks_chinese_on_the_chinese_pages_and_english_on_the_english(tmp_path):
+    pytest.importorskip("furo")
+    source = tmp_path / "source"
+    source.mkdir()
+    pages = {"index": ["a"], "a": ["b", "c"], "b": [], "c": []}
+    for name, below in pages.items():
+        lines = [f"# 页{len(below)}", "## 段", *(["```{toctree}", *below, "```"] if below else [])]
+        (source / f"{name}.md").write_text("\n".join(lines), "utf-8")
+    said_by = {"zh_CN": ("上一页", "下一页", "本页内容"), "en": ("Previous", "On this page")}
+    for language, words in said_by.items():
+        target = tmp_path / language
+        command = [sys.executable, "-m", "sphinx", "-q", "-W", "-c", ROOT / "docs", "-D"]
+        command += [f"language={language}", source, target]
+        subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+        files = [target / f"{name}.html" for name in (*pages, "search")]
+        said = " ".join(" ".join(_Chrome(file.read_text("utf-8")).words) for file in files)
+        assert all(word in said for word in words)
+        if language == "zh_CN":
+            names = r"tfp_vae [\d.]+|Apache-2\.0|Sphinx|@pradyunsg|Furo|JavaScript"
+            assert not re.findall("[A-Za-z][a-z]+", re.sub(names, "", said))

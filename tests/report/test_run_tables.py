@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import pytest
 
@@ -112,6 +113,22 @@ def test_the_page_of_runs_holds_text_of_runs_as_text_alone(found, language):
     assert "<script>alert" not in html and "&lt;script&gt;alert(1)" in html
     assert {"en": "Program", "zh": "程序"}[language] in html
     assert html.count("<tr>") == 1 + len(found) and 'class="sortable"' in html
+
+
+def test_the_chinese_page_says_in_chinese_why_a_run_is_unfinished_or_damaged(found, root, tmp_path):
+    write(tmp_path / "list", metrics=[1])
+    write(tmp_path / "stopped", metrics={"epochs": 5, "interrupted": True})
+    write(tmp_path / "new", "--epochs=3\n")
+    runs = [*found, *report.find_runs([tmp_path])]
+    causes = {run.cause.key for run in runs if run.cause}
+    assert causes == {*"not_json too_deep not_text foreign epochs interrupted no_metrics".split()}
+    words = " ".join(run.cause.say("zh") for run in runs if run.cause)
+    for path in (root, tmp_path):
+        words = words.replace(str(path), "")
+    names = r"[\w./]+\.(json|csv|txt)|JSON|UTF-8"
+    assert not re.search("[A-Za-z]", re.sub(names, "", words))
+    page = report.tabulate(runs).html("zh")
+    assert all(f"：{run.cause.say('zh')}" in page for run in runs if run.cause)
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path):

@@ -18,7 +18,7 @@ from tfp_vae.report.marks import (
     size_of,
 )
 from tfp_vae.report.page import render_html
-from tfp_vae.report.runs import Run, RunTable, direction, find_runs, read_run, tabulate
+from tfp_vae.report.runs import Reason, Run, RunTable, direction, find_runs, read_run, tabulate
 from tfp_vae.report.sealed import LANGUAGES
 from tfp_vae.report.tables import aligned, method_table, summary, write_blocks, write_columns
 from tfp_vae.report.verdict import Verdict, state_verdict
@@ -31,6 +31,7 @@ __all__ = [
     "TASKS",
     "Estimate",
     "Marked",
+    "Reason",
     "Run",
     "RunFolder",
     "RunTable",

@@ -2,8 +2,10 @@
 
 import csv
 import dataclasses
+import errno
 import fnmatch
 import io
+import json
 import math
 import os
 import pathlib
@@ -18,6 +20,7 @@ from tfp_vae.report.folders import CHECKPOINTS, REPORT, read_json
 from tfp_vae.report.grids import Cell, Column, Grid, Head, Row
 from tfp_vae.report.marks import DIRECTIONS
 from tfp_vae.report.tables import aligned
+from tfp_vae.report.texts import Texts
 
 FINISHED, UNFINISHED, DAMAGED = "finished", "unfinished", "damaged"
 FORMATS = ("text", "csv", "html")
@@ -36,13 +39,34 @@ _BETTER = DIRECTIONS | {
 
 
 @dataclasses.dataclass(frozen=True)
+class Reason:
+    """Why a run is unfinished or damaged, to be said in any language.
+
+    Attributes:
+        key: of the sentence among the texts of the package ("runs", "reasons").
+        values: what it fills in.
+    """
+
+    key: str
+    values: "Mapping[str, str | int]" = dataclasses.field(default_factory=dict)
+
+    def say(self, language: str = "en") -> str:
+        """Returns the sentence.
+
+        Args:
+            language: one of `sealed.LANGUAGES`.
+        """
+        return Texts(language).words["runs"]["reasons"][self.key].format(**self.values)
+
+
+@dataclasses.dataclass(frozen=True)
 class Run:
     """What a run folder says.
 
     Attributes:
         folder: its path.
         state: `FINISHED`, `UNFINISHED` (no metrics yet, or interrupted) or `DAMAGED`.
-        reason: what is damaged, or how far it is; empty if it is finished.
+        cause: what is damaged, or how far it is; None if it is finished.
         program: that wrote it, as it is typed; empty if flags.txt does not say.
         flags: {name: value}, as flags.txt has them.
         metrics: {name: number} of metrics.json and, behind "evaluation/", of evaluation.json;
@@ -51,10 +75,15 @@ class Run:
 
     folder: str
     state: str
-    reason: str = ""
+    cause: "Reason | None" = None
     program: str = ""
     flags: "Mapping[str, str]" = dataclasses.field(default_factory=dict)
     metrics: "Mapping[str, float]" = dataclasses.field(default_factory=dict)
+
+    @property
+    def reason(self) -> str:
+        """`cause` in English; empty if the run is finished."""
+        return "" if self.cause is None else self.cause.say()
 
 
 def find_runs(folders: "Iterable[str | os.PathLike]") -> list[Run]:
@@ -79,7 +108,7 @@ def find_runs(folders: "Iterable[str | os.PathLike]") -> list[Run]:
                 found[path] = read_run(path)
             inside[:] = [name for name in inside if not (is_run and name in _INSIDE)]
         for error in unreadable:
-            found[error.filename] = Run(error.filename, DAMAGED, error.strerror or str(error))
+            found[error.filename] = Run(error.filename, DAMAGED, _damage(error, error.filename))
     return [found[path] for path in sorted(found, key=_natural)]
 
 
@@ -87,25 +116,28 @@ def read_run(folder: "str | os.PathLike") -> Run:
     """Returns what a run folder says; what is wrong with it is in the result, never an error."""
     path = pathlib.Path(folder)
     program, flags, metrics, is_interrupted = "", {}, {}, False
+    file = path / "flags.txt"
     try:
-        if (path / "flags.txt").is_file():
-            program, flags = _flags(read_text(path / "flags.txt"))
-        if (path / "metrics.json").is_file():
-            known = read_json(path / "metrics.json")
+        if file.is_file():
+            program, flags = _flags(read_text(file))
+        file = path / "metrics.json"
+        if has_metrics := file.is_file():
+            known = read_json(file)
             is_interrupted = bool(known.get("interrupted"))
             metrics = _numbers(known)
-        if (path / "evaluation.json").is_file():
-            metrics |= _numbers(read_json(path / "evaluation.json"), "evaluation/")
+        file = path / "evaluation.json"
+        if file.is_file():
+            metrics |= _numbers(read_json(file), "evaluation/")
+        file = path / "history.csv"
         if is_interrupted:
-            reason = f"interrupted after epoch {known.get('epochs')}"
-        elif (path / "metrics.json").is_file() or (path / "results.json").is_file():
-            return Run(str(path), FINISHED, "", program, flags, metrics)
+            cause = Reason("interrupted", {"epoch": str(known.get("epochs"))})
+        elif has_metrics or (path / "results.json").is_file():
+            return Run(str(path), FINISHED, None, program, flags, metrics)
         else:
-            reason = _progress(path)
+            cause = _progress(file)
     except (OSError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        return Run(str(path), DAMAGED, reason, program, flags, metrics)
-    return Run(str(path), UNFINISHED, reason, program, flags, metrics)
+        return Run(str(path), DAMAGED, _damage(error, str(file)), program, flags, metrics)
+    return Run(str(path), UNFINISHED, cause, program, flags, metrics)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,7 +201,9 @@ class RunTable:
         columns += [Column(name, direction(name)) for name in self.metrics]
         rows = []
         for run in self.runs:
-            state = states[run.state] + (f": {run.reason}" if run.reason else "")
+            state = states[run.state]
+            if run.cause is not None:
+                state = words["runs"]["because"].format(state=state, reason=run.cause.say(language))
             heads = [Head(run.folder, "" if run.state == FINISHED else state)]
             heads += [Head(text, value=_as_number(text)) for text in self._words(run)[2:]]
             cells = tuple(_cell(run.metrics, name) for name in self.metrics)
@@ -318,12 +352,27 @@ def _numbers(values: Mapping, prefix: str = "") -> dict[str, float]:
     return found
 
 
-def _progress(path: pathlib.Path) -> str:
+def _progress(history: pathlib.Path) -> Reason:
     """Returns how far an unfinished run is."""
-    if not (path / "history.csv").is_file():
-        return "no metrics.json"
-    epochs = max(len(read_text(path / "history.csv").splitlines()) - 1, 0)
-    return f"no metrics.json; {epochs} epoch{'s' * (epochs != 1)} in history.csv"
+    if not history.is_file():
+        return Reason("no_metrics")
+    epochs = max(len(read_text(history).splitlines()) - 1, 0)
+    return Reason("one_epoch" if epochs == 1 else "epochs", {"epochs": epochs})
+
+
+def _damage(error: Exception, file: str) -> Reason:
+    """Returns what is wrong with a file whose reading failed."""
+    root = error.__cause__ or error  # the reader's own error has that of Python as its cause
+    if isinstance(root, json.JSONDecodeError):
+        place = {"line": root.lineno, "column": root.colno}
+        return Reason("not_json", {"file": file, **place})
+    if isinstance(root, OSError):
+        if isinstance(root, PermissionError):
+            return Reason("denied", {"file": file})
+        code = errno.errorcode.get(root.errno or 0, "?")
+        return Reason("unreadable", {"file": file, "code": code})
+    known = {UnicodeDecodeError: "not_text", RecursionError: "too_deep"}
+    return Reason(known.get(type(root), "foreign"), {"file": file})
 
 
 def _is_beside(name: str, known: Iterable[str]) -> bool:

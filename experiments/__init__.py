@@ -16,6 +16,12 @@ import platform
 import sys
 from collections.abc import Iterator
 
+try:
+    import tfp_vae as _  # noqa: F401
+except ImportError as error:  # told in one line, as all that a program cannot use
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)
+
 # Keras imports them where they are installed, for wrappers and pictures that no program has: more
 # than a quarter of the time until TensorFlow is there. What needs one imports it later, as ever.
 _FOR_OTHERS = ("matplotlib", "pandas", "sklearn")

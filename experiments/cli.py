@@ -1,5 +1,6 @@
 """What the programs share: how they start, one-line errors, values of flags."""
 
+import math
 import pathlib
 import shlex
 import sys
@@ -25,6 +26,7 @@ def run(main: Callable[[], None]) -> None:
             sys.exit(0)
         try:
             rest = flags.FLAGS([argv[0], *presets.expanded(argv[1:])])[1:]
+            _check_numbers()
         except (flags.Error, OSError, ValueError) as error:
             failures.fail(helping.with_hint(error))
         if rest:
@@ -48,6 +50,21 @@ def run(main: Callable[[], None]) -> None:
             raise
 
     app.run(guarded, flags_parser=parse)
+
+
+def _check_numbers() -> None:
+    """Raises `ValueError` for NaN, which is within any bounds of absl, and for the infinite there.
+
+    A flag without bounds may be infinite.
+    """
+    for name, flag in helping.own_flags().items():
+        if not isinstance(flag.value, float) or math.isfinite(flag.value):
+            continue
+        ends = [getattr(flag.parser, end, None) for end in ("lower_bound", "upper_bound")]
+        if math.isnan(flag.value) or ends != [None, None]:
+            raise ValueError(
+                f"--{name} does not fit. Expected a finite number. Received --{name}={flag.value}."
+            )
 
 
 def or_error(function: Callable, *arguments):

@@ -1,9 +1,13 @@
 """How programs fail: what is an error of their input, and its one line."""
 
+import errno
 import sys
 from typing import NoReturn
 
 from tfp_vae.arguments import printable
+
+# Of a full disk, a full quota, and a limit on the size of files.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def is_expected(error: Exception) -> bool:
@@ -30,9 +34,12 @@ def fail(error: "BaseException | str", status: int = 2) -> NoReturn:
         error = next((line for line in reversed(lines) if line and line[:2] != "[["), "")
         error = error or type(error).__name__
     if getattr(error, "strerror", None):  # of the system itself, such as a name that is too long
+        wanted = "a file or folder that can be read and written"
+        if error.errno in _NO_ROOM:
+            wanted = "room for it; what was there before is as it was"
         error = (
-            f"{error.filename or 'a file'} cannot be used. Expected a file or folder that can be "
-            f"read and written. Received: {error.strerror}."
+            f"{error.filename or 'a file'} cannot be used. Expected {wanted}. Received: "
+            f"{error.strerror}."
         )
     text = " ".join(str(error).split()) or type(error).__name__
     print(f"error: {printable(text)}", file=sys.stderr)

@@ -61,8 +61,10 @@ def opened() -> "tuple[tv.report.RunFolder, object, tv.VAE, tv.data.Data]":
     The model is trained where the run folder is new, and the one that is there otherwise.
     """
     check()
-    frame = tv.data.open_table(DATA.value, data_flags.DELIMITER.value, data_flags.ENCODING.value)
     text = ",".join(data_flags.COLUMNS.value or [])
+    classes = tv.data.schema.names_of_classes(tv.data.schema.parse(text))
+    form = (data_flags.DELIMITER.value, data_flags.ENCODING.value)
+    frame = tv.data.open_table(DATA.value, *form, text=classes)
     run = tv.report.RunFolder(folder_flags.RUN_DIR.value, overwrite=True)
     if (run / "model.keras").is_file():
         cli.refuse_unused(False, "a new run folder", missing_flags.MISSING)

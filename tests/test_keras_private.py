@@ -225,3 +225,19 @@ def test_every_way_to_write_a_graph_of_a_layer_is_looked_at_first(monkeypatch, t
     calls(1.0)
     tf.train.Checkpoint(model=model).write(str(tmp_path / "checkpoint"))
     assert len(seen) == 5
+
+
+def test_weights_as_bytes_are_the_file_that_keras_writes(tmp_path):
+    model = keras.Sequential([keras.layers.Dense(3), keras.layers.BatchNormalization()])
+    model.build((None, 2))
+    model.compile("adam")
+    model.optimizer.build(model.trainable_variables)
+    path = tmp_path / "a.weights.h5"
+    path.write_bytes(keras_private.weights_as_bytes(model))
+    before = model.get_weights()
+    model.set_weights([weight + 1 for weight in before])
+    model.load_weights(path)
+    for one, other in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, other)
+    model.save_weights(tmp_path / "b.weights.h5")
+    assert abs(path.stat().st_size - (tmp_path / "b.weights.h5").stat().st_size) <= 4096

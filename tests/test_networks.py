@@ -132,3 +132,33 @@ def test_every_weight_of_a_recipe_has_a_gradient_and_comes_back_from_a_file(netw
     np.testing.assert_array_equal(again.encode(x), vae.encode(x))
     z = np.ones((2, 2), np.float32)
     np.testing.assert_array_equal(again.decoder(z).features, vae.decoder(z).features)
+
+
+@pytest.fixture
+def channels_first():
+    keras.config.set_image_data_format("channels_first")
+    yield
+    keras.config.set_image_data_format("channels_last")
+
+
+def _classifier(*layers):
+    network = keras.Sequential([*layers, keras.layers.Flatten(), keras.layers.Dense(2)])
+    return tv.BayesianNetwork(network, tv.likelihoods.Categorical(2), weight_prior=1.0)
+
+
+@pytest.mark.parametrize(
+    "make", [_classifier, lambda: tv.layers.Conv2DReparameterization(2, 3)], ids=str
+)
+def test_channels_first_are_refused_by_name_before_any_work(make, channels_first):
+    with pytest.raises(ValueError, match=r"channels last here.*Received 'channels_first'"):
+        make()
+
+
+def test_a_layer_that_takes_the_first_axis_for_channels_is_refused_in_fit():
+    images, labels = np.zeros((4, 6, 6, 3), np.float32), np.arange(4) % 2
+    convolution = keras.layers.Conv2D(2, 3, data_format="channels_first", name="first")
+    model = _classifier(convolution)
+    model.compile("sgd")
+    with pytest.raises(ValueError, match=r"Received first with 'channels_first'"):
+        model.fit(images, labels)
+    networks.check_channels_last([keras.layers.Permute((3, 1, 2)), convolution])

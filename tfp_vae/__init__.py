@@ -10,7 +10,10 @@ in nats per example, up is better. See README.md for a tour and BUILD.md for the
 import importlib
 from typing import TYPE_CHECKING
 
+from tfp_vae import backend
 from tfp_vae.version import __version__
+
+backend.check()
 
 if TYPE_CHECKING:
     from tfp_vae import (

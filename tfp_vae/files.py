@@ -22,7 +22,7 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """Yields a temporary path beside `path` that replaces it at the end, if nothing failed.
 
     What was written is on the disk before it gets its name: a machine that dies leaves the old file
-    or the new one.
+    or the new one. An `OSError` on the way, such as one of a full disk, names `path`.
     """
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
@@ -30,6 +30,10 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
         _flush(temporary)
         os.replace(temporary, path)
         _flush(path.parent)
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, str(temporary)):
+            error.filename = str(path)  # of what fails at a write Python says no name
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -7,6 +7,7 @@ each function, and `tests/test_architecture.py` says that no other file uses suc
 import contextlib
 import contextvars
 import functools
+import io
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -236,3 +237,26 @@ def is_saved_as_hdf5() -> bool:
     from keras.src.backend.common import global_state
 
     return bool(global_state.get_global_attribute("use_legacy_config", False))
+
+
+def weights_as_bytes(model: keras.Model) -> bytes:
+    """Returns what `save_weights` writes into a .weights.h5 file.
+
+    Keras lets HDF5 write the file itself, which ends the interpreter where the disk is full.
+    """
+    from keras.src.saving import saving_lib
+
+    buffer = io.BytesIO()
+    store = saving_lib.H5IOStore(buffer, mode="w")
+    saving_lib._save_state(
+        model, weights_store=store, assets_store=None, inner_path="", visited_saveables=set()
+    )
+    store.close()
+    return buffer.getvalue()
+
+
+def has_computed() -> bool:
+    """Returns whether TensorFlow has started its threads, which it does at its first operation."""
+    from tensorflow.python.eager import context
+
+    return bool(context.context()._initialized)

@@ -41,6 +41,33 @@ def initializer(activation: str | None) -> str:
     return "he_normal" if activation in _RECTIFIERS else "glorot_uniform"
 
 
+def check_channels_last(layers: "Iterable[keras.Layer]" = ()) -> None:
+    """Raises `ValueError` if Keras' layers take the first axis of an image for its channels.
+
+    They would read an image [H, W, C] as H channels, without a word.
+
+    Args:
+        layers: that were made already, each with a `data_format` of its own.
+    """
+    if (found := keras.config.image_data_format()) != "channels_last":
+        raise ValueError(
+            "Images have their channels last here. Expected "
+            "keras.config.set_image_data_format('channels_last'), or that in keras.json, before "
+            f"the layers are made. Received {found!r}."
+        )
+    layers = list(layers)
+    if any(isinstance(layer, keras.layers.Permute) for layer in layers):
+        return  # which may put them first
+    for layer in layers:
+        first = getattr(layer, "data_format", None) == "channels_first"
+        if first and not isinstance(layer, keras.layers.Flatten):  # the order of features is free
+            raise ValueError(
+                "Images have their channels last here. Expected layers with "
+                "data_format='channels_last', or keras.layers.Permute before them. Received "
+                f"{layer.name} with 'channels_first'."
+            )
+
+
 def mlp(hidden: Sequence[int], activation: str = "relu") -> keras.Sequential:
     """Returns a multilayer perceptron, [B, ...] -> [B, hidden[-1]].
 

@@ -253,8 +253,58 @@ def refusals():
                 ("validation_freq", 0),
                 ("validation_freq", [0]),
                 ("initial_epoch", -1),
+                ("verbose", "loud"),
+                ("verbose", 3),
+                ("shuffle", "batch"),
+                ("batch_size", True),
+                ("epochs", True),
             )
         },
+        "an end before the start": (
+            lambda: classifier().fit(X, Y, epochs=5, initial_epoch=10),
+            r"initial_epoch; 15 are 5 more\. Received epochs=5 and initial_epoch=10",
+        ),
+        **{
+            f"a rate of {rate}, {name}": (run, f"Impossible learning rate.*Received {rate:g} at")
+            for rate in (float("nan"), float("inf"), -0.5)
+            for name, run in (
+                ("fit", lambda rate=rate: at_rate(rate).fit(X, Y)),
+                ("train_on_batch", lambda rate=rate: at_rate(rate).train_on_batch(X, Y)),
+            )
+        },
+        **{
+            f"a class weight of {weight}": (
+                lambda weight=weight: classifier().fit(X, Y, class_weight={0: weight}),
+                "weight of class 0",
+            )
+            for weight in (-1.0, float("nan"), True)
+        },
+        **{
+            f"a sample weight of {weight}": (
+                lambda weight=weight: classifier().fit(X, Y, sample_weight=weight * ones),
+                "sample weight",
+            )
+            for weight in (-1.0, float("nan"))
+        },
+        **{
+            f"{name} of an optimizer": (
+                lambda name=name, value=value: with_adam(**{name: value}).fit(X, Y),
+                rf"Impossible {name} of Adam\. Expected a number >= 0",
+            )
+            for name, value in (
+                ("clipnorm", -1.0),
+                ("global_clipnorm", -1.0),
+                ("clipvalue", float("nan")),
+                ("weight_decay", -0.1),
+                ("epsilon", -1e-7),
+            )
+        },
+        "class weights of zero": (
+            lambda: classifier().fit(X, Y, class_weight={0: 0.0, 1: 0}),
+            "class weights leave nothing to learn from",
+        ),
+        "words of evaluate": (lambda: classifier().evaluate(X, Y, verbose="loud"), "verbose"),
+        "words of predict": (lambda: classifier().predict(X, verbose="loud"), "verbose"),
         "steps of evaluate": (lambda: classifier().evaluate(X, Y, steps=0), "steps"),
         **{
             f"no end, {name}": (run, rf"no end. Expected {argument}, or .* Received {argument}=N")
@@ -355,6 +405,18 @@ class Endless(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         return X, Y
+
+
+def at_rate(rate):
+    model = classifier()
+    model.optimizer.learning_rate = rate
+    return model
+
+
+def with_adam(**options):
+    model = classifier()
+    model.compile(keras.optimizers.Adam(1e-3, **options))
+    return model
 
 
 def second_use():

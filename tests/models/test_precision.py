@@ -89,3 +89,17 @@ def test_log_probabilities_and_kl_of_every_model_are_float32(name, policy, binar
     bound = np.array(tv.objectives.elbo(terms))
     assert np.any(np.array(tf.cast(tf.cast(bound, model.compute_dtype), tf.float32)) != bound)
     assert {w.dtype for w in model.trainable_variables} == {"float32"}
+
+
+@pytest.mark.parametrize("name", ["VAE", "ConditionalVAE", "M2", "classifier", "Ensemble"])
+@pytest.mark.parametrize("policy", ["float64", "bfloat16", "floatx"])
+def test_weights_of_another_precision_are_refused_by_name_before_any_work(name, policy):
+    try:
+        if policy == "floatx":
+            keras.config.set_floatx("float64")
+        else:
+            keras.config.set_dtype_policy(policy)
+        with pytest.raises(ValueError, match=r"bounds in float32\. Expected .*Received floatx"):
+            MODELS[name][0]()
+    finally:
+        keras.config.set_floatx("float32")

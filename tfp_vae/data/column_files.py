@@ -43,6 +43,7 @@ def open_table(
     delimiter: "str | None" = None,
     encoding: "str | None" = None,
     in_memory: "bool | None" = None,
+    text: "Collection[str]" = (),
 ) -> Any:
     """Returns the table of a file: a DataFrame of pandas, or a `ColumnFile` of a large one.
 
@@ -52,6 +53,7 @@ def open_table(
         encoding: see `data.load`.
         in_memory: whether it is a DataFrame (True) or a `ColumnFile` (False). None means that up
             to `MOST_WHOLE` (32 MiB) of a file are. An .xlsx file is a DataFrame in any case.
+        text: see `read_frame`.
 
     Raises:
         ValueError: see `read_frame`.
@@ -60,11 +62,11 @@ def open_table(
     path = pathlib.Path(path)
     kind = _KINDS.get(path.suffix.lower())
     if kind is None or not path.is_file() or in_memory:
-        return table_files.read_frame(path, delimiter, encoding)
+        return table_files.read_frame(path, delimiter, encoding, text)
     if in_memory is None and path.stat().st_size <= MOST_WHOLE:
-        return table_files.read_frame(path, delimiter, encoding)
+        return table_files.read_frame(path, delimiter, encoding, text)
     extras.need_tables("Tables of mixed columns", path)
-    return kind(path, delimiter, encoding, in_memory)
+    return kind(path, delimiter, encoding, in_memory, text)
 
 
 class ColumnFile:
@@ -77,6 +79,7 @@ class ColumnFile:
         delimiter: see `data.load`.
         encoding: see `data.load`.
         in_memory: whether values are kept in memory; None for up to `MOST_BYTES` (256 MiB).
+        text: see `read_frame`.
 
     Attributes:
         columns: their names.
@@ -88,8 +91,10 @@ class ColumnFile:
         delimiter: "str | None" = None,
         encoding: "str | None" = None,
         in_memory: "bool | None" = None,
+        text: "Collection[str]" = (),
     ):
         self.path, self._in_memory, self._count = path, in_memory, 0
+        self._text = text
         self.columns: list[str] = []
         names = self._open(delimiter, encoding)
         self._places: dict[str, Any] = {}
@@ -239,9 +244,14 @@ class _Csv(ColumnFile):
                 self._keep(place, frame.iloc[:, place])
             self._count += len(frame)
             told.at(done)
-        mixed = [place for place in range(len(names)) if self._is_mixed(place)]
+        places = range(len(names))
+        kinds = {place: self._stored_kind(place) for place in places}
+        numbers = {p: "f" if kind == "f" else "i" for p, kind in kinds.items() if kind in [*"iuf"]}
+        self._codes = self._form.codes(numbers, self._text)
+        mixed = [place for place in places if self._is_mixed(place) or place in self._codes]
         if mixed:
-            # Where a later cell says that all of the column is text, numbers are text as written.
+            # Where a later cell says that all of the column is text, numbers are text as written,
+            # and so are codes.
             for place in mixed:
                 self._parts[place], self._levels[place] = [], {}
             rows = max(1, _CELLS // len(mixed))
@@ -277,6 +287,13 @@ class _Csv(ColumnFile):
         parts.append((kind, file.tell(), len(values)))
         file.write(values.astype(_STORED[kind]).tobytes())
 
+    def _stored_kind(self, place):
+        """Returns what a column is stored as, a key of `_STORED`."""
+        kinds = {kind for kind, *_ in self._parts[place]}
+        if "O" in kinds or kinds == {""}:
+            return "O" if "O" in kinds else ""
+        return "f" if len(kinds) > 1 else kinds.pop()
+
     def _is_mixed(self, place):
         kinds = {kind for kind, *_ in self._parts[place]} - {""}
         types = {type_ for type_, _ in self._levels[place]}
@@ -296,7 +313,8 @@ class _Csv(ColumnFile):
         parts = list(_within(parts, first, first + (self._count if count is None else count)))
         found = [self._read(start, count, _STORED[kind]) for kind, start, count in parts]
         if "O" not in kinds:
-            kind = "f" if len(kinds) != 1 else kinds.pop()  # of all, whatever some rows are of
+            # Of all, whatever some rows are of; integers have no mark of a missing cell.
+            kind = self._stored_kind(place)
             return pd.Series(np.concatenate(found).astype(_STORED[kind]))
         codes = np.concatenate(
             [
@@ -312,7 +330,7 @@ class _Csv(ColumnFile):
         levels = [unguarded(each) for each in levels]
         texts = pd.Series(np.array([*levels, None], object)[codes], dtype="str")
         numbers = table_files.as_numbers(pd.Series(levels, dtype="str"), self._form.delimiter)
-        if numbers.dtype.kind == "f":
+        if numbers.dtype.kind == "f" and place not in self._codes:
             return pd.Series(np.append(numbers.to_numpy(), np.nan)[codes])
         return texts
 

@@ -11,6 +11,7 @@ import numpy as np
 from tfp_vae.data import frames
 from tfp_vae.data.column_files import ColumnFile, open_table
 from tfp_vae.data.loading import find
+from tfp_vae.data.schema import names_of_classes
 from tfp_vae.data.streams import Stream
 from tfp_vae.data.table_files import ENDINGS
 
@@ -61,10 +62,12 @@ def read(
         raw = find(str(path)).read(str(path), None)
         values = np.concatenate([np.asarray(x[:]) for x, _ in raw.splits.values()])
         return Rows(values, np.arange(1, len(values) + 1), {})
-    frame, intake = open_table(path, delimiter, encoding), model.intake
+    intake = model.intake
+    schema = getattr(intake, "schema", None)
+    text = () if schema is None else names_of_classes(schema)
+    frame = open_table(path, delimiter, encoding, text=text)
     if not isinstance(frame, ColumnFile):
         frame.columns = [str(name) for name in frame.columns]
-    schema = getattr(intake, "schema", None)
     wanted = intake.columns or (None if schema is None else schema.names)
     if wanted is None:
         wanted = tuple(frame.columns)

@@ -5,6 +5,7 @@ A table of numbers, text and classes with cells that are missing becomes float32
 become a table again by `Schema.decode`. Frames of pandas and polars go in and come out.
 """
 
+import contextlib
 import dataclasses
 import datetime
 import decimal
@@ -22,6 +23,7 @@ from tfp_vae.data.column_files import ColumnFile
 from tfp_vae.data.kinds import Kind
 from tfp_vae.data.streams import Stream
 from tfp_vae.data.streams import column as of_column
+from tfp_vae.data.table_files import CODE
 
 DROP = "drop"  # what is said of a column in the place of a kind to leave it out
 UNKNOWN = ("refuse", "missing")
@@ -35,7 +37,10 @@ _QUANTITY = re.compile(
     r"\s*[%\u2030\u00b0$\u20ac\u00a3\u00a5]?\)?",
     re.IGNORECASE,
 )
-_DAY = re.compile(r"\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})\b")
+_DAY = re.compile(
+    r"\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(T|\b)|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}\b"
+    r"|\d{4}\s*\u5e74\s*\d{1,2}\s*\u6708)"
+)
 MOST_LEVELS = 100  # of text; more are names or remarks, which nothing is learned from
 
 
@@ -433,6 +438,22 @@ def parse(text: "str | list[str] | None") -> "dict[str, str | tuple[str, ...]]":
     return found
 
 
+def names_of_classes(columns: "Schema | Mapping[str, str | Sequence[str]]") -> "set[str]":
+    """Returns the names of the columns that are said to have levels, which are text as written.
+
+    Args:
+        columns: of `parse`, or a schema.
+    """
+    if isinstance(columns, Schema):
+        return {each.name for each in columns if each.levels and each.dtype == "text"}
+    numbers = {DROP, *(str(each) for each in ColumnKind if not each.has_levels)}
+    return {
+        name
+        for name, kind in columns.items()
+        if not isinstance(kind, str) or kind.partition("/")[0] not in numbers
+    }
+
+
 def _kind_and_exposure(name: str, text: str) -> "tuple[str, str]":
     """Returns kind and exposure of "count/days", of a column `name`; "" where there is none."""
     kind, _, exposure = str(text).partition("/")
@@ -543,10 +564,14 @@ def _column(series: Any, name: str, kind: "str | Sequence[str] | None") -> Colum
     is_number = pd.api.types.is_numeric_dtype(dtype) and not is_bool and dtype.kind != "c"
     is_mixed = pd.api.types.is_object_dtype(dtype)
     types = {_type_of(value) for value in known} if is_mixed else set()
+    is_text = types == {"text"} or isinstance(dtype, pd.StringDtype)
     if types == {"a truth"}:
         is_bool = True
     elif types == {"a number"}:
         is_number, known = True, known.astype(np.float64)
+    elif is_text and kind is not None and not ColumnKind(kind).has_levels:
+        with contextlib.suppress(ValueError):  # codes, or what else was kept as it was written
+            is_number, known = True, known.astype(np.float64)
     elif len(types) > 1:
         odd = next(i for i, v in enumerate(series) if not pd.isna(v) and
                    _type_of(v) != _type_of(known.iloc[0]))  # fmt: skip
@@ -581,7 +606,9 @@ def _column(series: Any, name: str, kind: "str | Sequence[str] | None") -> Colum
         chosen = _numeric_kind(known.to_numpy(np.float64)) if is_number else None
     if chosen is not None and not chosen.has_levels:
         whole = is_number and _is_whole(known.to_numpy(np.float64))
-        is_int = pd.api.types.is_integer_dtype(dtype) or (whole and len(known) < len(series))
+        is_int = pd.api.types.is_integer_dtype(dtype) or (
+            whole and (is_text or len(known) < len(series))
+        )
         column = Column(name, chosen, dtype="int64" if is_int else "float64")
         column.encode(series, "given")
         return column
@@ -619,6 +646,13 @@ def _check_no_quantity(texts: "list[str]", name: str, way: str) -> None:
         raise ValueError(
             f"Column {name!r} holds times. Expected numbers or classes, such as the days since a "
             f"date; or {way}. Received {texts[0]!r}."
+        )
+    codes = [text for text in texts if re.fullmatch(CODE, text.strip())]
+    if codes and 2 * sum(numbers) >= len(texts):
+        raise ValueError(
+            f"Column {name!r} has codes of many values, whose zeros a number would lose. "
+            f"Expected --columns={name}:categorical if they are classes, {name}:real if they are "
+            f"numbers all the same; or {way}. Received {codes[0]!r}."
         )
     if 2 * sum(numbers) >= len(texts):
         odd = next((i for i, text in enumerate(texts) if not _is_float(text)), 0)

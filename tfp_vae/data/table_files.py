@@ -2,11 +2,12 @@
 
 import contextlib
 import functools
+import io
 import pathlib
 import re
 import warnings
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 from xml.parsers import expat
 
@@ -20,21 +21,32 @@ from tfp_vae.reading import most_unpacked
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}([,' \u00a0]\d{3})+(\.\d+)?")
 _PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _COMMA = re.compile(r"[+-]?\d+(,\d+)?")
+# Digits that are a code and no number: written as a number they would be others. Of the longer ones
+# a float keeps fifteen.
+CODE = r"[+-]?0\d+"
+_LONG = r"[+-]?\d{16,}"
+_POWER = r"\d+[eE]\d+"  # a code or a number, as nobody can tell
+_CELLS = 2**18  # in which codes are looked for at a time
 ENDINGS = (".csv", ".tsv", ".parquet", ".xlsx")
 
 
 def read_frame(
-    path: "str | pathlib.Path", delimiter: "str | None" = None, encoding: "str | None" = None
+    path: "str | pathlib.Path",
+    delimiter: "str | None" = None,
+    encoding: "str | None" = None,
+    text: "Collection[str]" = (),
 ) -> Any:
     """Returns the table of a file as a DataFrame of pandas.
 
     Text in a column whose other cells are numbers stays text, but for numbers with separators of
-    thousands or, where commas separate nothing else, with a decimal comma.
+    thousands or, where commas separate nothing else, with a decimal comma. A column with codes,
+    such as 007, or integers whose last digits a float would lose, stays text too.
 
     Args:
         path: a .csv, .tsv, .parquet or .xlsx file; of .xlsx the first sheet.
         delimiter: see `data.load`.
         encoding: see `data.load`.
+        text: names of columns of classes, in which 1e5 is a code too and no number.
 
     Raises:
         ValueError: if the file holds no table, with the row and the way out.
@@ -58,7 +70,7 @@ def read_frame(
             ) from error
         frame = frame.set_axis([str(name).strip() for name in frame.columns], axis=1)
     else:
-        frame = _csv(path, delimiter, encoding)
+        frame = _csv(path, delimiter, encoding, text)
     return _named(frame, path)
 
 
@@ -247,13 +259,14 @@ def _of_cells(frame, change):
 def _to_excel(frames, path, _):
     import pandas as pd
 
-    frame = pd.concat(list(frames))
-    with path.open("wb") as file, pd.ExcelWriter(file, engine="openpyxl") as book:
+    frame, held = pd.concat(list(frames)), io.BytesIO()  # of a full disk its writer is left open
+    with pd.ExcelWriter(held, engine="openpyxl") as book:
         frame.to_excel(book, index=False)
         for row in book.book.active.iter_rows():
             for cell in row:
                 if cell.data_type == "f":  # what openpyxl makes of all text that begins with =
                     cell.data_type, cell.quotePrefix = "s", True
+    path.write_bytes(held.getvalue())
 
 
 class Cells:
@@ -317,19 +330,80 @@ class Cells:
                 f"header has, separated by {self.delimiter!r}. Received more in every row."
             )
 
+    def codes(self, numbers: "Mapping[int, str]", text: "Collection[str]" = ()) -> "list[int]":
+        """Returns which columns of numbers hold codes, of which a number loses digits.
 
-def _csv(path, delimiter, encoding):
+        Args:
+            numbers: {column: "i" or "f"} of those that pandas makes numbers of, integers or floats.
+            text: see `read_frame`.
+
+        Warns:
+            UserWarning: of 1e5 and the like in other columns, which may be codes.
+        """
+        import pandas as pd
+
+        if not numbers or not self._may_have_codes():
+            return []
+        places, found = sorted(numbers), set()
+        powers: dict[int, str] = {}
+        options = self.options | {"dtype": str, "usecols": places}
+        options["chunksize"] = max(1, _CELLS // len(places))
+        with self.errors(), pd.read_csv(self.path, **options) as reader:
+            for frame in reader:
+                for column, place in enumerate(places):
+                    said = unguarded(self.names[place]) in text
+                    pattern = CODE + f"|{_LONG}" * (numbers[place] == "f") + f"|{_POWER}" * said
+                    texts = frame.iloc[:, column].dropna().str.strip()
+                    if place not in found and texts.str.fullmatch(pattern).any():
+                        found.add(place)
+                    like = texts[texts.str.fullmatch(_POWER)]
+                    if len(like):
+                        powers.setdefault(place, like.iloc[0])
+        for place in powers.keys() - found:
+            name, cell = unguarded(self.names[place]), powers[place]
+            warnings.warn(
+                f"{self.path}: {cell} in column {name!r} is read as the number {float(cell):g}; "
+                f"--columns={name}:categorical keeps codes as they are written",
+                UserWarning,
+                stacklevel=4,
+            )
+        return sorted(found)
+
+    def _may_have_codes(self) -> bool:
+        """Whether a cell may begin as a code does: a look at bytes, which costs little."""
+        if self.encoding.startswith("utf-16") or not self.delimiter.isascii():
+            return True
+        begins = b"[\r\n\"' " + re.escape(self.delimiter.encode()) + b"]"
+        pattern, last = re.compile(begins + rb"[+-]?(0[0-9]|[0-9]{16}|[0-9]+[eE][0-9])"), b""
+        with self.path.open("rb") as file:
+            while block := file.read(2**20):
+                if pattern.search(last + block):
+                    return True
+                last = block[-20:]
+        return False
+
+
+def _csv(path, delimiter, encoding, text):
     import pandas as pd
 
     form = Cells(path, delimiter, encoding)
     with form.errors():
         frame = pd.read_csv(path, **form.options)
     form.check(frame)
+    kinds = {place: dtype.kind for place, dtype in enumerate(frame.dtypes)}
+    kinds = {place: "f" if kind == "f" else "i" for place, kind in kinds.items() if kind in "iuf"}
+    codes = form.codes(kinds, text)
+    if codes:
+        with form.errors():
+            texts = pd.read_csv(path, usecols=codes, dtype=str, **form.options)
+        for column, place in enumerate(codes):
+            frame.isetitem(place, texts.iloc[:, column])
     names = form.names
     if len(names) == len(frame.columns):
         frame.columns = names
     frame, names = _of_cells(frame, unguarded), [unguarded(name) for name in names]
-    for name in set(names):
+    kept = {names[place] for place in codes}
+    for name in set(names) - kept:
         if names.count(name) == 1 and not pd.api.types.is_numeric_dtype(frame[name]):
             frame[name] = as_numbers(frame[name], form.delimiter)
     return frame
@@ -344,6 +418,8 @@ def as_numbers(series: Any, delimiter: str) -> Any:
     if not len(known) or not all(isinstance(each, str) for each in known):
         return series
     texts = [each.strip() for each in known]
+    if any(re.fullmatch(f"{CODE}|{_LONG}", each) for each in texts):
+        return series
     if all(_THOUSANDS.fullmatch(each) or _PLAIN.fullmatch(each) for each in texts):
         return _converted(series, lambda text: re.sub(r"[,' \u00a0]", "", text))
     if delimiter != "," and all(_COMMA.fullmatch(each) or _PLAIN.fullmatch(each) for each in texts):

@@ -14,6 +14,7 @@ from tfp_vae.layers.base import (
     Reparameterization,
     registered,
 )
+from tfp_vae.networks import check_channels_last
 
 
 class Convolution(BayesianLayer):
@@ -50,6 +51,8 @@ class Convolution(BayesianLayer):
                 f"{type(self).__name__} has its channels last. Expected "
                 f"data_format='channels_last'. Received {data_format!r}."
             )
+        if data_format is None:
+            check_channels_last()
         self.groups = check_count("groups", groups)
         if self.units % self.groups:
             raise ValueError(

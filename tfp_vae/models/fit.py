@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import math
+import numbers
 import string
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -11,7 +13,14 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae import keras_private
-from tfp_vae.arguments import MOST, check_count, check_number, hint, is_count
+from tfp_vae.arguments import (
+    MOST,
+    check_choice,
+    check_count,
+    check_number,
+    hint,
+    is_count,
+)
 from tfp_vae.data import Feed, Split
 from tfp_vae.data.streams import MOST_BYTES, Stream
 from tfp_vae.layers.convolution import Convolution
@@ -172,6 +181,18 @@ def check_rhythm(**numbers: Any) -> None:
                 check_count(f"epoch in {name}", each)
         elif value is not None:
             check_count(name, value, 0 if name in ("epochs", "initial_epoch") else 1)
+    epochs, first = numbers.get("epochs"), numbers.get("initial_epoch")
+    if epochs is not None and first is not None and first > epochs:
+        raise ValueError(
+            "The training would end before it begins. Expected epochs, the number of the last one, "
+            f"to be at least initial_epoch; {first + epochs} are {epochs} more. Received "
+            f"epochs={epochs} and initial_epoch={first}."
+        )
+
+
+def check_verbose(value: Any) -> None:
+    """Raises `ValueError` for what Keras would take for silence."""
+    check_choice("verbose", value, ("auto", 0, 1, 2))
 
 
 def check_end(x: Any, steps: "int | None", argument: str) -> None:
@@ -196,13 +217,29 @@ def check_end(x: Any, steps: "int | None", argument: str) -> None:
 
 
 def check_optimizer(model: keras.Model) -> None:
-    """Raises `ValueError` if the optimizer of a model was built for the variables of another."""
+    """Raises `ValueError` for an optimizer that cannot train a model.
+
+    It was built for the variables of another; or its rate, or another number of it that Keras takes
+    as it is, would lead uphill, or nowhere.
+    """
     if not keras_private.knows(model.optimizer, model.trainable_variables):
         raise ValueError(
             f"The optimizer of this {type(model).__name__} has trained another model, or one with "
             "other variables. Expected compile() with one of its own. Received "
             f"{type(model.optimizer).__name__} after {int(model.optimizer.iterations)} steps."
         )
+    rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+    if not 0 <= rate < math.inf:  # 0 keeps all weights, for a look at a loss
+        raise ValueError(
+            "Impossible learning rate. Expected a finite number >= 0, or a schedule of them. "
+            f"Received {rate:g} at step {int(model.optimizer.iterations)} of "
+            f"{type(model.optimizer).__name__}."
+        )
+    own = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    for name in ("clipnorm", "global_clipnorm", "clipvalue", "weight_decay", "epsilon"):
+        value = getattr(own, name, None)
+        if isinstance(value, numbers.Real):
+            check_number(f"{name} of {type(own).__name__}", float(value), 0)
 
 
 def whole(*numbers: "int | None") -> "list[int | None]":
@@ -297,13 +334,7 @@ def weights_of(model: keras.Model, split: Split, options: dict) -> "np.ndarray |
     """
     weights = options.get("sample_weight")
     if weights is not None:
-        weights = check_weights(weights, len(split))
-        if not weights.any():
-            raise ValueError(
-                "The sample weights leave nothing to learn from. Expected some above 0. Received "
-                "0 for all examples."
-            )
-        return weights
+        return _some_above_zero(check_weights(weights, len(split)), "sample")
     by_class = options.get("class_weight")
     if by_class is None:
         return None
@@ -313,6 +344,15 @@ def weights_of(model: keras.Model, split: Split, options: dict) -> "np.ndarray |
     weights = np.ones(len(split), np.float32)  # as in Keras for classes that are not named
     for label, weight in class_weights(model, by_class, split.class_names, split.labels).items():
         weights[split.labels == label] = weight
+    return _some_above_zero(weights, "class")
+
+
+def _some_above_zero(weights, what):
+    if not weights.any():
+        raise ValueError(
+            f"The {what} weights leave nothing to learn from. Expected some above 0. Received 0 "
+            "for all examples."
+        )
     return weights
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfp_vae.models import forks
+
 
 def traced(function: Callable, jit: bool = False) -> Callable:
     """Returns a function as a graph: the one place in which models are traced.
@@ -35,6 +37,7 @@ def compiled(
         *arguments: of `make`.
         jit: whether XLA compiles it; as the model was compiled by default.
     """
+    forks.check()
     model = owner.trained_model() if hasattr(owner, "trained_model") else owner
     if jit is None:
         jit = bool(getattr(model, "compiled", False) and model.jit_compile)

@@ -27,12 +27,13 @@ from tfp_vae.layers import WeightLayer
 from tfp_vae.layers import noise as noises
 from tfp_vae.layers.noise import ESTIMATOR, MEAN
 from tfp_vae.models import fit as fits
-from tfp_vae.models import units
+from tfp_vae.models import forks, units
 from tfp_vae.models.draw import Draw
 from tfp_vae.models.fit import DEFAULT_BATCH_SIZE, Fit
 from tfp_vae.models.intake import Intake, check_options
 from tfp_vae.models.loop import Loop, Skipping
 from tfp_vae.models.metrics import Bound
+from tfp_vae.networks import check_channels_last
 from tfp_vae.objectives import Terms, WeightTerms
 from tfp_vae.randomness import current_part, fold_in
 
@@ -97,7 +98,9 @@ class VariationalModel(keras.Model):
         class_names: "Sequence[str] | None" = None,
         **kwargs: Any,
     ):
+        check_channels_last()
         super().__init__(**kwargs)
+        _check_precision(self)
         self.objective = objectives.ELBO() if objective is None else objective
         self.seed = check_seed(seed)
         self.data_kind = None if data_kind is None else kinds.of(data_kind)
@@ -288,6 +291,7 @@ class VariationalModel(keras.Model):
     @property
     def intake(self) -> Intake:
         """What turns arrays and datasets into what the model takes."""
+        forks.check()  # before anything else that a model is asked
         known = self.data_kind
         candidates: tuple[Kind, ...]
         if self.takes_numbers():
@@ -629,6 +633,7 @@ class VariationalModel(keras.Model):
         Raises:
             ValueError: for what is no seed.
         """
+        forks.check()
         if seed is not None and not tf.is_tensor(seed):
             seed = check_seed(seed)
         return fold_in(self.seed if seed is None else seed, _CALLER)
@@ -753,6 +758,7 @@ class VariationalModel(keras.Model):
         """
         self.check_compiled("fit")
         self.objective.check(self)
+        check_channels_last(keras_private.all_sublayers(self))
         fits.check_rhythm(
             epochs=epochs,
             initial_epoch=initial_epoch,
@@ -760,6 +766,8 @@ class VariationalModel(keras.Model):
             validation_steps=validation_steps,
             validation_freq=validation_freq,
         )
+        fits.check_verbose(verbose)
+        check_choice("shuffle", shuffle, (True, False, None))
         if isinstance(x, Data):
             if validation_split:
                 raise ValueError(
@@ -885,6 +893,7 @@ class VariationalModel(keras.Model):
 
     def check_compiled(self, method: str) -> None:
         """Raises `ValueError` unless the model is compiled, in a way in which it can be trained."""
+        forks.check()
         if not self.compiled:
             raise ValueError(
                 f"You must call compile() before calling {method}(). Expected "
@@ -918,6 +927,7 @@ class VariationalModel(keras.Model):
         """Evaluates as `keras.Model.evaluate` does; `x` may also be a `Split`."""
         self.check_compiled("evaluate")
         fits.check_rhythm(steps=steps)
+        fits.check_verbose(verbose)
         fits.check_callbacks(callbacks)
         (steps,) = fits.whole(steps)
         options = {"verbose": verbose, "steps": steps, "callbacks": callbacks}
@@ -951,7 +961,9 @@ class VariationalModel(keras.Model):
         callbacks: Any = None,
     ) -> np.ndarray:
         """Predicts as `keras.Model.predict` does; `x` may also be a `Split`."""
+        forks.check()
         fits.check_rhythm(batch_size=batch_size, steps=steps)
+        fits.check_verbose(verbose)
         fits.check_callbacks(callbacks)
         batch_size, steps = fits.whole(batch_size, steps)
         fits.check_end(x, steps, "steps")
@@ -976,6 +988,7 @@ class VariationalModel(keras.Model):
         """Trains on one batch as `keras.Model.train_on_batch` does, looked at as in `fit`."""
         self.check_compiled("train_on_batch")
         self.objective.check(self)
+        fits.check_optimizer(self)
         options = {"sample_weight": sample_weight, "class_weight": class_weight}
         check_options(x, y, None, None, options)
         split = self.as_split(x, "training batch", y)
@@ -1009,6 +1022,7 @@ class VariationalModel(keras.Model):
     @tf.autograph.experimental.do_not_convert
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the model; arrays and tables get the scale and the order that `fit` gave them."""
+        forks.check()
         keras_private.look_at_call(self)
         if args:
             args = (self.intake.scaled(args[0]), *args[1:])
@@ -1055,27 +1069,37 @@ class VariationalModel(keras.Model):
         Raises:
             ValueError: if `filepath` does not end in `.keras`, or is there and may not be replaced.
         """
-        path = pathlib.Path(check_path("filepath", filepath))
-        if not path.parent.is_dir():
-            raise ValueError(
-                f"There is no folder for {path}. Expected one that there is. Received "
-                f"{path.parent}."
-            )
+        path = _place_of(filepath)
         if zipped is False:
             raise ValueError(
                 "A model is saved as one file. Expected zipped=True or None. Received zipped=False."
             )
-        if not overwrite and path.exists():
-            raise ValueError(
-                f"{path} is there already. Expected another path, or overwrite=True. Received "
-                "overwrite=False."
-            )
+        _check_overwrite(path, overwrite)
         if path.suffix != ".keras":
             raise ValueError(f"Unknown format. Expected a path ending in .keras. Received {path}.")
         if self.compiled and self.optimizer is not None and not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)  # or reloading would warn and skip it
         with replacing(path) as written:
             super().save(written)
+
+    def save_weights(
+        self,
+        filepath: "str | pathlib.Path",
+        overwrite: bool = True,
+        max_shard_size: "float | None" = None,
+    ) -> None:
+        """Saves the weights as `keras.Model.save_weights` does, a single file whole or not at all.
+
+        Raises:
+            ValueError: if there is no folder for the file, or it is there and may not be replaced.
+        """
+        path = _place_of(filepath)
+        if max_shard_size is not None or not path.name.endswith(".weights.h5") or not self.built:
+            super().save_weights(filepath, overwrite, max_shard_size)
+            return
+        _check_overwrite(path, overwrite)
+        with replacing(path) as written:
+            written.write_bytes(keras_private.weights_as_bytes(self))
 
     def quantize(self, mode: Any = None, **kwargs: Any) -> None:
         """Refuses: of a model that draws, Keras would quantise some parts, and say so of others.
@@ -1137,6 +1161,36 @@ class VariationalModel(keras.Model):
         if conformal is not None:
             model.conformal = Conformal.from_json(conformal)
         return model
+
+
+def _place_of(filepath):
+    """Returns where a file is to be written; raises `ValueError` if that cannot be."""
+    path = pathlib.Path(check_path("filepath", filepath))
+    if not path.parent.is_dir():
+        raise ValueError(
+            f"There is no folder for {path}. Expected one that there is. Received {path.parent}."
+        )
+    return path
+
+
+def _check_overwrite(path, overwrite):
+    if not overwrite and path.exists():
+        raise ValueError(
+            f"{path} is there already. Expected another path, or overwrite=True. Received "
+            "overwrite=False."
+        )
+
+
+def _check_precision(model):
+    """Raises `ValueError` where Keras makes weights of another precision than bounds are in."""
+    floatx, policy = keras.config.floatx(), model.dtype_policy
+    if floatx != "float32" or policy.variable_dtype != "float32":
+        raise ValueError(
+            f"A {type(model).__name__} has weights and bounds in float32. Expected "
+            "keras.config.set_floatx('float32') and set_dtype_policy('float32'), 'mixed_bfloat16' "
+            f"or 'mixed_float16', before its parts are made. Received floatx {floatx!r} and policy "
+            f"{policy.name!r}."
+        )
 
 
 def _refuse_export(layer: keras.Layer, how: str) -> None:

@@ -20,6 +20,7 @@ from tfp_vae.cells import unguarded
 from tfp_vae.data import kinds
 from tfp_vae.data.answers import MISSING_TEXT, in_order
 from tfp_vae.data.column_files import open_table
+from tfp_vae.data.schema import names_of_classes
 from tfp_vae.data.source import (
     CLASSIFICATION,
     MOST_CLASSES,
@@ -31,9 +32,13 @@ from tfp_vae.data.source import (
 from tfp_vae.data.sources import SOURCES
 from tfp_vae.data.sources.frame import of_mixed_columns
 from tfp_vae.data.sources.npz import is_file
+from tfp_vae.data.table_files import CODE
 
 DELIMITERS = (",", ";", "\t", "|")
 _NAMED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"}
+# Digits that no number is written as; among the cells of a row, with NUL between them.
+_CODE = re.compile(rf"({CODE})\Z")
+_CODES = re.compile(rf"\0({CODE})\0")
 _SNIFFED = 20  # rows that say which delimiter it is
 _START = 2**12  # bytes that say whether it is text
 _BYTES = 2**20  # at a time, of the look at the encoding
@@ -74,7 +79,8 @@ class Csv(Source):
         del data_dir
         task, path = check_task(task), pathlib.Path(source)
         if columns is not None:
-            given = {"train": open_table(path, delimiter, encoding, in_memory)}
+            text = names_of_classes(columns)
+            given = {"train": open_table(path, delimiter, encoding, in_memory, text)}
             return of_mixed_columns(given, columns, target, task)
         if in_memory is not None:
             raise ValueError(
@@ -84,6 +90,7 @@ class Csv(Source):
         encoding, notes = find_encoding(path, encoding)
         table = _Table(path, encoding, find_delimiter(path, encoding, delimiter), target)
         features, y, task, names = table.read(task)
+        notes += table.notes
         parts = {"train": (features, y)}
         return Raw(
             parts, task, class_names=names, columns=tuple(table.features), notes=tuple(notes)
@@ -109,6 +116,7 @@ class _Table:
         self.chosen = len(self.names) - 1 if target is None else self.names.index(target)
         self.features = [name for i, name in enumerate(self.names) if i != self.chosen]
         self.where = f"{path}, column {self.names[self.chosen]!r},"
+        self.notes: list[str] = []
 
     def _lines(self) -> "Iterator[tuple[int, list[str]]]":
         """Yields (line number, stripped cells) of the lines that are not blank."""
@@ -145,10 +153,12 @@ class _Table:
         """Returns features [N, D], y [N], the task and the names of classes or None."""
         # Of lists, a row would be as large as ten of the file.
         values, numbers, text, whole = array.array("d"), array.array("d"), None, True
+        coded, code = False, None
         for line, cells in self._rows():
             answer = cells[self.chosen]
             if answer.lower() in MISSING_TEXT:
                 self._missing(line, cells)
+            coded = coded or bool(_CODE.match(answer))
             number = _number(answer)
             if not math.isfinite(number):
                 text = text or (line, answer)
@@ -160,8 +170,11 @@ class _Table:
                 values.extend(map(float, cells))
             except ValueError:
                 self._no_number(line, cells)
-            if "_" in "".join(cells):  # a digit may have it behind itself in Python
+            joined = "\0".join(["", *cells, ""])
+            if "_" in joined:  # a digit may have it behind itself in Python
                 self._no_number(line, cells)
+            if code is None and (found := _CODES.search(joined)):
+                code = self.features[joined[: found.start()].count("\0")], found[1]
         features = np.frombuffer(values).reshape(len(numbers), -1)
         if not np.isfinite(features).all():
             for line, cells in self._rows():
@@ -172,7 +185,15 @@ class _Table:
         for name, low, high in zip(self.features, features.min(0), features.max(0), strict=True):
             if kinds.is_collapsed(low, high):
                 self._check_integers(name, np.array([low, high]))
-        return features, *self._target(np.frombuffer(numbers), text, whole, task)
+        if code:
+            self._say_code(*code, f"columns='{code[0]}:categorical'")
+        return features, *self._target(np.frombuffer(numbers), text, whole, coded, task)
+
+    def _say_code(self, name, cell, way):
+        self.notes.append(
+            f"{self.path}: {cell} in column {name!r} is read as the number {float(cell):.15g}; "
+            f"{way} keeps codes as they are written"
+        )
 
     def _check_integers(self, name, values):
         """Raises `ValueError` if integers of a column are one number and their text is not."""
@@ -212,9 +233,15 @@ class _Table:
                 f"{name!r}."
             )
 
-    def _target(self, numbers, text, whole, task):
+    def _target(self, numbers, text, whole, coded, task):
         """Returns class numbers or numbers, the task that the values say, and names of classes."""
         is_text = ~np.isfinite(numbers)
+        few = whole and len(np.unique(numbers)) <= MOST_CLASSES
+        if coded and not text and (task or (CLASSIFICATION if few else REGRESSION)) == REGRESSION:
+            cells = (cells[self.chosen] for _, cells in self._rows())
+            code = next(filter(_CODE.match, cells))
+            self._say_code(self.names[self.chosen], code, "task='classification'")
+            coded = False
         if text and (task == REGRESSION or (task is None and not is_text.all())):
             line, cell = text
             how = "" if task else ", or text in every row, or task='classification'"
@@ -222,7 +249,7 @@ class _Table:
                 f"{self.where} is not numeric. Expected finite numbers{how}{_way(cell)}. "
                 f"Received {cell!r} in line {line}."
             )
-        if text:
+        if text or coded:  # 007 and 07 are two classes
             number: dict[str, int] = {}
             answers = (unguarded(cells[self.chosen]) for _, cells in self._rows())
             y = [number.setdefault(answer, len(number)) for answer in answers]
@@ -231,7 +258,6 @@ class _Table:
             place[[number[name] for name in names]] = np.arange(len(names))
             return place[np.array(y)], CLASSIFICATION, names
         if task is None:
-            few = whole and len(np.unique(numbers)) <= MOST_CLASSES
             task = CLASSIFICATION if few else REGRESSION
         if task == REGRESSION:
             return numbers, task, None

@@ -19,6 +19,8 @@ HELP = ("-h", "-help", "--help", "-helpshort", "--helpshort", "-?")
 def run(main: Callable[[], None]) -> None:
     """Runs `main` under absl; what goes wrong becomes one line on stderr and exit status 2."""
     helping.remember(main)
+    if hasattr(sys.stdout, "reconfigure"):  # a name that a terminal cannot show is no error
+        sys.stdout.reconfigure(errors="backslashreplace")
 
     def parse(argv):
         if not set(HELP).isdisjoint(argv[1:]):
@@ -39,8 +41,12 @@ def run(main: Callable[[], None]) -> None:
         warnings.showwarning = lambda message, *_, **__: failures.warn(message)
         try:
             main()
+            if sys.stdout is not None:  # where it is closed
+                sys.stdout.flush()
         except KeyboardInterrupt:
             failures.fail("interrupted.", status=130)
+        except BrokenPipeError:  # whoever reads, such as head, has enough
+            failures.end_quietly()
         except Exception as error:
             if failures.is_expected(error):
                 failures.fail(error)

@@ -1,6 +1,7 @@
 """How programs fail: what is an error of their input, and its one line."""
 
 import errno
+import os
 import sys
 from typing import NoReturn
 
@@ -38,12 +39,19 @@ def fail(error: "BaseException | str", status: int = 2) -> NoReturn:
         if error.errno in _NO_ROOM:
             wanted = "room for it; what was there before is as it was"
         error = (
-            f"{error.filename or 'a file'} cannot be used. Expected {wanted}. Received: "
-            f"{error.strerror}."
+            f"{error.filename or 'a file or the standard output'} cannot be used. "
+            f"Expected {wanted}. Received: {error.strerror}."
         )
     text = " ".join(str(error).split()) or type(error).__name__
     print(f"error: {printable(text)}", file=sys.stderr)
     sys.exit(status)
+
+
+def end_quietly() -> NoReturn:
+    """Ends the program whose output nobody reads any more, as a shell knows it of others."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)  # or what is left to write fails once more
+    sys.exit(128 + 13)  # as by SIGPIPE
 
 
 def warn(message: "Warning | str") -> None:

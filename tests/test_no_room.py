@@ -57,7 +57,6 @@ WRITERS = {
     "weights": ("a.weights.h5", lambda path: made().save_weights(path)),
     "csv": ("a.csv", long_table),
     "parquet": ("a.parquet", long_table),
-    "xlsx": ("a.xlsx", long_table),
     "columns": ("a.csv", lambda path: tv.report.write_columns(path, {"a": NUMBERS})),
     "arrays": ("a.npz", lambda path: folder(path).write_arrays(path.name, a=NUMBERS)),
     "figure": ("a.png", lambda path: folder(path).write_figure(path.name, Big())),
@@ -91,6 +90,7 @@ def test_callbacks_of_keras_that_keep_weights_leave_the_earlier_ones(tmp_path):
     assert path.read_bytes() == b"earlier"
 
 
+@pytest.mark.all_only  # an export twice; a model alone is above
 def test_an_export_leaves_the_earlier_one(tmp_path):
     data = tv.data.load(np.ones((20, *SHAPE), np.float32))
     model, place = made(), tmp_path / "export"

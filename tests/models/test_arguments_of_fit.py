@@ -368,6 +368,14 @@ def refusals():
             lambda: classifier().fit(tv.data.load(X, labels=Y, kind="real"), validation_split=0.2),
             "A Data brings its validation split",
         ),
+        "a dataset of single examples": (
+            lambda: classifier().fit(tf.data.Dataset.from_tensor_slices((X, Y))),
+            r"not batched\. Expected batches.*Received single ones, x of shape \(3,\)",
+        ),
+        "single examples without y": (
+            lambda: table_vae().fit(tf.data.Dataset.from_tensor_slices(X)),
+            r"training dataset is not batched",
+        ),
         "y without use": (lambda: table_vae().fit(X, Y), "targets that the model has no use for"),
         "y beside a dataset": (
             lambda: classifier().fit(keras.utils.PyDataset(), Y),
@@ -497,3 +505,21 @@ def test_ctrl_c_leaves_the_last_whole_epoch_and_says_so(capsys):
 
 def test_auto_is_one_step_per_execution():
     assert classifier(steps_per_execution="auto").steps_per_execution == 1
+
+
+def test_weights_of_another_model_change_none(tmp_path):
+    path = tmp_path / "a.weights.h5"
+
+    def of(units):
+        network = keras.Sequential([keras.layers.Dense(3), keras.layers.Dense(units)])
+        model = tv.BayesianNetwork(network, tv.likelihoods.Categorical(units), weight_prior=1.0)
+        model.build((None, 3))
+        return model
+
+    of(2).save_weights(path)
+    model = of(4)  # whose first layer fits
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="could not be loaded"):
+        model.load_weights(path)
+    for one, other in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, other)

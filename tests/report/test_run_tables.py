@@ -2,7 +2,11 @@
 
 import csv
 import json
+import os
+import pathlib
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -141,3 +145,22 @@ def test_a_run_that_was_interrupted_is_unfinished_though_it_has_metrics(tmp_path
     write(tmp_path / "b", metrics={"elbo": -1.0, "epochs": 5})
     states = {run.folder[-1]: (run.state, run.reason) for run in report.find_runs([tmp_path])}
     assert states == {"a": (UNFINISHED, "interrupted after epoch 5"), "b": (FINISHED, "")}
+
+
+def runs_program(root, *flags, **more):
+    command = [sys.executable, "-m", "experiments.runs", f"--run_dir={root}", *flags]
+    place = {"PYTHONPATH": str(pathlib.Path(__file__).parents[2])}
+    env = os.environ | place | more.pop("env", {})
+    return subprocess.Popen(command, stderr=subprocess.PIPE, env=env, **more)
+
+
+def test_whoever_reads_a_program_may_stop_and_a_terminal_may_lack_letters(tmp_path):
+    write(tmp_path / "运行", metrics={"elbo": -1.0})
+    read, stopped = os.pipe()
+    os.close(read)
+    head = runs_program(tmp_path, stdout=stopped)
+    os.close(stopped)
+    ascii_only = runs_program(tmp_path, stdout=subprocess.PIPE, env={"PYTHONIOENCODING": "ascii"})
+    out, err = ascii_only.communicate()
+    assert (ascii_only.returncode, err) == (0, b"") and rb"\u8fd0\u884c" in out
+    assert head.communicate()[1] == b"" and head.returncode == 141

@@ -334,6 +334,7 @@ class Intake:
             raise ValueError(
                 f"The {name} dataset is empty. Expected at least one batch. Received none."
             )
+        self._check_batched(_parts(batches[0]), name)
         first = look(_parts(batches[0]))
         shapes = [[None, *np.shape(part)[1:]] for part in first]
         types_ = [tf.as_dtype(part.dtype) for part in first]
@@ -348,6 +349,16 @@ class Intake:
             return tuple(found) if len(found) > 1 else found[0]
 
         return x.map(watched).prefetch(2)
+
+    def _check_batched(self, parts, name):
+        """Raises `ValueError` if what a dataset gives is one example, and no batch of them."""
+        shapes = [tuple(getattr(part, "shape", (None,))) for part in parts]
+        event = None if self.event_shape is None else tuple(self.event_shape)
+        if () in shapes[1:] or shapes[0] == event:
+            raise ValueError(
+                f"The {name} dataset is not batched. Expected batches of examples, dataset.batch(n)"
+                f". Received single ones, x of shape {shapes[0]}."
+            )
 
     def _looked_at(self, parts: tuple, name: str, remember: Any, with_y: bool) -> tuple:
         """Returns a batch (x, [y, [weights]]) as arrays that the model takes."""

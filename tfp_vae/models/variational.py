@@ -1101,6 +1101,22 @@ class VariationalModel(keras.Model):
         with replacing(path) as written:
             written.write_bytes(keras_private.weights_as_bytes(self))
 
+    def load_weights(
+        self, filepath: "str | pathlib.Path", skip_mismatch: bool = False, **kwargs: Any
+    ) -> None:
+        """Loads weights as `keras.Model.load_weights` does, or leaves all as they were.
+
+        Raises:
+            ValueError: if they are those of another model.
+        """
+        before = [tf.identity(tf.convert_to_tensor(each.value)) for each in self.variables]
+        try:
+            super().load_weights(filepath, skip_mismatch, **kwargs)
+        except Exception:  # Keras has loaded what fitted before it says what does not
+            for variable, value in zip(self.variables, before, strict=False):
+                variable.assign(value)
+            raise
+
     def quantize(self, mode: Any = None, **kwargs: Any) -> None:
         """Refuses: of a model that draws, Keras would quantise some parts, and say so of others.
 

@@ -1,14 +1,11 @@
 """How programs fail: what is an error of their input, and its one line."""
 
-import errno
 import os
 import sys
 from typing import NoReturn
 
 from tfp_vae.arguments import printable
-
-# Of a full disk, a full quota, and a limit on the size of files.
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+from tfp_vae.files import lacks_room
 
 
 def is_expected(error: Exception) -> bool:
@@ -36,7 +33,7 @@ def fail(error: "BaseException | str", status: int = 2) -> NoReturn:
         error = error or type(error).__name__
     if getattr(error, "strerror", None):  # of the system itself, such as a name that is too long
         wanted = "a file or folder that can be read and written"
-        if error.errno in _NO_ROOM:
+        if lacks_room(error):
             wanted = "room for it; what was there before is as it was"
         error = (
             f"{error.filename or 'a file or the standard output'} cannot be used. "

@@ -7,6 +7,7 @@ import pathlib
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfp_vae as tv
 
@@ -33,7 +34,7 @@ def made():
         decoder=tv.decoders.Bernoulli(tv.networks.mlp([8]), SHAPE),
     )
     model.build((None, *SHAPE))
-    model.compile("adam", jit_compile=False)
+    model.compile("adam", run_eagerly=True)
     return model
 
 
@@ -114,3 +115,16 @@ def test_a_program_says_what_has_no_room(capsys):
         "error: runs/a.csv cannot be used. Expected room for it; what was there before is as it "
         "was. Received: No space left on device.\n"
     )
+
+
+def test_a_full_disk_is_no_reason_to_leave_a_signature_out():
+    from tfp_vae.export.formats.base import reason_of
+
+    assert reason_of(ValueError("no such\noperator")) == "no such operator"
+    assert reason_of(FileNotFoundError(errno.ENOENT, "No such file")) == "[Errno 2] No such file"
+    for error in (
+        OSError(errno.ENOSPC, "No space left on device"),
+        tf.errors.ResourceExhaustedError(None, None, "part-00000; No space left on device"),
+    ):
+        with pytest.raises(type(error), match="No space left"):
+            reason_of(error)

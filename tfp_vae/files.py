@@ -1,6 +1,7 @@
 """Files that are written whole or not at all, in folders that one process writes at a time."""
 
 import contextlib
+import errno
 import os
 import pathlib
 import socket
@@ -15,6 +16,8 @@ except ImportError:  # where there is none, nothing is locked
     fcntl = None
 
 LOCK = ".lock"
+# Of a full disk, a full quota, and a limit on the size of files.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextlib.contextmanager
@@ -36,6 +39,13 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def lacks_room(error: BaseException) -> bool:
+    """Returns whether an error is of a full disk, of Python's own or in the words of a library."""
+    if isinstance(error, OSError):
+        return error.errno in _NO_ROOM
+    return any(os.strerror(each) in str(error) for each in _NO_ROOM)
 
 
 def remove_leftovers(folder: pathlib.Path, pattern: str) -> None:

@@ -29,6 +29,7 @@ import tensorflow as tf
 
 from tfp_vae import extras
 from tfp_vae.export.package import SEEDED, Artefact, Package
+from tfp_vae.files import lacks_room
 from tfp_vae.models import Predictor
 from tfp_vae.models.variational import VariationalModel
 from tfp_vae.registry import Registry
@@ -173,7 +174,13 @@ def meanings() -> "dict[str, str]":
 
 
 def reason_of(error: Exception) -> str:
-    """Returns why a signature was refused, in one line."""
+    """Returns why a signature was refused, in one line.
+
+    Raises:
+        Exception: the error itself if it is of a full disk, of which the signature knows nothing.
+    """
+    if lacks_room(error):
+        raise error
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 

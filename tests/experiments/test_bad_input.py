@@ -338,6 +338,15 @@ def test_a_run_of_no_method_that_there_is_is_damaged(model_folder, method):
         trained_runs.model(tv.report.RunFolder(model_folder, overwrite=True))
 
 
+@pytest.mark.parametrize(
+    "flag", ["beta=nan", "learning_rate=nan", "learning_rate=inf", "free_bits=nan", "augment=nan"]
+)
+def test_what_is_no_finite_number_is_refused_before_the_data_are_read(flag, refused):
+    name = flag.partition("=")[0]
+    line = refused("train_vae", "--dataset=none", f"--{flag}")
+    assert f"--{name} does not fit. Expected a finite number. Received --{flag}." in line
+
+
 def test_the_note_of_an_interrupted_run_is_no_command(tmp_path, capsys):
     run = tv.report.RunFolder(tmp_path)
     trained_runs.tell_interrupted(run, {"interrupted": True, "epochs": "\x1b[2J"})

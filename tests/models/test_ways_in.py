@@ -452,3 +452,28 @@ def test_a_line_between_two_examples_starts_and_ends_at_their_reconstructions(va
     assert line.shape == (4, 3, 6)
     np.testing.assert_allclose(line[0], vae.predict(BLACK[:3], verbose=0), rtol=1e-5)
     np.testing.assert_allclose(line[-1], vae.predict(BLACK[3:6], verbose=0), rtol=1e-5)
+
+
+class ByWorkers(keras.utils.PyDataset):
+    """Batches of zeros and ones, then one of other numbers, made in other processes."""
+
+    def __init__(self, last):
+        super().__init__(workers=2, use_multiprocessing=True, max_queue_size=4)
+        self.last = np.float32(last)
+
+    def __len__(self):
+        return 6
+
+    def __getitem__(self, index):
+        x = np.tile(np.float32([[0, 1, 1], [1, 0, 0]]), (4, 1))
+        return (x * self.last if index == 5 else x), np.arange(8) % 2
+
+
+@pytest.mark.all_only  # workers start in seconds
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_workers_in_other_processes_tell_the_model_what_they_saw_and_hand_on_errors():
+    model = dense(tv.likelihoods.Categorical(2), 2, weight_prior=1.0, num_data=48)
+    model.fit(ByWorkers(-1.5), epochs=1, verbose=0, shuffle=False)
+    assert model.data_kind == "real"
+    with pytest.raises(ValueError, match="not finite"):
+        model.fit(ByWorkers(np.nan), epochs=1, verbose=0)

@@ -5,6 +5,7 @@ the columns of a table in, is what every other method does.
 """
 
 import dataclasses
+import multiprocessing
 import types
 import warnings
 from collections.abc import Callable, Iterator
@@ -296,14 +297,18 @@ class Intake:
         return self._watched(x, name, None, self.supervised and not self.predicts)
 
     def _watched(self, x, name, remember, with_y):
+        told = remember
+        if isinstance(x, keras.utils.PyDataset) and x.use_multiprocessing and remember is not None:
+            told = _Told(remember)
+
         def look(parts: tuple) -> tuple:
-            return self._looked_at(parts, name, remember, with_y)
+            return self._looked_at(parts, name, told, with_y)
 
         if isinstance(x, tf.data.Dataset):
             return self._dataset(x, name, look)
         if isinstance(x, keras.utils.PyDataset):
             look(_parts(x[0]))
-            return _Watched(x, look)
+            return _Watched(x, look, told if isinstance(told, _Told) else None)
         if isinstance(x, types.GeneratorType):
             return (look(_parts(batch)) for batch in x)
         if frames.has_gaps(x):
@@ -454,12 +459,40 @@ def _parts(batch: Any) -> tuple:
     return tuple(batch) if isinstance(batch, tuple | list) else (batch,)
 
 
-class _Watched(keras.utils.PyDataset):
-    """A `PyDataset` whose batches are looked at as they come."""
+class _Told:
+    """Tells the process of a training which kinds of values the processes of its workers saw.
 
-    def __init__(self, dataset: keras.utils.PyDataset, look: Callable[[tuple], tuple]) -> None:
+    Args:
+        remember: called with what has a `kind`.
+    """
+
+    def __init__(self, remember: "Callable[[Any], None]") -> None:
+        self._remember, self._seen = remember, multiprocessing.Value("q", 0)
+
+    def __call__(self, split: Split) -> None:
+        """Remembers a batch here, and notes its kind for others."""
+        self._remember(split)
+        with self._seen.get_lock():
+            self._seen.value |= 1 << list(Kind).index(split.kind)
+
+    def tell(self) -> None:
+        """Remembers what was noted anywhere."""
+        for number, kind in enumerate(Kind):
+            if self._seen.value >> number & 1:
+                self._remember(types.SimpleNamespace(kind=kind))
+
+
+class _Watched(keras.utils.PyDataset):
+    """A `PyDataset` whose batches are looked at as they come, maybe by workers."""
+
+    def __init__(
+        self,
+        dataset: keras.utils.PyDataset,
+        look: "Callable[[tuple], tuple]",
+        told: "_Told | None" = None,
+    ) -> None:
         super().__init__(dataset.workers, dataset.use_multiprocessing, dataset.max_queue_size)
-        self._dataset, self._look = dataset, look
+        self._dataset, self._look, self._told = dataset, look, told
 
     @property
     def num_batches(self) -> "int | None":
@@ -474,8 +507,10 @@ class _Watched(keras.utils.PyDataset):
         self._dataset.on_epoch_begin()
 
     def on_epoch_end(self) -> None:
-        """Tells the dataset."""
+        """Tells the dataset, and the model of what workers saw."""
         self._dataset.on_epoch_end()
+        if self._told is not None:
+            self._told.tell()
 
 
 def check_weights(weights: Any, count: int, name: str = "sample") -> np.ndarray:

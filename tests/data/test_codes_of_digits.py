@@ -122,3 +122,20 @@ def test_days_in_any_common_form_are_no_classes(day):
     frame = pd.DataFrame({"day": [day.format(i) for i in range(1, 29)]})
     with refused("'day' holds times"):
         Schema.infer(frame)
+
+
+def test_days_that_are_written_as_numbers_are_said_to_be_days():
+    days = [10_000 * (2015 + i % 9) + 100 * (1 + i % 12) + 1 + i % 28 for i in range(ROWS)]
+    frame = pd.DataFrame({"day": days, "size": np.arange(ROWS)})
+    with pytest.warns(UserWarning, match="'day' looks like days.*--columns=day:drop.*20150101"):
+        Schema.infer(frame)
+    Schema.infer(frame, {"day": "real"})  # which is what somebody wants
+    Schema.infer(frame.assign(day=frame["day"] + 50))  # of no month
+
+
+def test_a_file_whose_last_row_is_cut_off_is_said_to_be(opened, tmp_path):
+    path = written(tmp_path / "a.csv", a=SIZES, b=SIZES, c=SIZES)
+    opened(path)
+    path.write_text(path.read_text() + "17,2")
+    with pytest.warns(UserWarning, match="may be cut off: its last row has 2 of 3 cells.*'17,2'"):
+        assert opened(path)["c"].isna().sum() == 1

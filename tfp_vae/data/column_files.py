@@ -247,6 +247,7 @@ class _Csv(ColumnFile):
         places = range(len(names))
         kinds = {place: self._stored_kind(place) for place in places}
         numbers = {p: "f" if kind == "f" else "i" for p, kind in kinds.items() if kind in [*"iuf"]}
+        self._form.warn_of_cut()
         self._codes = self._form.codes(numbers, self._text)
         mixed = [place for place in places if self._is_mixed(place) or place in self._codes]
         if mixed:

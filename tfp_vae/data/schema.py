@@ -11,6 +11,7 @@ import datetime
 import decimal
 import enum
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -604,6 +605,14 @@ def _column(series: Any, name: str, kind: "str | Sequence[str] | None") -> Colum
     chosen = ColumnKind(kind) if kind is not None else None
     if chosen is None:
         chosen = _numeric_kind(known.to_numpy(np.float64)) if is_number else None
+        if is_number and _are_days(known.to_numpy(np.float64)):
+            warnings.warn(
+                f"Column {name!r} looks like days that are written as numbers, between which there "
+                f"are gaps at the ends of months. Days since a date are none; {way}. It has "
+                f"{int(known.iloc[0])}",
+                UserWarning,
+                stacklevel=3,
+            )
     if chosen is not None and not chosen.has_levels:
         whole = is_number and _is_whole(known.to_numpy(np.float64))
         is_int = pd.api.types.is_integer_dtype(dtype) or (
@@ -661,6 +670,16 @@ def _check_no_quantity(texts: "list[str]", name: str, way: str) -> None:
             "Expected plain numbers in all rows, and an empty cell for one that is missing; or "
             f"--columns={name}:categorical if they are classes; or {way}. Received {texts[odd]!r}."
         )
+
+
+def _are_days(values: np.ndarray) -> bool:
+    """Returns whether finite numbers [N] are all days as 20200131, and not a few of them."""
+    if len(np.unique(values)) <= _FEW_LEVELS or not _is_whole(values):
+        return False
+    years, rest = np.divmod(values, 10_000)
+    months, days = np.divmod(rest, 100)
+    parts = ((years, 1800, 2200), (months, 1, 12), (days, 1, 31))
+    return all(bool(((low <= part) & (part <= high)).all()) for part, low, high in parts)
 
 
 def _is_float(text: str) -> bool:

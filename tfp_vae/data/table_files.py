@@ -27,6 +27,7 @@ CODE = r"[+-]?0\d+"
 _LONG = r"[+-]?\d{16,}"
 _POWER = r"\d+[eE]\d+"  # a code or a number, as nobody can tell
 _CELLS = 2**18  # in which codes are looked for at a time
+_TAIL = 2**14  # bytes of a file in which its last row is looked for
 ENDINGS = (".csv", ".tsv", ".parquet", ".xlsx")
 
 
@@ -330,6 +331,26 @@ class Cells:
                 f"header has, separated by {self.delimiter!r}. Received more in every row."
             )
 
+    def warn_of_cut(self) -> None:
+        """Warns if the last row is shorter than the others, as of a file that was cut off.
+
+        pandas takes what it lacks for missing, and half a number for one.
+        """
+        if self.encoding.startswith("utf-16"):
+            return
+        with self.path.open("rb") as file:
+            file.seek(max(0, self.path.stat().st_size - _TAIL))
+            last = file.read().decode(self.encoding, errors="replace").rstrip("\r\n")
+        last = last.rpartition("\n")[2]
+        cells = last.count(self.delimiter) + 1
+        if last.strip() and '"' not in last and len(last) < _TAIL and cells < len(self.names):
+            warnings.warn(
+                f"{self.path} may be cut off: its last row has {cells} of {len(self.names)} cells, "
+                f"and what it lacks counts as missing. It is {last[-60:]!r}",
+                UserWarning,
+                stacklevel=4,
+            )
+
     def codes(self, numbers: "Mapping[int, str]", text: "Collection[str]" = ()) -> "list[int]":
         """Returns which columns of numbers hold codes, of which a number loses digits.
 
@@ -390,6 +411,7 @@ def _csv(path, delimiter, encoding, text):
     with form.errors():
         frame = pd.read_csv(path, **form.options)
     form.check(frame)
+    form.warn_of_cut()
     kinds = {place: dtype.kind for place, dtype in enumerate(frame.dtypes)}
     kinds = {place: "f" if kind == "f" else "i" for place, kind in kinds.items() if kind in "iuf"}
     codes = form.codes(kinds, text)

@@ -61,6 +61,20 @@ def _bayesian(title, estimator, others=()) -> Item:
     )
 
 
+def _prior(title, prior) -> Item:
+    return Item(
+        f"training of V1's network with {title}, batch 128",
+        {
+            OURS: ("", "ours.py", prior),
+            f"{OURS}, standard normal": ("", "ours.py", "standard"),
+            "PyTorch, tuned": ("torch", "torch_peer.py", prior),
+            "PyTorch, standard normal": ("torch", "torch_peer.py", "standard"),
+        },
+        {"PyTorch, tuned": 1.2},
+        examples=25_600,
+    )
+
+
 def _splits(title) -> Item:
     alone = {"one by one, graph": "alone, graph", "one by one, XLA": "alone, XLA"}
     return Item(
@@ -109,7 +123,7 @@ ITEMS = {
         flops=6 * (784 * 400 + 400 * 40 + 50 * (20 * 400 + 400 * 784)),
     ),
     "V2": Item(
-        "the same, batch 512, best precision",
+        "training of V1's network, batch 512, best precision",
         {
             OURS: ("", "ours.py", ""),
             f"{OURS}, bfloat16": ("", "ours.py", "bfloat16"),
@@ -158,6 +172,9 @@ ITEMS = {
         # Forward, and back to z, which needs as much.
         flops=2 * 2 * 16 * 1000 * 3 * (20 * 400 + 400 * 784),
     ),
+    "PM": _prior("a mixture of 100 normals as prior", "mixture"),
+    "PV": _prior("a VampPrior of 100 pseudo-inputs", "vamp"),
+    "PF": _prior("a flow of 6 couplings as prior", "flow"),
     "U1": _splits("tracing and compiling included"),
     "U1c": _splits("compiled before"),
 }

@@ -1,5 +1,6 @@
 """What a user of tfp_vae writes: `compile`, `fit`, `log_likelihood`."""
 
+import math
 import os
 
 import keras
@@ -8,6 +9,12 @@ import worker
 import tfp_vae as tv
 
 SHAPE = (28, 28, 1)
+PRIORS = {
+    "standard": tv.priors.StandardNormal,
+    "mixture": tv.priors.Mixture,
+    "vamp": tv.priors.Vamp,
+    "flow": tv.priors.Flow,
+}
 
 
 class Compiled(tv.VAE):
@@ -16,8 +23,9 @@ class Compiled(tv.VAE):
     supports_jit = True
 
 
-def make_vae(item, data, batch_size, latent_dim=20, num_samples=1, seed=0, model=tv.VAE, **options):
+def make_vae(item, data, batch_size, latent_dim=20, num_samples=1, seed=0, **options):
     """Returns the compiled VAE of an item, and the images as a split."""
+    model, prior = options.pop("model", tv.VAE), options.pop("prior", None)
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(options.pop("policy", "float32"))
     if item == "V3":
@@ -26,7 +34,7 @@ def make_vae(item, data, batch_size, latent_dim=20, num_samples=1, seed=0, model
     else:
         networks, size = (tv.networks.mlp([400]), tv.networks.mlp([400])), latent_dim
     vae = model(
-        prior=tv.priors.StandardNormal(size),
+        prior=prior or tv.priors.StandardNormal(size),
         encoder=tv.encoders.Gaussian(networks[0], size),
         decoder=tv.decoders.Bernoulli(networks[1], SHAPE),
         num_samples=num_samples,
@@ -43,6 +51,7 @@ def _train(model, split, batch_size):
         history = model.fit(split, batch_size=batch_size, epochs=1, verbose=0)
         return len(split), history.history["loss"][-1]
 
+    block.parameters = lambda: sum(math.prod(each.shape) for each in model.trainable_variables)
     return block
 
 
@@ -102,6 +111,10 @@ def make(item, variant, data):
         vae, split = make_vae(item, data, batch_size, num_samples=draws, jit_compile=True)
         vae.objective = tv.objectives.IWAE()
         return _train(vae, split, batch_size)
+    if item in ("PM", "PV", "PF"):
+        prior = PRIORS[variant](20)
+        made = make_vae(item, data, batch_size, prior=prior, jit_compile=True)
+        return _train(*made, batch_size)
     policy = "mixed_bfloat16" if variant == "bfloat16" else "float32"
     model = Compiled if variant == "xla" else tv.VAE
     made = make_vae(item, data, batch_size, model=model, jit_compile=True, policy=policy)

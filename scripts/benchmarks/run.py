@@ -127,6 +127,7 @@ def measure(name: str, item: Item, data: dict, rounds: int) -> list[dict]:
                 "gflops": item.flops * float(np.median(each.rates)) / 1e9,
                 "peak_bytes": each.results[-1]["peak_bytes"],
                 "device": each.results[-1].get("device"),
+                "parameters": each.results[-1].get("parameters"),
             }
             if (
                 first and item.data == "splits"
@@ -156,11 +157,11 @@ TABLES = {
 }
 RACES = (
     "contestant | examples per second (quartiles) | ours is faster by | goal | "
-    "share of the machine | nats per example",
+    "share of the machine | nats per example | parameters",
     "{contestant} | {per_second:,.0f} ({spread[0]:,.0f} to {spread[1]:,.0f}) | {ratio:.2f} | "
-    "{goal} | {share} | {figure:.2f}",
+    "{goal} | {share} | {figure:.2f} | {parameters}",
 )
-ABSENT = "{contestant} | {error} | | | |"
+ABSENT = "{contestant} | {error} | | | | |"
 WHOLE = ("100 networks | seconds", "{contestant} | {seconds:.1f}")
 
 
@@ -170,6 +171,7 @@ def table(rows: list[dict], top: float) -> str:
     def whole(template, row):
         more = {
             "goal": row.get("goal") or "",
+            "parameters": f"{row['parameters']:,}" if row.get("parameters") else "",
             "share": f"{row['gflops'] * 1e9 / top:.0%}" if row.get("gflops") else "",
             "peak_gb": row.get("peak_bytes", 0) / 1e9,
             "first_epoch": f"{row['first_epoch']:.1f}" if "first_epoch" in row else "",

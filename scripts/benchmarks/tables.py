@@ -58,7 +58,7 @@ class Law:
         """Returns the mean log p of rows, nats; rows that no law has are at the edge of it."""
         from scipy import stats
 
-        found = np.empty(len(rows))
+        found = np.full(len(rows), -np.inf)  # of a group that no row had
         for group, (mean, covariance, rate, chance) in self.moments.items():
             here = (rows["group"] == group).to_numpy()
             some = rows[here]

@@ -11,11 +11,74 @@ from torch.nn import functional
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def _log_mixture(z, log_weights, loc, log_scale):
+    """Returns log sum_k w_k N(z; loc_k, diag(scale_k)^2) + D/2 log 2 pi, by two products."""
+    precision = torch.exp(-2 * log_scale)
+    constant = log_weights - (0.5 * loc.square() * precision + log_scale).sum(-1)
+    each = torch.addmm(constant, z, (loc * precision).T)
+    each = torch.addmm(each, z.square(), precision.T, alpha=-0.5)
+    return torch.logsumexp(each, -1)
+
+
+class Mixture(nn.Module):
+    """A learned mixture of normals as p(z), which starts as that of tfp_vae."""
+
+    def __init__(self, size, count=100):
+        super().__init__()
+        self.logits = nn.Parameter(torch.zeros(count))
+        self.loc = nn.Parameter(math.sqrt(0.5) * torch.randn(count, size))
+        start = math.log(math.expm1(math.sqrt(0.5)))
+        self.raw = nn.Parameter(torch.full((count, size), start))
+
+    def forward(self, z):
+        log_scale = functional.softplus(self.raw).log()
+        return _log_mixture(z, self.logits.log_softmax(0), self.loc, log_scale)
+
+
+class Vamp(nn.Module):
+    """Pseudo-inputs, which the encoder sees below the batch: one product for both."""
+
+    def __init__(self, x, count=100):
+        super().__init__()
+        start = x.mean(0) + x.std(0) * torch.randn(count, x.shape[1])
+        self.raw = nn.Parameter(start.clip(0.02, 0.98).logit())
+
+    def forward(self, z, loc, log_variance):
+        weights = torch.full((len(loc),), -math.log(len(loc)))
+        return _log_mixture(z, weights, loc, 0.5 * log_variance)
+
+
+class Flow(nn.Module):
+    """Couplings (RealNVP) from z to a standard normal; halves take turns."""
+
+    def __init__(self, size, count=6, hidden=64):
+        super().__init__()
+        self.half = size // 2
+        self.networks = nn.ModuleList(
+            nn.Sequential(nn.Linear(self.half, hidden), nn.SiLU(), nn.Linear(hidden, size))
+            for _ in range(count)
+        )
+        for network in self.networks:
+            nn.init.zeros_(network[2].weight)
+            nn.init.zeros_(network[2].bias)
+
+    def forward(self, z):
+        moved, seen = z.chunk(2, dim=1)
+        volume = 0.0
+        for network in self.networks:
+            log_scale, shift = network(seen).chunk(2, dim=1)
+            log_scale = 2 * torch.tanh(log_scale / 2)
+            seen, moved = (moved - shift) * torch.exp(-log_scale), seen
+            volume = volume + log_scale.sum(1)
+        return -0.5 * (seen.square().sum(1) + moved.square().sum(1)) - volume
+
+
 class VAE(nn.Module):
     """784-400-20-400-784, or two convolutions and their mirror; returns a loss per example."""
 
-    def __init__(self, convolutional=False, draws=0):
+    def __init__(self, convolutional=False, draws=0, prior=None):
         super().__init__()
+        self.prior = prior  # None is a standard normal
         self.draws = draws  # K of the importance-weighted bound; 0 for the ELBO
         size = 16 if convolutional else 20
         if convolutional:
@@ -35,7 +98,26 @@ class VAE(nn.Module):
             self.encoder = nn.Sequential(nn.Linear(784, 400), nn.ReLU(), nn.Linear(400, 2 * size))
             self.decoder = nn.Sequential(nn.Linear(size, 400), nn.ReLU(), nn.Linear(400, 784))
 
+    def _drawn_kl(self, x):
+        """Returns z and log q(z|x) - log p(z) of each example."""
+        if isinstance(self.prior, Vamp):
+            seen = torch.cat([x, self.prior.raw.sigmoid()])
+            parts = self.encoder(seen).split([len(x), len(self.prior.raw)])
+            (loc, log_variance), others = (part.chunk(2, dim=1) for part in parts)
+        else:
+            loc, log_variance = self.encoder(x).chunk(2, dim=1)
+            others = ()
+        noise = torch.randn_like(loc)
+        z = loc + torch.exp(0.5 * log_variance) * noise
+        log_q = -0.5 * (noise.square() + log_variance).sum(1)
+        return z, log_q - self.prior(z, *others)
+
     def forward(self, x):
+        if self.prior is not None:
+            z, kl = self._drawn_kl(x)
+            logits = self.decoder(z)
+            loss = functional.binary_cross_entropy_with_logits(logits, x, reduction="sum")
+            return (loss + kl.sum()) / len(x)
         loc, log_variance = self.encoder(x).float().chunk(2, dim=1)
         if self.draws:
             noise = torch.randn(self.draws, *loc.shape)
@@ -115,6 +197,7 @@ def _tuned(model, tensors, prepare, batch_size, half=False):
             total += loss.detach()
         return len(order), total.item() / len(order.split(batch_size))
 
+    block.parameters = lambda: sum(each.numel() for each in model.parameters())
     return block
 
 
@@ -220,7 +303,13 @@ def make(item, variant, data):
         model = Network({"local": Local, "flipout": Flipout}[variant], len(stored))
         labels = torch.from_numpy(data["y"]).long().to(DEVICE)
         return _tuned(model, (stored, labels), lambda x, y: (x.float() / 255, y), batch_size)
-    model = VAE(convolutional=item == "V3", draws=int(variant) if item == "I50" else 0)
+    priors = {
+        "mixture": lambda: Mixture(20),
+        "vamp": lambda: Vamp(torch.bernoulli(stored[:2000].float() / 255)),
+        "flow": lambda: Flow(20),
+    }
+    draws = int(variant) if item == "I50" else 0
+    model = VAE(item == "V3", draws, priors.get(variant, lambda: None)())
     if item == "E1":
         train = _tuned(model, (stored,), binarised, batch_size)
         for _ in range(3):

@@ -35,7 +35,8 @@ def serve(make, where: "str | None" = None) -> None:
     Args:
         make: (item, variant, data) -> block, a function without arguments that returns the number
             of examples that it worked on and a figure that tells whether the work is the same: the
-            loss of training or the log-likelihood, in nats per example.
+            loss of training or the log-likelihood, in nats per example. It may have an attribute
+            `parameters`, a function that returns how many numbers are trained.
         where: "cpu" for a peer that has no other way; without it, what `device` says.
     """
     answers = os.fdopen(os.dup(1), "w", buffering=1)
@@ -54,6 +55,8 @@ def serve(make, where: "str | None" = None) -> None:
         seconds = time.perf_counter() - started
         answer = {"seconds": seconds, "examples": int(examples), "figure": figure}
         answer["device"] = where or device()
+        if hasattr(block, "parameters"):
+            answer["parameters"] = int(block.parameters())
         kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
         answer["peak_bytes"] = kilobytes * (1 if sys.platform == "darwin" else 1024)
         print(json.dumps(answer), file=answers)

@@ -69,8 +69,16 @@ def test_a_mixture_is_that_of_tfp_in_any_order_of_its_components(monkeypatch):
     )
     ours = NormalMixture(logits, loc, scale)
     np.testing.assert_allclose(ours.log_prob(z), known.log_prob(z), rtol=1e-5)
-    monkeypatch.setattr(mixtures, "_FEW", 0)  # as hundreds of components
-    np.testing.assert_allclose(ours.log_prob(z), known.log_prob(z), rtol=1e-5)
+    slopes = []
+    for most in (2**15, 0):  # a tensor of all components, and products as of many values
+        monkeypatch.setattr(mixtures, "_LITTLE", most)
+        with tf.GradientTape() as tape:
+            tape.watch((z, loc, scale))
+            found = NormalMixture(logits, loc, scale).log_prob(z)
+        np.testing.assert_allclose(found, known.log_prob(z), rtol=1e-5)
+        slopes.append(tape.gradient(found, (z, loc, scale)))
+    for one, other in zip(*slopes, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
     turned = NormalMixture(logits[::-1], loc[::-1], scale[::-1])
     np.testing.assert_allclose(turned.log_prob(z), ours.log_prob(z), rtol=1e-5)
     for name in ("mean", "variance", "stddev"):

@@ -31,6 +31,19 @@ def test_a_comparison_is_reported_and_gone_on_with(request, succeeds, tmp_path):
     assert {(r["model"], r["n"]) for r in values["results"]} == {("ml", seeds)}
 
 
+@pytest.mark.all_only
+@pytest.mark.pictures
+@pytest.mark.dear(reason="four parts of a comparison, one of them of levels")
+def test_levels_have_a_row_in_the_report_beside_the_others(succeeds, tmp_path):
+    models = "--models=ml,hierarchical_vae"
+    succeeds("compare", "--run_dir=run", models, "--tasks=classification,missing", *TINY[2:])
+    values = json.loads((tmp_path / "run/report/report.json").read_text())
+    found = {(r["model"], r["task"]) for r in values["results"]}
+    both = {("ml", "classification"), ("hierarchical_vae", "classification")}
+    assert both <= found and ("hierarchical_vae", "missing") in found
+    assert "Hierarchical" in (tmp_path / "run/report/report.md").read_text()
+
+
 def test_another_plan_needs_another_folder_or_overwrite(program, monkeypatch, tmp_path):
     def broken(*_, **__):
         raise RuntimeError("nothing is trained here")

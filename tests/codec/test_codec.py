@@ -239,6 +239,21 @@ def test_names_of_files_stay_inside_of_the_folder(name):
     assert form._is_name("day 1/å.b_2")
 
 
+# What computes in float32 beside float64, and what is made with its prior.
+@pytest.mark.all_only
+@pytest.mark.parametrize("posterior", ["bn", "ladder", "residual"])
+def test_posteriors_with_parts_of_their_own_code_and_come_back(posterior, tmp_path):
+    keras.utils.set_random_seed(0)
+    encoder = tv.encoders.ENCODERS[posterior](mlp(), D)
+    decoder = tv.decoders.Bernoulli(mlp(), (4, 4, 1))
+    model = tv.VAE(**one(tv.priors.StandardNormal(D), encoder), decoder=decoder)
+    codec = tv.codec.Codec(model)
+    images = images_of(codec, 5, np.random.default_rng(0))
+    tv.codec.encode(codec, images, tmp_path / "file")
+    tv.codec.decode(codec, tmp_path / "file", tmp_path / "out.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), images)
+
+
 # Images and models that do not fit.
 
 

@@ -93,3 +93,17 @@ def test_noise_is_of_its_deviation_and_psnr_of_its_square():
     for noise in (0, 1.5):
         with pytest.raises(ValueError, match=r"noise.*Expected.*Received"):
             latent_space.noisy(values, noise)
+
+
+@pytest.mark.all_only  # where the extra `maps` is installed
+def test_a_map_by_umap_is_that_of_its_seed_and_keeps_clusters_apart_without_a_warning(recwarn):
+    pytest.importorskip("umap")
+    rng = np.random.default_rng(0)
+    codes = rng.normal(size=(60, 4)) + 8 * np.repeat([0, 1], 30)[:, np.newaxis]
+    found, again = (latent_space.plane(codes, 1)["umap"] for _ in range(2))
+    np.testing.assert_array_equal(found, again)
+    first, second = found[:30], found[30:]
+    between = np.linalg.norm(first.mean(axis=0) - second.mean(axis=0))
+    assert between > 2 * max(first.std(axis=0).max(), second.std(axis=0).max())
+    assert latent_space.plane(codes[:4], 1)["umap"].shape == (4, 2)  # the fewest that are explored
+    assert not [each for each in recwarn if "umap" in each.filename]

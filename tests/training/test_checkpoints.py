@@ -12,6 +12,7 @@ import tensorflow as tf
 from training_cases import (
     BATCH_SIZE,
     EPOCHS,
+    MEMBERS,
     Again,
     Interrupt,
     again,
@@ -92,6 +93,29 @@ def test_a_resumed_training_equals_an_uninterrupted_one_to_the_last_bit(
     # What goes on is a model that was made anew, as in a new process; under XLA with --all.
     made = start() if crashes == (3,) else model(kind, found, jit)
     assert_same(whole, train(made, found, tmp_path / "parts"))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        # What pseudo-inputs know of the data is state of the model.
+        pytest.param(
+            kind, marks=pytest.mark.all_only if kind == "prior-vamp" else pytest.mark.release_only
+        )
+        for kind in MEMBERS
+    ],
+)
+def test_a_resumed_training_of_every_prior_and_posterior_equals_an_uninterrupted_one(
+    kind, found, tmp_path
+):
+    tf.config.run_functions_eagerly(True)
+    try:
+        whole = train(model(kind, found), found, tmp_path / "whole")
+        with pytest.raises(KeyboardInterrupt):
+            train(model(kind, found), found, tmp_path / "parts", Interrupt(6))
+        assert_same(whole, train(model(kind, found), found, tmp_path / "parts"))
+    finally:
+        tf.config.run_functions_eagerly(False)
 
 
 @pytest.mark.all_only

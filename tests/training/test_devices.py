@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 import pytest
-from training_cases import BATCH_SIZE, data, model
+from training_cases import BATCH_SIZE, MEMBERS, data, model
 
 from tfp_vae import training
 from tfp_vae.data import Feed, Kind
@@ -68,6 +68,7 @@ def assert_close(shared, single):
     [
         pytest.param("vae,bnn", marks=pytest.mark.all_only),
         pytest.param("grey,dreg,vimco", marks=pytest.mark.release_only),
+        pytest.param(",".join(MEMBERS), marks=pytest.mark.release_only, id="members"),
     ],
 )
 def test_two_replicas_take_the_steps_of_one_device(kinds, tmp_path):

@@ -8,8 +8,26 @@ import numpy as np
 import tfp_vae as tv
 from tfp_vae import methods, training
 from tfp_vae.data import Data, Kind, Split
+from tfp_vae.distributions import encoders, priors
 
 EPOCHS, BATCH_SIZE = 3, 8
+# Where a density lives that others do not reach: the one posterior that goes with a prior.
+_SUPPORT = {"uniform": "box", "von_mises_fisher": "von_mises_fisher"}
+_PRIOR_OF = {posterior: prior for prior, posterior in _SUPPORT.items()}
+# Every prior, posterior and network of a VAE, and levels: the fields of a recipe.
+MEMBERS = {
+    **{
+        f"prior-{name}": {"prior": name, "posterior": _SUPPORT.get(name, "diagonal")}
+        for name in priors.PRIORS
+    },
+    **{
+        f"posterior-{name}": {"prior": _PRIOR_OF.get(name, "standard"), "posterior": name}
+        for name in encoders.ENCODERS
+    },
+    "network-gated": {"network": "gated"},
+    "model-hierarchical": {"model": "hierarchical", "posterior": "ladder", "prior": "mixture"},
+    "model-vade": {"model": "vade", "clusters": 3},
+}
 
 
 def data(kind=Kind.DYNAMIC):
@@ -25,12 +43,16 @@ def data(kind=Kind.DYNAMIC):
 def model(kind, found, jit=False, steps_per_execution=2, rate=1e-2):
     """Returns a compiled model: "vae", "grey" (a VAE), "bnn" or the network of a method.
 
-    A name of `objectives.GRADIENTS` is a VAE trained on L_4 by that estimator.
+    A name of `objectives.GRADIENTS` is a VAE trained on L_4 by that estimator, one of `MEMBERS` a
+    VAE with that member.
     """
     keras.utils.set_random_seed(1)
     weighted = kind in tv.objectives.GRADIENTS
     objective = tv.objectives.ELBO(tv.objectives.linear(20))
-    if kind not in ("vae", "grey") and not weighted:
+    if kind in MEMBERS:
+        recipe = methods.VAERecipe(latent_dim=3, hidden=(6,), components=3, **MEMBERS[kind])
+        made = recipe.build(found, objective, seed=3)
+    elif kind not in ("vae", "grey") and not weighted:
         method = "vi" if kind == "bnn" else kind
         recipe = methods.Recipe(method=method, hidden=(8,), random_features=16)
         made = methods.build(recipe, found, objective, 3)

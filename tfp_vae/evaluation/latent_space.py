@@ -73,7 +73,10 @@ def plane(codes: np.ndarray, seed: int = 0) -> "dict[str, np.ndarray]":
         from umap import UMAP
     except ImportError:
         return found
-    return {**found, "umap": UMAP(random_state=check_seed(seed)).fit_transform(codes)}
+    # Of one process, as a seed wants it, and of as many neighbours as there are: no warnings.
+    neighbours = max(2, min(15, len(codes) - 1))
+    mapper = UMAP(n_neighbors=neighbours, n_jobs=1, random_state=check_seed(seed))
+    return {**found, "umap": mapper.fit_transform(codes)}
 
 
 def noisy(values: np.ndarray, noise: float, seed: int = 0) -> np.ndarray:

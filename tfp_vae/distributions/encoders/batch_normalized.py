@@ -36,13 +36,14 @@ class BatchNormalizedGaussian(Gaussian):
 
     def build(self, input_shape: Any) -> None:
         """Builds the network, the projection and what normalises."""
+        kind = "float64" if self.compute_dtype == "float64" else "float32"  # as parameters are
         self.normalization = keras.layers.BatchNormalization(
             momentum=_MOMENTUM,
             epsilon=_EPSILON,
             scale=False,
             center=False,
             synchronized=True,
-            dtype="float32",
+            dtype=kind,
             name="normalization",
         )
         self.normalization.build((None, self.latent_dim))
@@ -50,7 +51,7 @@ class BatchNormalizedGaussian(Gaussian):
             name="shift",
             shape=(self.latent_dim,),
             initializer="zeros",
-            dtype="float32",
+            dtype=kind,
             autocast=False,
         )
         super().build(input_shape)

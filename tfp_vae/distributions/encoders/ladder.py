@@ -26,8 +26,10 @@ class Ladder(Gaussian):
     ) -> tfd.MultivariateNormalDiag:
         """Returns the product of both normals, divided by its integral."""
         q, p = draws.normal_of(own), draws.normal_of(prior)
+        # A prior without weights is in float32 also where a codec computes in float64.
+        prior_loc, prior_scale = (tf.cast(f(prior), own.dtype) for f in (p.loc, p.scale))
         own_precision = 1.0 / tf.square(q.scale(own))
-        prior_precision = 1.0 / tf.square(p.scale(prior))
+        prior_precision = 1.0 / tf.square(prior_scale)
         precision = own_precision + prior_precision
-        loc = (own_precision * q.loc(own) + prior_precision * p.loc(prior)) / precision
+        loc = (own_precision * q.loc(own) + prior_precision * prior_loc) / precision
         return tfd.MultivariateNormalDiag(loc, tf.math.rsqrt(precision))

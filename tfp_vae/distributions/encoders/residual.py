@@ -40,4 +40,6 @@ class Residual(Gaussian):
     ) -> tfd.MultivariateNormalDiag:
         """Returns the prior, moved and widened."""
         q, p = draws.normal_of(own), draws.normal_of(prior)
-        return tfd.MultivariateNormalDiag(p.loc(prior) + q.loc(own), p.scale(prior) * q.scale(own))
+        # A prior without weights is in float32 also where a codec computes in float64.
+        loc, scale = (tf.cast(f(prior), own.dtype) for f in (p.loc, p.scale))
+        return tfd.MultivariateNormalDiag(loc + q.loc(own), scale * q.scale(own))

@@ -113,6 +113,8 @@ def test_a_batch_larger_than_the_data_is_refused(refused):
         ("--kind=grayish", "threshold"),
         ("--posterior=foo", "posterior"),
         ("--latent_prior=uniform", "as box"),
+        ("--latent_prior=von_mises_fisher", "would be infinite"),
+        ("--latent_prior=mixture --prior_components=0", "prior_components"),
         ("--latent_prior=flow --latent_dim=1", "latent_dim >= 2"),
         ("--latent_prior=vamp --prior_components=1295", "components <= 1294"),
         ("--prior_components=9", "--latent_prior=mixture or vamp only"),
@@ -205,8 +207,7 @@ def test_a_run_folder_without_a_model_is_refused(refused, tmp_path, name):
     assert "no model at run/model.keras" in refused(name, "--run_dir=run")
 
 
-@pytest.mark.parametrize("name", ["diagnose", "explore", "generate", "gradients"])
-def test_a_program_of_a_vae_refuses_the_run_of_a_network(refused, model_folder, name):
+def _network():
     network = tv.BayesianNetwork(
         keras.Sequential([keras.layers.Flatten(), tv.layers.DenseFlipout(10)]),
         tv.likelihoods.Categorical(10),
@@ -214,10 +215,21 @@ def test_a_program_of_a_vae_refuses_the_run_of_a_network(refused, model_folder, 
         data_kind="dynamic",
     )
     network(np.zeros((1, 8, 8, 1), np.float32))
-    network.save(model_folder / "model.keras")
+    return network
+
+
+@pytest.mark.parametrize("name", ["diagnose", "explore", "generate", "gradients"])
+def test_a_program_of_a_vae_refuses_the_run_of_a_network(refused, model_folder, name):
+    _network().save(model_folder / "model.keras")
     dataset = [] if name == "generate" else ["--dataset=digits"]
     line = refused(name, "--run_dir=run", *dataset)
     assert "those of a VAE" in line and "Received a BayesianNetwork" in line
+
+
+def test_a_prior_after_training_is_refused_of_a_model_without_an_encoder(refused, model_folder):
+    _network().save(model_folder / "model.keras")
+    line = refused("evaluate", "--run_dir=run", "--dataset=digits", "--fit_prior=mixture")
+    assert "--fit_prior has no effect" in line and "the run of a VAE" in line
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])

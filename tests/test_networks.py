@@ -147,7 +147,9 @@ def _classifier(*layers):
 
 
 @pytest.mark.parametrize(
-    "make", [_classifier, lambda: tv.layers.Conv2DReparameterization(2, 3)], ids=str
+    "make",
+    [_classifier, lambda: tv.layers.Conv2DReparameterization(2, 3)],
+    ids=["model", "layer"],
 )
 def test_channels_first_are_refused_by_name_before_any_work(make, channels_first):
     with pytest.raises(ValueError, match=r"channels last here.*Received 'channels_first'"):

@@ -88,6 +88,15 @@ def test_documents_show_what_the_records_say(name):
     assert text == filled, "scripts/reproduce --render writes the records into the documents"
 
 
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_no_row_of_a_table_of_results_is_empty(name):
+    every, there = known()
+    marks = re.findall(r"<!-- results: (.*) begin -->", (ROOT / name).read_text(encoding="utf-8"))
+    for names in marks:
+        table = records.block(names.split(), every, there, DOCUMENTS[name])
+        assert not re.findall(r"^\| [^|]+ \|(?: +\|)+$", table, re.MULTILINE)
+
+
 def test_every_plan_is_shown_in_a_document():
     texts = [(ROOT / name).read_text(encoding="utf-8") for name in DOCUMENTS]
     marks = " ".join(re.findall(r"<!-- results: (.*) begin -->", "\n".join(texts)))

@@ -328,10 +328,18 @@ def _across(plan: Plan, record: Mapping, table: Mapping, language: str) -> "list
 
 
 def _rows(plan: Plan, record: Mapping, table: Mapping) -> "list[tuple[str, str]]":
-    """Returns the pairs (what the rows are, one of them), without runs that were not chosen."""
+    """Returns the pairs (what the rows are, one of them), without runs that were not chosen.
+
+    What has none of the table's figures has no row.
+    """
     row = table["rows"]
     groups = {run.row: run.group for run in plan.runs if run.group}
-    keys = dict.fromkeys(str(f[row]) for f in _figures(plan, record, table) if row in f)
+    shown = {part["figure"] for part in (table, *table.get("columns", ())) if "figure" in part}
+    keys = dict.fromkeys(
+        str(f[row])
+        for f in _figures(plan, record, table)
+        if row in f and (f["figure"] in shown or not shown)
+    )
     if row == "run":
         picked, among = record["chosen"], {choice["group"] for choice in plan.choices}
         keys = {k: 0 for k in keys if groups.get(k) not in among or picked.get(groups[k]) == k}

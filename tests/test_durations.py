@@ -33,7 +33,7 @@ def test_a_dear_test_waits_for_all_and_the_dearest_for_release_unless_they_say_w
 
 
 def test_of_dear_cases_of_one_claim_the_cheapest_is_tried():
-    known = {"f::t[a]": 3.0, "f::t[b]": 2.1, "f::t[c]": 0.58, "f::t[d]": 0.55, "f::t[e]": 0.1}
+    known = {"f::t[a]": 3.0, "f::t[b]": 2.1, "f::t[c]": 0.7, "f::t[d]": 0.6, "f::t[e]": 0.1}
     found = _places(known, *[(name,) for name in known])
     assert found == {"f::t[a]": 2, "f::t[b]": 2, "f::t[c]": 1, "f::t[d]": 1, "f::t[e]": 0}
     kept = _places(known, ("f::t[a]",), ("f::t[b]",))

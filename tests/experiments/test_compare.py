@@ -34,6 +34,7 @@ def test_a_comparison_is_reported_and_gone_on_with(request, succeeds, tmp_path):
 @pytest.mark.all_only
 @pytest.mark.pictures
 @pytest.mark.dear(reason="four parts of a comparison, one of them of levels")
+@pytest.mark.all_too(reason="the one look at levels in a comparison")
 def test_levels_have_a_row_in_the_report_beside_the_others(succeeds, tmp_path):
     models = "--models=ml,hierarchical_vae"
     succeeds("compare", "--run_dir=run", models, "--tasks=classification,missing", *TINY[2:])

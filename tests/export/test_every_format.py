@@ -131,6 +131,7 @@ def test_slopes_of_every_activation_are_in_portable_files(name, tmp_path):
 
 
 @pytest.mark.all_only
+@pytest.mark.all_too(reason="the one look at layers in portable files")
 @pytest.mark.parametrize("name", PORTABLE)
 def test_every_layer_is_in_portable_files(every_layer, name, tmp_path):
     answered, refused = _write(name, *every_layer, tmp_path)

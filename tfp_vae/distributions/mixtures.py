@@ -76,7 +76,7 @@ class NormalMixture(OwnVectors):
 
     def component_log_prob(self, value: tf.Tensor) -> tf.Tensor:
         """Returns log w_k + log N(z; loc_k, diag(scale_k)^2), [..., *batch, D] -> [..., K]."""
-        loc, scale = self.loc, self.scale
+        loc, scale, value = self.loc, self.scale, tf.convert_to_tensor(value)
         if loc.shape.rank > 2 or self._is_small(value):
             standard = (tf.expand_dims(value, -2) - loc) / scale
             each = -0.5 * (tf.square(standard) + _LOG_2_PI) - tf.math.log(scale)

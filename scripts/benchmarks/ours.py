@@ -3,6 +3,11 @@
 import math
 import os
 
+if os.environ.get("TFP_VAE_XLA_CACHE"):  # before TensorFlow, which looks once where it is
+    import experiments
+
+    experiments.start()
+
 import keras
 import worker
 
@@ -75,10 +80,6 @@ def _network(estimator, data):
 
 def make(item, variant, data):
     """Returns the block of an item."""
-    if os.environ.get("TFP_VAE_XLA_CACHE"):
-        import experiments
-
-        experiments.start()  # which keeps there what XLA compiled
     if item in ("B1", "B1f"):
         return _train(*_network(variant, data), 128)
     batch_size = int(data["batch_size"])

@@ -15,7 +15,7 @@ _KINDS = peek.registry("methods.vae_kinds.VAE_KINDS")
 _MODEL = flags.DEFINE_enum(
     "model",
     "vae",
-    peek.names("methods.vae.VAE_MODELS"),
+    [*_KINDS, *peek.registry("distributions.codes.CODES")],
     "; ".join(f"{name}: {meaning}" for name, meaning in _KINDS.meanings.items())
     + "; others: p(x) with discrete latents.",
 )

@@ -2,6 +2,7 @@
 
 import bz2
 import dataclasses
+import functools
 import importlib.util
 import io
 import lzma
@@ -9,7 +10,6 @@ import math
 import pathlib
 import zlib
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -25,11 +25,6 @@ _STREAMS: "dict[str, Callable[[bytes], bytes]]" = {
     "gzip": lambda data: zlib.compress(data, 9),
     "bz2": lambda data: bz2.compress(data, 9),
     "lzma": lambda data: lzma.compress(data, preset=6),
-}
-_PICTURES: "dict[str, dict[str, Any]]" = {
-    "png": {"format": "PNG", "optimize": True},
-    "webp": {"format": "WEBP", "lossless": True, "quality": 100, "method": 4, "exact": True},
-    "jpeg xl": {"effort": 7},  # of imagecodecs, where it is installed
 }
 
 
@@ -152,12 +147,12 @@ def others(split: Split) -> "dict[str, float]":
     if len(shape) != 3 or shape[-1] not in (1, 3, 4) or max(shape[:2]) > _SHEET:
         return found
     some = values[:_ALONE]
-    for name, options in _PICTURES.items():
-        if name == "jpeg xl" and not importlib.util.find_spec("imagecodecs"):
+    for name, (library, length) in _PICTURES.items():
+        if not importlib.util.find_spec(library):
             continue
-        sheets = sum(_length(each, split.kind.is_binary, options) for each in _sheets(values))
+        sheets = sum(length(each, split.kind.is_binary) for each in _sheets(values))
         found[f"{name}, sheets"] = 8 * sheets / values.size
-        alone = sum(_length(each, split.kind.is_binary, options) for each in some)
+        alone = sum(length(each, split.kind.is_binary) for each in some)
         found[f"{name}, single"] = 8 * alone / some.size
     return found
 
@@ -176,18 +171,34 @@ def _sheets(values):
         yield sheet.reshape(used * height, columns * width, -1)
 
 
-def _length(image, is_binary, options):
+def _grey(image, is_binary):
     grey = image[..., 0] if image.shape[-1] == 1 else image
-    grey = grey * 255 if is_binary else grey
-    if "format" not in options:
-        import imagecodecs  # loaded when used
+    return grey * 255 if is_binary else grey
 
-        return len(imagecodecs.jpegxl_encode(grey, lossless=True, **options))
-    from PIL import Image
 
-    file, picture = io.BytesIO(), Image.fromarray(grey)
+def _pillow(image, is_binary, **options):
+    from PIL import Image  # loaded when used
+
+    file, picture = io.BytesIO(), Image.fromarray(_grey(image, is_binary))
     # Of two values PNG has a form of its own.
     (picture.convert("1") if is_binary and options["format"] == "PNG" else picture).save(
         file, **options
     )
     return len(file.getvalue())
+
+
+def _jpeg_xl(image, is_binary):
+    import imagecodecs  # loaded when used
+
+    return len(imagecodecs.jpegxl_encode(_grey(image, is_binary), lossless=True, effort=7))
+
+
+# Of pictures: the library, and bytes of one [H, W, C], and whether it has two values.
+_PICTURES: "dict[str, tuple[str, Callable[[np.ndarray, bool], int]]]" = {
+    "png": ("PIL", functools.partial(_pillow, format="PNG", optimize=True)),
+    "webp": (
+        "PIL",
+        functools.partial(_pillow, format="WEBP", lossless=True, quality=100, method=4, exact=True),
+    ),
+    "jpeg xl": ("imagecodecs", _jpeg_xl),
+}

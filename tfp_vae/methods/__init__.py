@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from tfp_vae.methods.vae import (
         VAE_CLASSIFIERS,
         VAE_KINDS,
-        VAE_MODELS,
         VAE_NETWORKS,
         VAERecipe,
         kind_of,
@@ -37,7 +36,6 @@ __all__ = [
     "NETWORKS",
     "VAE_CLASSIFIERS",
     "VAE_KINDS",
-    "VAE_MODELS",
     "VAE_NETWORKS",
     "Method",
     "Recipe",

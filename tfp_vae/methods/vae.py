@@ -22,15 +22,11 @@ from tfp_vae.models import VAE
 __all__ = [
     "VAE_CLASSIFIERS",
     "VAE_KINDS",
-    "VAE_MODELS",
     "VAE_NETWORKS",
     "VAERecipe",
     "kind_of",
     "likelihood_of",
 ]
-
-# What there is once the package is imported; flags show it. `kind_of` knows later ones too.
-VAE_MODELS = (*VAE_KINDS, *CODES)
 
 
 def kind_of(model: str) -> "type[VAEKind]":

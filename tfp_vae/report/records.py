@@ -252,6 +252,8 @@ def block(
         else:
             notes[plan.name] = _source(plan, record, language)
             head, rows = _grid(plan, record, table, language)
+            if not rows:  # of runs that are to come: no head without a table
+                continue
             if lines and lines[:2] != head:
                 raise ValueError(
                     f"The tables of {', '.join(names)} do not fit together. Expected the columns "

@@ -14,7 +14,6 @@ from tfp_vae.models.posteriors.weights import WeightSamples
 REFERENCE = "nuts"
 # Beside the reference: all methods but one without a prior, which has no posterior to compare.
 LEFT_OUT = ("ml", REFERENCE)
-METHODS = tuple(name for name in methods.METHODS if name not in LEFT_OUT)
 _NOISE = 0.15
 
 

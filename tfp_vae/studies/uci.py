@@ -24,7 +24,6 @@ from tfp_vae.models import Ensemble, Predictive
 LEFT_OUT = ("ml", "nuts", "sgmcmc", "multiswag", "ivon", "sngp")
 TEST_OVER_TRAIN = 1 / 9  # examples, in every split
 _SHARED = "map"  # whose networks others start from, or are several of
-METHODS = tuple(name for name in methods.METHODS if name not in LEFT_OUT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +153,7 @@ def evaluate(
 
     Args:
         name: of the set, such as "uci/yacht".
-        chosen: names in `METHODS`.
+        chosen: names in `methods.METHODS`, without `LEFT_OUT`.
         settings: of the training.
         data_dir: see `data.uci`.
         seed: fixes weights, order and noise.
@@ -169,7 +168,7 @@ def evaluate(
 
     known = methods.METHODS
     shared = [name for name in chosen if name == _SHARED or known[name].trained_as == _SHARED]
-    for method in METHODS:
+    for method in known:
         if method in chosen and method not in shared:
             started = time.monotonic()
             model = fit(settings.recipe(method, name), train, settings, seed)
@@ -184,7 +183,7 @@ def evaluate(
     seconds = time.monotonic() - started
     together = model.predictive(test)
     parts = together.components_distribution
-    for method in (each for each in METHODS if each in shared):
+    for method in (each for each in known if each in shared):
         if known[method].several and not known[method].post_hoc:
             keep(method, together, seconds)
         elif method == _SHARED:

@@ -17,6 +17,7 @@ import time
 import numpy as np
 from absl import flags
 from contestants import ITEMS, OURS, Contestant, Item
+from convolutions import measure_convolutions
 from growth import growth_figure, measure_growth, measure_noise, measure_numbers, measure_start
 from precision import PRECISION_TABLE, measure_precision
 
@@ -26,7 +27,7 @@ from tfp_vae import report
 
 flags.set_default(data_flags.DATASET, "mnist")
 flags.set_default(folder_flags.RUN_DIR, "runs/benchmark")
-EVERY = [*ITEMS, "R1", "N1", "S1", "G1", "P1"]
+EVERY = [*ITEMS, "R1", "N1", "C1", "S1", "G1", "P1"]
 TABLE = {"x": (1030, 8), "test_index": (20, 103)}  # shapes of the set "concrete"
 _ITEMS = flags.DEFINE_list("items", EVERY, f"Which of {', '.join(EVERY)}.")
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "Blocks of each contestant.", lower_bound=2)
@@ -145,6 +146,10 @@ TABLES = {
         "estimator | noise | ms per step | times as long by layer",
         "{estimator} | {contestant} | {milliseconds:.2f} | {ratio:.3f}",
     ),
+    "C1": (
+        "forwards and back, a batch of 128 | milliseconds | GFLOP/s",
+        "{contestant} | {milliseconds:.1f} | {gflops:.0f}",
+    ),
     "S1": (
         "from the command on | seconds | of these from `fit` on",
         "{contestant} | {seconds:.1f} | {first_epoch}",
@@ -214,6 +219,8 @@ def main():
             rows += measure_numbers(_ROUNDS.value)
         elif name == "N1":
             rows += measure_noise(_ROUNDS.value)
+        elif name == "C1":
+            rows += measure_convolutions(_ROUNDS.value)
         elif name == "G1":
             rows += measure_growth(data["images"], _ROUNDS.value)
         elif name == "P1":

@@ -66,9 +66,9 @@ class NormalMixture(OwnVectors):
     def _is_small(self, value):
         """Returns whether a tensor of all values and components is made.
 
-        Where values are known to be many, as in training, there are products: a step with K = 100
-        and D = 20 took 1.1 times one without components, and 1.4 times with the tensor. Where
-        nobody knows how many, as in a file for others, K D decides.
+        Where values are known to be many, as in training, there are products, with which a step is
+        nearly as fast as without components (`scripts/benchmark --items=PM`). Where nobody knows
+        how many, as in a file for others, K D decides.
         """
         size = self.loc.shape[0] * self.loc.shape[1]
         rows = math.prod(value.shape[:-1]) if value.shape.is_fully_defined() else None

@@ -6,13 +6,9 @@ imports at its top what is there at once, and a program calls `start` before it 
 """
 
 import contextlib
-import hashlib
-import importlib.metadata
 import logging
 import multiprocessing
 import os
-import pathlib
-import platform
 import sys
 from collections.abc import Iterator
 
@@ -21,6 +17,8 @@ try:
 except ImportError as error:  # told in one line, as all that a program cannot use
     print(f"error: {error}", file=sys.stderr)
     sys.exit(2)
+
+from . import kept_programs
 
 # Keras imports them where they are installed, for wrappers and pictures that no program has: more
 # than a quarter of the time until TensorFlow is there. What needs one imports it later, as ever.
@@ -61,35 +59,11 @@ def start() -> None:
         os.close(nowhere)
 
 
-def compiled_folder(root: str) -> pathlib.Path:
-    """Returns the folder below `root` for what XLA compiles here.
-
-    TensorFlow finds a program by what it computes alone. But what was compiled is machine code, of
-    one version, with some flags, for one kind of processor: each has a folder of its own.
-    """
-    processor = pathlib.Path("/proc/cpuinfo")
-    known = [
-        importlib.metadata.version("tensorflow"),
-        os.environ.get("XLA_FLAGS", ""),
-        platform.machine(),
-        str(os.cpu_count()),
-    ]
-    if processor.exists():
-        names = ("model name", "flags", "Features", "CPU part")
-        known += sorted({x for x in processor.read_text().splitlines() if x.startswith(names)})
-    return (
-        pathlib.Path(root).absolute() / hashlib.sha256("\n".join(known).encode()).hexdigest()[:16]
-    )
-
-
 def _keep_what_is_compiled() -> None:
-    root = os.environ.get("TFP_VAE_XLA_CACHE")
-    flags = os.environ.get("TF_XLA_FLAGS", "")
-    if root and "persistent_cache" not in flags:
-        folder = compiled_folder(root)
-        folder.mkdir(parents=True, exist_ok=True)
-        flag = f'--tf_xla_persistent_cache_directory="{folder}"'  # quoted: blanks end a flag
-        os.environ["TF_XLA_FLAGS"] = f"{flags} {flag}".strip()
+    given = os.environ.get("TF_XLA_FLAGS", "")
+    flags = "" if kept_programs.FLAG in given else kept_programs.flags()
+    if flags:
+        os.environ["TF_XLA_FLAGS"] = f"{given} {flags}".strip()
 
 
 if multiprocessing.current_process().name != "MainProcess":

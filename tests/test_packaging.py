@@ -1,7 +1,9 @@
 """What is installed: one package, its programs and presets, one command, one version."""
 
 import configparser
+import email
 import pathlib
+import runpy
 import shutil
 import subprocess
 import sys
@@ -26,6 +28,14 @@ def wheel(tmp_path_factory):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     (source / "other").mkdir()  # a package of somebody's own, beside
     (source / "other" / "__init__.py").write_text("")
+    # A checkout that was cloned: of git, setup.py asks for the address alone.
+    (source / ".git").mkdir()
+    for name in ("objects", "refs"):
+        (source / ".git" / name).mkdir()
+    (source / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
+    (source / ".git" / "config").write_text(
+        '[remote "origin"]\n\turl = git@git.example.org:somebody/tfp_vae.git\n'
+    )
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--no-deps"]
     where = ["--wheel-dir", str(folder), str(source)]
     # Offline first, with what is installed; else with what pip fetches to build.
@@ -71,6 +81,54 @@ def test_the_installed_command_runs_without_the_checkout(wheel, tmp_path):
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2 and "Did you mean mnist?" in done.stderr, done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="skipped: the address is asked of git")
+def test_the_wheel_names_the_pages_of_the_repository_it_was_built_from(wheel):
+    (name,) = [name for name in wheel.namelist() if name.endswith("METADATA")]
+    page = "https://git.example.org/somebody/tfp_vae"
+    urls = email.message_from_bytes(wheel.read(name)).get_all("Project-URL")
+    assert urls == [
+        f"Source, {page}",
+        f"Issues, {page}/issues",
+        f"Changes, {page}/blob/HEAD/CHANGELOG.md",
+    ]
+
+
+def test_only_an_address_of_a_public_page_becomes_one():
+    names = runpy.run_path(str(ROOT / "setup.py"), run_name="setup")
+    project_urls = names["project_urls"]
+    for remote in (
+        "https://github.com/a/tfp_vae",
+        "https://github.com/a/tfp_vae.git\n",
+        "git@github.com:a/tfp_vae.git",
+        "ssh://git@github.com/a/tfp_vae",
+    ):
+        assert project_urls(remote)["Source"] == "https://github.com/a/tfp_vae"
+        assert project_urls(remote)["Issues"] == "https://github.com/a/tfp_vae/issues"
+    assert project_urls("https://gitlab.com/a/b/c.git")["Issues"].endswith("/a/b/c/-/issues")
+    for remote in (
+        "",
+        "/home/somebody/tfp_vae",
+        "file:///srv/tfp_vae",
+        "https://name:secret@github.com/a/tfp_vae",
+        "somebody@machine:tfp_vae",
+        "git@machine:a/tfp_vae.git",
+        "https://github.com/",
+        "https://git.example.org:8443/a/b",
+    ):
+        assert project_urls(remote) == {}, remote
+
+
+def test_a_source_distribution_keeps_the_pages_of_its_checkout(tmp_path):
+    shutil.copy(ROOT / "setup.py", tmp_path)
+    (tmp_path / "PKG-INFO").write_text(
+        "Metadata-Version: 2.4\nName: tfp_vae\nProject-URL: Source, https://a.org/b/c\n\nText: no\n"
+    )
+    names = runpy.run_path(str(tmp_path / "setup.py"), run_name="setup")
+    assert names["known_urls"]() == {"Source": "https://a.org/b/c"}
+    (tmp_path / "PKG-INFO").unlink()
+    assert runpy.run_path(str(tmp_path / "setup.py"), run_name="setup")["known_urls"]() == {}
 
 
 def test_the_citation_has_the_version_of_the_package():

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from tfp_vae import report
@@ -164,3 +165,67 @@ def test_whoever_reads_a_program_may_stop_and_a_terminal_may_lack_letters(tmp_pa
     out, err = ascii_only.communicate()
     assert (ascii_only.returncode, err) == (0, b"") and rb"\u8fd0\u884c" in out
     assert head.communicate()[1] == b"" and head.returncode == 141
+
+
+@pytest.fixture
+def histories(tmp_path):
+    """Two trained runs, one that is not finished, and one whose history is damaged."""
+    for name, prior, values, seconds in (
+        ("a", "standard", (-90.0, -70.0, -65.0, -64.0), 8.0),
+        ("b", "flow", (-100.0, -60.0), 20.0),
+    ):
+        metrics = {"test_elbo": values[-1], "train_seconds": seconds}
+        flags = f"# tfp-vae train-vae\n--latent_prior={prior}\n--run_dir={name}\n"
+        write(tmp_path / name, flags, metrics=metrics)
+        lines = [f"{epoch},{value},\n" for epoch, value in enumerate(values)]
+        (tmp_path / name / "history.csv").write_text("epoch,val_elbo,rate\n" + "".join(lines))
+    write(tmp_path / "stopped", "# tfp-vae train-vae\n--latent_prior=vamp\n")
+    (tmp_path / "stopped" / "history.csv").write_text("epoch,val_elbo\n0,-1\n")
+    flags = "# tfp-vae train-vae\n--latent_prior=iaf\n"
+    write(tmp_path / "cut", flags, metrics={"train_seconds": 1})
+    (tmp_path / "cut" / "history.csv").write_text("epoch,val_elbo\n0,no number\n")
+    return tmp_path
+
+
+def test_a_pace_is_the_history_of_a_finished_run_against_its_seconds(histories):
+    found = report.paces(report.tabulate(report.find_runs([histories])), "val_elbo")
+    assert {name: [[*x] for x in curve] for name, curve in found.items()} == {
+        "latent_prior=standard": [[2.0, 4.0, 6.0, 8.0], [-90.0, -70.0, -65.0, -64.0]],
+        "latent_prior=flow": [[10.0, 20.0], [-100.0, -60.0]],
+    }
+    with pytest.raises(ValueError, match=r"of rate, val_elbo\. Received 'val_kl'"):
+        report.paces(report.tabulate(report.find_runs([histories])), "val_kl")
+
+
+def test_runs_with_the_same_flags_are_told_apart_by_their_folders(histories):
+    (histories / "b" / "flags.txt").write_text((histories / "a" / "flags.txt").read_text())
+    for name in ("stopped", "cut"):
+        (histories / name / "flags.txt").unlink()
+    found = report.paces(report.tabulate(report.find_runs([histories])), "val_elbo")
+    assert set(found) == {str(histories / "a"), str(histories / "b")}
+
+
+def test_the_picture_of_the_pace_shows_all_but_the_first_tenth():
+    from tfp_vae.plots.pace import pace
+
+    ends = np.arange(1.0, 21.0)
+    curves = {"slow": (60 * ends, -50 - 1000 * 0.5**ends), "fast": (30 * ends, -40 - 10 / ends)}
+    (axis,) = pace(curves, "val_elbo", 1).axes
+    low, high = axis.get_ylim()
+    assert -200 < low < -174 and -40.5 < high < -20
+    lines = axis.get_lines()
+    assert [line.get_label() for line in lines] == ["fast: -40.5", "slow: -50"]
+    assert [line.get_xdata()[-1] for line in lines] == [10.0, 20.0]
+    (axis,) = pace(curves, "val_elbo", -1).axes
+    assert axis.get_lines()[0].get_label() == "slow: -50"
+
+
+def test_the_program_draws_the_pace_and_refuses_what_it_cannot_draw(histories):
+    picture = histories / "pace.png"
+    refused = runs_program(histories, "--picture=pace.jpg", stdout=subprocess.PIPE)
+    drawn = runs_program(histories, f"--picture={picture}", stdout=subprocess.PIPE)
+    assert b"Expected a name as pace.png" in refused.communicate()[1] and refused.returncode == 2
+    out, err = drawn.communicate()
+    assert drawn.returncode == 0, err
+    assert f"2 runs in the picture: {picture.resolve()}" in out.decode()
+    assert picture.read_bytes().startswith(b"\x89PNG")

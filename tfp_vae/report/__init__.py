@@ -17,6 +17,7 @@ from tfp_vae.report.marks import (
     mark,
     size_of,
 )
+from tfp_vae.report.pace import paces
 from tfp_vae.report.page import render_html
 from tfp_vae.report.runs import Reason, Run, RunTable, direction, find_runs, read_run, tabulate
 from tfp_vae.report.sealed import LANGUAGES
@@ -43,6 +44,7 @@ __all__ = [
     "find_runs",
     "mark",
     "method_table",
+    "paces",
     "read_json",
     "read_run",
     "render_diagnosis",

@@ -12,21 +12,21 @@ import sys
 import tempfile
 import time
 
-SHAPE = (64, 64, 3)
-BYTES = 64 * 64 * 3  # of an image, decoded
+SIDE = 64  # of images in colour
 ROWS = 1000  # images made at a time
 PART = 50_000  # rows of a table
 BATCH_SIZE = 128
 
 
-def make(folder: pathlib.Path, form: str, count: int) -> None:
+def make(folder: pathlib.Path, form: str, count: int, side: int = SIDE) -> None:
     """Writes `count` images to `folder`, as TFRecords of raw bytes or as PNG files."""
     import numpy as np
 
     rng = np.random.default_rng(0)
     for start in range(0, count, ROWS):
         # Coarse noise, enlarged: as hard to compress as a photograph, roughly.
-        coarse = rng.integers(0, 256, (min(ROWS, count - start), 16, 16, 3), np.uint8)
+        shape = (min(ROWS, count - start), side // 4, side // 4, 3)
+        coarse = rng.integers(0, 256, shape, np.uint8)
         images = coarse.repeat(4, axis=1).repeat(4, axis=2)
         images = images // 2 + rng.integers(0, 8, images.shape, np.uint8)
         write = _write_records if form == "TFRecords" else _write_images
@@ -43,7 +43,8 @@ def _write_records(folder, start, images):
 
     with tf.io.TFRecordWriter(str(folder / f"{start:07d}.tfrecord")) as writer:
         for image in images:
-            values = {"image": image.tobytes(), "height": 64, "width": 64, "depth": 3}
+            height, width, depth = image.shape
+            values = {"image": image.tobytes(), "height": height, "width": width, "depth": depth}
             features = tf.train.Features(feature={k: feature(v) for k, v in values.items()})
             writer.write(tf.train.Example(features=features).SerializeToString())
 
@@ -55,7 +56,7 @@ def _write_images(folder, start, images):
         Image.fromarray(image).save(folder / f"{number:07d}.png", compress_level=1)
 
 
-def train(folder: str, in_memory: bool) -> dict:
+def train(folder: str, in_memory: bool, network: str = "mlp") -> dict:
     """Returns what epochs on the files of `folder` cost, in MB and seconds.
 
     The second one is timed: the first has tracing in it.
@@ -68,43 +69,53 @@ def train(folder: str, in_memory: bool) -> dict:
     row, started = {"imports_mb": peak()}, time.perf_counter()
     data = tv.data.load(folder, kind="dynamic", in_memory=in_memory)
     row |= {"load_s": time.perf_counter() - started, "load_mb": peak()}
-    recipe = tv.methods.VAERecipe(latent_dim=16, likelihood="bernoulli", hidden=(32,))
+    recipe = tv.methods.VAERecipe(
+        latent_dim=16, likelihood="bernoulli", network=network, hidden=(32,)
+    )
     vae = recipe.build(data)
     vae.compile(optimizer="adam")
     ends = []
     clock = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter())
+        on_epoch_end=lambda epoch, logs: ends.append((time.perf_counter(), time.process_time()))
     )
     vae.fit(data.train, batch_size=BATCH_SIZE, epochs=2, verbose=0, callbacks=[clock])
-    seconds = ends[1] - ends[0]
+    seconds, processor = (last - first for first, last in zip(*ends, strict=True))
     row |= {"reading": vae.reading(data.train, BATCH_SIZE), "images": len(data.train)}
     row |= {"epoch_s": seconds, "images_per_s": len(data.train) / seconds, "fit_mb": peak()}
+    row["microseconds"] = 1e6 * processor / len(data.train)
     vae.evaluate(data.test, batch_size=BATCH_SIZE, verbose=0)
     vae.elbo(data.test, num_samples=1)
     return row | {"evaluation_mb": peak()}
 
 
-def make_table(file: pathlib.Path, rows: int) -> None:
-    """Writes a table of 50 mixed columns, 5 % of the cells missing, part by part."""
+def make_table(file: pathlib.Path, rows: int, columns: int) -> None:
+    """Writes a table of mixed columns, 5 % of the cells missing, part by part.
+
+    Of ten columns six are real, one positive, one of counts and two of classes.
+    """
     import numpy as np
     import pandas as pd
 
     from tfp_vae.data import write_frames
+
+    real, positive, counts = (int(columns * share) for share in (0.6, 0.72, 0.8))
 
     def parts():
         rng = np.random.default_rng(0)
         for start in range(0, rows, PART):
             count = min(PART, rows - start)
             z = rng.normal(size=(count, 3))
-            signal = z @ rng.normal(size=(3, 50)) + rng.normal(size=(count, 50))
-            columns = {f"x{i}": signal[:, i].round(4) for i in range(30)}
-            columns |= {f"p{i}": np.exp(signal[:, i]).round(4) for i in range(30, 36)}
-            columns |= {f"n{i}": rng.poisson(np.exp(signal[:, i] / 2)) for i in range(36, 40)}
-            for i in range(40, 50):
-                levels = np.array([f"level {k}" for k in range(i - 36)])
+            signal = z @ rng.normal(size=(3, columns)) + rng.normal(size=(count, columns))
+            cells = {f"x{i}": signal[:, i].round(4) for i in range(real)}
+            cells |= {f"p{i}": np.exp(signal[:, i]).round(4) for i in range(real, positive)}
+            cells |= {
+                f"n{i}": rng.poisson(np.exp(signal[:, i] / 2)) for i in range(positive, counts)
+            }
+            for i in range(counts, columns):
+                levels = np.array([f"level {k}" for k in range(i - counts + 4)])
                 place = np.clip((signal[:, i] + 2) / 4 * len(levels), 0, len(levels) - 1)
-                columns[f"c{i}"] = levels[place.astype(int)]
-            frame = pd.DataFrame(columns)
+                cells[f"c{i}"] = levels[place.astype(int)]
+            frame = pd.DataFrame(cells)
             yield frame.mask(rng.random(frame.shape) < 0.05)
 
     write_frames(parts(), file)
@@ -131,27 +142,44 @@ def train_table(file: str, in_memory: "bool | None") -> dict:
     vae.compile(optimizer="adam", jit_compile=False)
     vae.fit(data.train, batch_size=1024, epochs=1, verbose=0)
     took("epoch")
-    return row | {"reading": vae.reading(data.train, 1024), "rows": len(data.train)}
+    examples = len(data.train)
+    row["microseconds"] = 1e6 * row["epoch_processor_s"] / examples
+    return row | {"reading": vae.reading(data.train, 1024), "rows": examples}
 
 
-def measure_tables(rows: int, parent: "str | None") -> "list[dict]":
-    """Returns the rows of tables of one size: as .csv and as .parquet, kept and streamed."""
+def measure_tables(rows: int, given: argparse.Namespace) -> "list[dict]":
+    """Returns the rows of tables of one size, per form of file, as they are kept and streamed."""
     found = []
-    with tempfile.TemporaryDirectory(dir=parent, prefix="streaming-") as folder:
-        for ending in ("csv", "parquet"):
-            file = pathlib.Path(folder) / f"table.{ending}"
-            _ask("--make_table", str(file), str(rows))
-            for held in ("usual", "files"):
+    with tempfile.TemporaryDirectory(dir=given.folder, prefix="streaming-") as folder:
+        for form in given.forms.split(","):
+            file = pathlib.Path(folder) / f"table.{form}"
+            _ask("--make_table", str(file), str(rows), str(given.columns))
+            for held in given.held.split(","):
                 row = json.loads(_ask("--train_table", str(file), held).splitlines()[-1])
-                row |= {"form": ending, "data_mb": file.stat().st_size / 1e6, "held": held}
-                found.append(row)
+                row |= {"form": form, "data_mb": file.stat().st_size / 1e6, "held": held}
+                found.append({"item": "tables", "rows_made": rows, "columns": given.columns, **row})
                 print(
-                    f"| {ending} | {row['data_mb']:.0f} | {held} | {row['load_processor_s']:.0f} | "
+                    f"| {form} | {row['data_mb']:.0f} | {held} | {row['load_processor_s']:.0f} | "
                     f"{row['load_mb']:.0f} | {row['epoch_processor_s']:.0f} | "
                     f"{row['epoch_mb']:.0f} | {row['rows']:,} |",
                     flush=True,
                 )
+            file.unlink()
     return found
+
+
+def measure_sides(side: int, given: argparse.Namespace) -> dict:
+    """Returns the row of images of one size, by convolutions, from files."""
+    count = given.sides_mb * 10**6 // (3 * side**2)
+    with tempfile.TemporaryDirectory(dir=given.folder, prefix="streaming-") as folder:
+        _ask("--make", folder, "TFRecords", str(count), str(side))
+        row = json.loads(_ask("--train", folder, "files", "conv").splitlines()[-1])
+    print(
+        f"| {side} | {row['images']:,} | {row['microseconds'] / side**2:.3f} | "
+        f"{row['fit_mb']:.0f} | {row['evaluation_mb']:.0f} |",
+        flush=True,
+    )
+    return {"item": "sides", "side": side, "per_pixel": row["microseconds"] / side**2, **row}
 
 
 def peak() -> float:
@@ -174,12 +202,12 @@ def _ask(*arguments: str) -> str:
 
 def measure(form: str, megabytes: int, parent: "str | None") -> "list[dict]":
     """Returns the rows of one size: trained on from files, and from memory."""
-    rows, count = [], megabytes * 10**6 // BYTES
+    rows, count = [], megabytes * 10**6 // (3 * SIDE**2)
     with tempfile.TemporaryDirectory(dir=parent, prefix="streaming-") as folder:
-        _ask("--make", folder, form, str(count))
+        _ask("--make", folder, form, str(count), str(SIDE))
         for held in ("files", "memory"):
-            row = json.loads(_ask("--train", folder, held).splitlines()[-1])
-            rows.append({"form": form, "data_mb": megabytes, "held": held, **row})
+            row = json.loads(_ask("--train", folder, held, "mlp").splitlines()[-1])
+            rows.append({"item": "files", "form": form, "data_mb": megabytes, "held": held, **row})
             print(
                 f"| {form} | {megabytes} | {held} | {row['load_s']:.1f} | {row['load_mb']:.0f} | "
                 f"{row['fit_mb']:.0f} | {row['evaluation_mb']:.0f} | {row['images_per_s']:.0f} |",
@@ -190,43 +218,66 @@ def measure(form: str, megabytes: int, parent: "str | None") -> "list[dict]":
 
 def main() -> None:
     """Makes files, or trains on them, or measures."""
-    if sys.argv[1:2] == ["--make"]:
-        return make(pathlib.Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
-    if sys.argv[1:2] == ["--train"]:
-        return print(json.dumps(train(sys.argv[2], sys.argv[3] == "memory")))
-    if sys.argv[1:2] == ["--make_table"]:
-        return make_table(pathlib.Path(sys.argv[2]), int(sys.argv[3]))
-    if sys.argv[1:2] == ["--train_table"]:
-        in_memory = False if sys.argv[3] == "files" else None
-        return print(json.dumps(train_table(sys.argv[2], in_memory)))
+    work, arguments = sys.argv[1:2], sys.argv[2:]
+    if work == ["--make"]:
+        folder, form, count, side = arguments
+        return make(pathlib.Path(folder), form, int(count), int(side))
+    if work == ["--train"]:
+        folder, held, network = arguments
+        return print(json.dumps(train(folder, held == "memory", network)))
+    if work == ["--make_table"]:
+        return make_table(pathlib.Path(arguments[0]), *map(int, arguments[1:]))
+    if work == ["--train_table"]:
+        in_memory = False if arguments[1] == "files" else None
+        return print(json.dumps(train_table(arguments[0], in_memory)))
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", default="50,200,800", help="sizes of TFRecords, MB")
     parser.add_argument("--images", default="50,200", help="sizes of folders of PNG files, MB")
-    parser.add_argument("--tables", default="", help="rows of tables of 50 columns, 1000000")
+    parser.add_argument("--sides", default="", help="of images in colour, 32,64,128,256")
+    parser.add_argument("--sides_mb", type=int, default=100, help="of images of each size, MB")
+    parser.add_argument("--tables", default="", help="rows of tables, 1000000")
+    parser.add_argument("--columns", type=int, default=50, help="of tables, 10 or more")
+    parser.add_argument("--forms", default="csv,parquet", help="of tables")
+    parser.add_argument(
+        "--held", default="usual,files", help="values of tables: as is usual, or streamed"
+    )
     parser.add_argument("--folder", help="where the files are made for as long as they are needed")
     parser.add_argument("--json", help="a file for the figures")
+    parser.add_argument("--run_dir", help="a folder for the figures, as streaming.json")
     given = parser.parse_args()
-    print(
-        "| files | data, MB | read from | load, s | peak after load, MB | after training, MB | "
-        "after evaluation, MB | images/s |"
-    )
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
     rows = []
+    if given.records or given.images:
+        _head(
+            "files | data, MB | read from | load, s | peak after load, MB | after training, MB | "
+            "after evaluation, MB | images/s"
+        )
     for form, sizes in (("TFRecords", given.records), ("PNG", given.images)):
         for size in filter(None, sizes.split(",")):
             rows += measure(form, int(size), given.folder)
-    if given.tables:
-        print(
-            "\n| file | MB | values | processor s to load | peak after load, MB | processor s of "
-            "an epoch | peak after it, MB | rows |"
+    if given.sides:
+        _head(
+            "side | images | processor microseconds per pixel | peak after training, MB | "
+            "after evaluation, MB"
         )
-        print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    for side in filter(None, given.sides.split(",")):
+        rows.append(measure_sides(int(side), given))
+    if given.tables:
+        _head(
+            "file | MB | values | processor s to load | peak after load, MB | processor s of "
+            "an epoch | peak after it, MB | rows"
+        )
     for count in filter(None, given.tables.split(",")):
-        rows += measure_tables(int(count), given.folder)
-    text = json.dumps(rows, indent=2)
-    print(text)
-    if given.json:
-        pathlib.Path(given.json).write_text(text + "\n", encoding="utf-8")
+        rows += measure_tables(int(count), given)
+    text = json.dumps({"rows": rows}, indent=2) + "\n"
+    print(text, end="")
+    for path in (given.json, given.run_dir and pathlib.Path(given.run_dir) / "streaming.json"):
+        if path:
+            pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+            pathlib.Path(path).write_text(text, encoding="utf-8")
+
+
+def _head(names: str) -> None:
+    print(f"\n| {names} |\n|{' --- |' * len(names.split(' | '))}", flush=True)
 
 
 if __name__ == "__main__":

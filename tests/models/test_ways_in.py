@@ -1,6 +1,7 @@
 """One look, one scale and one order of columns on every way into a model."""
 
 import collections
+import pickle
 
 import keras
 import numpy as np
@@ -434,6 +435,21 @@ def test_what_cannot_be_looked_at_says_so(vae):
 
     with pytest.warns(UserWarning, match="Loader are not looked at"):
         assert isinstance(vae.intake.inputs(Loader(), "prediction"), Loader)
+
+
+def test_a_figure_that_was_renamed_answers_with_a_warning(vae):
+    network = dense(tv.likelihoods.Normal(), 1)
+    network.fit(BLACK, BLACK[:, :1], verbose=0)
+    for found, now in (
+        (vae.evaluate(BLACK, return_dict=True, verbose=0), "reconstruction"),
+        (vae.test_on_batch(BLACK, return_dict=True), "reconstruction"),
+        (network.test_on_batch(BLACK, BLACK[:, :1], return_dict=True), "expected_log_likelihood"),
+    ):
+        assert "log_likelihood" not in found and pickle.loads(pickle.dumps(found)) == found
+        with pytest.warns(DeprecationWarning, match=f"Expected '{now}'"):
+            assert found["log_likelihood"] == found[now]
+        with pytest.raises(KeyError, match="test_elbo"):
+            found["test_elbo"]
 
 
 def test_train_on_batch_takes_the_condition_as_y():

@@ -1,11 +1,37 @@
 """Metrics that Keras does not have."""
 
+import warnings
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 ACTIVE_UNIT_THRESHOLD = 0.01
+_RENAMED = {"log_likelihood": ("reconstruction", "expected_log_likelihood")}
+
+
+class Figures(dict):
+    """Figures of an evaluation by their names; one that was renamed answers with a warning.
+
+    `log_likelihood` once was E_q[log p(x|z)] here and log p(x) elsewhere.
+    """
+
+    def __missing__(self, name: str) -> Any:
+        """Returns the figure that had this name before."""
+        for now in _RENAMED.get(name, ()):
+            if now in self:
+                warnings.warn(
+                    f"This figure has another name now. Expected {now!r}. Received {name!r}.",
+                    DeprecationWarning,
+                    stacklevel=2,
+                )
+                return self[now]
+        raise KeyError(name)
+
+
+def as_figures(values: Any) -> Any:
+    """Returns what Keras returned of an evaluation, a dict as `Figures`."""
+    return Figures(values) if isinstance(values, dict) else values
 
 
 class Bound(keras.metrics.Mean):

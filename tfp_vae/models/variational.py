@@ -32,7 +32,7 @@ from tfp_vae.models.draw import Draw
 from tfp_vae.models.fit import DEFAULT_BATCH_SIZE, Fit
 from tfp_vae.models.intake import Intake, check_options
 from tfp_vae.models.loop import Loop, Skipping
-from tfp_vae.models.metrics import Bound
+from tfp_vae.models.metrics import Bound, as_figures
 from tfp_vae.networks import check_channels_last
 from tfp_vae.objectives import Terms, WeightTerms
 from tfp_vae.randomness import current_part, fold_in
@@ -939,7 +939,7 @@ class VariationalModel(keras.Model):
             sample_weight = batch_size = None
         self._test_feed = feed
         try:
-            return super().evaluate(
+            found = super().evaluate(
                 x,
                 y,
                 batch_size,
@@ -948,6 +948,7 @@ class VariationalModel(keras.Model):
                 **options,
                 **kwargs,
             )
+            return as_figures(found)
         finally:
             self._test_feed = None
 
@@ -998,7 +999,8 @@ class VariationalModel(keras.Model):
         self.remember(split)
         self._warn_of_units(is_new)
         x, y = self.to_keras(split.values(), split.y if self.supervised else None)
-        return super().train_on_batch(x, y, sample_weight=weights, return_dict=return_dict)
+        found = super().train_on_batch(x, y, sample_weight=weights, return_dict=return_dict)
+        return as_figures(found)
 
     @own_errors()
     def test_on_batch(
@@ -1010,7 +1012,8 @@ class VariationalModel(keras.Model):
         split = self.as_split(x, "batch", y)
         weights = fits.weights_of(self, split, {"sample_weight": sample_weight})
         x, y = self.to_keras(split.values(), split.y if self.supervised else None)
-        return super().test_on_batch(x, y, sample_weight=weights, return_dict=return_dict)
+        found = super().test_on_batch(x, y, sample_weight=weights, return_dict=return_dict)
+        return as_figures(found)
 
     @own_errors()
     def predict_on_batch(self, x: Any) -> np.ndarray:

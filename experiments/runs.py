@@ -16,7 +16,7 @@ from absl import flags
 import tfp_vae as tv
 from tfp_vae import extras, files, peek
 
-from . import cli
+from . import cli, start
 
 _RUN_DIR = flags.DEFINE_list("run_dir", ["runs"], "Folders that hold runs, at any depth.")
 _SORT = flags.DEFINE_string("sort", None, "Flag or metric: the best first, or the smallest.")
@@ -50,7 +50,8 @@ def main():
         found, metrics=_METRICS.value, sort=_SORT.value, reverse=_REVERSE.value
     )
     if picture is not None:
-        from tfp_vae.plots.pace import pace  # matplotlib, for those who want it
+        start()  # pictures of models need TensorFlow, and come with this one
+        from tfp_vae.plots.pace import pace
 
         curves = tv.report.paces(table, _PACE_OF.value)
         figure = pace(curves, _PACE_OF.value, tv.report.direction(_PACE_OF.value))

@@ -41,6 +41,8 @@ def _results(language: str) -> str:
     for name, plan in known.items():
         lines += [f"## {plan.title[language]}", ""]
         for part in plan.tables:
+            if "short" in part:  # its rows stand in another table
+                continue
             block = plans.block_name(name, part.get("name", ""))
             marks = f"<!-- results: {block} begin -->\n<!-- results: {block} end -->\n"
             shown = records.fill(marks, known, found, language, "the page of results")

@@ -117,6 +117,12 @@ def test_formulas_become_mathml_and_chinese_is_found_by_parts_of_words():
     assert set(search.split("自编码器 VAE")) == {"自编", "编码", "码器", "VAE"}
 
 
+def test_lines_of_a_chinese_sentence_are_joined_and_nothing_else_is():
+    page = "甲，\n乙 $a$。\nlog p 丙\n\n```text\n丁\n戊\n```\n- 己\n- 庚\n| 辛 |\n"
+    expected = page.replace("甲，\n", "甲，").replace("。\nlog", "。log")
+    assert text.joined(page) == expected
+
+
 def _catalogue():
     path = ROOT / "docs" / "locale" / "zh_CN" / "LC_MESSAGES" / "sphinx.po"
     pairs = re.findall(r'^msgid "(.+)"\nmsgstr "(.+)"$', path.read_text("utf-8"), re.M)

@@ -103,3 +103,9 @@ def test_a_new_member_is_drawn_as_its_family_and_one_that_cannot_be_is_named_wit
         assert "prior mine" in figures.picture("priors", "mine").alt[0]
     with pytest.raises(ValueError, match=r"priors nobody cannot be drawn.*docs/figures/priors\.py"):
         figures.picture("priors", "nobody")
+
+
+def test_no_chinese_stands_beside_mathematics_whose_fonts_do_not_have_it():
+    beside = re.compile('"[^"\n]*[\u4e00-\u9fff][^"\n]*[$]|"[^"\n]*[$][^"\n]*[\u4e00-\u9fff]')
+    for path in figures.FOLDER.glob("*.py"):
+        assert not beside.search(path.read_text(encoding="utf-8")), path.name

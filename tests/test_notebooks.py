@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 import tfp_vae as tv
-from tfp_vae import notebooks
+from tfp_vae import notebooks, report
 
 
 def test_data_and_splits_are_tables_with_their_classes_beside():
@@ -40,3 +40,12 @@ def test_text_of_data_is_never_markup():
 def test_a_figure_shows_itself():
     figure = tv.plots.training_curve({"elbo": [-2.0, -1.0], "kl": [0.5, 0.7]})
     assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+def test_tables_of_results_are_tables_too():
+    run = report.runs.Run("runs/a<b", "finished", metrics={"test_elbo": -3.0})
+    shown = report.runs.tabulate([run])._repr_html_()
+    assert "<th>test_elbo</th>" in shown and "<td>runs/a&lt;b</td>" in shown and "<td>-3" in shown
+    cell = {"format": "onnx", "signature": "encode", "passed": True, "size": 2000}
+    verified = tv.export.Verification([cell])._repr_html_()
+    assert "<td>encode</td><td></td><td>2</td>" in verified and "<td>ok</td>" in verified

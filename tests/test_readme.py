@@ -39,16 +39,14 @@ def test_example_of_the_readme_runs(request, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.always(reason="documents change with every commit")
-def test_a_part_of_ones_own_is_checked_saved_and_loaded_as_the_readme_says(tmp_path, monkeypatch):
-    import keras
-
+def test_a_part_of_ones_own_is_checked_saved_and_loaded_as_its_page_says(tmp_path, monkeypatch):
     import tfp_vae as tv
 
     monkeypatch.chdir(tmp_path)
-    example = re.findall(r"```python\n(.*?)```", ENGLISH, re.S)[1]
-    names = {"keras": keras, "tv": tv, "data": tv.data.load("digits")}
+    page = (ROOT / "docs" / "en" / "own_parts.md").read_text(encoding="utf-8")
+    names: dict = {}
     with tv.priors.PRIORS.temporary():
-        exec(compile(example, "README.md", "exec"), names)
+        exec(compile(_blocks(page)[0], "own_parts.md", "exec"), names)
     assert type(names["again"].prior) is names["LogisticPrior"]
 
 
@@ -83,3 +81,23 @@ def test_every_room_with_a_reason_has_a_page_of_decisions():
     text = (ROOT / "BUILD.md").read_text(encoding="utf-8")
     for page in pages:
         assert f"docs/decisions/{page}.md" in text, page
+
+
+@pytest.mark.parametrize("text", [ENGLISH, CHINESE], ids=["en", "zh"])
+def test_a_readme_is_read_in_one_sitting(text):
+    assert len(text.splitlines()) <= 125 and text.count("](docs/report-digits.png)") == 1
+    assert len(re.findall(r"!\[", text)) == 1
+    heads = len(re.findall(r"^\|(?: --- \|)+$", text, re.M))
+    assert len(re.findall(r"^\|", text, re.M)) - 2 * heads == 5  # rows of results
+
+
+@pytest.mark.all_only  # the example of the README is of the same classes
+def test_the_code_of_the_start_page_ends_with_a_vae_of_ones_own_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "en" / "start.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.S))
+    names: dict = {}
+    exec(compile(code.replace("epochs=5", "epochs=1"), "start.md", "exec"), names)
+    assert names["drawn"]["mean"].shape == (10, 8, 8, 1)
+    assert type(names["again"]) is names["tv"].VAE
+    assert names["predictive"].probs.shape == (359, 10)

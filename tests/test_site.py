@@ -107,12 +107,20 @@ def test_a_new_member_brings_its_page_and_is_named_with_the_file_that_lacks_its_
 def test_formulas_become_mathml_and_chinese_is_found_by_parts_of_words():
     mathml = pytest.importorskip("docs.pages.mathml").mathml
     assert mathml(r"\frac{1}{2} \sum_i \sigma_i^2", "block").startswith("<math ")
+    thin = '<mspace width="0.167em"></mspace>'
+    assert mathml(r"q \log p").count(thin) == 2 and thin not in mathml(r"\log(p), \log_2 p")
     for family in members.FAMILIES:
         for name, fact in members.facts(family).items():
             drawn = re.sub('aria-label="[^"]*"', "", mathml(fact["formula"], "block"))
             assert "\\" not in drawn, (family, name, "a command that MathML does not know")
     search = Pairs({})
     assert set(search.split("自编码器 VAE")) == {"自编", "编码", "码器", "VAE"}
+
+
+def test_lines_of_a_chinese_sentence_are_joined_and_nothing_else_is():
+    page = "甲，\n乙 $a$。\nlog p 丙\n\n```text\n丁\n戊\n```\n- 己\n- 庚\n| 辛 |\n"
+    expected = page.replace("甲，\n", "甲，").replace("。\nlog", "。log")
+    assert text.joined(page) == expected
 
 
 def _catalogue():

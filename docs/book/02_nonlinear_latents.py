@@ -2,22 +2,25 @@
 # title zh: 非线性隐变量模型
 
 # %% [markdown] en
-# Now $z$ is a number, and a function $f$ bends its line into the plane of the data:
+# Now $z$ is a number instead of a class. A function $f$ turns the line of all numbers into a curve in the plane of the data, and
+# noise of the size $\sigma$ moves each point off the curve:
 #
 # $$p(z) = \mathcal{N}(z;\, 0, I), \qquad p(x|z) = \mathcal{N}(x;\, f(z), \sigma^2 I) \tag{17.5, 17.6}$$
 #
 # $$p(x) = \int p(x, z)\,dz = \int \mathcal{N}(x;\, f(z), \sigma^2 I)\,\mathcal{N}(z;\, 0, I)\,dz \tag{17.7}$$
 #
-# No closed form exists for a network $f$. With one latent, a sum over a fine grid gives the integral to many digits, so that all estimates can be held against it.
+# Where $f$ is a neural network nobody can solve this integral on paper. With a single latent it can be added up on a fine grid of $z$, to many digits. So this chapter knows the
+# truth, and everything that is estimated later can be held against it. The picture shows $p(x)$ in colour and the curve of $f$ in white.
 
 # %% [markdown] zh
-# 现在 $z$ 是一个数，函数 $f$ 把它的直线弯进数据的平面：
+# 现在 $z$ 不再是类别，而是一个数。函数 $f$ 把数轴变成数据平面上的一条曲线，大小为 $\sigma$ 的噪声再使每个点偏离曲线：
 #
 # $$p(z) = \mathcal{N}(z;\, 0, I), \qquad p(x|z) = \mathcal{N}(x;\, f(z), \sigma^2 I) \tag{17.5, 17.6}$$
 #
 # $$p(x) = \int p(x, z)\,dz = \int \mathcal{N}(x;\, f(z), \sigma^2 I)\,\mathcal{N}(z;\, 0, I)\,dz \tag{17.7}$$
 #
-# 若 $f$ 是网络，就没有封闭形式。只有一个隐变量时，在细密网格上求和能给出很多位数字，一切估计都可以拿来对照。
+# 若 $f$ 是神经网络，谁也无法在纸上解出这个积分。只有一个隐变量时，可以在 $z$ 的细密网格上求和，得到很多位准确数字。
+# 所以本章知道真值，以后的一切估计都可以拿来对照。图中颜色是 $p(x)$，白线是 $f$ 的曲线。
 
 # %% runs: 17.5, 17.6, 17.7, figure 17.2
 import matplotlib.pyplot as plt
@@ -60,10 +63,11 @@ plt.xlabel("x1")
 plt.ylabel("x2")
 
 # %% [markdown] en
-# **Samples** go down the arrows of the model: $z^*$ from the prior, then $x^*$ from $p(x|z^*)$. Their moments are those of the density.
+# **Samples** go down the arrows of the model: first $z^*$ from the prior, then $x^*$ from $p(x|z^*)$. The mean of many samples is that of the density, which the cell asserts.
+# The stars are three points on the curve, before noise is added.
 
 # %% [markdown] zh
-# **抽样**顺着模型的箭头进行：先从先验取 $z^*$，再从 $p(x|z^*)$ 取 $x^*$。样本的矩就是密度的矩。
+# **抽样**顺着模型的箭头进行：先从先验取 $z^*$，再从 $p(x|z^*)$ 取 $x^*$。大量样本的均值就是密度的均值，代码对此作了断言。星号是加噪声之前曲线上的三个点。
 
 # %% runs: figure 17.3
 rng = np.random.default_rng(0)
@@ -74,32 +78,40 @@ error = np.abs(x.mean(0) - mean) / (x.std(0) / np.sqrt(len(x)))
 print("means of samples and of the density:", x.mean(0).round(3), mean.round(3))
 assert np.all(error < 4)
 plt.plot(*x[:500].T, ".", ms=3)
-plt.plot(*f(z[:3]).T, "k*")
+plt.plot(*f(z[:3]).T, "k*", ms=12)
+plt.xlabel("x1")
+plt.ylabel("x2")
 
 # %% [markdown] en
 # **The posterior** says which $z$ may have made an $x$. Bayes' rule divides by the evidence:
 #
 # $$p(z|x) = \frac{p(x|z)\,p(z)}{p(x)} \tag{17.19}$$
 #
-# Between two branches of the curve it has two modes.
+# Here $x$ lies between two branches of the curve. Either may have made it, so the posterior has two peaks (*modes*). The dashed
+# curve is the prior, what was believed of $z$ before $x$ was seen.
 
 # %% [markdown] zh
 # **后验**说明哪些 $z$ 可能产生某个 $x$。贝叶斯规则除以证据：
 #
 # $$p(z|x) = \frac{p(x|z)\,p(z)}{p(x)} \tag{17.19}$$
 #
-# 在曲线的两支之间，后验有两个峰。
+# 这里 $x$ 位于曲线的两支之间，两支都可能产生它，所以后验有两个峰（**众数**）。虚线是先验，即看到 $x$ 之前对 $z$ 的认识。
 
 # %% runs: 17.19, figure 17.7
-target = np.array([[0.0, 0.1]])
+target = np.array([[0.6, 1.42]])
 wide = np.linspace(-5, 5, 2001)
 posterior = np.exp(log_likelihood(target, wide)[0] + stats.norm.logpdf(wide) - log_evidence(target))
 area = np.trapezoid(posterior, wide)
 print(f"the posterior integrates to {area:.5f}")
 assert abs(area - 1) < 1e-3
-plt.plot(wide, posterior)
-plt.plot(wide, stats.norm.pdf(wide), "--")
+peaks = (posterior[1:-1] > posterior[:-2]) & (posterior[1:-1] > posterior[2:])
+high = wide[1:-1][peaks & (posterior[1:-1] > 0.1 * posterior.max())]
+print("modes of the posterior:", high.round(2))
+assert len(high) == 2
+plt.plot(wide, posterior, label="p(z|x)")
+plt.plot(wide, stats.norm.pdf(wide), "--", label="p(z)")
 plt.xlabel("z")
+plt.legend()
 
 # %% [markdown] en
 # **Training** would choose the parameters of $f$ that make the data most likely,

@@ -2,12 +2,21 @@
 # title zh: 逐行写出 VAE
 
 # %% [markdown] en
-# A distribution in code has what one on paper has: draws, a log-density, a divergence. A lecture on TensorFlow wrote these lines with layers of TensorFlow 1; here
-# they are with Keras 3. First the pieces: a normal whose mean and scale come from a network, a regression, a classifier.
+# A VAE is two networks and the bound of chapter 3. The *encoder* reads an example $x$ and answers with a distribution over latents, $q(z|x)$. The *decoder* reads a latent $z$ and
+# answers with a distribution over examples, $p(x|z)$. In code a distribution is an object that can do what one on paper can: `sample()` draws from it, `log_prob(x)` is its
+# log-density, `kl_divergence(q, p)` compares two. A lecture on TensorFlow wrote these lines for TensorFlow 1; here they are with Keras 3.
+#
+# First the pieces. The cell makes a normal distribution whose mean and standard deviation come out of a network. Then it asserts two facts that are worth knowing: minus the
+# log-density of a normal with standard deviation 1 is the squared error (halved, plus a constant), and minus the log-probability of a class is the cross-entropy. So whoever
+# trains by a squared error has chosen a normal likelihood already.
 
 # %% [markdown] zh
-# 代码里的分布具备纸上分布所有的东西：抽样、对数密度、散度。一门 TensorFlow 课程用 TensorFlow 1 的层写过这些；这里用 Keras 3 来写。
-# 先看零件：均值与尺度来自网络的正态分布、一个回归、一个分类器。
+# VAE 就是两个网络加上第 3 章的下界。**编码器**读入样本 $x$，给出隐变量的分布 $q(z|x)$；**解码器**读入隐变量 $z$，给出样本的分布 $p(x|z)$。
+# 代码里的分布是一个对象，纸上能做的它都能做：`sample()` 抽样，`log_prob(x)` 是对数密度，`kl_divergence(q, p)` 比较两个分布。
+# 一门 TensorFlow 课程用 TensorFlow 1 写过这些；这里用 Keras 3 来写。
+#
+# 先看零件。下面的代码建立一个正态分布，其均值和标准差由网络给出。然后断言两个值得知道的事实：标准差为 1 的正态，其负对数密度就是平方误差（减半，再加常数）；
+# 类别的负对数概率就是交叉熵。所以，用平方误差训练的人其实已经选定了正态似然。
 
 # %% runs: block 1, block 2, block 3
 import keras
@@ -39,18 +48,24 @@ entropy = keras.losses.sparse_categorical_crossentropy(classes, mean, from_logit
 assert np.allclose(-tfd.Categorical(mean).log_prob(classes), entropy, rtol=1e-4)
 
 # %% [markdown] en
-# **The model.** The encoder predicts mean *and* variance, the second through a positive function,
+# **The model.** The encoder predicts a mean *and* a variance for each latent. A variance has to be positive, so its output goes through softplus, $\log(1 + e^a)$:
 #
 # $$q(z|x, \theta) = \mathcal{N}(z;\, g_\mu(x), g_\Sigma(x)) \tag{17.20}$$
 #
 # $$\mathrm{ELBO} = \int q(z|x, \theta) \log p(x|z, \phi)\,dz - \mathrm{KL}(q(z|x, \theta) \,\|\, p(z)) \tag{17.21}$$
+#
+# The heart of the code is `elbo`: it encodes, draws one latent, decodes, and takes the KL off. `step` computes its gradient by all weights and lets Adam go uphill. The pictures are
+# means of $p(x|z)$ for latents $z$ that were drawn from the prior: digits that nobody wrote, still blurred after 200 steps.
 
 # %% [markdown] zh
-# **模型。** 编码器预测均值**和**方差，后者经过一个取正值的函数，
+# **模型。** 编码器为每个隐变量预测均值**和**方差。方差必须为正，所以网络的输出要经过 softplus，即 $\log(1 + e^a)$：
 #
 # $$q(z|x, \theta) = \mathcal{N}(z;\, g_\mu(x), g_\Sigma(x)) \tag{17.20}$$
 #
 # $$\mathrm{ELBO} = \int q(z|x, \theta) \log p(x|z, \phi)\,dz - \mathrm{KL}(q(z|x, \theta) \,\|\, p(z)) \tag{17.21}$$
+#
+# 代码的核心是 `elbo`：编码、抽取一个隐变量、解码，再减去 KL；`step` 求它对全部权重的梯度，由 Adam 往上走。图像是从先验抽取 $z$ 之后 $p(x|z)$ 的均值：
+# 没有人写过的数字；只训练了 200 步，还很模糊。
 
 # %% runs: 17.20, 17.21, 17.23, block 4, block 5, block 6, figure 17.9
 CODE, SHAPE = 2, (8, 8)
@@ -112,10 +127,11 @@ for axis, sample in zip(axes, samples, strict=True):
     axis.axis("off")
 
 # %% [markdown] en
-# **In this package** the three functions are three arguments. Given its weights, the same numbers come out: bound, posterior and likelihood are those distributions.
+# **In this package** the three functions are three arguments, and `fit` is the loop. The cell asserts that nothing else happens: the loss of the model is minus the bound, computed
+# by hand from its own distributions.
 
 # %% [markdown] zh
-# **在本包里**，这三个函数是三个参数。给定权重，得到同样的数：下界、后验和似然就是那些分布。
+# **在本包里**，这三个函数是三个参数，循环由 `fit` 完成。代码断言除此之外什么也没有发生：模型的损失就是负的下界，而这个下界是用它自己的分布手工算出的。
 
 # %%
 vae = tv.VAE(
@@ -132,14 +148,17 @@ print(f"by hand {np.mean(by_hand):.4f}, the package {-float(loss):.4f}")
 assert np.isclose(np.mean(by_hand), -float(loss), rtol=1e-5)
 
 # %% [markdown] en
-# **The expectation** is estimated by draws, and one is enough for training; the KL to a standard normal has a closed form; draws are a function of parameters and noise:
+# **Three tricks** make the bound cheap. The mean under $q(z|x)$ is estimated from draws, and one draw is enough for training, as many examples are averaged anyway. The KL to a
+# standard normal has a formula ($D$ is the number of latents). And a draw is written as a function of the parameters and of noise $\epsilon$ that does not depend on them, so that a
+# gradient can pass through it: the *reparameterisation trick*, 17.25.
 #
 # $$\mathbb{E}[a(z)] \approx \frac{1}{N} \sum_n a(z_n), \qquad \mathrm{ELBO} \approx \log p(x|z^*) - \mathrm{KL} \tag{17.22, 17.23}$$
 #
 # $$\mathrm{KL} = \frac{1}{2} \left( \mathrm{Tr}\,\Sigma + \mu^T \mu - D - \log \det \Sigma \right), \qquad z^* = \mu + \Sigma^{1/2} \epsilon \tag{17.24, 17.25}$$
 
 # %% [markdown] zh
-# **期望**用抽样估计，训练时一个样本就够；对标准正态的 KL 有封闭形式；样本是参数与噪声的函数：
+# **三个技巧**使下界容易计算。在 $q(z|x)$ 之下的平均由抽样估计；训练时抽一次就够，因为反正要对许多样本取平均。到标准正态的 KL 有公式（$D$ 是隐变量的个数）。
+# 样本写成参数与噪声 $\epsilon$ 的函数，噪声与参数无关，梯度因此可以穿过它：这就是**重参数化技巧**（17.25）。
 #
 # $$\mathbb{E}[a(z)] \approx \frac{1}{N} \sum_n a(z_n), \qquad \mathrm{ELBO} \approx \log p(x|z^*) - \mathrm{KL} \tag{17.22, 17.23}$$
 #
@@ -161,11 +180,12 @@ print(f"KL closed {closed:.4f}, from draws {ratios.mean():.4f} +- {error:.4f}")
 assert abs(ratios.mean() - closed) < 4 * error
 
 # %% [markdown] en
-# **Reparameterisation against the score function.** Both estimate $\partial_\mu \mathbb{E}[f(z)]$ without bias; the first uses the slope of $f$, the second its value only,
-# and pays in variance.
+# **Why not without the trick?** The gradient of a mean, here $\partial_\mu \mathbb{E}[f(z)]$, can also be estimated from the values of $f$ alone, by the *score function*. Both estimates
+# are right on average. The cell runs both for $f(z) = z^2$, where the truth is 2: those of the score function scatter more than twice as much, so that training needs many more draws.
 
 # %% [markdown] zh
-# **重参数化与得分函数。** 两者都无偏地估计 $\partial_\mu \mathbb{E}[f(z)]$；前者用到 $f$ 的斜率，后者只用函数值，代价是方差。
+# **不用这个技巧行吗？** 平均的梯度（这里是 $\partial_\mu \mathbb{E}[f(z)]$）也可以只用 $f$ 的值来估计，这就是**得分函数**。两种估计平均而言都对。
+# 代码对 $f(z) = z^2$ 运行两者，真值为 2：得分函数的估计分散程度在两倍以上，训练因此需要多得多的样本。
 
 # %% runs: figure 17.11
 noise = rng.standard_normal(20000)
@@ -178,4 +198,7 @@ print(f"score {score.mean():.3f} (sd {score.std():.2f})")
 for estimate in (path, score):
     assert abs(estimate.mean() - 2 * location) < 4 * estimate.std() / np.sqrt(len(estimate))
 assert score.std() > 2 * path.std()
-plt.hist([path, score], 60, range=(-10, 15), histtype="step")
+labels = ["reparameterisation", "score function"]
+plt.hist([path, score], 60, range=(-10, 15), histtype="step", label=labels)
+plt.axvline(2 * location, color="k", lw=1)
+plt.legend()

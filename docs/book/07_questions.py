@@ -49,8 +49,9 @@ for s in noises:
 wanted = np.sqrt(noises**2 / (noises**2 + w**2))
 print("scales found", np.round(found, 4), "formula", wanted.round(4))
 assert np.allclose(found, wanted, atol=1e-4)
-plt.loglog(noises, found, "o")
-plt.loglog(noises, wanted)
+plt.loglog(noises, found, "o", label="argmin")
+plt.loglog(noises, wanted, label="s / sqrt(s$^2$ + w$^2$)")
+plt.legend()
 plt.xlabel("s")
 plt.ylabel("sigma")
 

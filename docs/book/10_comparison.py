@@ -4,14 +4,14 @@
 
 # %% [markdown] en
 # A comparison is fair when the data, the size and the question are the same, and a difference counts when it is larger than its error on the *same* examples. Here a
-# Bayesian network and a conditional VAE, which classifies by Bayes' rule,
+# Bayesian network and a generative classifier, which models the pictures of each class and turns round by Bayes' rule,
 #
 # $$p(y|x) = \frac{p(x|y)\,p(y)}{\sum_k p(x|k)\,p(k)}$$
 #
 # answer which digit it is.
 
 # %% [markdown] zh
-# 数据、规模与问题都相同，比较才公平；差值大于它在**相同**样本上的误差，才算数。这里让贝叶斯网络和按贝叶斯规则分类的条件 VAE
+# 数据、规模与问题都相同，比较才公平；差值大于它在**相同**样本上的误差，才算数。这里让贝叶斯网络和一个生成式分类器（为每一类的图像建模，再用贝叶斯规则反推类别）
 #
 # $$p(y|x) = \frac{p(x|y)\,p(y)}{\sum_k p(x|k)\,p(k)}$$
 #

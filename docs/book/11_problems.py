@@ -122,6 +122,8 @@ low, high = np.sqrt(stats.chi2(D).ppf([1e-4, 1 - 1e-4]))
 for name, values in radii.items():
     plt.plot(t, values, label=name)
 plt.axhspan(low, high, alpha=0.2)
+plt.xlabel("t")
+plt.ylabel("radius")
 plt.legend()
 assert radii["line"].min() < low < radii["arc"].min() and radii["arc"].max() < high
 

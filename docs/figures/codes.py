@@ -41,7 +41,7 @@ def picture(name: str) -> Picture:
         left.set(aspect="equal", xlabel="$h_1$", ylabel="$h_2$")
         left.set_title(say("likeliest code", "最可能的编码"))
         right.plot(np.tile(line, 12), drawn.ravel(), ".", ms=2, color=ACCENT)
-        right.set(xlabel=say("$h_1$ along the line", "沿线的 $h_1$"))
+        right.set(xlabel=say("h1 along the line", "沿线的 h1"))
         right.set_ylabel(say("first number of z, drawn", "z 的第一个数（抽样）"))
 
     return Picture(

@@ -41,6 +41,7 @@ _INTRO = {
     "其中的论断是断言，测试会运行它们。笔记本由同样的文件生成。",
 }
 _WHERE = {"en": "Where it runs", "zh": "在哪里运行"}
+_HEAD = {"en": "| of the sources | chapter |", "zh": "| 来源中的 | 章节 |"}
 _NOTEBOOK = {"en": "This chapter as a notebook", "zh": "本章的笔记本"}
 
 
@@ -166,7 +167,8 @@ def page(chapter: Chapter, outputs: "list[tuple[str, list[str]]]", language: str
             if printed.strip():
                 lines += ["```text", printed.rstrip(), "```", ""]
             for name in pictures:
-                alt = ", ".join(cell.runs) or chapter.titles[language]
+                alt = ", ".join(_said(each, language) for each in cell.runs)
+                alt = alt or chapter.titles[language]
                 lines += [f"![{alt}](pictures/{name})", ""]
     link = f"notebooks/{chapter.name}.ipynb"
     return "\n".join([*lines, f"{{download}}`{_NOTEBOOK[language]} <{link}>`", ""])
@@ -197,15 +199,20 @@ def _cell(kind: str, text: str, number: int) -> dict:
     return cell | ({"execution_count": None, "outputs": []} if kind == "code" else {})
 
 
+def _said(name: str, language: str) -> str:
+    """Returns a thing of the sources in words: formula 17.4, 图 17.1."""
+    kind, _, number = name.rpartition(" ")
+    return f"{_KINDS[kind or 'formula'][language]} {number}"
+
+
 def index(language: str) -> "dict[str, str]":
     """Returns the first page of the book and the table "where it runs"."""
     known = chapters()
     titles = {each.name: f"{int(each.name[:2])}. {each.titles[language]}" for each in known}
     lines = [f"# {TITLES[language]}", "", _INTRO[language], "", "```{toctree}", ":maxdepth: 1", ""]
     first = "\n".join([*lines, *titles, "where", "```", ""])
-    rows = [f"# {_WHERE[language]}", "", "| | |", "| --- | --- |"]
+    rows = [f"# {_WHERE[language]}", "", _HEAD[language], "| --- | --- |"]
     for name, places in where().items():
-        kind, _, number = name.rpartition(" ")
-        what = f"{_KINDS[kind or 'formula'][language]} {number}"
-        rows.append(f"| {what} | {', '.join(f'[{titles[p]}]({p}.md)' for p in places)} |")
+        links = ", ".join(f"[{titles[place]}]({place}.md)" for place in places)
+        rows.append(f"| {_said(name, language)} | {links} |")
     return {"book/index.md": first, "book/where.md": "\n".join([*rows, ""])}

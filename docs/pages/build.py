@@ -8,7 +8,7 @@ import sys
 import time
 
 from docs.pages import api, book, figures, members, programs, results
-from docs.pages.text import LANGUAGES
+from docs.pages.text import LANGUAGES, joined
 
 ROOT = pathlib.Path(__file__).parents[2]
 BUILD = ROOT / "docs" / "_build"
@@ -58,6 +58,8 @@ def write(source: pathlib.Path, run: bool = True) -> None:
             texts[f"book/{chapter.name}.md"] = book.page(chapter, outputs[chapter.name], language)
             texts[f"book/notebooks/{chapter.name}.ipynb"] = book.notebook(chapter, language)
         for name, text in texts.items():
+            if language == "zh" and name.endswith(".md"):
+                text = joined(text)
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             (place / name).write_text(_with_twin(name, text, language), encoding="utf-8")
         shutil.copytree(pictures, place / "book" / "pictures")

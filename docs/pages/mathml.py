@@ -7,6 +7,15 @@ from typing import Any
 import latex2mathml.converter
 from docutils import nodes
 
+# TeX has a thin space around these names, but before a bracket. Not where they carry an index.
+_NAMES = "<mi>(?:log|ln|exp|det|max|min|sin|cos|tanh)</mi>"
+_ONE = "mi|mn|msub|msup|msubsup|mfrac|mrow"
+_AROUND = re.compile(
+    f"(?:(?<=</mi>)|(?<=</mn>)|(?<=</msub>)|(?<=</mfrac>))(?={_NAMES})"
+    f"|(?<!<msub>)(?<!<msup>)({_NAMES})(?=<(?:{_ONE}|munder)>)"
+)
+_THIN = r'\g<0><mspace width="0.167em"></mspace>'
+
 
 def mathml(latex: str, display: str = "inline") -> str:
     """Returns a formula as MathML.
@@ -18,6 +27,7 @@ def mathml(latex: str, display: str = "inline") -> str:
     # KL(q || p): a fence would be stretched, and `\|` is the same sign.
     text = re.sub(r"\\tag\{([^}]*)\}", r"\\qquad\\text{(\1)}", latex)
     found = latex2mathml.converter.convert(text, display=display)
+    found = _AROUND.sub(_THIN, found)
     return found.replace("<math ", f'<math aria-label="{html.escape(latex, quote=True)}" ', 1)
 
 

@@ -41,10 +41,14 @@ def _results(language: str) -> str:
     for name, plan in known.items():
         lines += [f"## {plan.title[language]}", ""]
         for part in plan.tables:
+            if "short" in part:  # its rows stand in another table
+                continue
             block = plans.block_name(name, part.get("name", ""))
             marks = f"<!-- results: {block} begin -->\n<!-- results: {block} end -->\n"
             shown = records.fill(marks, known, found, language, "the page of results")
-            lines += [re.sub(r"<!--.*?-->\n?", "", shown), ""]
+            shown = re.sub(r"<!--.*?-->\n?", "", shown).replace(" +- ", "\u00a0+-\u00a0")
+            if shown != lines[-2]:  # one command measures all tables of a plan
+                lines += [shown, ""]
     return "\n".join(lines)
 
 

@@ -101,3 +101,19 @@ def first_line(node: ast.AST) -> str:
     """Returns the first paragraph of a docstring in one line."""
     text = ast.get_docstring(node) or ""
     return " ".join(text.split("\n\n")[0].split())
+
+
+_WIDE = "\u3000-\u303f\u4e00-\u9fff\uff00-\uffef"
+_ENDS = re.compile(
+    rf"(?<=[{_WIDE}])\n(?=[{_WIDE}])"
+    rf"|(?<=[，。；：、）])\n(?!\d+\. )(?=[\w$`\[]|\*\*)"
+)
+
+
+def joined(page: str) -> str:
+    """Returns a Chinese page without the ends of lines in sentences, which browsers draw as spaces.
+
+    What stands between fences of code stays as it is.
+    """
+    parts = re.split(r"(?ms)(^```.*?^```)", page)
+    return "".join(part if i % 2 else _ENDS.sub("", part) for i, part in enumerate(parts))

@@ -345,6 +345,20 @@ def test_a_figure_has_two_digits_of_its_error(entry, form, text):
     assert records.number(entry, form) == text
 
 
+def test_chinese_tables_say_intervals_and_machines_in_chinese():
+    entry = {"value": 0.5, "low": 0.25, "high": 0.75}
+    assert records.number(entry, {}, "zh") == "0.50（0.25 至 0.75）"
+    shown = records.block(["digits_networks.labels"], *known(), "zh")
+    assert "2 核 AMD" in shown and "| 准确率 | 10 个标签 |" in shown
+    assert not re.search(r" to | cores ", shown)
+
+
+def test_a_short_table_has_some_rows_of_the_whole_one():
+    names = ("digits_networks.classification", "digits_networks.short")
+    whole, short = (set(records.block([n], *known(), "en").splitlines()) for n in names)
+    assert short < whole and len([line for line in short if line.startswith("| ")]) == 3 + 2
+
+
 def test_the_run_of_a_group_is_chosen_by_its_figure_and_others_are_not_shown(plan):
     record = record_of(plan)
     assert record["chosen"] == {"trial": "trial-1"}

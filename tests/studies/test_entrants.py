@@ -145,3 +145,11 @@ def test_few_labels_have_a_logistic_regression_that_knows_no_other_classes(data,
     learned = data.test.labels != 3
     assert np.mean(probs.argmax(axis=1)[learned] == data.test.labels[learned]) > 0.7
     assert known["learning_rate"] is None and known["train_seconds"] > 0
+
+
+def test_names_that_others_rely_on_are_those_of_methods_entrants_and_functions():
+    relied = "vi map ml mc_dropout ensemble laplace laplace_last_layer swag multiswag nuts sgmcmc"
+    relied = {*relied.split(), "mile", "ivon", "sngp", "batch_ensemble", "rank1"}
+    assert relied <= set(tv.methods.METHODS)
+    assert {"bnn", "bnn_last_layer", *relied} <= set(entrants.names())
+    assert all(callable(each) for each in (tv.layers.bayesian, tv.convert, tv.reference))

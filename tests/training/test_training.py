@@ -104,6 +104,16 @@ def test_progress_on_a_terminal_is_one_line():
     assert terminal.getvalue().count("\r") == 5
 
 
+def test_progress_in_a_notebook_is_one_line_that_covers_the_one_before():
+    cell = type("OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"})()
+    progress = training.Progress("epoch", stream=cell)
+    progress(1, 3, "a long note  ")
+    progress(3, 3)
+    first, second = cell.getvalue().split("\r")[1:]
+    assert first == "epoch 1/3  a long note" and second.startswith("epoch 3/3")
+    assert len(second) == len(first) + 1 and cell.getvalue().count("\n") == 1
+
+
 def test_early_stopping_watches_the_unweighted_bound_and_restores_the_best(
     make_vae, binary_images, capsys
 ):

@@ -38,6 +38,7 @@ A plan is a TOML file, `NAME.toml`:
     across = "method"                # columns by a name in braces, of one figure; or columns:
     figure = "score"
     of = {method = "vi"}             # of these figures only
+    short = ["vi"]                   # of these rows only: a part of another table, for a document
     [[tables.columns]]
     en = "-ELBO"
     zh = "-ELBO"
@@ -72,6 +73,7 @@ _KEYS = {
     "table": {
         *("name", "rows", "title", "of", "across", "figure", "columns", "times", "digits"),
         "apart",
+        "short",
     },
     "apart": {"figure", "more", "less", *LANGUAGES},
     "column": {"figure", "words", "code", "times", "unit", "digits", "take", *LANGUAGES},

@@ -144,7 +144,7 @@ def _cells(purpose, plan, figures, language):
     near, behind = ranked(purpose, figures)
     shown = [_candidate(purpose, plan, figure, language) for figure in (*near, *behind)]
     comma = _SAYS[language]["comma"]
-    best = f"{shown[0]}: {number(near[0], purpose)}"
+    best = f"{shown[0]}: {number(near[0], purpose, language)}"
     return best, comma.join(shown[1 : len(near)]), comma.join(shown[len(near) :])
 
 

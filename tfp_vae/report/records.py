@@ -48,6 +48,7 @@ _SPAN = re.compile(
 _MARK = re.compile(r"<!-- results: .*?-->")
 _STEP = re.compile(r"\[([^\]]*)\]|([^.\[]+)")
 _HOLE = re.compile(r"\{(\w+)\}")
+_MACHINE = re.compile(r"(\d+) cores? of (.+)")
 # What stands beside a figure and says how sure it is: one error, or two ends.
 _ERRORS = (("{key}_se",), ("{key}_low", "{key}_high"), ("lower", "upper"))
 _SAYS = {
@@ -56,6 +57,8 @@ _SAYS = {
         "command": "`scripts/reproduce {name}` (about {time})",
         "comma": ", ",
         "source": "`scripts/reproduce {name}`: seed {seed}, commit `{commit}`, {machine}, {time}.",
+        "interval": "({low} to {high})",
+        "machine": r"\g<0>",
         "part": "{count} of {all} runs; `scripts/reproduce {name} --more` measures the rest.",
         "above": "{figure}: {more} is above {less}, their 95 % intervals lie apart.",
         "below": "{figure}: {more} is below {less}, their 95 % intervals lie apart.",
@@ -67,6 +70,8 @@ _SAYS = {
         "command": "`scripts/reproduce {name}`（约 {time}）",
         "comma": "，",
         "source": "`scripts/reproduce {name}`：种子 {seed}，提交 `{commit}`，{machine}，{time}。",
+        "interval": "（{low} 至 {high}）",
+        "machine": r"\1 核 \2",
         "part": "{all} 次运行中的 {count} 次；`scripts/reproduce {name} --more` 测量其余。",
         "above": "{figure}：{more} 高于 {less}，两者的 95 % 区间不相交。",
         "below": "{figure}：{more} 低于 {less}，两者的 95 % 区间不相交。",
@@ -279,7 +284,7 @@ def _source(plan: Plan, record: Mapping, language: str) -> str:
         name=plan.name,
         seed=", ".join(map(str, seed)) if isinstance(seed, list) else seed,
         commit=record["commit"][:7] + "+" * record["commit"].endswith("+"),
-        machine=record["machine"],
+        machine=_MACHINE.sub(says["machine"], record["machine"]),
         time=duration(record["seconds"]),
     )
     if count == len(plan.runs):
@@ -303,7 +308,8 @@ def _columns(plan: Plan, record: Mapping, table: Mapping, language: str) -> "lis
             if "figure" in column:
                 here = [f for f in figures if f["figure"] == column["figure"]]
                 here = [f for f in here if str(f.get(row)) == key]
-                cells.append(_cell(_pooled(here) if row == "series" else here, column))
+                here = _pooled(here) if row == "series" else here
+                cells.append(_cell(here, column, language))
             elif "words" in column:
                 words = [run.words for run in plan.runs if run.name == key]
                 cells.append(words[0].get(column["words"], {}).get(language, "") if words else "")
@@ -324,7 +330,8 @@ def _across(plan: Plan, record: Mapping, table: Mapping, language: str) -> "list
     for row, key in _rows(plan, record, table):
         here = [f for f in entries if str(f.get(row)) == key]
         groups = ([f for f in here if str(f[table["across"]]) == c] for c in across)
-        cells = [_cell(_pooled(each) if row == "series" else each, table) for each in groups]
+        groups = (_pooled(each) if row == "series" else each for each in groups)
+        cells = [_cell(each, table, language) for each in groups]
         lines.append(_line([_name(plan, key, language), *cells]))
     return lines
 
@@ -345,7 +352,8 @@ def _rows(plan: Plan, record: Mapping, table: Mapping) -> "list[tuple[str, str]]
     if row == "run":
         picked, among = record["chosen"], {choice["group"] for choice in plan.choices}
         keys = {k: 0 for k in keys if groups.get(k) not in among or picked.get(groups[k]) == k}
-    return [(row, key) for key in keys]
+    short = table.get("short", keys)
+    return [(row, key) for key in keys if key in short]
 
 
 def _figures(plan: Plan, record: Mapping, table: Mapping) -> "list[dict]":
@@ -393,24 +401,26 @@ def _judged(plan: Plan, record: Mapping, table: Mapping, language: str) -> str:
 
 
 def _name(plan: Plan, key: str, language: str) -> str:
-    return plan.names.get(key, {}).get(language, f"`{key}`")
+    plain = key.removesuffix(".0")  # levels are floats in a report
+    return plan.names.get(key, {}).get(language, f"`{plain}`")
 
 
-def _cell(entries: "list[dict]", form: Mapping) -> str:
+def _cell(entries: "list[dict]", form: Mapping, language: str) -> str:
     take = form.get("take")
     if take == "count":
         return str(len(entries))
     if take and entries:
         entries = [{"value": {"most": max, "least": min}[take](e["value"] for e in entries)}]
-    return "; ".join(number(entry, form) for entry in entries)
+    return "; ".join(number(entry, form, language) for entry in entries)
 
 
-def number(entry: Mapping, form: Mapping = {}) -> str:
+def number(entry: Mapping, form: Mapping = {}, language: str = "en") -> str:
     """Returns a figure with its error as text: two digits of the error, else three of the figure.
 
     Args:
         entry: a dict with "value", and "se" or "low" and "high".
         form: may have "times" (a factor), "unit" and "digits" (after the point).
+        language: of the words between two ends.
     """
     times, unit = form.get("times", 1), form.get("unit", "")
     value = times * entry["value"]
@@ -429,7 +439,8 @@ def number(entry: Mapping, form: Mapping = {}) -> str:
     if "se" in entry:
         text += f" +- {size:,.{digits}f}"
     elif ends:
-        text += f" ({ends[0]:z,.{digits}f} to {ends[1]:z,.{digits}f})"
+        low, high = (f"{end:z,.{digits}f}" for end in ends)
+        text += " " * (language == "en") + _SAYS[language]["interval"].format(low=low, high=high)
     return f"{text} {unit}".rstrip()
 
 

@@ -12,6 +12,7 @@ import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from tfp_vae import notebooks
 from tfp_vae.arguments import printable
 from tfp_vae.cells import guarded, line_end
 from tfp_vae.reading import read_text
@@ -159,12 +160,19 @@ class RunTable:
         """Returns the titles of the columns."""
         return ["run", "state", *["program"] * self.has_programs, *self.flags, *self.metrics]
 
+    def rows(self) -> "list[list[str]]":
+        """Returns the cells below the titles, a row for each run."""
+        return [
+            [*self._words(run), *(_shown(run.metrics, name) for name in self.metrics)]
+            for run in self.runs
+        ]
+
+    def _repr_html_(self) -> str:
+        return notebooks.table("Runs", self.header(), self.rows())
+
     def text(self) -> str:
         """Returns the table for a terminal, and below it what is wrong with runs."""
-        rows = [self.header()]
-        for run in self.runs:
-            numbers = [_shown(run.metrics, name) for name in self.metrics]
-            rows.append([*self._words(run), *numbers])
+        rows = [self.header(), *self.rows()]
         lines = [aligned(rows, range(len(rows[0]) - len(self.metrics)))]
         notes = [printable(f"{r.folder}: {r.state}: {r.reason}") for r in self.runs if r.reason]
         return "\n".join([*lines, *[""] * bool(notes), *notes]) + "\n"

@@ -9,8 +9,8 @@ import keras
 class Progress:
     """Says how far a long piece of work is and how long it will still take.
 
-    On a terminal one line is rewritten in place; in a log a line appears for the first and the last
-    step and at most every `seconds` seconds between.
+    On a terminal and in a notebook one line is rewritten in place; in a log a line appears for the
+    first and the last step and at most every `seconds` seconds between.
 
     Args:
         what: what is being counted, such as "epoch".
@@ -22,6 +22,7 @@ class Progress:
         self.what, self.seconds = what, seconds
         self.stream = sys.stdout if stream is None else stream
         self._first: tuple[float, int] | None = None
+        self._width = 0
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
         """Reports that `done` of `total` are done."""
@@ -29,7 +30,10 @@ class Progress:
         if self._first is not None and done <= self._first[1]:
             self._first = None  # begun again
         terminal, is_first = self.stream.isatty(), self._first is None
-        if not (terminal or is_first or done == total or now - self._shown >= self.seconds):
+        # The output of a cell of Jupyter or Colab goes back, and knows no sign that erases a line.
+        notebook = type(self.stream).__module__.startswith("ipykernel")
+        wait = 0.0 if terminal else 0.5 if notebook else self.seconds
+        if not (is_first or done == total or now - self._shown >= wait):
             return
         self._shown = now
         if is_first:  # compiling is part of it: no measure of the rest
@@ -39,8 +43,11 @@ class Progress:
             start, before = self._first
             left = f"{duration((now - start) / (done - before) * (total - done))} left"
         line = f"{self.what} {done:,}/{total:,}  {note}{left}".rstrip()
-        if terminal:
-            self.stream.write(f"\r\x1b[K{line}" + ("\n" if done == total else ""))
+        if terminal or notebook:
+            back = "\r\x1b[K" if terminal else "\r"
+            end = "\n" if done == total else ""
+            self.stream.write(f"{back}{line:<{0 if terminal else self._width}}{end}")
+            self._width = len(line)
         else:
             self.stream.write(f"{line}\n")
         self.stream.flush()

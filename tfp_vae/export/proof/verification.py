@@ -9,12 +9,14 @@ import dataclasses
 import json
 import pathlib
 
+from tfp_vae import notebooks
 from tfp_vae.export.formats import base
 from tfp_vae.export.package import digest, size
 from tfp_vae.export.proof import runtimes
 from tfp_vae.files import replacing
 from tfp_vae.report import aligned, read_json
 
+_HEADS = ("format", "signature", "max |diff|", "kB", "ms, 1", "ms, 128", "")
 # Root mean square error of a quantised answer over the spread of the expected ones.
 MAX_LOSS = 0.2
 
@@ -48,9 +50,10 @@ class Verification:
 
     def table(self) -> str:
         """Returns the table for the terminal."""
-        heads = ("format", "signature", "max |diff|", "kB", "ms, 1", "ms, 128", "")
-        rows = [heads, *(_row(cell) for cell in self.cells)]
-        return aligned(rows, (0, 1, 6))
+        return aligned([_HEADS, *(_row(cell) for cell in self.cells)], (0, 1, 6))
+
+    def _repr_html_(self) -> str:
+        return notebooks.table("Verification", _HEADS, [_row(cell) for cell in self.cells])
 
 
 def verify(folder: "str | pathlib.Path", seconds: float | None = None) -> Verification:

@@ -56,7 +56,7 @@ def main():
     rate = detector.false_positive_rate
     print(
         f"{columns['anomaly'].sum()} of {len(split)} rows have a score above "
-        f"{detector.threshold:.4g}, as {rate:g} of usual rows have"
+        f"{detector.threshold:.4g}, as {100 * rate:g} % of usual rows have"
     )
 
 

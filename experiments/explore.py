@@ -9,7 +9,7 @@ labels), denoising.png (beside a median and a Wiener filter), strokes.png (thick
 their measured width), and explore.json with all figures: KL of each dimension, where the KL goes,
 scores of factors and of labels. With --dataset=FOLDER it is another folder of images, with
 --embeddings=all every example of the data is in the files of embeddings, which are written a batch
-at a time.
+at a time. With --beside=run1,run2,... of other seeds explore.json has UDR, which needs no factors.
 """
 
 from absl import flags
@@ -28,6 +28,9 @@ _NOISE = flags.DEFINE_list(
     "noise", ["0.2", "0.4", "0.8"], "Deviations of the noise that is taken away, in (0, 1]."
 )
 _STRENGTH = flags.DEFINE_float("strength", 1.5, "How much of an attribute is added.", lower_bound=0)
+_BESIDE = flags.DEFINE_list(
+    "beside", [], "Folders beside the run, of other seeds, that were explored: with four, UDR."
+)
 _SEED = flags.DEFINE_integer("seed", 0, "Of draws, probes and noise.", 0, 2**31 - 1)
 
 
@@ -44,6 +47,11 @@ def _level(text: str) -> float:
 def main():
     """Loads model and data, looks and writes."""
     levels = [_level(text) for text in _NOISE.value]
+    if 0 < len(_BESIDE.value) < 4:
+        raise ValueError(
+            "--beside does not fit. Expected four folders or more, as UDR takes five models. "
+            f"Received {','.join(_BESIDE.value)}."
+        )
     extras.need("report", "Pictures")
     run = trained_runs.folder()
     from tfp_vae.studies import exploring
@@ -62,6 +70,7 @@ def main():
         strength=_STRENGTH.value,
         seed=_SEED.value,
         everything=_EMBEDDINGS.value == "all",
+        beside=[run.path.parent / name for name in _BESIDE.value],
     )
     about = {**source, "split": _SPLIT.value, "versions": tv.report.versions()}
     run.write_json("explore.json", found | about)

@@ -21,6 +21,10 @@ OUT = flags.DEFINE_string(
 KEEP_GOING = flags.DEFINE_bool(
     "keep_going", False, "Say which rows cannot be read, and answer for the others."
 )
+UNKNOWN = flags.DEFINE_enum(
+    "unknown", "refuse", ["refuse", "missing"],
+    "A class that the training never saw: an error, or a cell that counts as missing.",
+)  # fmt: skip
 _READ = (data_flags.DELIMITER.name, data_flags.ENCODING.name)
 UNREAD = tuple(flag for flag in data_flags.ALL if flag.name not in _READ)
 
@@ -66,6 +70,7 @@ def read(model) -> "tv.data.rows.Rows":
         delimiter=cli.value_of(data_flags.DELIMITER),
         encoding=cli.value_of(data_flags.ENCODING),
         keep_going=KEEP_GOING.value,
+        unknown=UNKNOWN.value,
     )
     for number, reason in rows.refused.items():
         print(f"row {number} is left out: {reason}", file=sys.stderr)

@@ -13,7 +13,7 @@ from absl import flags
 
 import tfp_vae as tv
 
-from . import cli, table_flags
+from . import cli, helping, table_flags
 
 cli.leave_out(*table_flags.UNREAD)
 _NUM_ROWS = flags.DEFINE_integer("num_rows", None, "Without it, as many as the file has.", 1)
@@ -24,7 +24,7 @@ _TARGET = flags.DEFINE_string("target", None, "Column of the report that is pred
 def main():
     """Reads, trains or loads, draws, compares, writes."""
     given = cli.or_error(_given)
-    run, frame, vae, data = table_flags.opened()
+    run, frame, vae, data = table_flags.opened(lambda schema, _: _check(schema, given))
     schema, seed = vae.decoder.schema, table_flags.SEED.value
     count = _NUM_ROWS.value or len(frame)
     rows = tv.evaluation.conditional_rows(vae, given, count, seed)
@@ -36,14 +36,22 @@ def main():
         schema, rows, data.train.values(), data.test.values(), _TARGET.value, seed
     )
     run.write_json("synthetic.json", found)
-    for name, value in found["marginals"].items():
-        print(f"{name}: {value:.3f} apart")
-    utility = found["utility"]
+    utility, near, pairs = found["utility"], found["nearest"], found["associations"]
+    marginals = (f"{name} {value:.2f}" for name, value in found["marginals"].items())
+    print(f"beside {len(data.test)} test rows, differences from 0 (none) to 1:")
+    print(f"  columns: {', '.join(marginals)}")
+    if pairs:
+        print(f"  pairs of columns: {pairs['mean']:.2f} on average, {pairs['largest']:.2f} at most")
+    scores = [
+        f"{utility[key]:.3f}" if isinstance(utility[key], float) else "not known"
+        for key in ("synthetic", "real")
+    ]
     print(
-        f"told from real rows with an AUC of {found['two_sample_auc']:.3f}; {utility['score']} of "
-        f"{utility['target']} {utility['synthetic']} trained on these rows, {utility['real']} on "
-        f"real ones; nearest training row {found['nearest']['synthetic']:.3f} away, of test rows "
-        f"{found['nearest']['test']:.3f}\nreport: {run / 'synthetic.json'}"
+        f"told from test rows with an AUC of {found['two_sample_auc']:.3f} (0.5: not at all)\n"
+        f"{utility['score']} of {utility['target']} in test rows: {scores[0]} learned from drawn "
+        f"rows, {scores[1]} from real ones\n"
+        f"nearest training row {near['synthetic']:.3f} away, of test rows {near['test']:.3f} (much "
+        f"less than these: copies)\nreport: {run / 'synthetic.json'}"
     )
 
 
@@ -58,6 +66,12 @@ def _given() -> "dict[str, str]":
             )
         found[name] = value
     return found
+
+
+def _check(schema: "tv.data.Schema", given: "dict[str, str]") -> None:
+    schema.row(given)
+    if _TARGET.value:
+        helping.checked("--target", _TARGET.value, schema.names)
 
 
 if __name__ == "__main__":

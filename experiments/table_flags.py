@@ -1,6 +1,7 @@
 """The flags of programs that take a table and give one, and the model that they train or find."""
 
 import pathlib
+from collections.abc import Callable
 
 from absl import flags
 
@@ -55,10 +56,16 @@ def parts(table):
     return table.frames(column_files.ROWS) if large else iter((table,))
 
 
-def opened() -> "tuple[tv.report.RunFolder, object, tv.VAE, tv.data.Data]":
+def opened(
+    check_columns: "Callable[[tv.data.Schema, list[str]], None]",
+) -> "tuple[tv.report.RunFolder, object, tv.VAE, tv.data.Data]":
     """Returns the run folder, the table of --data, the model and the rows in three splits.
 
     The model is trained where the run folder is new, and the one that is there otherwise.
+
+    Args:
+        check_columns: raises what is wrong with the flags for a schema and the columns of the file,
+            before any training.
     """
     check()
     text = ",".join(data_flags.COLUMNS.value or [])
@@ -82,9 +89,14 @@ def opened() -> "tuple[tv.report.RunFolder, object, tv.VAE, tv.data.Data]":
         said = tv.data.schema.parse(known.get("columns") or "")
         left = frame.drop(columns=[name for name in said if said[name] == tv.data.schema.DROP],
                           errors="ignore")  # fmt: skip
-        return run, frame, model, tv.data.load(left, columns=model.decoder.schema)
+        check_columns(model.decoder.schema, list(frame.columns))
+        with tv.data.frames.counted_from_one():
+            data = tv.data.load(left, columns=model.decoder.schema, unknown=row_flags.UNKNOWN.value)
+        return run, frame, model, data
     run = tv.report.RunFolder(folder_flags.RUN_DIR.value)
-    data = tv.data.load(frame, columns=text)
+    with tv.data.frames.counted_from_one():
+        data = tv.data.load(frame, columns=text)
+    check_columns(data.schema, list(frame.columns))
     print(data.schema, flush=True)
     start()
     samples, missing = _SAMPLES.value, missing_flags.MISSING.value

@@ -72,17 +72,36 @@ def test_drawn_rows_become_values_that_the_columns_can_have(tables):
     assert drawn["n"].tolist() == [-1.2, 2.6]  # as it was
 
 
+def test_numbers_of_few_values_are_marks_in_their_order(tables):
+    frame = pd.DataFrame(
+        {"mark": [2.0, 1.0, 17.5, 1.0], "sex": [0, 1, 0, 1], "c": list("abca"), "n": range(4)}
+    )
+    assert tables.scales(frame) == {"mark": ("1", "2", "17.5"), "n": ("0", "1", "2", "3")}
+    schema = tv.data.Schema.infer(frame, tables.scales(frame))
+    assert schema.decode(schema.encode(frame))["mark"].tolist() == frame["mark"].tolist()
+
+
+def test_a_table_whose_package_is_not_installed_is_told(tables, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TFP_VAE_PEERS", str(tmp_path / "nowhere"))
+    monkeypatch.setattr(sys, "argv", ["tables.py", "--synthesis=penguins", "--anomalies="])
+    tables.main()
+    said = capsys.readouterr().out
+    assert "synthesis of penguins: No table 'penguins'" in said and "--setup" in said
+
+
 def test_anomalies_are_asked_of_all_and_who_is_not_installed_is_named(
     tables, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setenv("TFP_VAE_PEERS", str(tmp_path / "nowhere"))
     # Ours are tried in tests/studies; this is what the script adds.
-    monkeypatch.setattr(tables.tables, "anomalies", lambda name, seed, plan: {"vae": 0.75})
-    arguments = ["--synthesis=", "--anomalies=wine", f"--json={tmp_path / 'found.json'}"]
+    ours = {"vae": {"auc": 0.75}}
+    monkeypatch.setattr(tables.tables, "anomalies", lambda name, seed, plan, folder: ours)
+    arguments = ["--synthesis=", "--anomalies=wine", "--seeds=2", f"--run_dir={tmp_path / 'run'}"]
     monkeypatch.setattr(sys, "argv", ["tables.py", *arguments])
     tables.main()
-    found = json.loads((tmp_path / "found.json").read_text())["anomalies: wine"]
-    assert [*found] == ["vae", "pyod's VAE", "pyod's AutoEncoder"] and found["vae"] == 0.75
+    found = json.loads((tmp_path / "run" / "tables.json").read_text())["anomalies"]["wine"]
+    assert [*found] == ["vae", "pyod's VAE", "pyod's AutoEncoder"]
+    assert found["vae"] == {"auc": 0.75, "auc_se": 0.0}
     for peer in tables.DETECTORS:
         assert found[f"pyod's {peer}"]["said"].endswith("scripts/benchmark --setup")
     said = capsys.readouterr().out

@@ -119,8 +119,11 @@ def test_rows_of_a_large_file_are_those_of_a_small_one_and_bad_ones_are_said(
         assert list(rows.refused) == [4, 1101] and "'nowhere'" in rows.refused[1101]
         np.testing.assert_array_equal(rows.numbers, whole.numbers)
         np.testing.assert_array_equal(rows.values, whole.values)
-        with refused("'town'", "'elsewhere' in row 3"), pytest.warns(UserWarning):
+        with refused("'town'", "'elsewhere' in row 4"), pytest.warns(UserWarning):
             data.rows.read(tmp_path / name, model)
+        with pytest.warns(UserWarning):
+            some = data.rows.read(tmp_path / name, model, unknown="missing")
+        assert len(some.numbers) == len(whole.numbers) + 2
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])

@@ -132,7 +132,7 @@ def one(**columns):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: one(a=[1, 1, 1]), ["'a' is constant", "1", "--columns=a:drop"]),
+        (lambda: one(a=[1, 1, 1]), ["'a' is constant", "Received 1 in", "--columns=a:drop"]),
         (lambda: one(a=[None, np.nan]), ["'a' is empty", "2 missing"]),
         (lambda: one(a=[1, "x", 2]), ["'a'", "different types", "'x' in row 1"]),
         (lambda: one(a=[1.0, np.inf]), ["'a'", "not finite", "inf in row 1"]),
@@ -159,11 +159,18 @@ def test_columns_that_nothing_is_learned_from_are_refused_with_row_and_way_out(m
         Schema.infer(make())
 
 
-@pytest.mark.parametrize("texts", [["5%", "10%"], [f"A{i}" for i in range(40)], ["1", "2", "x"]])
+@pytest.mark.parametrize("texts", [["5%", "10%"], [f"A{i}" for i in range(40)], ["1", "y", "x"]])
 def test_few_texts_and_names_with_digits_are_classes(texts):
     assert Schema.infer(one(a=texts * 3))[0].num_levels == len(texts)
     many = [f"{i}%" for i in range(30)]
     assert Schema.infer(one(a=many), {"a": "categorical"})[0].num_levels == 30
+
+
+def test_classes_that_are_mostly_numbers_are_told_by_the_one_that_is_none():
+    texts = ["1", "2", "3", "foo"] * 3
+    with pytest.warns(UserWarning, match=r"'a' is taken for classes.*a:categorical.*'foo'"):
+        assert Schema.infer(one(a=texts))[0].num_levels == 4
+    assert Schema.infer(one(a=texts), {"a": "categorical"})[0].num_levels == 4
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,14 @@ import os
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import stats
 
-from tfp_vae.data import Kind, Split
+import tfp_vae as tv
+from tfp_vae.data import Column, Kind, Schema, Split
 from tfp_vae.evaluation.detector import Detector
 from tfp_vae.export.signatures.answers import answers_of, subject_of
 
@@ -93,6 +95,22 @@ def test_an_explanation_names_the_column_and_what_was_expected_of_it(linear, det
         assert reason.name == "column 3" and reason.value == pytest.approx(x[row, 3])
         assert abs(reason.expected - expected[row]) < 0.5 * spread
         assert reason.nats > 10 and str(reason).startswith("column 3: ")
+
+
+def test_reasons_name_classes_and_never_what_is_missing():
+    schema = Schema((Column("x"), Column("town", "categorical", ("a", "b", "c"), "text")))
+    network = keras.Sequential([tv.layers.TableInput(schema)])
+    heads = {"x": tv.heads.NormalInUnits(0.01)}  # of which a usual value has a high density
+    vae = tv.VAE(
+        tv.priors.StandardNormal(1),
+        tv.encoders.Gaussian(network, 1),
+        tv.decoders.Columns(tv.networks.mlp([]), schema, heads),
+    )
+    vae.decoder.projection.set_weights([np.zeros((1, 4)), np.array([0.0, 9.0, 0.0, 0.0])])
+    detector = Detector(vae, num_samples=4).fit(np.zeros((20, 2), np.float32), 0.1)
+    found = detector.explain(np.array([[np.nan, 2], [0, 0]], np.float32))
+    assert [reason.name for reason in found[0]] == ["town"]
+    assert str(found[0][0]).startswith("town: c (expected a, ")
 
 
 def test_typicality_ranks_the_half_that_its_reference_has_not_seen(linear):

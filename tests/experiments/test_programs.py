@@ -232,6 +232,7 @@ def test_explore_writes_embeddings_that_trace_back_to_rows_and_classes(succeeds,
 def test_explore_refuses_noise_out_of_range_before_work(refused):
     for noise in ("0", "1.5", "nan"):
         assert "Expected it in (0, 1]" in refused("explore", "--run_dir=run", f"--noise={noise}")
+    assert "four folders" in refused("explore", "--run_dir=run", "--beside=one")
 
 
 @pytest.mark.all_only

@@ -52,7 +52,7 @@ def test_detect_trains_once_flags_what_is_odd_and_says_why(succeeds, refused, ta
     (tmp_path / "new.csv").write_text("\n".join(lines) + "\n")
     again = ("--data=new.csv", "--run_dir=run", "--out=new_found.csv")
     said = refused("detect", *again)
-    assert "'b'" in said and "Received 'many' in row 1" in said
+    assert "'b'" in said and "Received 'many' in row 2" in said
     out = succeeds("detect", *again, "--keep_going", "--false_positive_rate=0.1")
     found = _rows(tmp_path / "new_found.csv")
     assert [(row["row"], row["anomaly"]) for row in found] == [("1", "0"), ("3", "1")]

@@ -46,7 +46,7 @@ def test_a_table_is_filled_and_drawn_by_the_model_of_one_run(
     assert not filled.isna().any().any() and list(filled) == list(frame)
     assert filled["id"].tolist() == frame["id"].tolist() and filled["count"].dtype == int
     cells = pd.read_csv(tmp_path / "run" / "imputed.csv")
-    assert cells["row"].tolist() == [3, 5]
+    assert cells["row"].tolist() == [4, 6]  # as detect and predict count
     with monkeypatch.context() as patch:  # a large table, part by part
         patch.setattr("tfp_vae.data.column_files.MOST_WHOLE", 0)
         patch.setattr("tfp_vae.data.column_files.ROWS", 30)
@@ -56,8 +56,8 @@ def test_a_table_is_filled_and_drawn_by_the_model_of_one_run(
     assert not again.isna().any().any()
     pd.testing.assert_frame_equal(again.mask(gone), filled.mask(gone))
     same = ("--data=in.csv", "--out=./in.csv", "--run_dir=run")
-    for program in ("impute", "synthesize", "detect", "predict"):
-        assert "would replace the data" in refused(program, *same)
+    for name in ("impute", "synthesize", "detect", "predict"):
+        assert "would replace the data" in refused(name, *same)
     before = (tmp_path / "run" / "model.keras").read_bytes()
     succeeds("synthesize", "--out=new.parquet", *given, "--num_rows=30")
     drawn = pd.read_parquet(tmp_path / "new.parquet")
@@ -66,3 +66,28 @@ def test_a_table_is_filled_and_drawn_by_the_model_of_one_run(
     report = json.loads((tmp_path / "run" / "synthetic.json").read_text())
     assert set(report["marginals"]) == {"size", "kind", "count"}
     assert (tmp_path / "run" / "model.keras").read_bytes() == before
+    frame["kind"] = frame["kind"].fillna("z")  # a class that no row of the training had
+    frame.to_csv(tmp_path / "more.csv", index=False)
+    more = ["--data=more.csv", "--out=more_filled.csv", *given[1:], "--columns=id:drop"]
+    status, _, said = program("impute", *more)
+    assert status == 2 and "'kind'" in said and "'z' in row 6" in said
+    assert "--unknown=missing" in said
+    succeeds("impute", *more, "--unknown=missing", "--num_importance_samples=5")
+    filled = pd.read_csv(tmp_path / "more_filled.csv")
+    assert filled.loc[5, "kind"] == "z" and not filled.isna().any().any()
+
+
+def test_flags_that_do_not_fit_the_columns_are_refused_before_any_training(refused, tmp_path):
+    frame = pd.DataFrame({"size": np.arange(30) % 7 - 0.5, "kind": ["a", "b", "c"] * 10})
+    frame.to_csv(tmp_path / "in.csv", index=False)
+    frame.rename(columns={"size": "imputation"}).to_csv(tmp_path / "numbered.csv", index=False)
+    given = ("--data=in.csv", "--out=out.csv", "--run_dir=run")
+    for command, words in (
+        (("synthesize", *given, "--given=kinds=a"), "Did you mean kind"),
+        (("synthesize", *given, "--given=kind=z"), "one of a, b, c"),
+        (("synthesize", *given, "--given=size=big"), "'big'"),
+        (("synthesize", *given, "--target=kinds"), "Did you mean kind"),
+        (("impute", "--data=numbered.csv", *given[1:], "--num_draws=2"), "'imputation'"),
+    ):
+        assert words in refused(*command), command
+        assert not (tmp_path / "run").exists()

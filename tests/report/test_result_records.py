@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tfp_vae.report import plans, records
+from tfp_vae.studies import reproduction
 
 ROOT = pathlib.Path(__file__).parents[2]
 RESULTS = ROOT / "experiments" / "results"
@@ -206,7 +207,7 @@ digits = 3
 """
 
 
-def _series_block(tmp_path, plain, other, language="en"):
+def _series_record(tmp_path, plain, other):
     (tmp_path / "trial.toml").write_text(SERIES, encoding="utf-8")
     plan = plans.read_plan(tmp_path / "trial.toml")
     values = [*plain, *other]
@@ -222,6 +223,11 @@ def _series_block(tmp_path, plain, other, language="en"):
             for run, value in zip(plan.runs, values, strict=False)
         ],
     }
+    return plan, record
+
+
+def _series_block(tmp_path, plain, other, language="en"):
+    plan, record = _series_record(tmp_path, plain, other)
     return records.block(["trial"], {"trial": plan}, {"trial": record}, language)
 
 
@@ -232,6 +238,17 @@ def test_a_series_is_shown_by_its_mean_and_the_interval_of_students_t_over_seeds
     assert f"| `plain` | 0.300 ({0.3 - half:.3f} to {0.3 + half:.3f}) |" in shown
     assert f"| Other | 1.000 ({1 - half:.3f} to {1 + half:.3f}) |" in shown
     assert "MIG: Other is above `plain`, their 95 % intervals lie apart." in shown
+
+
+def test_the_picture_of_a_table_by_series_has_its_means_and_intervals(tmp_path):
+    plan, record = _series_record(tmp_path, [0.1, 0.2, 0.3, 0.4, 0.5], [0.8])
+    half = pytest.approx(2.776445 * 0.1581139 / 5**0.5, rel=1e-5)
+    found = records.intervals(plan, record, plan.tables[0], "en")
+    assert found == {"MIG": {"`plain`": (pytest.approx(0.3), half), "Other": (0.8, 0.0)}}
+    said = []
+    reproduction.draw_series(plan, record, tmp_path, said.append)
+    assert (tmp_path / "trial.png").read_bytes().startswith(b"\x89PNG")
+    assert said == [f"picture: {tmp_path / 'trial.png'}"]
 
 
 @pytest.mark.parametrize(
@@ -272,7 +289,8 @@ def test_representations_are_compared_over_five_seeds_each():
     for series in {run.series for run in plan.runs if run.series}:
         trained = [run for run in plan.runs if run.series == series and not run.folder]
         explored = [run for run in plan.runs if run.series == series and run.folder]
-        assert len(trained) == len(explored) == 5
+        beside = [run for run in explored if run.name == f"{series}-udr"]  # by what all five left
+        assert len(trained) == 5 and len(explored) == 6 and len(beside) == 1
         assert len({run.command() for run in trained}) == 5
     assert table["apart"][0]["more"] == "beta_tc" and table["apart"][0]["less"] == "vae"
 

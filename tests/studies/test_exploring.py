@@ -11,7 +11,7 @@ from PIL import Image
 import tfp_vae as tv
 from tfp_vae import extras, report
 from tfp_vae.data import Split
-from tfp_vae.evaluation import latent_space
+from tfp_vae.evaluation import disentanglement, latent_space
 from tfp_vae.models import walks
 from tfp_vae.studies import exploring
 
@@ -134,3 +134,35 @@ def test_without_umap_there_is_a_map_and_the_command_that_brings_it(monkeypatch)
     said = extras.hint("maps", "The map by UMAP is")
     assert said == 'The map by UMAP is left out without umap: pip install "tfp_vae[maps]".'
     assert extras.hint("report", "Pictures are") == ""
+
+
+def test_udr_is_that_of_the_codes_of_explored_runs(run, tmp_path):
+    rng, rows = np.random.default_rng(0), {"split": np.full(50, "test"), "row": np.arange(50)}
+    folders, codes = [run.path], []
+    for seed in range(1, 5):
+        folders.append(tmp_path / f"other-{seed}")
+        folders[-1].mkdir()
+    for folder in folders:
+        codes.append(rng.normal(size=(50, 2)))
+        np.savez(folder / "embeddings.npz", loc=codes[-1], scale=np.full((50, 2), 0.1), **rows)
+    found = exploring.udr_beside(run, folders[1:])
+    assert [*found] == ["run", *(f"other-{seed}" for seed in range(1, 5))]
+    np.testing.assert_allclose([*found.values()], disentanglement.udr(codes))
+    rows["row"] = rows["row"] + 1
+    np.savez(folders[3] / "embeddings.npz", loc=codes[3], scale=codes[3], **rows)
+    with pytest.raises(ValueError, match=r"same examples.*other-3; explore it with"):
+        exploring.udr_beside(run, folders[1:])
+    (folders[2] / "embeddings.npz").unlink()
+    with pytest.raises(FileNotFoundError, match=r"other-2.*run that was explored"):
+        exploring.udr_beside(run, folders[1:])
+
+
+def test_what_cannot_be_scored_is_told_before_a_file_is_written(run, make_vae, tmp_path):
+    x = np.random.default_rng(0).integers(0, 2, (40, 4, 4, 1)).astype(np.float32)
+    split = Split(x, "static", name="test", beside={"factors": np.ones((40, 1))})
+    data = tv.data.Data("made", split, split, split)
+    with pytest.raises(ValueError, match=r"Factor 0 does not vary.*two values"):
+        exploring.explore(make_vae(), data, split, run)
+    with pytest.raises(FileNotFoundError, match="run that was explored"):
+        exploring.explore(make_vae(), data, split, run, beside=[tmp_path / "nowhere"])
+    assert not list(run.path.glob("embeddings.*"))

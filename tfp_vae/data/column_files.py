@@ -151,12 +151,15 @@ class ColumnFile:
         other.columns = [name for name in self.columns if name not in columns]
         return other
 
-    def encode(self, schema: "Schema", name: str) -> "np.ndarray | streams.Stream":
+    def encode(
+        self, schema: "Schema", name: str, unknown: str = "refuse"
+    ) -> "np.ndarray | streams.Stream":
         """Returns the values [N, D] of `Schema.encode`, or a stream of them.
 
         Args:
             schema: of these columns.
             name: of the table, for errors.
+            unknown: see `Schema.encode`.
 
         Raises:
             ValueError: naming the first cell that does not fit its column.
@@ -166,12 +169,12 @@ class ColumnFile:
         if self._in_memory or (self._in_memory is None and size <= MOST_BYTES):
             values = np.empty((count, len(schema)), np.float32)
             for place, column in enumerate(schema):
-                values[:, place] = column.encode(self[column.name], name)
+                values[:, place] = column.encode(self[column.name], name, unknown)
             return values
         _check_room(2 * size)
         columns = _Temporary()
         for column in schema:
-            columns.file.write(column.encode(self[column.name], name).tobytes())
+            columns.file.write(column.encode(self[column.name], name, unknown).tobytes())
         return Stored(columns, count, schema)
 
 

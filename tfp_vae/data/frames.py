@@ -4,13 +4,27 @@ None of these libraries is imported: a frame is what has `columns` and `to_numpy
 `to_numpy` and no columns.
 """
 
-from collections.abc import Sequence
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from tfp_vae.arguments import hint
 from tfp_vae.data import kinds
+
+IN_ROW = re.compile(r" in row (\d+)")  # how errors of frames say it
+
+
+@contextlib.contextmanager
+def counted_from_one() -> Iterator[None]:
+    """Has errors of frames count rows as those of files are: the one below a header is row 1."""
+    try:
+        yield
+    except ValueError as error:
+        said = IN_ROW.sub(lambda found: f" in row {int(found[1]) + 1}", str(error))
+        raise ValueError(said) from error
 
 
 def is_frame(values: Any) -> bool:

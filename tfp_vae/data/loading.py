@@ -45,6 +45,7 @@ def load(
     delimiter: str | None = None,
     encoding: str | None = None,
     columns: "Mapping[str, Any] | Schema | str | None" = None,
+    unknown: str | None = None,
 ) -> Data:
     """Loads a data set.
 
@@ -104,6 +105,8 @@ def load(
             of another one. Then text, classes and missing cells may be in a file or DataFrame, all
             its columns are modelled but `target`, and the splits have a `schema`. A DataFrame
             without labels and targets, a .parquet and an .xlsx file are read so in any case.
+        unknown: what a level is that is none of `columns` or of the training table: an error
+            ("refuse", the default), or a cell that is "missing".
 
     Returns:
         A `Data`. Without a test split in the source, 10 % of the examples (20 % of the named
@@ -137,6 +140,7 @@ def load(
         "delimiter": delimiter,
         "encoding": encoding,
         "columns": columns,
+        "unknown": unknown,
     }
     _check_arguments(form, source, given)
     is_named, name = isinstance(form, Named), form.title(source)

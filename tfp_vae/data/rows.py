@@ -1,7 +1,6 @@
 """Rows of a file that a model is asked about: all of them in order, and which cannot be read."""
 
 import pathlib
-import re
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -39,6 +38,7 @@ def read(
     delimiter: "str | None" = None,
     encoding: "str | None" = None,
     keep_going: bool = False,
+    unknown: str = "refuse",
 ) -> Rows:
     """Returns the rows of a file for a trained model.
 
@@ -52,9 +52,11 @@ def read(
         encoding: see `data.load`.
         keep_going: whether rows that cannot be read are left out, and said, in the place of an
             error.
+        unknown: what a level is that the training never saw: an error ("refuse"), or a cell that
+            is "missing".
 
     Raises:
-        ValueError: naming the row, the column and the way out.
+        ValueError: naming the row, counted from 1, the column and the way out.
         FileNotFoundError: if there is no such file.
     """
     path = pathlib.Path(path)
@@ -74,10 +76,13 @@ def read(
     frame = _chosen(frame, wanted, path)
 
     def encode(part):
-        return numbers_of(part, wanted) if schema is None else schema.encode(part, path.name)
+        if schema is None:
+            return numbers_of(part, wanted)
+        return schema.encode(part, path.name, unknown)
 
     if not keep_going:
-        return Rows(encode(frame), np.arange(1, len(frame) + 1), {})
+        with frames.counted_from_one():
+            return Rows(encode(frame), np.arange(1, len(frame) + 1), {})
     found: list[np.ndarray] = []
     good: list[np.ndarray] = []
     refused: dict[int, str] = {}
@@ -151,7 +156,7 @@ def _isolate(
         values = encode(frame)
     except ValueError as error:
         if len(frame) == 1:
-            refused[start + 1] = re.sub(r" in row \d+", "", " ".join(str(error).split()))
+            refused[start + 1] = frames.IN_ROW.sub("", " ".join(str(error).split()))
             return
         half = len(frame) // 2
         for part, place in ((frame.iloc[:half], start), (frame.iloc[half:], start + half)):

@@ -12,7 +12,7 @@ import decimal
 import enum
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -165,7 +165,7 @@ class Column:
                 row = int(np.argmax(wrong))
                 raise self._refused(
                     name,
-                    f"one of {_some(self.levels)}, or unknown='missing'",
+                    f"one of {_some(self.levels)}, or unknown='missing' (--unknown=missing)",
                     series.iloc[row],
                     row,
                 )
@@ -197,7 +197,7 @@ class Column:
     def _refused(self, name, expected, received, row):
         return ValueError(
             f"The {name} table does not fit column {self.name!r} of kind '{self.kind}'. Expected "
-            f"{expected}. Received {received!r} in row {row}."
+            f"{expected}. Received {_plain(received)!r} in row {row}."
         )
 
     def decode(self, values: np.ndarray) -> Any:
@@ -371,7 +371,7 @@ class Schema:
         check_choice("unknown", unknown, UNKNOWN)
         if isinstance(frame, ColumnFile):
             frames.check_columns(frame.columns, self.names, name)
-            values = frame.encode(self, name)
+            values = frame.encode(self, name, unknown)
             self.check_exposures(values, name)
             return values
         frame = to_pandas(frame, name)
@@ -380,6 +380,20 @@ class Schema:
         values = np.stack(found, axis=1)
         self.check_exposures(values, name)
         return values
+
+    def row(self, given: "Mapping[str, Any]") -> np.ndarray:
+        """Returns {column: value} as float32 values [D], NaN for the columns that are not given.
+
+        Raises:
+            ValueError: for an unknown column, or a value that its column does not have.
+        """
+        import pandas as pd
+
+        row = np.full(len(self), np.nan, np.float32)
+        for name, value in given.items():
+            place = self.names.index(check_choice("column", name, self.names))
+            row[place] = self.columns[place].encode(pd.Series([value]), "given")[0]
+        return row
 
     def decode(self, values: np.ndarray, like: Any = None) -> Any:
         """Returns float values [N, D] as a frame with the dtypes that the columns had.
@@ -437,6 +451,15 @@ def parse(text: "str | list[str] | None") -> "dict[str, str | tuple[str, ...]]":
             _kind_and_exposure(name, kind)
             found[name] = kind
     return found
+
+
+def check_numbered(columns: "Collection[str]") -> None:
+    """Raises `ValueError` for columns that drawn tables could not be numbered beside."""
+    if "imputation" in columns:
+        raise ValueError(
+            "The table has a column of the name that numbers the imputations. Expected other "
+            "names. Received 'imputation'."
+        )
 
 
 def names_of_classes(columns: "Schema | Mapping[str, str | Sequence[str]]") -> "set[str]":
@@ -593,7 +616,7 @@ def _column(series: Any, name: str, kind: "str | Sequence[str] | None") -> Colum
     if known.nunique() < 2 and (categories is None or len(categories) < 2):
         raise ValueError(
             f"Column {name!r} is constant. Expected at least two different values; {way}. Received "
-            f"{known.iloc[0]!r} in all rows."
+            f"{_plain(known.iloc[0])!r} in all rows."
         )
     if is_number and not np.isfinite(known.to_numpy(np.float64)).all():
         bad = ~np.isfinite(series.to_numpy(np.float64, na_value=0.0))
@@ -625,8 +648,11 @@ def _column(series: Any, name: str, kind: "str | Sequence[str] | None") -> Colum
     levels = categories if categories is not None else answers.in_order(texts)
     if is_number:
         levels = tuple(sorted(levels, key=float))
-    if len(levels) > _FEW_LEVELS and kind is None and not (is_number or is_bool or categories):
-        _check_no_quantity(texts, name, way)
+    if kind is None and not (is_number or is_bool or categories):
+        if len(levels) > _FEW_LEVELS:
+            _check_no_quantity(texts, name, way)
+        else:
+            _warn_of_numbers(texts, name)
     if len(levels) > MOST_LEVELS and kind is None:
         raise ValueError(
             f"Column {name!r} has too many levels. Expected at most {MOST_LEVELS}, of a class and "
@@ -670,6 +696,26 @@ def _check_no_quantity(texts: "list[str]", name: str, way: str) -> None:
             "Expected plain numbers in all rows, and an empty cell for one that is missing; or "
             f"--columns={name}:categorical if they are classes; or {way}. Received {texts[odd]!r}."
         )
+
+
+def _warn_of_numbers(texts: "list[str]", name: str) -> None:
+    """Warns of few levels, which are classes, if most cells are numbers: one may be a mistake."""
+    numbers = [_is_float(text) for text in texts]
+    codes = any(re.fullmatch(CODE, text) for text in texts)
+    if all(numbers) or codes or 2 * sum(numbers) < len(texts):
+        return
+    warnings.warn(
+        f"Column {name!r} is taken for classes, though most of its cells are numbers. If these are "
+        "no classes, what is no number has to be mended or left empty; "
+        f"--columns={name}:categorical says that it is not. It has {texts[numbers.index(False)]!r}",
+        UserWarning,
+        stacklevel=4,
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Returns a value without the type of NumPy, whose text nobody wrote."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _are_days(values: np.ndarray) -> bool:

@@ -336,6 +336,7 @@ class Detector:
         split, most = self.model.as_split(x).frozen(), check_count("most", most)
         extra = (self.parts(split).values - self.usual).reshape(len(split), -1)
         values = split.values().reshape(len(split), -1)
+        extra[np.isnan(values)] = -np.inf  # what is missing costs nothing, and is no reason
         order = np.argsort(-extra, axis=1)[:, :most]
         rows = np.arange(len(split))
         expected = np.empty(order.shape)
@@ -345,7 +346,8 @@ class Detector:
             shape = (len(split), *self.model.decoder.event_shape)
             filled = self._expected(split, seen.reshape(shape), num_samples)
             expected[:, rank] = filled.reshape(len(split), -1)[rows, order[:, rank]]
-        names = self.names(split)
+        names, schema = self.names(split), getattr(self.model.decoder, "schema", None)
+        levels = [()] * len(names) if schema is None else [column.levels for column in schema]
         return [
             [
                 Reason(
@@ -353,6 +355,7 @@ class Detector:
                     float(values[row, d]),
                     float(expected[row, rank]),
                     float(extra[row, d]),
+                    levels[d],
                 )
                 for rank, d in enumerate(order[row])
                 if extra[row, d] > 0

@@ -15,9 +15,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_vae import objectives
-from tfp_vae.arguments import check_choice, check_count, check_number
+from tfp_vae.arguments import check_count, check_number
 from tfp_vae.data import Schema, Split
-from tfp_vae.data.schema import as_library_of, to_pandas
+from tfp_vae.data.schema import as_library_of, check_numbered, to_pandas
 from tfp_vae.evaluation import checks
 from tfp_vae.layers.noise import SHARED
 from tfp_vae.models import VAE
@@ -202,11 +202,8 @@ def filled(schema: Schema, frame: Any, found: Completed, num_draws: int = 0) -> 
         table = filled(schema, to_pandas(frame, "given"), found, num_draws)
         return as_library_of(table, frame)
     places = _places(frame)
-    if num_draws and "imputation" in places:
-        raise ValueError(
-            "The table has a column of the name that numbers the imputations. Expected other "
-            "names. Received 'imputation'."
-        )
+    if num_draws:
+        check_numbered(places)
 
     def one(values):
         table = frame.copy()
@@ -253,13 +250,18 @@ def imputed_cells(schema: Schema, frame: Any, found: Completed) -> Any:
                     "row": int(row),
                     "column": column.name,
                     "value": best[column.name].iloc[row],
-                    "low": None if is_class else float(found.low[row, place]),
-                    "high": None if is_class else float(found.high[row, place]),
-                    "certainty": float(found.certainty[row, place]) if is_class else None,
+                    "low": None if is_class else _short(found.low[row, place]),
+                    "high": None if is_class else _short(found.high[row, place]),
+                    "certainty": _short(found.certainty[row, place]) if is_class else None,
                 }
             )
     names = ["row", "column", "value", "low", "high", "certainty"]
     return pd.DataFrame(rows, columns=names)
+
+
+def _short(value: np.float32) -> float:
+    """Returns the shortest number that float32 cannot tell from a value."""
+    return float(str(value))
 
 
 def conditional_rows(
@@ -280,23 +282,13 @@ def conditional_rows(
     count, schema = check_count("count", count), vae.decoder.schema
     if not given:
         return vae.generate(count, seed)["sample"]
-    row = _encoded(schema, given)
+    row = schema.row(given)
     found = complete(
         vae, row[np.newaxis], num_draws=count, num_interval_draws=2, seed=seed,
         hidden=np.ones((1, len(schema)), bool),
         **{"num_samples": 5000, **options},
     )  # fmt: skip
     return found.draws[:, 0]
-
-
-def _encoded(schema, given):
-    import pandas as pd
-
-    row = np.full(len(schema), np.nan, np.float32)
-    for name, value in given.items():
-        place = schema.names.index(check_choice("column", name, schema.names))
-        row[place] = schema[place].encode(pd.Series([value]), "given")[0]
-    return row
 
 
 def imputation_report(

@@ -374,6 +374,25 @@ def _pooled(entries: "list[dict]") -> "list[dict]":
     return [{"value": mean} | ({"low": low, "high": high} if len(entries) > 1 else {})]
 
 
+def intervals(
+    plan: Plan, record: Mapping, table: Mapping, language: str
+) -> "dict[str, dict[str, tuple[float, float]]]":
+    """Returns {column: {series: (mean over runs, half of its 95 % interval)}} of a table by series.
+
+    Half an interval is 0 where there is one run.
+    """
+    figures, found = _figures(plan, record, table), {}
+    for column in table.get("columns", ()):
+        for _, key in _rows(plan, record, table):
+            here = [f for f in figures if f["figure"] == column.get("figure")]
+            for each in _pooled([f for f in here if f.get("series") == key]):
+                times, value = column.get("times", 1), each["value"]
+                ends = [times * each.get(end, value) for end in ("low", "high")]
+                middle, half = sum(ends) / 2, abs(ends[1] - ends[0]) / 2
+                found.setdefault(column[language], {})[_name(plan, key, language)] = middle, half
+    return found
+
+
 def _judged(plan: Plan, record: Mapping, table: Mapping, language: str) -> str:
     """Returns a sentence on each pair of series that a table compares by their intervals."""
     says, sentences = _SAYS[language], []

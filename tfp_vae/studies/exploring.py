@@ -1,5 +1,6 @@
 """What is in the latent space of a trained VAE: files of embeddings, pictures and figures."""
 
+import pathlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -34,6 +35,7 @@ def explore(
     strength: float = 1.5,
     seed: int = 0,
     everything: bool = False,
+    beside: "Sequence[pathlib.Path]" = (),
 ) -> dict:
     """Writes embeddings and pictures into a run folder and returns what was found, JSON-ready.
 
@@ -47,15 +49,22 @@ def explore(
         strength: how much of an attribute is added.
         seed: of draws.
         everything: whether files of embeddings have the examples of all splits.
+        beside: folders of explored runs of other seeds, for `udr_beside`.
 
     Raises:
-        ValueError: for a model with a condition, or fewer than four examples.
+        ValueError: for a model with a condition, or fewer than four examples, or a
+            factor of one value.
+        FileNotFoundError: if a run beside was not explored.
     """
     if vae.condition or len(split) < 4:
         raise ValueError(
             "A latent space is explored by examples alone. Expected a VAE without a condition and "
             f"four examples or more. Received a {type(vae).__name__} and {len(split)}."
         )
+    for folder in beside:
+        _codes_of(folder)
+    if split.factors is not None:
+        disentanglement.checked(split.factors, split.factors)
     split = split.frozen()
     parts = [data.train, data.validation, data.test] if everything else [split]
     write_embeddings(vae, parts, run, data.name)
@@ -74,6 +83,9 @@ def explore(
         names = ("mutual_information", "total_correlation", "dimension_wise_kl")
         table |= {name: found["parts_of_kl"][name] for name in names}
     table |= _of_factors(found, data, split, loc, seed) | _of_labels(found, vae, data, split, seed)
+    if beside:
+        found["udr"] = udr_beside(run, beside)
+        table["udr"] = found["udr"][run.path.name]
     index = np.sort(np.random.default_rng(seed).permutation(len(loc))[:_MOST])
     labels = None if split.labels is None else split.labels[index]
     places = latent_space.plane(loc[index], seed)
@@ -86,6 +98,43 @@ def explore(
         table |= _denoising(found, vae, data, split, run, count, levels, seed)
         table |= _strokes(found, vae, split, run, loc, count, strength)
     return {**found, "table": table}
+
+
+def udr_beside(run: RunFolder, beside: "Sequence[pathlib.Path]") -> "dict[str, float]":
+    """Returns {folder: UDR of its model} of a run and others, see `disentanglement.udr`.
+
+    Args:
+        run: an explored run.
+        beside: folders of four others or more, which differ in their seeds.
+
+    Raises:
+        ValueError: if they are too few, or codes of other examples.
+        FileNotFoundError: if one was not explored.
+    """
+    folders, codes, kl, rows = [run.path, *beside], [], [], []
+    for folder in folders:
+        with np.load(_codes_of(folder)) as arrays:
+            codes.append(arrays["loc"])
+            kl.append(walks.kl_to_normal(arrays["loc"], arrays["scale"]))
+            rows.append((arrays["split"].tolist(), arrays["row"].tolist()))
+    for folder, each in zip(folders, rows, strict=True):
+        if each != rows[0]:
+            raise ValueError(
+                f"UDR compares models by the same examples. Expected those of {run.path}. Received "
+                f"others in {folder}; explore it with the same --split and --embeddings."
+            )
+    values = disentanglement.udr(codes, kl)
+    return {folder.name: float(value) for folder, value in zip(folders, values, strict=True)}
+
+
+def _codes_of(folder):
+    path = folder / "embeddings.npz"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There are no codes at {path}. Expected the folder of a run that was explored. "
+            "Received no file."
+        )
+    return path
 
 
 def write_embeddings(

@@ -17,12 +17,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
+from tfp_vae import extras
 from tfp_vae.files import replacing
 from tfp_vae.report import records
 from tfp_vae.report.folders import read_json, versions
 from tfp_vae.report.plans import Plan, Run
 from tfp_vae.report.texts import duration
 
+_MEAN = "mean over runs, with its 95 % interval"
 # Programs that go on in the folder of a run that was interrupted, with the flags that they need.
 _RESUMING = {
     "train_vae": ("--checkpoint_every=120s",),
@@ -84,7 +86,9 @@ def reproduce(
         done[run.name] = before
         if more:
             _write(path, plan, done, commit)
-    for group, name in _write(path, plan, done, commit)["chosen"].items():
+    record = _write(path, plan, done, commit)
+    draw_series(plan, record, folder, say)
+    for group, name in record["chosen"].items():
         say(f"{group}: {name} is chosen")
     if len({each["commit"] for each in done.values()}) > 1:
         say("the runs are of several commits: each has its own in the record")
@@ -135,6 +139,30 @@ def _write(path: pathlib.Path, plan: Plan, done: "dict[str, dict]", commit: str)
     with replacing(path) as temporary:
         temporary.write_text(records.as_text(record), encoding="utf-8")
     return record
+
+
+def draw_series(
+    plan: Plan, record: Mapping, folder: pathlib.Path, say: Callable[[str], None]
+) -> None:
+    """Draws the tables by series, whose intervals a picture shows at a glance, among the runs."""
+    for table in plan.tables:
+        if table["rows"] != "series":
+            continue
+        missing = extras.hint("report", "The picture of a table is")
+        if missing:
+            say(missing)
+            return
+        from tfp_vae import plots
+
+        found = records.intervals(plan, record, table, "en")
+        shown = {
+            column: {name: {_MEAN: m, f"{_MEAN}_se": half} for name, (m, half) in each.items()}
+            for column, each in found.items()
+        }
+        path = folder / f"{table.get('name', plan.name)}.png"
+        with replacing(path) as temporary:
+            plots.method_comparison(shown, _MEAN).savefig(temporary, format="png", dpi=110)
+        say(f"picture: {path}")
 
 
 def _state(folder: pathlib.Path, run: Run) -> pathlib.Path:

@@ -20,6 +20,7 @@ from tfp_vae.cells import unguarded
 from tfp_vae.data import kinds
 from tfp_vae.data.answers import MISSING_TEXT, in_order
 from tfp_vae.data.column_files import open_table
+from tfp_vae.data.frames import counted_from_one
 from tfp_vae.data.schema import names_of_classes
 from tfp_vae.data.source import (
     CLASSIFICATION,
@@ -57,7 +58,7 @@ class Csv(Source):
     """A .csv file: a header, then numbers, which stay as they are."""
 
     words = "a .csv file"
-    arguments = ("target", "task", "delimiter", "encoding", "columns", "in_memory")
+    arguments = ("target", "task", "delimiter", "encoding", "columns", "in_memory", "unknown")
 
     def matches(self, source: Any) -> bool:
         """Returns whether it is the path of a file that ends so."""
@@ -73,6 +74,7 @@ class Csv(Source):
         delimiter: "str | None" = None,
         encoding: "str | None" = None,
         columns: Any = None,
+        unknown: "str | None" = None,
         in_memory: "bool | None" = None,
     ) -> Raw:
         """Returns the features and the target; `load` says what the arguments are."""
@@ -81,11 +83,12 @@ class Csv(Source):
         if columns is not None:
             text = names_of_classes(columns)
             given = {"train": open_table(path, delimiter, encoding, in_memory, text)}
-            return of_mixed_columns(given, columns, target, task)
-        if in_memory is not None:
+            with counted_from_one():
+                return of_mixed_columns(given, columns, target, task, unknown)
+        if in_memory is not None or unknown is not None:
             raise ValueError(
-                "in_memory goes with a table of mixed columns. Expected columns beside it, {} for "
-                f"no others than the values say, or in_memory=None. Received {in_memory!r}."
+                "in_memory and unknown go with a table of mixed columns. Expected columns, {} for "
+                f"no others than the values say, or None. Received {in_memory!r} and {unknown!r}."
             )
         encoding, notes = find_encoding(path, encoding)
         table = _Table(path, encoding, find_delimiter(path, encoding, delimiter), target)

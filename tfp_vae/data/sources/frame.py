@@ -27,7 +27,7 @@ class Frame(Source):
     """A DataFrame, or a dict of one for each split, whose columns may be in any order."""
 
     words = "a DataFrame"
-    arguments = ("labels", "targets", "target", "task", "columns")
+    arguments = ("labels", "targets", "target", "task", "columns", "unknown")
 
     def matches(self, source: Any) -> bool:
         """Returns whether it is a frame or a dict of frames."""
@@ -49,6 +49,7 @@ class Frame(Source):
         target: "str | None" = None,
         task: "str | None" = None,
         columns: Any = None,
+        unknown: "str | None" = None,
     ) -> Raw:
         """Returns the rows; their columns are in the order of the training table."""
         del data_dir
@@ -62,7 +63,7 @@ class Frame(Source):
         alone = labels is None and targets is None
         is_mixed = isinstance(source, ColumnFile) or columns is not None
         if is_mixed or (alone and target is None and not _is_bytes(given)):
-            raw = of_mixed_columns(given, columns or {}, target, task)
+            raw = of_mixed_columns(given, columns or {}, target, task, unknown)
             return raw if alone else _beside(raw, labels, targets)
         whole = frames.column_names(given["train"])
         if target is not None:
@@ -98,7 +99,11 @@ class Frame(Source):
 
 
 def of_mixed_columns(
-    given: "dict[str, Any]", columns: Any, target: "str | None", task: "str | None"
+    given: "dict[str, Any]",
+    columns: Any,
+    target: "str | None",
+    task: "str | None",
+    unknown: "str | None" = None,
 ) -> Raw:
     """Returns tables of numbers, text and classes, with cells that may be missing, as values.
 
@@ -108,6 +113,7 @@ def of_mixed_columns(
             `Schema`.
         target: the column that is predicted, which is no part of the values; or None.
         task: what it is; None for what its values say.
+        unknown: see `data.load`.
     """
     given = {
         split: frame if isinstance(frame, ColumnFile) else to_pandas(frame, split)
@@ -131,7 +137,10 @@ def of_mixed_columns(
             split: frame.drop(columns=[name for name in dropped if name in frame.columns])
             for split, frame in given.items()
         }
-    splits = {split: (schema.encode(frame, split), ys.get(split)) for split, frame in given.items()}
+    splits = {
+        split: (schema.encode(frame, split, unknown or "refuse"), ys.get(split))
+        for split, frame in given.items()
+    }
     found = CLASSIFICATION if target is None else task or _task(ys["train"])
     return Raw(splits, found, columns=schema.names, schema=schema)
 

@@ -44,6 +44,10 @@ MODELS = {
         **one(tv.priors.Mixture(D, 4), tv.encoders.Gaussian(mlp(), D)),
         decoder=tv.decoders.DiscretizedLogistic(mlp(), shape),
     ),
+    "mixture of logistics": lambda shape: tv.VAE(
+        **one(tv.priors.StandardNormal(D), tv.encoders.Gaussian(mlp(), D)),
+        decoder=tv.decoders.Decoder(mlp(), shape, tv.heads.LogisticMixture()),
+    ),
     "categorical, mixture posterior": lambda shape: tv.VAE(
         **one(tv.priors.StandardNormal(D), tv.encoders.Mixture(mlp(), D, 2)),
         decoder=tv.decoders.Categorical(mlp(), shape),

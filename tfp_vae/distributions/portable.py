@@ -30,7 +30,7 @@ def times(x: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
 def log_share(a: tf.Tensor) -> tf.Tensor:
     """Returns log((1 - exp(-a)) / a) for a >= 0."""
     small = a < SMALL
-    safe = tf.where(small, 1.0, a)
+    safe = tf.where(small, tf.ones_like(a), a)  # a number alone would be float32 in a graph
     square = tf.square(a)
     series = -0.5 * a + square * (1 / 24 - square * (1 / 2880 - square / 181440))
     return tf.where(small, series, tf.math.log((1.0 - tf.exp(-safe)) / safe))

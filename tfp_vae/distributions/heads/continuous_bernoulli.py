@@ -33,7 +33,7 @@ class ContinuousBernoulli(Head):
         logits = tf.squeeze(parameters, -1)
         a = tf.abs(logits)
         small = a < SMALL
-        safe = tf.where(small, 1.0, a)
+        safe = tf.where(small, tf.ones_like(a), a)
         square = tf.square(a)
         series = a * (1 / 12 - square * (1 / 720 - square * (1 / 30240 - square / 1209600)))
         above = tf.where(small, series, 1.0 / (1.0 - tf.exp(-safe)) - 1.0 / safe - 0.5)

@@ -110,7 +110,7 @@ def _log_rising(y, r):
     """Returns log Gamma(r + y) - log Gamma(r) - y log r."""
     is_large = r > _STIRLING
     large = tf.where(is_large, r, _STIRLING)
-    small = tf.where(is_large, 1.0, r)
+    small = tf.where(is_large, tf.ones_like(r), r)
     series = (
         (large + y - 0.5) * tf.math.log1p(y / large) - y + _stirling(large + y) - _stirling(large)
     )

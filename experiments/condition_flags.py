@@ -132,7 +132,7 @@ def build(data: "tv.data.Data", latent_dim: int, *checks: "Callable[[tv.VAE], No
 
 def starts(data: "tv.data.Data") -> "list[tv.training.StartClusters]":
     """Returns the callbacks that a training begins with."""
-    if _MODEL.value != "vade":
+    if not tv.methods.kind_of(_MODEL.value).finds_clusters:
         return []
     return [tv.training.StartClusters(data.train, _START_EPOCHS.value)]
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from absl import flags
 
 import tfp_vae as tv
-from tfp_vae import peek
+from tfp_vae import arguments, peek
 
-from . import cli, helping
+from . import cli
 
 GROUP = "Data"
 _NAMES = peek.names("data.NAMES")
@@ -97,7 +97,7 @@ def check() -> None:
             f"There is no data set {dataset!r}. Expected one of {', '.join(_NAMES)}, a folder of "
             f"images or TFRecords, a .tfrecord, .csv, .npz or .npy file. Received {dataset!r}, "
             "which is none."
-            f"{helping.hint(dataset, _NAMES)}"
+            f"{arguments.hint(dataset, _NAMES)}"
         )
     check_folder()
 

@@ -16,49 +16,7 @@ _BASICS = (
     *("preset", "dataset", "run_dir", "model", "method", "network", "likelihood", "latent_dim"),
     *("hidden", "epochs", "batch_size", "learning_rate", "seed", "overwrite"),
 )
-# What others call things, and what they are called here.
-_OTHER_WORDS = {
-    "gaussian": ("normal", "diagonal"),
-    "gauss": ("normal", "diagonal"),
-    "mse": ("normal",),
-    "bce": ("bernoulli",),
-    "binary": ("bernoulli", "dynamic"),
-    "logistic": ("discretized_logistic",),
-    "softmax": ("categorical",),
-    "cnn": ("conv", "lenet"),
-    "convolutional": ("conv", "lenet"),
-    "dense": ("mlp",),
-    "fc": ("mlp",),
-    "mean_field": ("vi", "diagonal"),
-    "bbb": ("vi",),
-    "bnn": ("vi", "bnn"),
-    "dropout": ("mc_dropout",),
-    "hmc": ("nuts",),
-    "mcmc": ("nuts",),
-    "mclmc": ("mile",),
-    "sghmc": ("sgmcmc",),
-    "sgld": ("sgmcmc",),
-    "mle": ("ml",),
-    "cvae": ("conditional", "conditional_vae"),
-    "bfloat16": ("mixed_bfloat16",),
-    "fmnist": ("fashion_mnist",),
-    "saved_model": ("savedmodel",),
-    "tflite": ("litert",),
-    "html": ("web",),
-    "grey": ("eight_bit", "unit_interval"),
-    "leakyrelu": ("leaky_relu",),
-    "swish": ("silu",),
-    "chinese": ("zh",),
-    "english": ("en",),
-}
 _main: "Callable[[], None] | None" = None
-
-
-def hint(value: str, known: Sequence[str]) -> str:
-    """Returns " Did you mean ...?" or "", by spelling and by what others call things."""
-    plain = value.lower().replace("-", "_")
-    others = [name for name in _OTHER_WORDS.get(plain, ()) if name in known]
-    return f" Did you mean {others[0]}?" if others else arguments.hint(plain, known)
 
 
 def checked(what: str, value: str, known: Sequence[str]) -> str:
@@ -66,7 +24,7 @@ def checked(what: str, value: str, known: Sequence[str]) -> str:
     if value not in known:
         raise ValueError(
             f"{what} does not fit. Expected one of {', '.join(known)}. Received {value!r}."
-            f"{hint(value, known)}"
+            f"{arguments.hint(value, known)}"
         )
     return value
 
@@ -76,10 +34,10 @@ def with_hint(error: Exception) -> str:
     unknown = re.match(r"Unknown command line flag '(\w+)'", str(error))
     if unknown and "Did you mean" not in str(error):
         # absl compares with as many letters as were typed: of "bond" with "boun".
-        return f"{error}.{hint(unknown[1], [*flags.FLAGS])}".replace("..", ".")
+        return f"{error}.{arguments.hint(unknown[1], [*flags.FLAGS])}".replace("..", ".")
     found = re.fullmatch(r"(?s)flag --(\w+)=(.*): value should be one of <(.*)>", str(error))
     text = str(error).removeprefix("ERROR:: ")
-    return text + ("." + hint(found[2], found[3].split("|")) if found else "")
+    return text + ("." + arguments.hint(found[2], found[3].split("|")) if found else "")
 
 
 def remember(main: "Callable[[], None]") -> None:

@@ -6,11 +6,13 @@ looks, nothing is written where a disk is nearly full, and old files make room. 
 TensorFlow: nothing here may need it.
 """
 
+import contextlib
 import hashlib
 import importlib.metadata
 import os
 import pathlib
 import platform
+import re
 import shutil
 import sys
 import time
@@ -20,6 +22,8 @@ FLAG = "--tf_xla_persistent_cache"
 BYTES = 500 * 2**20  # kept at most
 DAYS = 30  # without being read
 ROOM = 2**30  # bytes that are left free
+_FOLDER = re.compile("[0-9a-f]{16}")  # as `compiled_folder` names them
+_FILES = "xla_compile_cache__*"  # as TensorFlow names them
 
 
 def flags() -> str:
@@ -28,18 +32,18 @@ def flags() -> str:
     The variable names a folder, "" turns it off, and without it the folder is the user's own cache.
     """
     named = os.environ.get(VARIABLE)
-    root = _usual() if named is None else named and pathlib.Path(named).absolute()
-    if not root:
-        return ""
-    folder = compiled_folder(root)
     try:
+        root = _usual() if named is None else named and pathlib.Path(named).absolute()
+        if not root:
+            return ""
+        folder = compiled_folder(root)
         root.parent.mkdir(parents=True, exist_ok=True)
         for path in (root, folder):  # one by one: `parents` would take the usual mode for both
             path.mkdir(mode=0o700, exist_ok=True)
             _check_own(path)
         tidy(root)
         full = shutil.disk_usage(folder).free < ROOM
-    except OSError as error:
+    except (OSError, importlib.metadata.PackageNotFoundError) as error:
         if named is not None:
             print(
                 f"{VARIABLE}: what XLA compiles is not kept. Expected a folder of yours that "
@@ -72,25 +76,30 @@ def compiled_folder(root: pathlib.Path) -> pathlib.Path:
 
 
 def tidy(root: pathlib.Path) -> None:
-    """Removes what is broken, what nobody read for long, and the oldest beyond `BYTES`."""
+    """Removes what is broken, what nobody read for long, and the oldest beyond `BYTES`.
+
+    Of files that TensorFlow wrote to folders of `compiled_folder`: whatever else lies below `root`
+    is its owner's, and stays.
+    """
     now, total = time.time(), 0
     found = []
-    for path in root.glob("*/*"):
-        try:  # another process may be at it
-            seen = path.lstat()
-        except FileNotFoundError:
-            continue
-        # A file system may keep no times of reading.
-        found.append((max(seen.st_mtime, seen.st_atime), path, seen))
+    for folder in root.iterdir():
+        for path in folder.glob(_FILES) if _FOLDER.fullmatch(folder.name) else ():
+            with contextlib.suppress(FileNotFoundError):  # another process tidies too
+                seen = path.lstat()
+                # A file system may keep no times of reading.
+                found.append((max(seen.st_mtime, seen.st_atime), path, seen))
     for used, path, seen in sorted(found, reverse=True):
-        total += seen.st_size
         # One that is being written has another name, and is left alone for a day.
         fresh = path.suffix != ".pb" and now - used < 86400
-        if total > BYTES or now - used > DAYS * 86400 or not (fresh or is_whole(path)):
-            path.unlink(missing_ok=True)
-            total -= seen.st_size
-        else:  # that we looked does not count as being read
-            os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+        with contextlib.suppress(FileNotFoundError):
+            old = now - used > DAYS * 86400
+            if old or total + seen.st_size > BYTES or not (fresh or is_whole(path)):
+                path.unlink()
+            else:
+                total += seen.st_size
+                # That we looked does not count as being read.
+                os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns))
 
 
 def is_whole(path: pathlib.Path) -> bool:

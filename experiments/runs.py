@@ -25,14 +25,12 @@ _METRICS = flags.DEFINE_list("metrics", None, "Metrics to show: names or pattern
 _FORMAT = flags.DEFINE_enum("format", "text", peek.names("report.runs.FORMATS"), "Of the table.")
 _OUT = flags.DEFINE_string("out", None, "File that receives the table; without it the terminal.")
 _LANGUAGE = flags.DEFINE_enum("language", "en", peek.names("report.LANGUAGES"), "Of the page.")
-_PICTURE = flags.DEFINE_string("picture", None, "PNG that receives a metric against the time.")
-_PACE_OF = flags.DEFINE_string("pace_of", "val_elbo", "Metric of --picture, as in history.csv.")
+_PICTURE = flags.DEFINE_string("picture", None, "PNG: the validation ELBO against the time.")
 
 
 def main():
     """Looks, sorts, writes."""
     cli.refuse_unused(_FORMAT.value == "html", "--format=html", _LANGUAGE)
-    cli.refuse_unused(_PICTURE.value is not None, "--picture", _PACE_OF)
     if _FORMAT.value == "html":
         extras.need("report", "Pages")
     if _PICTURE.value is not None:
@@ -53,8 +51,8 @@ def main():
         start()  # pictures of models need TensorFlow, and come with this one
         from tfp_vae.plots.pace import pace
 
-        curves = tv.report.paces(table, _PACE_OF.value)
-        figure = pace(curves, _PACE_OF.value, tv.report.direction(_PACE_OF.value))
+        curves = tv.report.paces(table)
+        figure = pace(curves)
         with files.replacing(picture) as temporary:
             figure.savefig(temporary, dpi=120, bbox_inches="tight", format="png")
     text = (

@@ -1,6 +1,5 @@
 """The flags of every training: data and run folder, passes, optimizer."""
 
-import contextlib
 import dataclasses
 import time
 
@@ -86,19 +85,6 @@ def compiled(model, data: "tv.data.Data", optimizer=None):
     return model
 
 
-@contextlib.contextmanager
-def keeping(model, run: "tv.report.RunFolder"):
-    """A context in which Ctrl-C saves the model after its last whole epoch, if there is one."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        history = getattr(model, "history", None)
-        if history is not None and history.epoch:
-            model.save(run / "model.keras")
-            print(f"saved {run / 'model.keras'} of epoch {history.epoch[-1] + 1}", flush=True)
-        raise
-
-
 def fit(model, data: "tv.data.Data", run: "tv.report.RunFolder", *more) -> "tuple[dict, dict]":
     """Makes the run folder, trains, saves; returns the history and what is known of the run.
 
@@ -125,7 +111,8 @@ def fit(model, data: "tv.data.Data", run: "tv.report.RunFolder", *more) -> "tupl
     run.create()
     run.write_text("flags.txt", cli.flag_lines())
     started = time.monotonic()
-    with saved.catching_signals() if saved else keeping(model, run):
+    last = tv.training.saved_if_interrupted(model, run / "model.keras")
+    with saved.catching_signals() if saved else last:
         history = model.fit(
             data.train,
             batch_size=BATCH_SIZE.value,

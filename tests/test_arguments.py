@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from tfp_vae.arguments import MOST, is_count, is_number
+from tfp_vae.arguments import MOST, check_choice, hint, is_count, is_number
 
 NO_NUMBERS = (
     None,
@@ -44,3 +44,12 @@ def test_bounds_are_part_of_the_range_and_above_is_not():
     assert is_count(1) and not is_count(0) and is_count(0, 0) and is_count(3, 1, 3)
     assert is_count(MOST) and not is_count(MOST + 1) and not is_count(4, 1, 3)
     assert not is_count(1.5)
+
+
+def test_a_name_is_meant_by_what_others_call_it_and_by_its_spelling():
+    with pytest.raises(ValueError, match=r"Received 'Gaussian'\. Did you mean normal\?"):
+        check_choice("likelihood", "Gaussian", ("bernoulli", "normal"))
+    assert hint("gaussian", ("gaussians", "bernoulli")) == " Did you mean gaussians?"
+    assert hint("mixed-bfloat", ("float32", "mixed_bfloat16")) == " Did you mean mixed_bfloat16?"
+    assert hint("Aeg", ("Age", "age of house")) == " Did you mean Age?"
+    assert hint("nothing near", ("age",)) == hint(3, ("3",)) == ""

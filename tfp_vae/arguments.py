@@ -14,6 +14,41 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 MOST = 2**31 - 1  # of anything that is counted: shapes are int32 in many places
+# What others call things, and what they are called here.
+_OTHER_WORDS = {
+    "gaussian": ("normal", "diagonal"),
+    "gauss": ("normal", "diagonal"),
+    "mse": ("normal",),
+    "bce": ("bernoulli",),
+    "binary": ("bernoulli", "dynamic"),
+    "logistic": ("discretized_logistic",),
+    "softmax": ("categorical",),
+    "cnn": ("conv", "lenet"),
+    "convolutional": ("conv", "lenet"),
+    "dense": ("mlp",),
+    "fc": ("mlp",),
+    "mean_field": ("vi", "diagonal"),
+    "bbb": ("vi",),
+    "bnn": ("vi", "bnn"),
+    "dropout": ("mc_dropout",),
+    "hmc": ("nuts",),
+    "mcmc": ("nuts",),
+    "mclmc": ("mile",),
+    "sghmc": ("sgmcmc",),
+    "sgld": ("sgmcmc",),
+    "mle": ("ml",),
+    "cvae": ("conditional", "conditional_vae"),
+    "bfloat16": ("mixed_bfloat16",),
+    "fmnist": ("fashion_mnist",),
+    "saved_model": ("savedmodel",),
+    "tflite": ("litert",),
+    "html": ("web",),
+    "grey": ("eight_bit", "unit_interval"),
+    "leakyrelu": ("leaky_relu",),
+    "swish": ("silu",),
+    "chinese": ("zh",),
+    "english": ("en",),
+}
 
 
 def is_number(value: Any, low: float = -math.inf, above: float = -math.inf) -> bool:
@@ -121,10 +156,17 @@ def lacks(owner: object, method: str, returns: str) -> NotImplementedError:
 
 
 def hint(value: Any, choices: Iterable) -> str:
-    """Returns " Did you mean ...?" with the choice nearest to `value`, "" if none is near."""
+    """Returns " Did you mean ...?" with the choice that is meant, "" if none is near.
+
+    By what others call things, then by spelling.
+    """
     if not isinstance(value, str | os.PathLike):
         return ""
-    near = difflib.get_close_matches(str(value), list(map(str, choices)), 1)
+    known, text = list(map(str, choices)), str(value)
+    plain = text.lower().replace("-", "_")
+    near = [name for name in _OTHER_WORDS.get(plain, ()) if name in known]
+    for spelling in (text, plain):
+        near = near or difflib.get_close_matches(spelling, known, 1)
     return f" Did you mean {near[0]}?" if near else ""
 
 

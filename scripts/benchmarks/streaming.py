@@ -242,7 +242,6 @@ def main() -> None:
         "--held", default="usual,files", help="values of tables: as is usual, or streamed"
     )
     parser.add_argument("--folder", help="where the files are made for as long as they are needed")
-    parser.add_argument("--json", help="a file for the figures")
     parser.add_argument("--run_dir", help="a folder for the figures, as streaming.json")
     given = parser.parse_args()
     rows = []
@@ -270,10 +269,10 @@ def main() -> None:
         rows += measure_tables(int(count), given)
     text = json.dumps({"rows": rows}, indent=2) + "\n"
     print(text, end="")
-    for path in (given.json, given.run_dir and pathlib.Path(given.run_dir) / "streaming.json"):
-        if path:
-            pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
-            pathlib.Path(path).write_text(text, encoding="utf-8")
+    if given.run_dir:
+        folder = pathlib.Path(given.run_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "streaming.json").write_text(text, encoding="utf-8")
 
 
 def _head(names: str) -> None:

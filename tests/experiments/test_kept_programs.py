@@ -1,6 +1,7 @@
 """What XLA compiled is kept for the next process, apart by what it was compiled for."""
 
 import collections
+import importlib.metadata
 import os
 import pathlib
 import subprocess
@@ -141,37 +142,71 @@ def test_nothing_is_written_where_a_disk_is_nearly_full(home, monkeypatch):
     assert kept_programs.flags().endswith("_read_only=true")
 
 
+def written(path, content, days=0.0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    when = time.time() - 86400 * days
+    os.utime(path, (when, when))
+    return path
+
+
+def field(length):
+    """Returns the third field of a program, its executable."""
+    return b"\x1a" + bytes([length % 128 + 128, length // 128]) + bytes(length)
+
+
 def test_broken_old_and_too_many_programs_make_room(home, monkeypatch):
-    def written(name, content, days=0.0):
-        path = home / "xla" / "folder" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        when = time.time() - 86400 * days
-        os.utime(path, (when, when))
-        return path
+    def kept(name, content, days=0.0):
+        folder = compiled_folder(home / "xla")
+        return written(folder / f"xla_compile_cache__{name}", content, days)
 
-    def field(length):  # the third one, an executable
-        return b"\x1a" + bytes([length % 128 + 128, length // 128]) + bytes(length)
-
-    whole = written("whole.pb", field(300))
-    two = written("two.pb", b"\x0a\x02ab" + field(1000))
+    whole = kept("whole.pb", field(300))
+    two = kept("two.pb", b"\x0a\x02ab" + field(1000))
     broken = [
-        written("empty.pb", b""),
-        written("cut.pb", field(300)[:-1]),
-        written("more.pb", field(300) + b"\x1a"),
-        written("zeros.pb", bytes(300)),
-        written("text.pb", b"What is this?"),
-        written("left.pb.tmp", b"", days=2),
+        kept("empty.pb", b""),
+        kept("cut.pb", field(300)[:-1]),
+        kept("more.pb", field(300) + b"\x1a"),
+        kept("zeros.pb", bytes(300)),
+        kept("text.pb", b"What is this?"),
+        kept("left.tmp", b"", days=2),
     ]
-    old = written("old.pb", field(300), days=31)
-    growing = written("growing.pb.tmp", b"\x1a")
+    old = kept("old.pb", field(300), days=31)
+    growing = kept("growing.tmp", b"\x1a")
     kept_programs.tidy(home / "xla")
     assert [path for path in (whole, two, growing) if not path.exists()] == []
     assert [path.name for path in (*broken, old) if path.exists()] == []
-    earlier = [written(f"{day}.pb", field(300), days=day) for day in (1, 2, 3)]
+    earlier = [kept(f"{day}.pb", field(300), days=day) for day in (1, 2, 3)]
     monkeypatch.setattr(kept_programs, "BYTES", 2000)
     kept_programs.tidy(home / "xla")
     assert [path.exists() for path in (whole, two, *earlier)] == [True, True, True, True, False]
+
+
+def test_what_else_lies_in_a_folder_that_was_named_stays(home, monkeypatch):
+    theirs = [
+        written(home / "thesis" / "chapter.tex", b"Long ago", days=400),
+        written(home / "0123456789abcdef" / "weights.pb", b"Not ours", days=400),
+        written(home / "other" / "xla_compile_cache__1__2__XLA_CPU_JIT.pb", b"", days=400),
+        written(home / "xla_compile_cache__1__2__XLA_CPU_JIT.pb", b"", days=400),
+    ]
+    ours = written(compiled_folder(home) / "xla_compile_cache__1__2__XLA_CPU_JIT.pb", b"")
+    monkeypatch.setenv(kept_programs.VARIABLE, str(home))
+    assert kept_programs.flags()
+    assert [path.name for path in theirs if not path.exists()] == []
+    assert not ours.exists()
+
+
+def test_a_home_or_a_tensorflow_that_cannot_be_asked_costs_the_cache_alone(home, monkeypatch):
+    def lost(*_):
+        raise PermissionError(13, "Permission denied")
+
+    def unknown(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("importlib.metadata.version", unknown)  # as tensorflow-cpu is named
+        assert kept_programs.flags() == ""
+    monkeypatch.setattr("pathlib.Path.is_dir", lost)
+    assert kept_programs.flags() == ""
 
 
 def test_what_was_compiled_otherwise_lies_elsewhere(tmp_path, monkeypatch):

@@ -295,3 +295,23 @@ def test_a_dozen_images_are_enough_and_a_run_overwritten_leaves_only_other_files
     names = {path.name for path in run.iterdir()}
     assert "notes.txt" in names
     assert not names & {"manifold.png", "evaluation.json"}
+
+
+@pytest.mark.pictures
+def test_runs_are_drawn_against_their_time_and_what_cannot_be_is_refused(program, tmp_path):
+    for name, prior in (("a", "standard"), ("b", "flow")):
+        folder = tmp_path / "found" / name
+        folder.mkdir(parents=True)
+        (folder / "flags.txt").write_text(f"# tfp-vae train-vae\n--latent_prior={prior}\n")
+        (folder / "metrics.json").write_text('{"test_elbo": -3.0, "train_seconds": 60}')
+        (folder / "history.csv").write_text("epoch,val_elbo\n0,-9\n1,-3\n")
+    status, out, err = program("runs", "--run_dir=found", "--picture=pace.png")
+    assert status == 0, err
+    assert f"2 runs in the picture: {(tmp_path / 'pace.png').resolve()}" in out
+    assert (tmp_path / "pace.png").read_bytes().startswith(b"\x89PNG")
+    status, _, err = program("runs", "--run_dir=found", "--picture=pace.jpg")
+    assert status == 2 and "Expected a name as pace.png" in err
+    (tmp_path / "found" / "a" / "history.csv").unlink()
+    (tmp_path / "found" / "b" / "history.csv").write_text("epoch,loss\n0,1\n")
+    status, out, err = program("runs", "--run_dir=found", "--picture=other.png")
+    assert status == 2 and "val_elbo" in err and not out and not (tmp_path / "other.png").exists()

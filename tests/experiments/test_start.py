@@ -14,7 +14,7 @@ import pytest
 import experiments
 from experiments import __main__ as command
 from experiments import completion, helping, presets
-from tfp_vae import extras, peek
+from tfp_vae import arguments, extras, peek
 
 ROOT = pathlib.Path(__file__).parents[2]
 PROGRAMS = [name.replace("-", "_") for name in command.programs()]
@@ -202,7 +202,7 @@ def test_flags_that_a_program_does_not_read_are_unknown_to_it(name, unread, refu
 
 def test_a_word_of_others_means_a_value_that_there_is():
     known = {value for name in PROGRAMS for f in completion.flags_of(name) for value in _words(f)}
-    for word, ours in helping._OTHER_WORDS.items():
+    for word, ours in arguments._OTHER_WORDS.items():
         assert set(ours) & known, word
 
 

@@ -9,17 +9,16 @@ from tfp_vae.plots.figure import Figure
 _LINES = ("-", "--", ":", "-.")
 
 
-def pace(curves: "Mapping[str, tuple[np.ndarray, np.ndarray]]", label: str, better: int) -> Figure:
-    """Returns a line per run: a metric against minutes of training, the best at the end on top.
+def pace(curves: "Mapping[str, tuple[np.ndarray, np.ndarray]]") -> Figure:
+    """Returns a line per run: its ELBO against minutes of training, the best at the end on top.
 
     The first tenth of each run may leave the panel, where it would squeeze the rest into a line.
 
     Args:
-        curves: {run: (seconds at the end of each epoch [E], the metric then [E])}.
-        label: what the metric is.
-        better: 1 if more is better, -1 if less is.
+        curves: {run: (seconds at the end of each epoch [E], the ELBO then [E])}, of
+            `report.paces`.
     """
-    last = sorted(curves, key=lambda name: -better * curves[name][1][-1])
+    last = sorted(curves, key=lambda name: -curves[name][1][-1])
     figure = Figure(figsize=(8, 4.2), layout="constrained")
     axis = figure.subplots()
     for number, name in enumerate(last):
@@ -31,7 +30,7 @@ def pace(curves: "Mapping[str, tuple[np.ndarray, np.ndarray]]", label: str, bett
     if len(shown) and shown.max() > shown.min():
         room = 0.05 * (shown.max() - shown.min())
         axis.set_ylim(shown.min() - room, shown.max() + room)
-    axis.set(xlabel="minutes of training", ylabel=label)
+    axis.set(xlabel="minutes of training", ylabel="ELBO of validation examples, nats")
     axis.grid(alpha=0.3)
     axis.legend(frameon=False, fontsize="small", title="at the end")
     return figure

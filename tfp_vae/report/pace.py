@@ -11,50 +11,43 @@ from tfp_vae.reading import read_text
 from tfp_vae.report.runs import Run, RunTable
 
 
-def paces(table: RunTable, column: str) -> "dict[str, tuple[np.ndarray, np.ndarray]]":
-    """Returns {what tells a run from the others: (seconds [E], metric [E])} of its E epochs.
+def paces(table: RunTable) -> "dict[str, tuple[np.ndarray, np.ndarray]]":
+    """Returns {what tells a run from the others: (seconds [E], ELBO [E])} of its E epochs.
 
-    The epochs of a run are taken to be of one length. Runs that are not finished, that have not
-    this column, or that do not say how long they trained, are left out.
+    The ELBO is that of the validation examples, nats per example. The epochs of a run are taken to
+    be of one length. Runs that are not finished, that have no such ELBO, or that do not say how
+    long they trained, are left out.
 
     Args:
         table: of `tabulate`.
-        column: of history.csv, as val_elbo.
 
     Raises:
-        ValueError: if no run has it; the message says what they have.
+        ValueError: if no run is left.
     """
-    found, known = {}, set()
+    found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for run in table.runs:
-        history = _history(run)
-        known |= set(history)
-        seconds = run.metrics.get("train_seconds")
-        if seconds and column in history:
-            values = history[column]
+        values, seconds = _elbo(run), run.metrics.get("train_seconds")
+        if seconds and len(values):
             ends = seconds * np.arange(1, len(values) + 1) / len(values)
             found[_name(run, table.flags, found)] = (ends, values)
     if not found:
-        some = ", ".join(sorted(known)) or "none: no finished run has a history"
         raise ValueError(
-            f"No run has this. Expected a metric by epoch, of {some}. Received {column!r}."
+            "There is nothing to draw. Expected a finished run with val_elbo in its history.csv. "
+            "Received none."
         )
     return found
 
 
-def _history(run: Run) -> "dict[str, np.ndarray]":
-    """Returns {column: numbers} of a finished run, {} where there are none."""
+def _elbo(run: Run) -> np.ndarray:
+    """Returns val_elbo by epoch, empty where there is none."""
     path = pathlib.Path(run.folder) / "history.csv"
     if run.reason or not path.is_file():
-        return {}
+        return np.zeros(0)
     try:
-        rows = [*csv.DictReader(io.StringIO(read_text(path)))]
-        return {
-            name: np.array([float(row[name] or "nan") for row in rows])
-            for name in (rows[0] if rows else ())
-            if name and name != "epoch"
-        }
-    except (OSError, ValueError, TypeError, csv.Error):
-        return {}  # the table says of damaged runs what is wrong with them
+        rows = csv.DictReader(io.StringIO(read_text(path)))
+        return np.array([float(row["val_elbo"] or "nan") for row in rows])
+    except (OSError, ValueError, TypeError, KeyError, csv.Error):
+        return np.zeros(0)  # the table says of damaged runs what is wrong with them
 
 
 def _name(run: Run, flags: Sequence[str], taken: Mapping) -> str:

@@ -12,7 +12,7 @@ from tfp_vae.training.convergence import (
 )
 from tfp_vae.training.devices import STRATEGIES, is_chief, strategy
 from tfp_vae.training.encoder_first import EncoderFirst
-from tfp_vae.training.failures import StopOnNaN, check_finished
+from tfp_vae.training.failures import StopOnNaN, check_finished, saved_if_interrupted
 from tfp_vae.training.finishing import Finish
 from tfp_vae.training.history import HistoryFile
 from tfp_vae.training.progress import Progress, ShowProgress, duration
@@ -46,6 +46,7 @@ __all__ = [
     "is_chief",
     "learning_rate",
     "of_posterior",
+    "saved_if_interrupted",
     "slope_at_end",
     "steps_per_execution",
     "strategy",

@@ -1,6 +1,9 @@
 """A training that breaks down stops at the step, says where, and loses nothing."""
 
+import contextlib
 import math
+import pathlib
+from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
@@ -20,6 +23,24 @@ def check_finished(history: keras.callbacks.History) -> None:
                 f"The training broke down in epoch {history.epoch[-1] + 1}. Expected a finite "
                 f"{name}. Received {values[-1]}; a lower learning rate is the likely cure."
             )
+
+
+@contextlib.contextmanager
+def saved_if_interrupted(model: keras.Model, path: pathlib.Path) -> Iterator[None]:
+    """A context in which Ctrl-C saves the model after its last whole epoch, if there is one.
+
+    Args:
+        model: that `fit` trains inside.
+        path: of the .keras file.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        history = getattr(model, "history", None)
+        if history is not None and history.epoch:
+            model.save(path)
+            print(f"saved {path} of epoch {history.epoch[-1] + 1}", flush=True)
+        raise
 
 
 class StopOnNaN(keras.callbacks.Callback):

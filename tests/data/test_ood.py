@@ -51,6 +51,19 @@ def test_flips_and_turns_move_the_very_pixels(kind):
         np.testing.assert_array_equal(turned.labels, split.labels)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_shuffled_pixels_are_those_of_each_image_in_one_order(kind, base_seed):
+    split = split_of(kind, 40, shape=(6, 8, 3))
+    x, shuffled = split.values(), ood(split, "shuffled_pixels", base_seed)
+    places = Split(np.arange(48.0).reshape(1, 6, 8, 1) * np.ones((1, 1, 1, 3)), Kind.REAL)
+    order = ood(places, "shuffled_pixels", base_seed).values()[0, :, :, 0].astype(int)
+    assert sorted(order.ravel()) == list(range(48)) and (order != np.arange(48).reshape(6, 8)).any()
+    expected = x.reshape(40, 48, 3)[:, order]
+    np.testing.assert_array_equal(shuffled.values(), expected)
+    np.testing.assert_array_equal(shuffled.labels, split.labels)
+    assert ood(split, "shuffled_pixels", base_seed + 1).digest != shuffled.digest
+
+
 def test_flipped_grey_intensities_go_with_flipped_binary_images():
     split = split_of("dynamic").frozen()
     flipped = ood(split, "flip_vertical").unfrozen()
@@ -95,6 +108,8 @@ def test_what_has_no_ood_set_is_refused():
     table = Split(np.random.default_rng(0).normal(size=(50, 4)), Kind.REAL)
     with refused("no flip_vertical", "(4,)"):
         ood(table, "flip_vertical")
+    with refused("no shuffled_pixels", "(4,)"):
+        ood(table, "shuffled_pixels")
     assert ood(table, "gaussian_noise").shape == (4,)
 
 

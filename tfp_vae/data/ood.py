@@ -1,7 +1,7 @@
 """What is out of distribution: sets that fit a split in shape and kind and do not belong to it.
 
-Flips and turns keep every statistic that does not depend on places; noise keeps none of the
-structure; a class held out is the nearest thing to the data; another data set is what papers use
+Flips and turns keep every statistic that does not depend on places; shuffled pixels keep the values
+of an image alone; noise keeps none of the structure; a class held out is the nearest thing to the data; another data set is what papers use
 most (Nalisnick et al., "Do deep generative models know what they don't know?", ICLR 2019).
 """
 
@@ -14,7 +14,10 @@ from tfp_vae.data.corruptions import check_images, to_storage
 from tfp_vae.data.kinds import Kind
 from tfp_vae.data.splits import Data, Split
 
-OOD = ("flip_horizontal", "flip_vertical", "rotation_90", "uniform_noise", "gaussian_noise")
+OOD = (
+    *("flip_horizontal", "flip_vertical", "rotation_90"),
+    *("uniform_noise", "gaussian_noise", "shuffled_pixels"),
+)
 
 
 def ood(split: Split, name: str, seed: int = 0) -> Split:
@@ -25,14 +28,15 @@ def ood(split: Split, name: str, seed: int = 0) -> Split:
     Args:
         split: the examples that are in distribution, such as `data.test`.
         name: "flip_horizontal" (left and right change places), "flip_vertical", "rotation_90"
-            (counter-clockwise) of square images, which keep their labels; "uniform_noise" between
+            (counter-clockwise) of square images, "shuffled_pixels" (all images in one random order
+            of their pixels), which keep their labels; "uniform_noise" between
             the extremes of the kind (of `split`, for real values); "gaussian_noise" with mean and
             standard deviation of all values of `split`, cut off at the ends of the kind. Noise of
             binary kinds is binarised like the data, and noise has no labels.
-        seed: of the noise.
+        seed: of the noise, or of the order of pixels.
 
     Raises:
-        ValueError: for an unknown name, or a split that cannot be flipped or turned.
+        ValueError: for an unknown name, or a split that cannot be flipped, turned or shuffled.
     """
     check_choice("OOD set", name, OOD)
     title = f"{split.name}, {name}"
@@ -45,7 +49,8 @@ def ood(split: Split, name: str, seed: int = 0) -> Split:
             f"{split.shape}."
         )
     # The binary images themselves are moved: not one pixel is drawn anew.
-    return split.frozen().mapped(_MOVES[name], title)
+    move = _shuffle(split.shape, name, seed) if name == "shuffled_pixels" else _MOVES[name]
+    return split.frozen().mapped(move, title)
 
 
 _MOVES = {
@@ -55,9 +60,24 @@ _MOVES = {
 }
 
 
+def _shuffle(shape, name, seed):
+    height, width, channels = shape
+    order = _generator(name, seed).permutation(height * width)
+
+    def move(images):
+        pixels = images.reshape(len(images), height * width, channels)
+        return pixels[:, order].reshape(images.shape)
+
+    return move
+
+
+def _generator(name: str, seed: int) -> np.random.Generator:
+    return np.random.default_rng([check_seed(seed), OOD.index(name)])
+
+
 def _noise(split: Split, name: str, seed: int, title: str) -> Split:
     grey = split.unfrozen().intensities()
-    rng = np.random.default_rng([check_seed(seed), OOD.index(name)])
+    rng = _generator(name, seed)
     low, high = (grey.min(), grey.max()) if split.kind is Kind.REAL else (0.0, 1.0)
     if name == "uniform_noise":
         values = low + (high - low) * rng.random(grey.shape, np.float32)

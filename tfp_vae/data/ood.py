@@ -1,8 +1,9 @@
 """What is out of distribution: sets that fit a split in shape and kind and do not belong to it.
 
 Flips and turns keep every statistic that does not depend on places; shuffled pixels keep the values
-of an image alone; noise keeps none of the structure; a class held out is the nearest thing to the data; another data set is what papers use
-most (Nalisnick et al., "Do deep generative models know what they don't know?", ICLR 2019).
+of an image alone; noise keeps none of the structure; a class held out is the nearest thing to the
+data; another data set is what papers use most (Nalisnick et al., "Do deep generative models know
+what they don't know?", ICLR 2019).
 """
 
 from collections.abc import Sequence

@@ -133,8 +133,13 @@ def synthesis(name: str, seed: int, given: argparse.Namespace) -> "dict[str, dic
     whole = tv.data.load(train, columns=schema)
     keras.utils.set_random_seed(seed)
     vae = tv.methods.VAERecipe(latent_dim=4, hidden=(128, 128)).build(whole, seed=seed)
-    vae.compile(keras.optimizers.Adam(1e-3), jit_compile=False)
-    vae.fit(whole.train, batch_size=128, epochs=given.epochs, verbose=0)
+    # Steps, rate and p(z) as in experiments/synthesize.py.
+    batch_size = min(64, len(whole.train))
+    steps = vae.batches_per_epoch(whole.train, batch_size) * given.epochs
+    rate = tv.training.learning_rate("cosine", 1e-3, steps)
+    vae.compile(keras.optimizers.Adam(rate), jit_compile=False)
+    vae.fit(whole.train, batch_size=batch_size, epochs=given.epochs, verbose=0)
+    vae = vae.with_prior("mixture", whole.train)
     drawn[OURS] = schema.decode(vae.generate(len(train), seed)["sample"])
     found[OURS] = {"seconds": time.process_time() - started}
     if name == "known":

@@ -2,7 +2,7 @@
 # title zh: 主成分分析、因子分析、自编码器与 VAE：一个家族
 
 # %% [markdown] en
-# Five methods write an example as a few numbers and back. They differ in what they assume of the numbers, of the noise and of the maps:
+# Five methods write an example $x$ of $X$ pixels as a code $z$ of $D$ numbers, and turn the code into $x$ again. They differ in what they assume of the code, of the noise and of the maps:
 #
 # | | prior of z | map to x | noise | what is fitted |
 # | --- | --- | --- | --- | --- |
@@ -12,16 +12,18 @@
 # | autoencoder | none | any | none | squared error |
 # | VAE | normal | any | any | a bound on the likelihood |
 #
-# Probabilistic PCA is the middle of the table (Tipping & Bishop, 1999):
+# Probabilistic PCA (PPCA) is the easiest of those that have a likelihood (Tipping & Bishop, 1999). A matrix $W$ and the mean $\mu$ of the data make the picture, and each pixel gets noise of the same variance:
 #
 # $$z \sim \mathcal{N}(0, I), \qquad x = W z + \mu + \epsilon, \quad \epsilon \sim \mathcal{N}(0, \sigma^2 I)$$
 #
-# With the eigenvalues $\lambda_1 \geq \lambda_2 \geq \dots$ of the covariance of the data and their vectors $U$, the likelihood is greatest at
+# Let $\lambda_1 \geq \lambda_2 \geq \dots$ be the eigenvalues of the covariance of the data, $\Lambda_D$ the diagonal matrix of the first $D$ of them and $U_D$ their eigenvectors, as columns. The likelihood is greatest at
 #
 # $$\sigma^2 = \frac{1}{X - D} \sum_{i > D} \lambda_i, \qquad W = U_D (\Lambda_D - \sigma^2 I)^{1/2}$$
+#
+# So the noise is the mean of the variances that are left over. The cell compares this with scikit-learn, and asserts that 20 other matrices and two other noises all have a lower likelihood. All data here have their mean taken off, so $\mu = 0$.
 
 # %% [markdown] zh
-# 五种方法都把一个样本写成少数几个数，再写回来。它们的区别在于对这些数、噪声和映射的假设：
+# 五种方法都把一个有 $X$ 个像素的样本 $x$ 写成由 $D$ 个数组成的编码 $z$，再由编码变回 $x$。它们的区别在于对编码、噪声和映射的假设：
 #
 # | | z 的先验 | 到 x 的映射 | 噪声 | 拟合什么 |
 # | --- | --- | --- | --- | --- |
@@ -31,13 +33,15 @@
 # | 自编码器 | 无 | 任意 | 无 | 平方误差 |
 # | VAE | 正态 | 任意 | 任意 | 似然的下界 |
 #
-# 概率主成分分析居于表的中间（Tipping & Bishop, 1999）：
+# 在有似然的方法中，概率主成分分析（PPCA）最简单（Tipping & Bishop, 1999）。矩阵 $W$ 与数据的均值 $\mu$ 产生图像，每个像素再加上方差相同的噪声：
 #
 # $$z \sim \mathcal{N}(0, I), \qquad x = W z + \mu + \epsilon, \quad \epsilon \sim \mathcal{N}(0, \sigma^2 I)$$
 #
-# 设数据协方差的特征值为 $\lambda_1 \geq \lambda_2 \geq \dots$，特征向量为 $U$，则似然最大处是
+# 设 $\lambda_1 \geq \lambda_2 \geq \dots$ 是数据协方差的特征值，$\Lambda_D$ 是前 $D$ 个组成的对角矩阵，$U_D$ 以它们的特征向量为列。似然最大处是
 #
 # $$\sigma^2 = \frac{1}{X - D} \sum_{i > D} \lambda_i, \qquad W = U_D (\Lambda_D - \sigma^2 I)^{1/2}$$
+#
+# 所以噪声就是剩下的各方差的平均。代码与 scikit-learn 比较，并断言另外 20 个矩阵和两种噪声的似然都更低。这里的数据都已减去均值，所以 $\mu = 0$。
 
 # %%
 import matplotlib.pyplot as plt
@@ -77,17 +81,24 @@ assert evidence_of(weights, 1.1 * noise) < evidence > evidence_of(weights, 0.9 *
 #
 # $$p(z|x) = \mathcal{N}\left( M^{-1} W^\top x,\; \sigma^2 M^{-1} \right), \qquad M = W^\top W + \sigma^2 I$$
 #
-# so that an encoder with a linear mean and a constant covariance is exact: the ELBO *is* the evidence. An encoder of independent latents is exact too, because the columns
-# of $W$ are orthogonal. Rotate them, $W R$: the evidence stays, and the encoder of independent latents misses something, unless it rotates them back. So a VAE chooses axes
-# where PPCA has no choice.
+# so an encoder with a linear mean and one constant covariance is exact: the ELBO *is* the evidence. An encoder of independent latents is exact too, because the columns
+# of $W$ are orthogonal, and so $M$ is diagonal. Now rotate them by an orthogonal matrix $R$. The evidence of $W R$ is the same, and PPCA does not care. An encoder of independent latents does: it loses
+#
+# $$\frac{1}{2} \left( \sum_d \log M_{dd} - \log \det M \right)$$
+#
+# nats, with the $M$ of $W R$. So a VAE prefers the axes of PCA, where PPCA has no preference.
 
 # %% [markdown] zh
 # **概率主成分分析是线性 VAE。** 它的后验是正态，对所有样本协方差相同，
 #
 # $$p(z|x) = \mathcal{N}\left( M^{-1} W^\top x,\; \sigma^2 M^{-1} \right), \qquad M = W^\top W + \sigma^2 I$$
 #
-# 因此均值线性、协方差固定的编码器是精确的：ELBO **就是**证据。隐变量相互独立的编码器也精确，因为 $W$ 的列正交。
-# 把它们旋转为 $W R$：证据不变，而独立隐变量的编码器会有所损失，除非转回去。所以 VAE 会选择坐标轴，而概率主成分分析没有可选的。
+# 因此均值线性、协方差固定的编码器是精确的：ELBO **就是**证据。隐变量相互独立的编码器也精确，因为 $W$ 的列正交，$M$ 是对角的。
+# 现在用正交矩阵 $R$ 旋转它们。$W R$ 的证据不变，概率主成分分析无所谓；隐变量独立的编码器却会损失
+#
+# $$\frac{1}{2} \left( \sum_d \log M_{dd} - \log \det M \right)$$
+#
+# 纳特，其中 $M$ 由 $W R$ 算出。所以 VAE 偏好主成分分析的坐标轴，而概率主成分分析没有偏好。
 
 
 # %%
@@ -111,10 +122,11 @@ gaps = {
     "rotated, all covariances": evidence_of(turned, noise) - elbo_of(turned, False)[0],
     "rotated, independent": evidence_of(turned, noise) - elbo_of(turned, True)[0],
 }
-print({name: round(float(gap), 6) for name, gap in gaps.items()}, "nats below the evidence")
+for name, gap in gaps.items():
+    print(f"{name:<25} ELBO below the evidence by {abs(gap):.4f} nats")
 assert max(list(gaps.values())[:3]) < 1e-6 < 1e-3 < gaps["rotated, independent"]
-precision = np.eye(D) + turned.T @ turned / noise
-closed = 0.5 * (np.log(np.diag(precision)).sum() - np.linalg.slogdet(precision)[1])
+M = turned.T @ turned + noise * np.eye(D)
+closed = 0.5 * (np.log(np.diag(M)).sum() - np.linalg.slogdet(M)[1])
 assert abs(closed - gaps["rotated, independent"]) < 1e-6
 
 # %% [markdown] en
@@ -151,10 +163,12 @@ assert abs(squares - values[D:].sum()) < 1e-3 * squares  # what PCA leaves over
 
 # %% [markdown] en
 # **Factor analysis** gives each pixel a variance of its own. On the digits, whose edges vary less than their middle, that is worth many nats; what PPCA calls noise is an
-# average that is wrong for nearly every pixel. A VAE whose decoder has a scale per pixel is factor analysis with bent maps.
+# average that is wrong for nearly every pixel. In the picture are the five axes of PCA and the log of the variance of the noise (dark is small, white was left out as it hardly varies):
+# factor analysis has little noise at the edges. A VAE whose decoder has a scale per pixel is factor analysis with bent maps.
 
 # %% [markdown] zh
 # **因子分析**让每个像素有自己的方差。手写数字的边缘比中间变化小，因此这值许多纳特；概率主成分分析的噪声是平均值，对几乎每个像素都不对。
+# 图中是主成分分析的五个轴，以及噪声方差的对数（暗色为小，白色的像素几乎不变，没有参加）：因子分析在边缘的噪声很小。
 # 解码器带有逐像素尺度的 VAE，就是映射弯曲的因子分析。
 
 # %%
@@ -183,25 +197,28 @@ for axis, (title, image) in zip(axes, pictures.items(), strict=True):
     axis.axis("off")
 
 # %% [markdown] en
-# **Autoencoder against VAE.** An autoencoder reconstructs better: it has no noise to pay for. Ask both for something new, by decoding $z \sim \mathcal{N}(0, I)$. The
-# aggregated posterior of the linear VAE and its covariance,
+# **Autoencoder against VAE.** An autoencoder reconstructs better: its code may be as exact as it likes. Ask both for something new, by decoding $z \sim \mathcal{N}(0, I)$. The
+# *aggregated posterior* is the mean of $q(z|x_n)$ over all $N$ examples: where the codes lie. With the means $m_n$ of $q(z|x_n)$, its covariance in the linear VAE is
 #
-# $$\frac{1}{N} \sum_n q(z|x_n), \qquad \frac{1}{N} \sum_n m_n m_n^\top + \sigma^2 M^{-1} = I,$$
+# $$\frac{1}{N} \sum_n m_n m_n^\top + \sigma^2 M^{-1} = I,$$
 #
-# say that it is the prior, so that its samples have the covariance of the data. The codes of the autoencoder have some covariance, which nothing in its training fixes; a standard
-# normal code is not one of them. Whitened afterwards, it draws too, without the noise, and then it is PPCA again.
+# that of the prior. So what is drawn, noise included, varies along the axes of PCA as the data do. The codes of the autoencoder have some covariance, which nothing in its training fixes; here they are tiny,
+# and a standard normal code is far outside of them. In the picture its samples are black and white patches. If its codes are given the covariance $I$ afterwards (*whitened*), it draws too, and then it is PPCA
+# without the noise. (That the covariances agree does not make the aggregated posterior normal: the linear VAE draws smears, too.)
 
 # %% [markdown] zh
-# **自编码器与 VAE。** 自编码器重建得更好：它不必为噪声付代价。再让两者生成新样本，即解码 $z \sim \mathcal{N}(0, I)$。线性 VAE 的聚合后验及其协方差
+# **自编码器与 VAE。** 自编码器重建得更好：它的编码可以要多精确有多精确。再让两者生成新样本，即解码 $z \sim \mathcal{N}(0, I)$。
+# **聚合后验**是 $q(z|x_n)$ 对全部 $N$ 个样本的平均，即编码所在之处。设 $q(z|x_n)$ 的均值为 $m_n$，线性 VAE 聚合后验的协方差是
 #
-# $$\frac{1}{N} \sum_n q(z|x_n), \qquad \frac{1}{N} \sum_n m_n m_n^\top + \sigma^2 M^{-1} = I,$$
+# $$\frac{1}{N} \sum_n m_n m_n^\top + \sigma^2 M^{-1} = I,$$
 #
-# 说明它就是先验，因此它的样本具有数据的协方差。自编码器的编码也有某个协方差，但训练并不固定它；标准正态的编码不在其中。
-# 事后白化，它也能抽样，只是没有噪声，那又成了概率主成分分析。
+# 与先验的相同。因此连同噪声在内，生成的样本沿主成分轴的变化与数据一样。自编码器的编码也有某个协方差，但训练并不固定它；这里的编码非常小，标准正态的编码远在其外。
+# 图中它的样本是黑白的斑块。若事后把编码的协方差变为 $I$（**白化**），它也能抽样，那就成了没有噪声的概率主成分分析。
+# （协方差一致，并不表示聚合后验就是正态：线性 VAE 生成的也只是模糊的痕迹。）
 
 # %%
 aggregated = mean.T @ mean / N + spread
-print("aggregated posterior, largest distance from I:", np.abs(aggregated - np.eye(D)).max())
+print(f"aggregated posterior, largest distance from I: {np.abs(aggregated - np.eye(D)).max():.0e}")
 assert np.allclose(aggregated, np.eye(D), atol=1e-6)
 codes = np.cov(code.T)
 print("standard deviations of the autoencoder's codes:", np.sqrt(np.diag(codes)).round(2))
@@ -217,9 +234,8 @@ along = {
     "autoencoder": np.var(z @ decoder.T @ first),
     "autoencoder, whitened": np.var(z @ np.linalg.cholesky(codes).T @ decoder.T @ first),
 }
-print(
-    f"variance along the first axis: data {truth:.2f},", {k: round(v, 2) for k, v in along.items()}
-)
+print(f"variance along the first axis: data {truth:.2f}", end="")
+print("".join(f", {name} {value:.2f}" for name, value in along.items()))
 assert abs(along["VAE"] / truth - 1) < 0.05 < 0.2 < abs(along["autoencoder"] / truth - 1)
 assert abs(along["autoencoder, whitened"] / truth - 1) < 0.05
 figure, axes = plt.subplots(3, 8, figsize=(7, 2.9), layout="constrained")
@@ -231,12 +247,12 @@ for line, (title, images) in zip(axes, rows, strict=True):
     line[0].set_title(title, fontsize=8, loc="left")
 
 # %% [markdown] en
-# **What bending buys.** On a bent curve in the plane with one latent, a straight line must call the bend noise. A curve, here the exact one, does not; its posterior is no
-# longer normal, and the bound of a normal encoder is below the evidence. That is the price at which a VAE leaves this family: chapters 2, 3 and 5 are about it.
+# **What bending buys.** The points of the picture lie along a bent curve in the plane; one latent says where on it. A straight line must call the bend noise. A curve, here the one that made the points, need not, and
+# its evidence is higher. But its posterior is no longer normal, so the bound of the best normal encoder is below its evidence. That is the price at which a VAE leaves this family: chapters 2, 3 and 5 are about it.
 
 # %% [markdown] zh
-# **弯曲换来什么。** 平面中的一条弯曲线，只用一个隐变量：直线只好把弯曲算作噪声；曲线（这里用精确的那条）则不必。此时后验不再是正态，正态编码器的下界低于证据。
-# 这就是 VAE 离开这个家族的代价：第 2、3、5 章谈的就是它。
+# **弯曲换来什么。** 图中的点沿平面上的一条弯曲线分布，一个隐变量说明在线上何处。直线只好把弯曲算作噪声；曲线（这里就用产生这些点的那条）则不必，证据也更高。
+# 但此时后验不再是正态，最好的正态编码器的下界低于证据。这就是 VAE 离开这个家族的代价：第 2、3、5 章谈的就是它。
 
 # %%
 grid = np.linspace(-6, 6, 1201)

@@ -77,7 +77,7 @@ assert abs(lag_one(independent)) < 0.03  # nothing in it is a chain
 assert lag_one(walk) > 0.7 and abs(walk.mean() - 1) < 0.05 and abs(walk.var() - 0.5) < 0.05
 blocks = {"independent": independent.reshape(100, 400), "chain": walk.reshape(100, 400)}
 errors = {name: block.mean(axis=1).std() for name, block in blocks.items()}
-print("error of a mean of 400 draws:", {k: round(v, 4) for k, v in errors.items()})
+print("error of a mean of 400 draws:", {k: round(float(v), 4) for k, v in errors.items()})
 assert abs(errors["independent"] / np.sqrt(0.5 / 400) - 1) < 0.3  # sd / sqrt(n), as of independent
 assert errors["chain"] > 2 * errors["independent"]
 
@@ -86,16 +86,24 @@ assert errors["chain"] > 2 * errors["independent"]
 # when the line runs, so that the class definition passes and every attempt to build a model fails. Put right, the model is built, its encoder gives a mean and a scale
 # per example, and the ELBO of its draws is that of quadrature.
 #
+# **18 (A).** Training is written as $\mathrm{argmin}_{\phi, \theta}\, \mathrm{KL}(q_\phi(z|x) \,\|\, p_\theta(z|x))$, and $\log p_\theta(x)$ is then dropped as a constant. It is one for the encoder's $\phi$, but not for
+# the model's $\theta$: that is what learns from it. The cell has a model of one weight, $x|z \sim \mathcal{N}(w z, 1)$, and data made with $w = 2$. With the best encoder the KL is 0 whatever $w$ is, and
+# says nothing about it. The ELBO is greatest at the right $w$.
+#
 # **5 (A).** $\log y$ of a sigmoid is minus infinity in float32 once the logit is below about -104; logits have no such edge.
 
 # %% [markdown] zh
 # **4（A）。** VAE 的构造函数调用了正文从未定义的类 `GaussianMLP`；那里的编码器名为 `GaussianEncoder`。Python 在执行到那一行时才查找名字，
 # 所以类的定义可以通过，而每次建立模型都会失败。改正之后模型可以建立，编码器为每个样本给出均值和尺度，抽样得到的 ELBO 与数值积分一致。
 #
+# **18（A）。** 训练被写成 $\mathrm{argmin}_{\phi, \theta}\, \mathrm{KL}(q_\phi(z|x) \,\|\, p_\theta(z|x))$，随后把 $\log p_\theta(x)$ 当作常数略去。它对编码器的 $\phi$ 是常数，对模型的 $\theta$ 却不是：
+# $\theta$ 正是靠它学习的。代码用只有一个权重的模型 $x|z \sim \mathcal{N}(w z, 1)$，数据由 $w = 2$ 产生。用最好的编码器，无论 $w$ 是多少，KL 都为 0，对它毫无说明；
+# ELBO 则在正确的 $w$ 处最大。
+#
 # **5（A）。** float32 中 logit 低于约 -104 时，sigmoid 的 $\log y$ 就是负无穷；用 logit 计算没有这个边界。
 
 
-# %% runs: erratum 4, erratum 5
+# %% runs: erratum 4, erratum 5, erratum 18
 class GaussianEncoder:
     """q(z|x) with a mean and the logarithm of a scale, both linear in x."""
 
@@ -144,6 +152,17 @@ for value, centre, width in zip(examples[:, 0], means[:, 0], scales[:, 0], stric
     known.append(np.trapezoid(density * (joint - stats.norm.logpdf(z, centre, width)), z))
 print("ELBO of draws:", drawn.round(2), "by quadrature:", np.round(known, 2))
 assert np.allclose(drawn, known, atol=0.1)
+slopes, made = np.array([0.0, 1.0, 2.0, 3.0]), np.sqrt(5.0) * rng.standard_normal((500, 1))
+line, kls, elbos = np.linspace(-12, 12, 1201), [], []
+for slope in slopes:
+    joint = stats.norm.logpdf(line) + stats.norm.logpdf(made, slope * line, 1.0)
+    log_p = np.log(np.trapezoid(np.exp(joint), line, axis=1))
+    log_q = stats.norm.logpdf(line, slope * made / (1 + slope**2), 1 / np.sqrt(1 + slope**2))
+    q = np.exp(log_q)
+    kls.append(np.trapezoid(q * (log_q - joint + log_p[:, None]), line, axis=1).mean())
+    elbos.append(np.trapezoid(q * (joint - log_q), line, axis=1).mean())
+print(f"w {slopes}: KL {np.abs(kls).round(3)}, ELBO {np.round(elbos, 3)}")
+assert np.max(np.abs(kls)) < 1e-3 and slopes[np.argmax(elbos)] == 2.0
 logit = np.float32(-120)
 with np.errstate(all="ignore"):
     theirs = np.log(1 / (1 + np.exp(-logit)))
@@ -155,11 +174,11 @@ assert np.isinf(theirs) and ours == -120
 # **6, 7, 8 (B).** In the first line of 17.7 the integrand lacks the prior: $\int p(x|z)\,dz$ is no evidence. In 17.13 the left side has lost its function $h$. The text at 17.20 has
 # a network predict "the mean" where the formula has mean and covariance: a scale that no network
 # predicts is the same for every example, and the bound is lower for all where $p(z|x)$ is wider or narrower than that. The last part of the cell has
-# $x|z \sim \mathcal{N}(e^z, 0.3)$, where a large $x$ says exactly what $z$ was and a small one does not.
+# $x|z \sim \mathcal{N}(e^z, 0.3^2)$, where a large $x$ says exactly what $z$ was and a small one does not.
 
 # %% [markdown] zh
 # **6、7、8（B）。** 17.7 第一行的被积函数少了先验：$\int p(x|z)\,dz$ 不是证据。17.13 左边丢了函数 $h$。17.20 处的文字说网络预测“均值”，而公式里有均值和协方差：
-# 不由网络预测的尺度对每个样本都一样，凡是 $p(z|x)$ 更宽或更窄之处，下界都更低。最后一部分用 $x|z \sim \mathcal{N}(e^z, 0.3)$：
+# 不由网络预测的尺度对每个样本都一样，凡是 $p(z|x)$ 更宽或更窄之处，下界都更低。最后一部分用 $x|z \sim \mathcal{N}(e^z, 0.3^2)$：
 # 大的 $x$ 几乎完全确定 $z$；小的则不然。
 
 # %% runs: erratum 6, erratum 7, erratum 8
@@ -197,12 +216,14 @@ a, b = np.polyfit(x_bent[1:3], right[1:3] ** 2, 1)  # a variance that is linear 
 assert a * 6 + b < 0 < np.logaddexp(0, a * 6 + b)  # is negative elsewhere: a positive transform
 
 # %% [markdown] en
-# **9 (C).** "$\log p(x) = \int q(z) \log p(x|z)\,dz$" is false: without the condition, $\log p(x)$ does not depend on $z$ and comes out of the integral.
+# **9 (C).** "$\log p(x) = \int q(z) \log p(x|z)\,dz$" is false: without the condition, $\log p(x)$ does not depend on $z$ and comes out of the integral. The line before it has
+# $\int p(x|z)\,q(z)\,dz$ for $p(x)$, with $q$ where the prior belongs.
 #
 # **10 (C).** The last KL has $+\log \sigma^2$; the sign is minus. **11 (C).** The KL of two multivariate normals has $\log(\det\Sigma_q / \det\Sigma_p)$, not the inverse.
 
 # %% [markdown] zh
-# **9（C）。** “$\log p(x) = \int q(z) \log p(x|z)\,dz$”不成立：去掉条件，$\log p(x)$ 与 $z$ 无关，可以提到积分之外。
+# **9（C）。** “$\log p(x) = \int q(z) \log p(x|z)\,dz$”不成立：去掉条件，$\log p(x)$ 与 $z$ 无关，可以提到积分之外。它的上一行以 $\int p(x|z)\,q(z)\,dz$ 表示 $p(x)$，
+# 在该用先验的地方用了 $q$。
 #
 # **10（C）。** 最后的 KL 写作 $+\log \sigma^2$；符号应为负。**11（C）。** 两个多元正态的 KL 里是 $\log(\det\Sigma_q / \det\Sigma_p)$，不是其倒数。
 
@@ -212,6 +233,9 @@ theirs = np.trapezoid(q * stats.norm.logpdf(x, weight * z, noise), z)
 ours = np.trapezoid(q * np.log(truth), z)
 print(f"log p(x) {np.log(truth):.4f}: theirs {theirs:.4f}, put right {ours:.4f}")
 assert abs(theirs - np.log(truth)) > 0.05 and abs(ours - np.log(truth)) < 1e-6
+under_q = np.trapezoid(q * stats.norm.pdf(x, weight * z, noise), z)
+print(f"p(x) {truth:.4f}: with q in the place of the prior {under_q:.4f}")
+assert abs(under_q - truth) > 0.05
 plus = 0.5 * (np.log(scale**2) + scale**2 + mean**2 - 1)
 minus = 0.5 * (-np.log(scale**2) + scale**2 + mean**2 - 1)
 assert abs(plus - kl(mean, scale)) > 0.5 and abs(minus - kl(mean, scale)) < 1e-6
@@ -274,15 +298,16 @@ right = np.logaddexp(0, logits)  # cross-entropy of black from logits
 assert np.all(np.isfinite(right)) and np.all(right > 0) and np.allclose(right, -np.log1p(-ours))
 
 # %% [markdown] en
-# **15 (D).** The lecture says to divide the KL by the number of examples, and its code takes the *mean* over the 784 rows of the weights and does not divide. Both are
-# wrong for every N but one: the sum over all weights, over N, is right, and the full-data gradient is then the mean of those of batches.
+# **15 (D).** The lecture says to divide the KL by the number of examples $N$, and its code takes the *mean* over the 784 rows of the weights instead. So the sum over all weights is divided by 784, which is right
+# only for $N = 784$. The posterior then is as wide after a million examples as after a few. The cell has one weight, the mean of $N$ numbers with variance 1 and the prior $\mathcal{N}(0, 1)$: its
+# variance is $1 / (N + 1)$.
 #
 # **16 (D).** `matmul(weights, images)` has shapes that do not fit, and a ReLU on logits cannot say that a class is unlikely. **17 (D).** A softplus without a floor
 # underflows, and the KL is infinite.
 
 # %% [markdown] zh
-# **15（D）。** 课程说把 KL 除以样本数，代码却对权重的 784 行取**平均**，而没有除。除了某一个 N，两者都不对：应对全部权重求和再除以 N，
-# 这样全体数据的梯度才是各批次梯度的平均。
+# **15（D）。** 课程说把 KL 除以样本数 $N$，代码却对权重的 784 行取**平均**。于是对全部权重的和除以了 784，只有 $N = 784$ 时才对。
+# 这样，看过一百万个样本的后验与只看过几个样本的一样宽。代码用一个权重，即方差为 1 的 $N$ 个数的均值，先验为 $\mathcal{N}(0, 1)$：它的方差是 $1 / (N + 1)$。
 #
 # **16（D）。** `matmul(weights, images)` 的形状不相配；对 logit 用 ReLU 就无法表示某个类不可能。**17（D）。** 没有下限的 softplus 会下溢，KL 变为无穷大。
 
@@ -293,8 +318,13 @@ total = rows * classes * each
 theirs, ours = classes * each, total / N
 print(f"KL in the loss: theirs {theirs:.3f}, put right {ours:.3f} nats per example")
 assert theirs / ours > 50
-batches = rng.standard_normal((10, 5))
-assert np.isclose((batches.mean(1) - ours).mean(), batches.mean() - ours)
+variances = np.geomspace(1e-6, 1, 20001)  # of q, with the parts of the loss that depend on it
+for count in (50, 784, 55000):
+    likelihood, divergence = 0.5 * variances, 0.5 * (variances - np.log(variances))
+    by_784, by_n = (variances[np.argmin(likelihood + divergence / c)] for c in (rows, count))
+    print(f"N {count}: variance {1 / (count + 1):.1e}, theirs {by_784:.1e}, put right {by_n:.1e}")
+    assert np.isclose(by_n, 1 / (count + 1), rtol=1e-2)
+    assert np.isclose(by_784, by_n, rtol=1e-2) == (count == rows)
 weights, images = rng.standard_normal((rows, classes)), rng.random((32, rows))
 try:
     weights @ images

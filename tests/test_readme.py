@@ -3,6 +3,7 @@
 import pathlib
 import re
 
+import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -101,3 +102,22 @@ def test_the_code_of_the_start_page_ends_with_a_vae_of_ones_own_data(tmp_path, m
     assert names["drawn"]["mean"].shape == (10, 8, 8, 1)
     assert type(names["again"]) is names["tv"].VAE
     assert names["predictive"].probs.shape == (359, 10)
+
+
+@pytest.mark.all_only
+def test_a_weighted_mean_of_squares_moves_with_the_same_loss(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "en" / "other_code.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    names: dict = {}
+    exec(compile(code.replace("epochs=5", "epochs=1"), "other_code.md", "exec"), names)
+    vae, scale, weight = names["vae"], names["scale"], names["weight"]
+    assert np.isfinite(names["elbo"]) and "1.54 for 0.00025 and 64x64x3" in page
+    assert round(0.00025 * 64 * 64 * 3 / 2, 2) == 1.54
+    x = names["data"].test.values()[:50]
+    outputs = vae(x, seed=1)
+    squares = np.mean((x - outputs.likelihood.mean()) ** 2)
+    theirs = squares + weight * np.mean(outputs.posterior.kl_divergence(vae.prior()))
+    loss = float(vae.compute_loss(x=x, y_pred=outputs))
+    constant = x[0].size * np.log(scale * np.sqrt(2 * np.pi))
+    assert weight * (loss - constant) == pytest.approx(theirs, rel=1e-4)

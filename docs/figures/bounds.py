@@ -83,7 +83,7 @@ def picture(name: str) -> Picture:
         losses.append(-float(bound.loss(few, _STEP)) if with_loss else np.nan)
 
     def paint(figure, say):
-        left, right = figure.subplots(1, 2, sharey=not own)
+        left, right = figure.subplots(1, 2)
         left.axhline(known, color=INK, ls="--", lw=1, label="log p(x)")
         left.plot(_COUNTS, values, "o-", color=ACCENT, label=name)
         left.set(xscale="log", xlabel=say("draws K", "样本数 K"))
@@ -97,6 +97,7 @@ def picture(name: str) -> Picture:
                 right.hist(part, bins, orientation="horizontal", alpha=0.5, color=color,
                            label=f"K = {count}")  # fmt: skip
             right.set_xlabel(say("examples with this value", "取此值的样本数"))
+            right.set_ylabel(say("nats per example", "纳特 / 样本"))
             right.legend()
             return
         right.plot(tried, seen, "o-", color=ACCENT, label=say("bound", "下界"))

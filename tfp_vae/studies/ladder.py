@@ -19,7 +19,7 @@ from tfp_vae.evaluation import annealing
 from tfp_vae.evaluation.bounds import standard_error
 from tfp_vae.layers.noise import MEAN
 from tfp_vae.models import VAE
-from tfp_vae.models.proposals import Joint
+from tfp_vae.models.proposals import Joint, check_spans_space
 from tfp_vae.randomness import fold_in
 from tfp_vae.studies.exact import EXACT, ExactModel
 from tfp_vae.training import Progress
@@ -220,6 +220,7 @@ def _why_not(vae, split, given=None):
     given = vae.given_of(split) if given is None else given
     condition = None if given is None else given[few]
     try:
+        check_spans_space(vae, "annealed importance sampling")
         Joint(vae.at(0, MEAN), split.values(few), condition).check_gradient(fold_in(0))
     except ValueError as error:
         return str(error)

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from tfp_vae.distributions import draws
 from tfp_vae.distributions.base import tfd
-from tfp_vae.distributions.draws import NORMAL, UNIFORM, Family, Noise
+from tfp_vae.distributions.draws import NORMAL, UNIFORM, Noise
 from tfp_vae.distributions.own import Own, OwnVectors
 from tfp_vae.distributions.portable import logsumexp, times
 
@@ -92,7 +92,7 @@ class NormalMixture(OwnVectors):
 
 
 @draws.family(NormalMixture)
-class NormalMixtureDraws(Family):
+class NormalMixtureDraws(draws.OfTensors):
     """A uniform number picks the component, a normal one per dimension the place in it."""
 
     has_slopes_of_noise = False

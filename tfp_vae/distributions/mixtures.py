@@ -88,7 +88,7 @@ class NormalMixture(OwnVectors):
         square += tf.reduce_sum(tf.square(loc) * precision, axis=-1)
         square -= 2.0 * times(value, tf.transpose(loc * precision))
         constant = tf.reduce_sum(tf.math.log(scale), axis=-1) + 0.5 * _LOG_2_PI * loc.shape[1]
-        return self.log_weights - constant - 0.5 * tf.cast(square, tf.float32)
+        return self.log_weights - constant - 0.5 * tf.cast(square, constant.dtype)
 
 
 @draws.family(NormalMixture)

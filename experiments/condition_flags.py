@@ -149,6 +149,7 @@ def found(model: "tv.VAE", data: "tv.data.Data", trained: "tv.VAE") -> dict:
     if _LABELS.value is not None:
         known["num_labels"] = _LABELS.value
     samples = _CLASS_SAMPLES.value
-    if tv.methods.kind_of(_MODEL.value).finds_clusters and data.num_classes is not None:
+    finds = tv.methods.kind_of(_MODEL.value).finds_clusters
+    if finds and data.num_classes is not None and (data.test.labels >= 0).any():
         known |= tv.evaluation.cluster_metrics(trained, data.train, data.test)
     return known | tv.evaluation.class_metrics(model, data.test, samples, verbose=True)

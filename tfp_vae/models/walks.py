@@ -77,7 +77,9 @@ def moments(
     def run(_: int, index: Any) -> "tuple[np.ndarray, np.ndarray]":
         condition = None if given is None else tf.constant(given[index])
         x = tf.constant(split.values(index))
-        features, centres, scales = draw.features(x, condition), [], []
+        features = draw.features(x, condition)
+        centres: list[tf.Tensor] = []
+        scales: list[tf.Tensor] = []
         for latent in vae.latents:
             posterior = draw.posterior(x, condition, tuple(centres), features)
             centres.append(latent.encoder.centre(posterior))

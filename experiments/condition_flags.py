@@ -124,6 +124,8 @@ def build(data: "tv.data.Data", latent_dim: int, *checks: "Callable[[tv.VAE], No
     chosen = vae_flags.recipe(data, latent_dim, **others)
 
     def begins(vae: "tv.VAE") -> None:
+        vae.check_split(data.test)  # which the end of the program is about
+        vae.given_of(data.test)
         for start in starts(data):
             start.check(vae, training_flags.EPOCHS.value)
 

@@ -124,6 +124,8 @@ def build(data: "tv.data.Data", latent_dim: int, *checks: "Callable[[tv.VAE], No
     chosen = vae_flags.recipe(data, latent_dim, **others)
 
     def begins(vae: "tv.VAE") -> None:
+        vae.check_split(data.test)  # which the end of the program is about
+        vae.given_of(data.test)
         for start in starts(data):
             start.check(vae, training_flags.EPOCHS.value)
 
@@ -149,6 +151,7 @@ def found(model: "tv.VAE", data: "tv.data.Data", trained: "tv.VAE") -> dict:
     if _LABELS.value is not None:
         known["num_labels"] = _LABELS.value
     samples = _CLASS_SAMPLES.value
-    if tv.methods.kind_of(_MODEL.value).finds_clusters and data.num_classes is not None:
+    finds = tv.methods.kind_of(_MODEL.value).finds_clusters
+    if finds and data.num_classes is not None and (data.test.labels >= 0).any():
         known |= tv.evaluation.cluster_metrics(trained, data.train, data.test)
     return known | tv.evaluation.class_metrics(model, data.test, samples, verbose=True)

@@ -29,13 +29,13 @@ def main():
     extras.need("report", "Pictures")
     run = trained_runs.folder()
     run.lock()
-    model, data, source, _ = trained_runs.opened(run)
-    trained_runs.check_vae(model, "Gradients of a bound by its latents")
     from tfp_vae.studies import gradients
 
     plan = gradients.Plan(
         _BOUND.value, tuple(draws), _EXAMPLES.value, _REPEATS.value, seed=_SEED.value
     )
+    model, data, source, _ = trained_runs.opened(run)
+    trained_runs.check_vae(model, "Gradients of a bound by its latents")
     rows = gradients.run(plan, model, data.test)
     print(gradients.write(plan, run, rows, source))
     print(f"results: {(run / 'gradients.json').resolve()}")

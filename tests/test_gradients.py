@@ -17,6 +17,7 @@ from tfp_vae.studies.gradients import Binary, LinearNormal, estimates, exact
 NORMAL, BINARY = LinearNormal(), Binary()
 EXACT = LinearNormal(**LinearNormal.EXACT)  # q(z|x) is p(z|x)
 LOG_EVIDENCE = LinearNormal.LOG_EVIDENCE
+IWAE_LIKE = ("elbo", "iwae", "renyi", "ciwae", "miwae", "piwae", "tvo")
 PATHS, SCORES = ("path", "stl", "dreg"), ("score", "vimco", "loo")
 OPTIONS = {"miwae": {"groups": 2}, "piwae": {"groups": 2}}
 
@@ -339,6 +340,28 @@ def test_the_study_says_which_estimators_a_model_has_and_puts_its_objective_back
         exact(BINARY, IWAE(), 9)
     with pytest.raises(ValueError, match=r"nothing to draw.*Received none"):
         signal_against_draws([], "title")
+
+
+@pytest.mark.parametrize("name", sorted({*BOUNDS} - {*IWAE_LIKE}))
+def test_the_study_of_a_bound_that_is_no_function_of_log_weights_is_refused(name):
+    with pytest.raises(ValueError, match=rf"of log weights. Expected one of elbo.*'{name}'"):
+        study.Plan(name)
+
+
+@pytest.mark.all_only
+def test_the_gradient_of_an_encoder_has_that_of_the_pass_that_levels_share():
+    levels = [
+        tv.LatentVariable(name, tv.priors.StandardNormal(1),
+                          tv.encoders.Gaussian(tv.networks.mlp([]), 1))
+        for name in ("z2", "z1")
+    ]  # fmt: skip
+    decoder = tv.decoders.Bernoulli(tv.networks.mlp([]), (3,))
+    vae = tv.VAE(latents=levels, decoder=decoder, bottom_up=tv.networks.mlp([2]))
+    split = tv.data.Split(np.eye(3, dtype=np.float32), tv.data.Kind.STATIC)
+    found = study._moments(vae, split, 2, 2, 0)
+    sizes = {part: len(mean) for part, (mean, _) in found.items()}
+    # x to 2 features, which two encoders of loc and scale see, the lower one with the latent above.
+    assert sizes == {"encoder": (3 * 2 + 2) + (2 * 2 + 2) + (3 * 2 + 2), "model": 3 + 3}
 
 
 @pytest.mark.all_only

@@ -198,6 +198,24 @@ def test_metrics_of_relaxed_draws_are_those_of_codes():
     assert abs(float(loss) + float(by_hand)) > 1e-3
 
 
+def test_metrics_of_relaxed_draws_of_several_levels_are_those_of_their_codes():
+    keras.utils.set_random_seed(1)
+    latents = []
+    for name in ("z2", "z1"):
+        encoder = C.GumbelSoftmax(_network(), 1, 3, temperature=5.0)
+        latents.append(tv.LatentVariable(name, tv.code_priors.UniformCodes.of(encoder), encoder))
+    decoder = tv.decoders.Bernoulli(tv.networks.mlp([]), SHAPE)
+    model = tv.VAE(latents=latents, decoder=decoder, decoder_sees_above=True, data_kind="static")
+    x = tf.constant(PIXELS)
+    outputs = model(x, training=True, seed=4)
+    model.compute_loss(x, y_pred=outputs, training=True)
+    hard = [each.encoder.book.codes(each.encoder.book.index(latent.value))
+            for each, latent in zip(latents, outputs.latents, strict=True)]  # fmt: skip
+    log_p = model.at_mean().likelihood(tf.concat(hard, axis=-1)).log_prob(x)
+    found = float(tf.reduce_mean(log_p))
+    assert float(model.get_metrics_result()["reconstruction"]) == pytest.approx(found, rel=1e-5)
+
+
 def test_the_temperature_falls_with_training_steps_and_draws_can_be_codes():
     encoder = C.GumbelSoftmax(_network(), 1, 3, 2.0, 0.5, steps=4, straight_through=True)
     encoder.build_for((None, 4))

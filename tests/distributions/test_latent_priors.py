@@ -79,6 +79,9 @@ def test_a_mixture_is_that_of_tfp_in_any_order_of_its_components(monkeypatch):
         slopes.append(tape.gradient(found, (z, loc, scale)))
     for one, other in zip(*slopes, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    double = NormalMixture(*(tf.cast(each, tf.float64) for each in (logits, loc, scale)))
+    found = draws.log_prob(double, tf.cast(z, tf.float64))  # as in a model of double precision
+    np.testing.assert_allclose(found, known.log_prob(z), rtol=1e-5)
     turned = NormalMixture(logits[::-1], loc[::-1], scale[::-1])
     np.testing.assert_allclose(turned.log_prob(z), ours.log_prob(z), rtol=1e-5)
     for name in ("mean", "variance", "stddev"):
@@ -139,6 +142,43 @@ def test_pseudo_inputs_start_spread_around_the_data_and_teach_the_encoder(binary
     assert all(np.any(each) for each in tape.gradient(log_p, weights))
     with pytest.raises(ValueError, match=r"more pseudo-inputs than.*components <= 40.*Received 41"):
         _vae(tv.priors.Vamp(2, 41)).prior.adapt(data)
+
+
+def test_pseudo_inputs_leave_the_moments_of_an_encoder_to_the_examples(binary_images):
+    found = []
+    for prior in (tv.priors.StandardNormal(2), tv.priors.Vamp(2, 3)):
+        encoder = tv.encoders.BatchNormalizedGaussian(tv.networks.mlp([6]), 2)
+        model = _vae(prior, encoder)
+        for part in (encoder.network, encoder.projection):
+            rng = np.random.default_rng(0)
+            part.set_weights([rng.normal(size=each.shape) for each in part.get_weights()])
+        model(tf.constant(binary_images(6)), training=True)
+        found.append([np.asarray(each) for each in encoder.normalization.non_trainable_variables])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+        assert np.abs(one).max() > 0
+
+
+@pytest.mark.all_only
+@pytest.mark.parametrize("name", ["mixture", "vamp"])
+def test_a_step_with_500_components_for_500_examples_makes_less_than_2_gb(name):
+    encoder = tv.encoders.Gaussian(tv.networks.mlp([300]), 40)
+    decoder = tv.decoders.Bernoulli(tv.networks.mlp([300]), (28, 28, 1))
+    model = tv.VAE(tv.priors.PRIORS[name](40, 500), encoder, decoder)
+
+    @tf.function(autograph=False)
+    def step(x):
+        with tf.GradientTape() as tape, model.stepping():
+            loss = model.compute_loss(x=x, y_pred=model(x, training=True))
+        return tape.gradient(loss, model.trainable_variables)
+
+    graph = step.get_concrete_function(tf.TensorSpec([500, 28, 28, 1])).graph
+    made = [each for operation in graph.get_operations() for each in operation.outputs]
+    sizes = [each.dtype.size * each.shape.num_elements() for each in made if each.dtype.size
+             and each.shape.is_fully_defined()]  # fmt: skip
+    # All of them together, as if none were let go; of each component and example one number.
+    assert 500 * 500 * 4 in sizes and sum(sizes) < 2e9
+    assert max(sizes) <= 500 * 784 * 8
 
 
 @pytest.mark.all_only

@@ -5,6 +5,7 @@ import pytest
 
 import tfp_vae as tv
 from tfp_vae.data import Split
+from tfp_vae.evaluation.clusters import component_log_probs
 
 
 @pytest.fixture
@@ -44,5 +45,37 @@ def test_clusters_ask_for_components_and_labels(model, make_vae, binary_images):
     with pytest.raises(ValueError, match=r"components of a prior.*Received StandardNormal"):
         tv.evaluation.clusters(make_vae(data_kind="static"), split)
     x = Split(np.zeros((4, 2), np.float32), "real", name="train")
-    with pytest.raises(ValueError, match=r"Expected labels of all train examples"):
+    with pytest.raises(ValueError, match=r"Expected labels of train examples"):
         tv.evaluation.cluster_metrics(model, x, x)
+    unknown = Split(x.values(), "real", labels=np.full(4, -1), name="test")
+    with pytest.raises(ValueError, match=r"Expected labels of test examples"):
+        tv.evaluation.cluster_metrics(model, _blobs(np.random.default_rng(0), [0, 1, 2]), unknown)
+
+
+def test_examples_without_a_label_are_left_out(model, base_seed):
+    rng = np.random.default_rng(base_seed)
+    train, test = _blobs(rng, [0, 1, 2]), _blobs(rng, [0, 1, 2])
+    model.prior.fit(train.values(), seed=base_seed)
+    some = [s.relabelled(np.where(np.arange(60) % 2, s.labels, -1)) for s in (train, test)]
+    found = tv.evaluation.cluster_metrics(model, *some)
+    halves = [s.select(np.arange(1, 60, 2), s.name) for s in (train, test)]
+    assert found == tv.evaluation.cluster_metrics(model, *halves)
+    assert found["cluster_accuracy"] == 1.0
+
+
+def test_clusters_of_levels_are_those_of_the_top_one(model, base_seed):
+    split = _blobs(np.random.default_rng(base_seed), [0, 1, 2], 20)
+    model.prior.fit(split.values(), seed=base_seed)
+    below = tv.LatentVariable(
+        "low", tv.priors.StandardNormal(2), tv.encoders.Gaussian(tv.networks.mlp([]), 2)
+    )
+    top = tv.LatentVariable("top", model.prior, model.encoder)
+    levels = tv.VAE(
+        latents=[top, below],
+        decoder=tv.decoders.Normal(tv.networks.mlp([]), (2,)),
+        data_kind="real",
+    )
+    one, other = (component_log_probs(each, split) for each in (model, levels))
+    np.testing.assert_allclose(one, other, rtol=1e-5)
+    with pytest.raises(ValueError, match=r"depends on the latents below.*Received 2"):
+        tv.plots.clusters(levels, split)

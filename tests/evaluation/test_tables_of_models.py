@@ -51,6 +51,29 @@ def test_an_interval_of_imputed_cells_covers_its_share_and_means_are_those_of_th
     assert found.draws[:, :, 2].mean() == pytest.approx(truth[:, 2].mean(), abs=0.03)
 
 
+@pytest.mark.all_only
+def test_levels_side_by_side_fill_cells_as_the_one_that_x_depends_on(vae):
+    """A latent below that nothing depends on changes no answer but by its draws."""
+    latents = [
+        tv.LatentVariable(name, tv.priors.StandardNormal(1),
+                          tv.encoders.Gaussian(tv.networks.mlp([]), 1))
+        for name in ("z", "idle")
+    ]  # fmt: skip
+    heads = {"x": tv.heads.NormalInUnits(0.05), "y": tv.heads.NormalInUnits(NOISE)}
+    decoder = tv.decoders.Columns(tv.networks.mlp([]), SCHEMA, heads)
+    bottom_up = keras.Sequential([tv.layers.TableInput(SCHEMA)])
+    levels = tv.VAE(latents=latents, decoder=decoder, bottom_up=bottom_up, decoder_sees_above=True)
+    levels.decoder.projection.set_weights([np.array([[1.0, 1, 4], [0, 0, 0]]), np.zeros(3)])
+    for encoder in levels.encoders:
+        kernel, bias = encoder.projection.get_weights()
+        encoder.projection.set_weights([0 * kernel, 0 * bias + [0.0, 0.54]])
+    x = rows(50)
+    x[:, 1:] = np.nan
+    one, other = (tv.evaluation.complete(m, x, 2, num_samples=4000) for m in (vae, levels))
+    usual = np.abs(x[:, 0]) < 1
+    np.testing.assert_allclose(one.best[usual, 1], other.best[usual, 1], atol=0.1)
+
+
 def test_frames_are_filled_in_their_dtypes_and_cells_are_listed(vae):
     frame = SCHEMA.decode(rows(4)).assign(note="n")
     frame.index = [7, 8, 9, 10]

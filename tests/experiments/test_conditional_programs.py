@@ -155,6 +155,14 @@ def test_flags_that_do_not_go_together_are_refused(refused, options, words):
     assert words in refused("train_vae", "--run_dir=run", *TINY, *options.split())
 
 
+def test_unknown_classes_of_test_data_are_told_before_training(refused, tmp_path):
+    y = np.where(np.arange(60) % 2, np.arange(60) % 3, -1)
+    np.savez("some.npz", x=np.random.default_rng(0).normal(size=(60, 6)), y=y)
+    line = refused("train_vae", *TINY, "--dataset=some.npz", "--kind=real", "--model=m2",
+                   "--likelihood=normal", "--batch_size=16", "--run_dir=run")  # fmt: skip
+    assert "Expected a class for every test example" in line
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -97,3 +97,21 @@ def test_what_cannot_be_fitted_after_training_is_refused(wide):
     for call in (merged.check_prior, merged.with_prior):
         with pytest.raises(ValueError, match=r"would change q\(z\|x\).*Received Residual"):
             call("mixture", split)
+
+
+def test_a_prior_for_draws_of_unknown_classes_is_refused_before_training(binary_images):
+    parts = {
+        "prior": tv.priors.StandardNormal(2),
+        "encoder": tv.encoders.Gaussian(tv.networks.mlp([2]), 2),
+        "decoder": tv.decoders.Bernoulli(tv.networks.mlp([2]), (2, 2, 1)),
+        "classifier": tv.networks.mlp([3]),
+    }
+    model, x = tv.M2(**parts, num_classes=3), binary_images(30, (2, 2, 1))
+    few = Split(x, "static", np.where(np.arange(30) < 3, np.arange(30), -1), name="training")
+    for call in (model.check_prior, model.with_prior):
+        for prior in ("mixture", "aggregated"):
+            with pytest.raises(ValueError, match=r"a class for every training.*Received 27"):
+                call(prior, few)
+    known = Split(x, "static", np.arange(30) % 3)
+    new = model.with_prior("mixture", known, components=2, num_samples=2)
+    assert np.isfinite(new.prior_gain(model, known, 2)).all()

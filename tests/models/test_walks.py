@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+import tfp_vae as tv
 from tfp_vae.evaluation import latent_space
 from tfp_vae.models import walks
 
@@ -53,6 +55,26 @@ def test_traversals_move_one_dimension_at_a_time_the_largest_kl_first(make_vae):
     ):
         with pytest.raises(ValueError, match=message):
             vae.traverse(x, **options)
+
+
+def test_codes_of_levels_side_by_side_are_traversed_dimension_by_dimension(binary_images):
+    levels = [
+        tv.LatentVariable("z2", tv.priors.StandardNormal(2),
+                          tv.encoders.Gaussian(tv.networks.mlp([2]), 2)),
+        tv.LatentVariable("z1", tv.priors.ConditionalNormal(tv.networks.mlp([2]), 1),
+                          tv.encoders.Planar(tv.networks.mlp([2]), 1)),
+    ]  # fmt: skip
+    decoder = tv.decoders.Bernoulli(tv.networks.mlp([2]), (2, 2, 1))
+    vae = tv.VAE(latents=levels, decoder=decoder, bottom_up=tv.networks.mlp([3]),
+                 decoder_sees_above=True, data_kind="static")  # fmt: skip
+    x = binary_images(5, (2, 2, 1))
+    loc, scale = walks.moments(vae, vae.as_split(x))
+    np.testing.assert_allclose(loc, vae.encode(x), rtol=1e-5, atol=1e-6)
+    top = vae.at_mean().posterior(tf.constant(x))
+    np.testing.assert_allclose(scale[:, :2], top.stddev(), rtol=1e-5)
+    assert np.isnan(scale[:, 2]).all()  # of a flow nobody knows it
+    found = vae.traverse(x, count=3)
+    assert found["mean"].shape == (3, 3, 2, 2, 1) and sorted(found["dimensions"]) == [0, 1, 2]
 
 
 def test_interpolation_on_a_great_circle_has_the_ends_of_the_line(make_vae):

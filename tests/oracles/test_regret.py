@@ -3,6 +3,7 @@
 import numpy as np
 import ppca
 import pytest
+import tensorflow as tf
 import test_quadrature
 
 import tfp_vae as tv
@@ -50,6 +51,21 @@ def test_a_spoiled_encoder_regrets_its_distance_from_the_posterior(linear):
     error = np.sqrt(2 * loss / 2000)
     assert np.all(np.abs(regret - loss) < 0.1 + 5 * error)
     assert abs(np.mean(regret - loss)) < 0.03 + 4 * np.sqrt(np.sum(error**2)) / len(x)
+
+
+@pytest.mark.all_only
+def test_regret_starts_at_the_means_that_an_encoder_normalises(linear):
+    """Running moments that no normal encoder has: they halve the means, and that is the loss."""
+    pca, x = linear
+    optimum = ppca.vae_at_the_optimum(pca)
+    encoder = tv.encoders.BatchNormalizedGaussian(tv.networks.mlp([]), 4, spread=1.0)
+    vae = tv.VAE(tv.priors.StandardNormal(4), encoder, optimum.decoder, data_kind="unit_interval")
+    encoder.projection.set_weights(optimum.encoder.projection.get_weights())
+    encoder.normalization.moving_variance.assign(tf.fill([4], 4.0))
+    loss = exact_loss(pca, vae, x)
+    assert loss.min() > 0.3
+    regret = likelihood_regret(vae, x, num_elbo_samples=2000)
+    assert abs(np.mean(regret - loss)) < 0.03 + 4 * np.sqrt(np.sum(2 * loss / 2000)) / len(x)
 
 
 @pytest.mark.all_only

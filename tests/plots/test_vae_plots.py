@@ -55,6 +55,19 @@ def test_manifold_runs_over_quantiles_from_left_to_right_and_bottom_to_top(make_
     assert sheet[2, 2] == pytest.approx(0.5)
 
 
+@pytest.mark.all_only
+def test_of_many_clusters_those_with_the_most_examples_are_drawn(binary_images, monkeypatch):
+    decoder = decoders.Bernoulli(networks.mlp([2]), (2, 2, 1))
+    encoder = encoders.Gaussian(networks.mlp([2]), 2)
+    vae = models.VAE(priors.Mixture(2, 5), encoder, decoder, data_kind="static")
+    split = Split(binary_images(12, (2, 2, 1)), Kind.STATIC)
+    monkeypatch.setattr("tfp_vae.plots.vae._MOST_CLUSTERS", 2)
+    axis = plots.clusters(vae, split, most=3).axes[0]
+    assert axis.get_title(loc="left").endswith("; 2 of 5 clusters")
+    rows, columns = (n // 3 for n in axis.images[0].get_array().shape[:2])
+    assert (rows, columns) == (2, 4)
+
+
 def test_manifold_of_another_latent_size_is_refused(make_vae):
     with pytest.raises(ValueError, match=r"Expected latent_dim 2.*Received 3"):
         plots.manifold(make_vae(latent_dim=3))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tfp_vae as tv
 from tfp_vae import report
 from tfp_vae.evaluation.annealing import simulate
 from tfp_vae.models.proposals import Joint
@@ -51,3 +52,14 @@ def test_discrete_latents_have_a_ladder_without_annealing():
     found = ladder.of_simulated(exact.vae, QUICK, exact)
     assert [rung.name for rung in found.rungs] == ["ELBO", "L_50", "exact"]
     assert "no AIS. Latents are moved along gradients" in ladder.text({"bits": found})
+
+
+@pytest.mark.all_only
+def test_latents_on_a_sphere_have_a_ladder_without_annealing(binary_images):
+    encoder = tv.encoders.VonMisesFisher(tv.networks.mlp([2]), 3)
+    decoder = tv.decoders.Bernoulli(tv.networks.mlp([2]), (2, 2, 1))
+    vae = tv.VAE(tv.priors.VonMisesFisher(3), encoder, decoder)
+    split = tv.data.Split(binary_images(3, (2, 2, 1)), "static", name="test")
+    found = ladder.of_run(vae, split, QUICK)
+    assert [rung.name for rung in found["test"].rungs] == ["ELBO", "L_50"]
+    assert ladder.text(found).count("no AIS. Proposals in R^D miss a sphere") == 2

@@ -190,7 +190,8 @@ def test_a_posterior_is_held_whole_or_refused(name):
         check_held("It", vae)
     except ValueError as error:
         assert re.search(r"Expected.*Received", str(error))
-        assert name not in ("diagonal", "full")
+        # What a network computes at each value, and the edge of a box, where z tells too little.
+        assert name in ("box", "iaf", "maf", "planar", "sylvester")
         return
     with tf.GradientTape() as tape:
         (latent,) = vae.at(0).infer(tf.ones([2, 3]), 2)

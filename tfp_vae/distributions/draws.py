@@ -121,6 +121,36 @@ class Family:
         """Returns KL(posterior || prior), nats; raises `NotImplementedError` without a formula."""
         return tfd.kl_divergence(posterior, prior)
 
+    def held(self, distribution: tfd.Distribution) -> tfd.Distribution:
+        """Returns the distribution with its parameters held: log q has no slope by them.
+
+        Raises:
+            ValueError: if that is not known here, as of what a network computes at each value.
+        """
+        try:
+            found = tf.nest.map_structure(tf.stop_gradient, distribution, expand_composites=True)
+        except (TypeError, ValueError, NotImplementedError):
+            found = distribution
+        if found is distribution:  # no composite tensor: nothing was held
+            raise ValueError(
+                "The parameters of a distribution cannot be held. Expected one whose density is a "
+                "function of tensors, as those of TFP, or a family with `held`. Received a "
+                f"{type(distribution).__name__}."
+            )
+        return found
+
+
+class OfTensors(Family):
+    """A family of our own whose constructor takes tensors, which are all that its density is of."""
+
+    def held(self, distribution: tfd.Distribution) -> tfd.Distribution:
+        """Returns the distribution of the same tensors, held."""
+        held = {
+            name: tf.stop_gradient(value) if tf.is_tensor(value) else value
+            for name, value in distribution.parameters.items()
+        }
+        return type(distribution)(**held)
+
 
 _DEFAULT = Family()
 
@@ -167,6 +197,11 @@ def from_noise(
 def log_prob(distribution: tfd.Distribution, value: tf.Tensor) -> tf.Tensor:
     """Returns the log-density at `value` by portable operations where the family has them."""
     return family_of(distribution).log_prob(distribution, value)
+
+
+def held(distribution: tfd.Distribution) -> tfd.Distribution:
+    """Returns the distribution with its parameters held; raises `ValueError` if they cannot be."""
+    return family_of(distribution).held(distribution)
 
 
 def centre(distribution: tfd.Distribution) -> tf.Tensor:

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from tfp_vae.distributions import draws
 from tfp_vae.distributions.base import tfd
-from tfp_vae.distributions.draws import NORMAL, UNIFORM, Family, Noise
+from tfp_vae.distributions.draws import NORMAL, UNIFORM, Noise
 from tfp_vae.distributions.own import Own, OwnVectors
 from tfp_vae.distributions.portable import logsumexp, times
 
@@ -88,11 +88,11 @@ class NormalMixture(OwnVectors):
         square += tf.reduce_sum(tf.square(loc) * precision, axis=-1)
         square -= 2.0 * times(value, tf.transpose(loc * precision))
         constant = tf.reduce_sum(tf.math.log(scale), axis=-1) + 0.5 * _LOG_2_PI * loc.shape[1]
-        return self.log_weights - constant - 0.5 * tf.cast(square, tf.float32)
+        return self.log_weights - constant - 0.5 * tf.cast(square, constant.dtype)
 
 
 @draws.family(NormalMixture)
-class NormalMixtureDraws(Family):
+class NormalMixtureDraws(draws.OfTensors):
     """A uniform number picks the component, a normal one per dimension the place in it."""
 
     has_slopes_of_noise = False

@@ -110,7 +110,7 @@ def _summed(masses):
 
 
 @draws.family(VonMisesFisher)
-class VonMisesFisherDraws(Family):
+class VonMisesFisherDraws(draws.OfTensors):
     """A uniform number says the angle to the mean direction, normal ones where around it."""
 
     def noise(self, distribution: VonMisesFisher) -> "tuple[Noise, ...]":

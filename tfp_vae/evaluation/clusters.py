@@ -15,15 +15,17 @@ import tensorflow as tf
 
 from tfp_vae.data import Split
 from tfp_vae.distributions.mixtures import NormalMixture
-from tfp_vae.evaluation.latent import posterior_means
 from tfp_vae.models import VAE
+from tfp_vae.models.memory import in_batches
+
+_BATCH = 1000
 
 
 def clusters(vae: VAE, split: Split) -> np.ndarray:
     """Returns the most probable component at the centre of q(z|x), int [N].
 
     Args:
-        vae: with a mixture prior.
+        vae: with a mixture prior; of several latents that of the top one.
         split: examples.
 
     Raises:
@@ -38,20 +40,27 @@ def component_log_probs(vae: VAE, split: Split) -> np.ndarray:
     Normalised over k they are the responsibilities, VaDE's q(k|x).
 
     Args:
-        vae: with a mixture prior.
+        vae: with a mixture prior; of several latents that of the top one.
         split: examples.
 
     Raises:
         ValueError: if the prior has no components.
     """
-    prior = vae.at_mean().prior()
+    draw, encoder = vae.at_mean(), vae.encoders[0]
+    prior = draw.prior()
     if not isinstance(prior, NormalMixture):
         raise ValueError(
             "Clusters are components of a prior. Expected a VAE with priors.Mixture or "
             f"priors.Vamp. Received {type(vae.prior).__name__}."
         )
-    z = tf.constant(posterior_means(vae, split))
-    return np.asarray(prior.component_log_prob(z))
+    split, given = split.frozen(), vae.given_of(split)
+
+    def run(_, index):
+        condition = None if given is None else tf.constant(given[index])
+        q = draw.posterior(tf.constant(split.values(index)), condition)
+        return prior.component_log_prob(encoder.centre(q)).numpy()
+
+    return np.concatenate([part[:size] for part, size in in_batches(split, _BATCH, run)])
 
 
 def cluster_metrics(vae: VAE, train: Split, test: Split) -> "dict[str, float]":
@@ -62,25 +71,26 @@ def cluster_metrics(vae: VAE, train: Split, test: Split) -> "dict[str, float]":
 
     Args:
         vae: with a mixture prior.
-        train: labelled examples that clusters are matched on.
-        test: labelled examples that are counted.
+        train: examples whose labels clusters are matched on; those without are left out.
+        test: examples whose labels are counted; likewise.
 
     Returns:
         "cluster_accuracy" with "cluster_accuracy_error", one standard error, and "cluster_nmi",
         normalised mutual information in [0, 1], both of `test`.
 
     Raises:
-        ValueError: if the prior has no components, or the splits no labels.
+        ValueError: if the prior has no components, or a split no labels.
     """
     from scipy import optimize
     from sklearn import metrics
 
     for split in (train, test):
-        if split.labels is None or np.any(split.labels < 0):
+        if split.labels is None or not np.any(split.labels >= 0):
             raise ValueError(
-                f"Clusters are held against labels. Expected labels of all {split.name} examples. "
+                f"Clusters are held against labels. Expected labels of {split.name} examples. "
                 f"Received {split!r}."
             )
+    train, test = (s.select(np.flatnonzero(s.labels >= 0), s.name) for s in (train, test))
     known, found = clusters(vae, train), clusters(vae, test)
     size = int(max(known.max(), found.max(), train.labels.max(), test.labels.max())) + 1
     counts = np.zeros((size, size), int)

@@ -127,7 +127,7 @@ def _batch(vae, x, hidden, num_samples, count, key):
     reasons = vae.decoder.missingness.is_modelled
     draw = vae.at(fold_in(key, 0), SHARED)
     latents = draw.infer(x, num_samples, None, None, fold_in(key, 1))
-    z = latents[-1].value  # [S, B, D]
+    z = vae.code([latent.value for latent in latents])  # [S, B, D]
     columns = draw.likelihood(z, None).distribution.given(x)
     each = columns.at_random().log_prob(x)
     if reasons:

@@ -89,7 +89,11 @@ class Draw:
         encoded = self.model.condition.encode(given) if given is not None else None
 
         def encode(x):
-            return self.posterior(x, given, above)
+            # p(z) is one density, also where q(z|x) of a batch has the moments of the batch: these
+            # would have those of what is encoded here in their running ones.
+            with self.open():
+                features = self.model.bottom_up_of(x, given, False)
+                return self.model.encoded(features, given, tuple(above), False)
 
         with self.open():
             return latent.prior(Context(encoded, tuple(above), encode))

@@ -64,6 +64,7 @@ def untrained(vae: Any, prior: "Prior | str", split: Split, components: int) -> 
             "Another prior would change q(z|x), which it is fitted to. Expected a posterior that "
             f"is not made with its prior. Received {type(latent.encoder).__name__}."
         )
+    vae.given_of(split)  # which says which classes are not known
     if vae.condition and not vae.decoder_sees_condition:
         raise ValueError(
             "The condition acts through p(z|c) alone, and would be lost. Expected a model whose "

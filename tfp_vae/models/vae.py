@@ -656,7 +656,7 @@ class VAE(VariationalModel):
             latent if value is None else latent.at(value)
             for latent, value in zip(outputs.latents, hard, strict=True)
         )
-        likelihood = self.decoded(latents[-1].value, given, False)
+        likelihood = self.decoded(self.code([latent.value for latent in latents]), given, False)
         log_likelihood = likelihood.log_prob(tf.cast(x, tf.float32))
         return terms._replace(log_likelihood=log_likelihood, latents=latents)
 

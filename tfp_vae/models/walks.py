@@ -1,5 +1,6 @@
 """Ways through a latent space: lines, great circles, and one dimension after the other."""
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -66,24 +67,27 @@ def moments(
 ) -> "tuple[np.ndarray, np.ndarray]":
     """Returns centre and standard deviation of q(z|x) of every example, float32 [N, D] each.
 
-    Of the lowest latent, with those above at their centres and Bayesian weights at their means. Of
-    a posterior without deviations in closed form, such as a flow, they are NaN.
+    Of what the decoder sees: of the lowest latent, or of all side by side. Latents above are at
+    their centres and Bayesian weights at their means. Of a posterior without deviations in closed
+    form, such as a flow, they are NaN.
     """
     split = split.frozen()
     given, draw = vae.given_of(split), vae.at_mean()
 
     def run(_: int, index: Any) -> "tuple[np.ndarray, np.ndarray]":
         condition = None if given is None else tf.constant(given[index])
-        above: tuple = ()
+        x = tf.constant(split.values(index))
+        features = draw.features(x, condition)
+        centres: list[tf.Tensor] = []
+        scales: list[tf.Tensor] = []
         for latent in vae.latents:
-            posterior = draw.posterior(tf.constant(split.values(index)), condition, above)
-            centre = latent.encoder.centre(posterior)
-            above = (*above, centre)
-        try:
-            scale = posterior.stddev().numpy()
-        except (NotImplementedError, AttributeError):
-            scale = np.full(centre.shape, np.nan, np.float32)
-        return centre.numpy(), scale
+            posterior = draw.posterior(x, condition, tuple(centres), features)
+            centres.append(latent.encoder.centre(posterior))
+            try:
+                scales.append(posterior.stddev())
+            except (NotImplementedError, AttributeError):
+                scales.append(tf.fill(tf.shape(centres[-1]), math.nan))
+        return vae.code(centres).numpy(), vae.code(scales).numpy()
 
     parts = [
         (centre[:size], scale[:size])

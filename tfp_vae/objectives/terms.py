@@ -178,10 +178,8 @@ class Latent(LatentTerms):
     def stopped(self) -> "LatentTerms":
         """Returns the latent with the parameters of q held in log q (Roeder et al., 2017)."""
         try:
-            held = tf.nest.map_structure(tf.stop_gradient, self.posterior, expand_composites=True)
-        except (TypeError, ValueError, NotImplementedError):
-            return super().stopped()
-        if held is self.posterior:  # no composite tensor: nothing was held
+            held = draws.held(self.posterior)
+        except ValueError:
             return super().stopped()
         return Latent(self.name, self.value, held, self.prior, tap=self.tap)
 

@@ -105,31 +105,35 @@ def clusters(model: VAE, split: Split, most: int = 10) -> Figure:
 
     Examples are those of the highest p(k|z) p(z) at the centre of q(z|x) among those whose most
     probable component it is; the row of a component without examples is empty behind its centre.
+    Of more than 100 components those with the most examples are shown.
 
     Args:
-        model: with a mixture of at most 100 components as prior.
+        model: with a mixture as prior of its one latent.
         split: images.
         most: examples of each.
 
     Raises:
-        ValueError: if the prior has no components, or more.
+        ValueError: if the prior has no components, or lies above another one.
     """
-    log_joint = component_log_probs(model, split)
-    count = log_joint.shape[1]
-    if count > _MOST_CLUSTERS:
+    if len(model.latents) > 1:
         raise ValueError(
-            f"A row per component is drawn. Expected at most {_MOST_CLUSTERS} components. Received "
-            f"{count}."
+            "What is at the centre of a component depends on the latents below. Expected a model "
+            f"with one. Received {len(model.latents)}."
         )
-    sheet = np.full((count, 1 + most, *split.shape), np.nan, np.float32)
+    log_joint = component_log_probs(model, split)
+    count, best, values = log_joint.shape[1], log_joint.argmax(axis=1), split.values()
+    largest = np.argsort(-np.bincount(best, minlength=count), kind="stable")
+    shown = np.sort(largest[:_MOST_CLUSTERS])
+    sheet = np.full((len(shown), 1 + most, *split.shape), np.nan, np.float32)
     draw = model.at_mean()
-    sheet[:, 0] = draw.likelihood(draw.prior().loc).mean()
-    best, values = log_joint.argmax(axis=1), split.values()
-    for component in range(count):
+    sheet[:, 0] = draw.likelihood(tf.gather(draw.prior().loc, shown)).mean()
+    for row, component in enumerate(shown):
         own = np.flatnonzero(best == component)
         own = own[np.argsort(-log_joint[own, component])][:most]
-        sheet[component, 1 : 1 + len(own)] = values[own]
+        sheet[row, 1 : 1 + len(own)] = values[own]
     title = "mean of p(x|z) at the centre of each cluster, and the examples that are most it"
+    if count > len(shown):
+        title += f"; {len(shown)} of {count} clusters"
     return images([(title, sheet.reshape(-1, *split.shape))], columns=1 + most)
 
 

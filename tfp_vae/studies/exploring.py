@@ -209,7 +209,9 @@ def _of_factors(found, data, split, loc, seed):
 
 def _of_labels(found, vae, data, split, seed):
     known = all(part.labels is not None for part in (data.train, split))
-    if not known or len(np.unique(data.train.labels)) < 2 or (data.train.labels < 0).any():
+    if not known or len(np.unique(data.train.labels)) < 2:
+        return {}
+    if (data.train.labels < 0).any() or (split.labels < 0).any():
         return {}
     found["labels"] = probe_metrics(vae, data.train.frozen(), split, seed=seed)
     return {k: v for k, v in found["labels"].items() if not k.endswith("_error")}

@@ -409,7 +409,7 @@ def _row_of_model(part, mean, variance, repeats, plain):
 
 def _moments(model, split, count, repeats, seed):
     """Returns {part: (mean, variance)} of the gradients by the weights of the part."""
-    inside = {id(v) for encoder in model.encoders for v in encoder.trainable_variables}
+    inside = {id(v) for v in model.encoder_weights()}
     variables = model.trainable_variables
     x, y = tf.constant(split.values()), tf.constant(split.y) if model.supervised else None
     x, y = model.to_keras(x, y)
@@ -496,6 +496,15 @@ class Plan:
     exact_repeats: int = 4000
     seed: int = 0
 
+    def __post_init__(self):
+        if not issubclass(objectives.BOUNDS[self.bound], WeightedBound):
+            names = [n for n, kind in objectives.BOUNDS.items() if issubclass(kind, WeightedBound)]
+            raise ValueError(
+                "Estimators differ in the gradient of a bound of log weights. Expected one of "
+                f"{', '.join(names)}. Received {self.bound!r}, whose gradient is the one of its "
+                "loss."
+            )
+
 
 def run(plan: Plan, model: VAE, split: Split) -> "list[dict]":
     """Returns the rows of the models with an exact gradient, then those of a trained model.
@@ -504,7 +513,12 @@ def run(plan: Plan, model: VAE, split: Split) -> "list[dict]":
         plan: what is measured.
         model: a VAE.
         split: whose first examples are the batch.
+
+    Raises:
+        ValueError: for a model that is trained on no bound.
     """
+    if not model.on_bound:
+        model.bounds()  # which says why not
     kind = objectives.BOUNDS[plan.bound]
     rows: list[dict] = []
     for problem in PROBLEMS:

@@ -19,13 +19,14 @@ from tfp_vae.evaluation import annealing
 from tfp_vae.evaluation.bounds import standard_error
 from tfp_vae.layers.noise import MEAN
 from tfp_vae.models import VAE
-from tfp_vae.models.proposals import Joint
+from tfp_vae.models.proposals import Joint, check_spans_space
 from tfp_vae.randomness import fold_in
 from tfp_vae.studies.exact import EXACT, ExactModel
 from tfp_vae.training import Progress
 
 SAMPLES = (1, 10, 100, 5000)  # of the L_S
 ELBO, AIS, TRUTH, REVERSE = "ELBO", "AIS", "exact", "reverse AIS"
+_MANY = 1000  # draws of an example, from where on the time left is told
 _MOST_ERRORS = 3.0  # that a rung may be below the one before
 
 
@@ -131,10 +132,10 @@ def of_data(vae: VAE, split: Split, settings: Settings, verbose: bool = False) -
     split = split.take(min(settings.num_examples, len(split))).frozen()
     missing = _why_not(vae, split)
     if missing:
-        return Ladder(_importance(vae, split, settings), {}, missing)
+        return Ladder(_importance(vae, split, settings, verbose), {}, missing)
     progress = Progress(f"AIS of {split.name}, step") if verbose else None
     found = evaluation.ais(vae, split, progress=progress, **settings.annealing())
-    rungs = (*_importance(vae, split, settings), Rung(AIS, found.log_evidence))
+    rungs = (*_importance(vae, split, settings, verbose), Rung(AIS, found.log_evidence))
     return Ladder(rungs, {AIS: float(found.acceptance.mean())})
 
 
@@ -173,7 +174,7 @@ def of_simulated(
     else:
         below = ()
     truth = () if exact is None else (Rung(TRUTH, exact.log_evidence(split.values())),)
-    rungs = _importance(vae, _as_given(vae, split, given), settings)
+    rungs = _importance(vae, _as_given(vae, split, given), settings, verbose)
     return Ladder((*rungs, *below, *truth, *above), acceptance, missing)
 
 
@@ -220,17 +221,20 @@ def _why_not(vae, split, given=None):
     given = vae.given_of(split) if given is None else given
     condition = None if given is None else given[few]
     try:
+        check_spans_space(vae, "annealed importance sampling")
         Joint(vae.at(0, MEAN), split.values(few), condition).check_gradient(fold_in(0))
     except ValueError as error:
         return str(error)
     return None
 
 
-def _importance(vae, split, settings):
+def _importance(vae, split, settings, verbose):
     elbo = vae.elbo(split, settings.num_elbo_samples, seed=settings.seed)
     found = [Rung(ELBO, np.asarray(elbo, np.float64))]
     for count in settings.samples:
-        bounds = vae.bounds(split, count, seed=settings.seed)
+        told = verbose and count >= _MANY
+        progress = Progress(f"L_{count} of {split.name}, example") if told else None
+        bounds = vae.bounds(split, count, seed=settings.seed, progress=progress)
         found.append(Rung(f"L_{count}", np.asarray(bounds.log_evidence, np.float64)))
     return tuple(found)
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfp_vae.arguments import check_count
 from tfp_vae.distributions import draws
 from tfp_vae.distributions.base import positive, tfd
-from tfp_vae.distributions.draws import NORMAL, Family, Noise
+from tfp_vae.distributions.draws import NORMAL, Noise
 from tfp_vae.distributions.encoders.base import ENCODERS, Encoder, registered
 from tfp_vae.distributions.own import OwnVectors
 
@@ -68,7 +68,7 @@ class LowRankNormal(OwnVectors):
 
 
 @draws.family(LowRankNormal)
-class LowRankDraws(Family):
+class LowRankDraws(draws.OfTensors):
     """loc + scale e + sum_r u_r e_r of normal numbers."""
 
     def noise(self, distribution: LowRankNormal) -> "tuple[Noise, ...]":

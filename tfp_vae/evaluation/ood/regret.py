@@ -77,7 +77,8 @@ def likelihood_regret(
         num_chunks = -(-num_elbo_samples // chunk)
 
         def elbo(raw, x, draws, key):
-            posterior = encoder.distribution(*encoder.split(raw))
+            parameters = encoder.prepared(encoder.split(raw), False)
+            posterior = encoder.distribution(*parameters)
             model = vae.at(key, MEAN)
             if encoder.uses_prior:
                 posterior = encoder.given_prior(posterior, model.prior())

@@ -28,14 +28,14 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from tfp_vae.codec.images import STORED
+from tfp_vae.codec.images import MOST_NAME, STORED, unusable
 from tfp_vae.codec.stack import Cells
 from tfp_vae.reading import json_of
 
 MAGIC = b"\x89TFPVAE\n"
 VERSION = 1
 MOST_IN_BLOCK = 2**16  # images
-_MOST_HEADER, _MOST_NAME = 2**20, 1024  # bytes
+_MOST_HEADER = 2**20  # bytes
 _MOST_NAMES = 2**28
 _BLOCK = struct.Struct("<5I")
 
@@ -237,21 +237,12 @@ class Reader:
         if not packed:
             return None
         count = self.header.images
-        most = min(_MOST_NAMES, 2 + (_MOST_NAME + 4) * count)
+        most = min(_MOST_NAMES, 2 + (MOST_NAME + 4) * count)
         names = json_of(self._unpacked(packed, most), self._name)
         fits = isinstance(names, list) and len(names) == count == len({*map(str, names)})
-        if not fits or not all(_is_name(name) for name in names):
+        if not fits or unusable(names):
             raise self._damaged(f"{count:,} different names of files", "others")
         return names
-
-
-def _is_name(name: Any) -> bool:
-    """Returns whether a name stays inside of a folder on every system."""
-    if not isinstance(name, str) or not 0 < len(name.encode()) <= _MOST_NAME:
-        return False
-    parts = name.split("/")
-    forbidden = set('\\:*?"<>|') | set(map(chr, range(32)))
-    return all(part.strip(". ") and forbidden.isdisjoint(part) for part in parts)
 
 
 def _integer(value, least, most):

@@ -1,5 +1,6 @@
 """A codec: what goes in comes out at the price of -ELBO, and no wrong file becomes a picture."""
 
+import dataclasses
 import importlib.util
 import os
 import struct
@@ -123,6 +124,46 @@ def test_the_rate_is_that_of_the_elbo_with_all_bits_counted(base_seed, tmp_path)
     assert report.bits_per_dim == pytest.approx(-elbo / (24 * 24 * np.log(2)), rel=0.01)
 
 
+def _sharp(weights, noise):
+    """Returns a model of x = 1/2 + W z + noise whose posteriors are exact, and narrow."""
+    pixels, dims = weights.shape
+    scale = 1 / np.sqrt(1 + np.sum(weights**2, axis=0) / noise**2)  # the columns are orthogonal
+    model = tv.VAE(
+        tv.priors.StandardNormal(dims),
+        tv.encoders.Gaussian(mlp_of_nothing(), dims),
+        tv.decoders.DiscretizedLogistic(mlp_of_nothing(), (pixels,)),
+    )
+    model(np.zeros((1, pixels), np.float32))
+    back = weights * (scale / noise) ** 2
+    raw = lambda x: np.log(np.expm1(x))  # noqa: E731
+    kernel = np.concatenate([back, np.zeros_like(back)], axis=1)
+    bias = np.concatenate([-0.5 * back.sum(axis=0), raw(scale)])
+    model.encoder.projection.set_weights([kernel, bias])
+    kernel = np.stack([weights.T, np.zeros((dims, pixels))], axis=-1).reshape(dims, -1)
+    model.decoder.projection.set_weights(
+        [kernel, np.tile([0.0, 2 + raw(noise * np.sqrt(3) / np.pi)], pixels)]
+    )
+    return model
+
+
+def mlp_of_nothing():
+    return keras.Sequential([keras.layers.Flatten()])
+
+
+@pytest.mark.all_only
+def test_narrow_posteriors_are_never_drawn_from_far_away(tmp_path):
+    rng = np.random.default_rng(0)
+    weights, noise = 0.3 * np.linalg.qr(rng.standard_normal((100, 12)))[0], 2 / 255
+    model = _sharp(weights, noise)
+    z = rng.standard_normal((1000, 12))
+    x = 0.5 + z @ weights.T + noise * rng.standard_normal((1000, 100))
+    images = np.rint(255 * x.clip(0, 1)).astype(np.uint8)
+    report = tv.codec.encode(model, images, tmp_path / "file")
+    values = images.astype(np.float32) / np.float32(255)
+    elbo = model.bounds(values, 8, proposal="encoder").elbo.mean()
+    assert report.bits_per_dim == pytest.approx(-elbo / (100 * np.log(2)), rel=0.01)
+
+
 def test_what_is_popped_is_pushed_back_to_the_same_stack(plain, base_seed):
     _, codec, images = plain
     rng = np.random.default_rng(base_seed)
@@ -164,6 +205,22 @@ def test_a_file_of_a_newer_version_says_so(packed):
     newer = content[:8] + struct.pack("<H", form.VERSION + 1) + content[10:]
     with pytest.raises(ValueError, match="newer version"):
         decode(newer)
+
+
+def test_a_file_of_the_format_before_is_read(plain, tmp_path, monkeypatch):
+    _, codec, images = plain
+    header = codec.header
+
+    def before(found):
+        now = header(found)
+        return dataclasses.replace(now, cells=tuple(x._replace(around=0) for x in now.cells))
+
+    with monkeypatch.context() as then:
+        then.setattr(codec, "header", before)
+        then.setattr(form, "VERSION", 1)
+        tv.codec.encode(codec, images, tmp_path / "file")
+    assert struct.unpack("<H", (tmp_path / "file").read_bytes()[8:10]) == (1,)
+    np.testing.assert_array_equal(tv.codec.decode(codec, tmp_path / "file"), images)
 
 
 def test_a_file_of_another_model_is_refused_before_work(plain, packed, tmp_path):
@@ -230,7 +287,8 @@ def _with_header(content, **changes):
         {"block": 2**31},
         {"stored": "object"},
         {"cells": []},
-        {"cells": [{"exponents": [4, 4, 4], "radius": 2**40}]},
+        {"cells": [{"exponents": [4, 4, 4], "radius": 2**40, "around": 9}]},
+        {"cells": [{"exponents": [4, 4, 4], "radius": 90, "around": 0}]},
         {"batch": 1},
     ],
 )
@@ -315,6 +373,7 @@ def test_the_library_that_is_missing_is_named(make_vae, monkeypatch):
 # Folders and files of images.
 
 
+@pytest.mark.all_only
 def test_values_that_are_no_whole_steps_of_the_model_s_come_back(tmp_path):
     decoder = tv.decoders.Decoder(mlp(), (4, 4, 1), tv.heads.Categorical(17))
     model = tv.VAE(**one(tv.priors.StandardNormal(D), tv.encoders.Gaussian(mlp(), D)),

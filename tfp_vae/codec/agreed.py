@@ -284,6 +284,9 @@ def cells_of(agreed: Agreed, x: np.ndarray) -> "tuple[list[Cells], float]":
             scales = [np.quantile(x.scale.reshape(-1, size), 0.05, axis=0) for x in seen]
             reach = [np.max(np.abs(x.loc) + 8 * x.scale, axis=(0, 1)) for x in seen]
             cells = _cells(np.min(scales, axis=0), np.max(reach, axis=0))
+            widest = np.max(posterior.scale / cells.width, initial=1.0)
+            around = int(min(np.ceil(8 * widest), cells.radius))
+            cells = cells._replace(around=around)
         else:  # there are no images, and nothing will be coded
             cells = _cells(np.ones(size), np.full(size, 8.0))
         found.append(cells)

@@ -323,7 +323,7 @@ class Codec:
         for level, each in enumerate(cells):
             posterior = clock.network(agreed.posterior, level, x, above)
             if is_drawn:
-                cell = clock.stack(stack.pop_latents, posterior, each)
+                cell = clock.stack(stack.pop_latents, posterior, each, True)
             else:
                 cell = each.nearest(posterior.centre())
             chosen.append(cell)
@@ -367,7 +367,7 @@ class Codec:
             x = self._seen(levels)
             for level in reversed(range(len(cells))):
                 posterior = clock.network(agreed.posterior, level, x, above[:level])
-                clock.stack(stack.push_latents, chosen[level], posterior, cells[level])
+                clock.stack(stack.push_latents, chosen[level], posterior, cells[level], True)
         return levels
 
     def _drifted(self, header, name):

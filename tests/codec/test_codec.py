@@ -1,7 +1,10 @@
 """A codec: what goes in comes out at the price of -ELBO, and no wrong file becomes a picture."""
 
+import dataclasses
 import importlib.util
+import os
 import struct
+import subprocess
 import sys
 import zlib
 
@@ -14,6 +17,7 @@ from tfp_vae.codec import format as form
 from tfp_vae.codec.agreed import digest
 from tfp_vae.codec.stack import Stack
 from tfp_vae.data import Split
+from tfp_vae.distributions.pixels import PixelDecoder
 from tfp_vae.distributions.priors import ConditionalNormal
 
 D = 3
@@ -120,6 +124,46 @@ def test_the_rate_is_that_of_the_elbo_with_all_bits_counted(base_seed, tmp_path)
     assert report.bits_per_dim == pytest.approx(-elbo / (24 * 24 * np.log(2)), rel=0.01)
 
 
+def _sharp(weights, noise):
+    """Returns a model of x = 1/2 + W z + noise whose posteriors are exact, and narrow."""
+    pixels, dims = weights.shape
+    scale = 1 / np.sqrt(1 + np.sum(weights**2, axis=0) / noise**2)  # the columns are orthogonal
+    model = tv.VAE(
+        tv.priors.StandardNormal(dims),
+        tv.encoders.Gaussian(mlp_of_nothing(), dims),
+        tv.decoders.DiscretizedLogistic(mlp_of_nothing(), (pixels,)),
+    )
+    model(np.zeros((1, pixels), np.float32))
+    back = weights * (scale / noise) ** 2
+    raw = lambda x: np.log(np.expm1(x))  # noqa: E731
+    kernel = np.concatenate([back, np.zeros_like(back)], axis=1)
+    bias = np.concatenate([-0.5 * back.sum(axis=0), raw(scale)])
+    model.encoder.projection.set_weights([kernel, bias])
+    kernel = np.stack([weights.T, np.zeros((dims, pixels))], axis=-1).reshape(dims, -1)
+    model.decoder.projection.set_weights(
+        [kernel, np.tile([0.0, 2 + raw(noise * np.sqrt(3) / np.pi)], pixels)]
+    )
+    return model
+
+
+def mlp_of_nothing():
+    return keras.Sequential([keras.layers.Flatten()])
+
+
+@pytest.mark.all_only
+def test_narrow_posteriors_are_never_drawn_from_far_away(tmp_path):
+    rng = np.random.default_rng(0)
+    weights, noise = 0.3 * np.linalg.qr(rng.standard_normal((100, 12)))[0], 2 / 255
+    model = _sharp(weights, noise)
+    z = rng.standard_normal((1000, 12))
+    x = 0.5 + z @ weights.T + noise * rng.standard_normal((1000, 100))
+    images = np.rint(255 * x.clip(0, 1)).astype(np.uint8)
+    report = tv.codec.encode(model, images, tmp_path / "file")
+    values = images.astype(np.float32) / np.float32(255)
+    elbo = model.bounds(values, 8, proposal="encoder").elbo.mean()
+    assert report.bits_per_dim == pytest.approx(-elbo / (100 * np.log(2)), rel=0.01)
+
+
 def test_what_is_popped_is_pushed_back_to_the_same_stack(plain, base_seed):
     _, codec, images = plain
     rng = np.random.default_rng(base_seed)
@@ -161,6 +205,22 @@ def test_a_file_of_a_newer_version_says_so(packed):
     newer = content[:8] + struct.pack("<H", form.VERSION + 1) + content[10:]
     with pytest.raises(ValueError, match="newer version"):
         decode(newer)
+
+
+def test_a_file_of_the_format_before_is_read(plain, tmp_path, monkeypatch):
+    _, codec, images = plain
+    header = codec.header
+
+    def before(found):
+        now = header(found)
+        return dataclasses.replace(now, cells=tuple(x._replace(around=0) for x in now.cells))
+
+    with monkeypatch.context() as then:
+        then.setattr(codec, "header", before)
+        then.setattr(form, "VERSION", 1)
+        tv.codec.encode(codec, images, tmp_path / "file")
+    assert struct.unpack("<H", (tmp_path / "file").read_bytes()[8:10]) == (1,)
+    np.testing.assert_array_equal(tv.codec.decode(codec, tmp_path / "file"), images)
 
 
 def test_a_file_of_another_model_is_refused_before_work(plain, packed, tmp_path):
@@ -227,7 +287,8 @@ def _with_header(content, **changes):
         {"block": 2**31},
         {"stored": "object"},
         {"cells": []},
-        {"cells": [{"exponents": [4, 4, 4], "radius": 2**40}]},
+        {"cells": [{"exponents": [4, 4, 4], "radius": 2**40, "around": 9}]},
+        {"cells": [{"exponents": [4, 4, 4], "radius": 90, "around": 0}]},
         {"batch": 1},
     ],
 )
@@ -237,10 +298,14 @@ def test_sizes_that_a_file_makes_up_are_refused(changes, packed):
         decode(_with_header(content, **changes))
 
 
-@pytest.mark.parametrize("name", ["../out", "/etc/x", "a/../../b", "", "a\0b", "C:x", 7, ".."])
+ODD_NAMES = ("../out", "/etc/x", "a/../../b", "", "a\0b", "C:x", 7, "..", None, "\udcff")
+ODD_NAMES += ("fine.png/b",)
+
+
+@pytest.mark.parametrize("name", ODD_NAMES, ids=ascii)
 def test_names_of_files_stay_inside_of_the_folder(name):
-    assert not form._is_name(name)
-    assert form._is_name("day 1/å.b_2")
+    assert tv.codec.images.unusable(["fine", name]) == [name]
+    assert not tv.codec.images.unusable(["day 1/å.b_2", "day 1/å"])
 
 
 # What computes in float32 beside float64, and what is made with its prior.
@@ -268,6 +333,8 @@ def test_posteriors_with_parts_of_their_own_code_and_come_back(posterior, tmp_pa
         (np.array([0, 7, 255, 0] * 4, np.uint8).reshape(1, 4, 4, 1), "value that the model"),
         (np.full((1, 4, 4, 1), 0.5, np.float32), "value that the model"),
         (np.full((1, 4, 4, 1), np.nan, np.float32), "value that the model"),
+        (np.full((1, 4, 4, 1), -0.0, np.float32), "value that the model.*Received -0.0"),
+        (np.zeros((0, 4, 5, 1), np.uint8), "another shape"),
         (np.zeros((1, 4, 4, 1), np.int64), "uint8, bool or float32"),
         (np.uint8(3), "Expected an array"),
     ],
@@ -284,6 +351,12 @@ def test_images_that_do_not_fit_are_refused(images, words, plain, tmp_path):
         (lambda vae: vae(decoder=tv.decoders.Normal), "probabilities of all values"),
         (lambda vae: vae(encoder=tv.encoders.FullGaussian), "posterior is no normal"),
         (lambda _: tv.networks.mlp([2]), "made of a VAE"),
+        (
+            lambda vae: vae(
+                decoder=lambda net, shape: PixelDecoder(net, shape, tv.heads.Bernoulli())
+            ),
+            "given z alone.*Received PixelDecoder",
+        ),
     ],
 )
 def test_a_model_that_cannot_code_says_why(make, words, make_vae):
@@ -298,6 +371,106 @@ def test_the_library_that_is_missing_is_named(make_vae, monkeypatch):
 
 
 # Folders and files of images.
+
+
+@pytest.mark.all_only
+def test_values_that_are_no_whole_steps_of_the_model_s_come_back(tmp_path):
+    decoder = tv.decoders.Decoder(mlp(), (4, 4, 1), tv.heads.Categorical(17))
+    model = tv.VAE(**one(tv.priors.StandardNormal(D), tv.encoders.Gaussian(mlp(), D)),
+                   decoder=decoder)  # fmt: skip
+    codec, rng = tv.codec.Codec(model), np.random.default_rng(0)
+    level = rng.integers(0, 17, (6, 4, 4, 1))
+    grey = (level * 255 // 16).astype(np.uint8)
+    for images in (level > 8, level.astype(np.uint8), (level / 16).astype(np.float32)):
+        tv.codec.encode(codec, images, tmp_path / "file")
+        np.testing.assert_array_equal(tv.codec.decode(codec, tmp_path / "file"), images)
+    image = pytest.importorskip("PIL.Image")
+    (tmp_path / "in").mkdir()
+    image.fromarray(grey[0, ..., 0]).save(tmp_path / "in" / "a.png")
+    tv.codec.encode(codec, tmp_path / "in", tmp_path / "file")
+    tv.codec.decode(codec, tmp_path / "file", tmp_path / "out")
+    back = np.asarray(image.open(tmp_path / "out" / "a.png"))
+    np.testing.assert_array_equal(back, grey[0, ..., 0])
+    image.fromarray(np.full((4, 4), 1, np.uint8)).save(tmp_path / "in" / "a.png")
+    with pytest.raises(ValueError, match=r"0 to 255 in 17 steps, as \[ 0 15 31\]"):
+        tv.codec.encode(codec, tmp_path / "in", tmp_path / "file")
+
+
+@pytest.mark.parametrize("names", [["a:b"], ["a\nb"], [b"\xff"], ["x.png/y", "x"]], ids=str)
+def test_names_that_could_not_be_written_again_are_refused_before_work(
+    names, plain, tmp_path, monkeypatch
+):
+    image = pytest.importorskip("PIL.Image")
+    _, codec, images = plain
+    monkeypatch.setattr(codec, "encoded", None)
+    for number, name in enumerate(names):
+        where = os.fsencode(tmp_path / "in") + b"/" + os.fsencode(name)
+        os.makedirs(os.path.dirname(where), exist_ok=True)
+        with open(where + (b".png", b".webp")[number], "wb") as file:
+            image.fromarray(images[0, ..., 0].astype(np.uint8) * 255).save(file, "PNG")
+    with pytest.raises(ValueError, match=r"name not every system can have.*Expected.*Received"):
+        tv.codec.encode(codec, tmp_path / "in", tmp_path / "file")
+    assert not (tmp_path / "file").exists()
+
+
+def test_places_that_cannot_be_written_are_refused_before_a_model_is_read(plain, tmp_path):
+    np.save(tmp_path / "in.npy", plain[2])
+    content = (tmp_path / "in.npy").read_bytes()
+    for place, words in ((tmp_path, "Received a folder"), (tmp_path / "in.npy", "would be lost"),
+                         (tmp_path / "no" / "file", "a folder that is there")):  # fmt: skip
+        with pytest.raises(ValueError, match=words):
+            tv.codec.encode(None, tmp_path / "in.npy", place)
+    with pytest.raises(ValueError, match="would be lost"):
+        tv.codec.decode(None, tmp_path / "in.npy", tmp_path / "in.npy")
+    assert (tmp_path / "in.npy").read_bytes() == content
+
+
+def test_what_a_killed_process_left_stands_in_nobody_s_way(plain, tmp_path):
+    _, codec, images = plain
+    left = tmp_path / f".{os.getpid()}-out"
+    left.mkdir()
+    (left / "odd.png").touch()
+    tv.codec.encode(codec, images[:2].astype(np.uint8), tmp_path / "file")
+    tv.codec.decode(codec, tmp_path / "file", tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "00000000.png", "00000001.png"]  # fmt: skip
+    assert not left.exists()
+
+
+def test_names_that_are_one_on_a_file_system_lose_no_image(tmp_path):
+    put = tv.codec.images._into_folder(tmp_path, ["A", "a"])
+    (tmp_path / "a.png").touch()  # what a system that knows no capitals has after the first one
+    with pytest.raises(ValueError, match=r"name of another image.*Expected.*Received"):
+        put(np.zeros((2, 4, 4, 1), np.uint8))
+
+
+CHILD = """
+import sys
+import numpy as np, tensorflow as tf
+threads = int(sys.argv[1])
+tf.config.threading.set_intra_op_parallelism_threads(threads)
+tf.config.threading.set_inter_op_parallelism_threads(threads)
+import tfp_vae as tv
+model = tv.load("model.keras")
+tv.codec.decode(model, "file", f"back{threads}.npy")
+tv.codec.encode(model, np.load("images.npy"), f"file{threads}")
+"""
+
+
+@pytest.mark.all_only
+@pytest.mark.dear(reason="two new processes, each with another number of threads")
+def test_a_new_process_with_another_number_of_threads_reads_and_writes_the_same(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = MODELS["vamp prior, convolutions"]((8, 8, 1))
+    model.save(tmp_path / "model.keras")
+    images = np.random.default_rng(0).random((300, 8, 8, 1)) < 0.3
+    np.save(tmp_path / "images.npy", images)
+    tv.codec.encode(model, images, tmp_path / "file")
+    for threads in ("1", "3"):
+        subprocess.run([sys.executable, "-c", CHILD, threads], cwd=tmp_path, check=True,
+                       env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})  # fmt: skip
+        np.testing.assert_array_equal(np.load(tmp_path / f"back{threads}.npy"), images)
+        assert (tmp_path / f"file{threads}").read_bytes() == (tmp_path / "file").read_bytes()
 
 
 def test_a_folder_of_images_comes_back_with_its_names(make_vae, tmp_path):

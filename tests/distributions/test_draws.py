@@ -6,6 +6,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_vae.distributions import draws
+from tfp_vae.distributions.codes import OneHots, Relaxed
 
 tfd, tfb = tfp.distributions, tfp.bijectors
 COUNT = 20_000
@@ -62,6 +63,28 @@ def test_a_family_has_the_density_and_the_moments_of_tfp(make, base_seed):
         assert np.all(np.abs(one.mean(axis=0) - other.mean(axis=0)) < 5 * error)
     centre = draws.centre(distribution)
     assert centre.shape == shape[1:] and np.all(np.isfinite(centre))
+
+
+RELAXED = {
+    kind: lambda is_hard=is_hard: Relaxed(OneHots(1, 2), LOC[:, tf.newaxis], 0.5, is_hard)
+    for kind, is_hard in (("relaxed", False), ("straight through", True))
+}
+
+
+@pytest.mark.parametrize("name", [*EXAMPLES, *RELAXED])
+def test_the_first_and_the_last_uniform_number_give_finite_draws(name):
+    """The last one comes once in 2^24 numbers: in a training with relaxed codes soon enough."""
+    distribution = (EXAMPLES | RELAXED)[name]()
+    ends = {draws.UNIFORM: (0.0, 1 - 2.0**-24), draws.NORMAL: (-5.0, 5.0)}
+    batch = (2, *distribution.batch_shape)
+    for last in (0, 1):  # of each number alone, beside first ones
+        noise = []
+        for kind, shape in draws.noise_of(distribution):
+            values = np.full((*batch, *shape), ends[kind][0], np.float32)
+            values[..., -1:] = ends[kind][last]
+            noise.append(tf.constant(values))
+        value, log_prob = draws.from_noise(distribution, *noise)
+        assert np.all(np.isfinite(value)) and not np.any(np.isnan(log_prob()))
 
 
 def test_members_are_there_where_dimensions_are_independent():

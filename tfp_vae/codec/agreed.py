@@ -163,20 +163,22 @@ def _check(model):
             "A codec cannot be made of Bayesian weights. Expected a VAE whose weights are numbers. "
             f"Received {len(model.random_layers())} layers that draw noise."
         )
-    head = getattr(model.decoder, "head", None)
-    if head is None or not head.has("tables"):
-        raise ValueError(
-            "A codec needs the probabilities of all values of a pixel given z alone. Expected a "
-            "decoder of binary values or grey levels, such as decoders.Bernoulli or "
-            "decoders.DiscretizedLogistic. Received "
-            f"{type(model.decoder if head is None else head).__name__}."
-        )
     draw, above = model.at_mean(), ()
     for latent in model.latents:
         x = tf.zeros([1, *model.decoder.event_shape])
         _components(draw.posterior(x, None, above), "posterior", bool(above))
         _components(draw.prior(None, above), "prior", bool(above))
         above = (*above, tf.zeros([1, 1, latent.latent_dim]))
+    likelihood = draw.likelihood(model.code(tuple(each[0] for each in above)))
+    # Pixels that depend on each other have a head too, but no features that are of z alone.
+    head = getattr(model.decoder, "head", None)
+    if head is None or not head.has("tables") or not hasattr(likelihood, "features"):
+        received = model.decoder if head is None or head.has("tables") else head
+        raise ValueError(
+            "A codec needs the probabilities of all values of a pixel given z alone. Expected a "
+            "decoder of binary values or grey levels, such as decoders.Bernoulli or "
+            f"decoders.DiscretizedLogistic. Received {type(received).__name__}."
+        )
 
 
 def _components(distribution, what, has_samples):
@@ -184,9 +186,9 @@ def _components(distribution, what, has_samples):
     if found is None:
         raise ValueError(
             f"The {what} is no normal with independent dimensions, nor a mixture of them, which "
-            "alone can be coded dimension by dimension. Expected --prior=standard or mixture "
-            "(vae.with_prior fits one to a trained model) and --posterior=diagonal. Received a "
-            f"{type(distribution).__name__}."
+            "alone can be coded dimension by dimension. Expected --latent_prior=standard or "
+            "mixture (vae.with_prior fits one to a trained model) and --posterior=diagonal. "
+            f"Received a {type(distribution).__name__}."
         )
     if has_samples and distribution.batch_shape.rank:
         return tuple(each[0] for each in found)
@@ -282,6 +284,9 @@ def cells_of(agreed: Agreed, x: np.ndarray) -> "tuple[list[Cells], float]":
             scales = [np.quantile(x.scale.reshape(-1, size), 0.05, axis=0) for x in seen]
             reach = [np.max(np.abs(x.loc) + 8 * x.scale, axis=(0, 1)) for x in seen]
             cells = _cells(np.min(scales, axis=0), np.max(reach, axis=0))
+            widest = np.max(posterior.scale / cells.width, initial=1.0)
+            around = int(min(np.ceil(8 * widest), cells.radius))
+            cells = cells._replace(around=around)
         else:  # there are no images, and nothing will be coded
             cells = _cells(np.ones(size), np.full(size, 8.0))
         found.append(cells)

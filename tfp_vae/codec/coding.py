@@ -11,6 +11,7 @@ paid for in full. Batches grow as the stack does.
 
 import importlib.metadata
 import math
+import os
 import pathlib
 import time
 from collections.abc import Callable, Iterator
@@ -96,9 +97,12 @@ def encode(
             not come back.
         ImportError: without the library.
     """
-    codec, path = _codec(model), pathlib.Path(path)
+    path = pathlib.Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} cannot be written. Expected a file. Received a folder.")
+    _check_place(path, images)
+    codec = _codec(model)
     found = pictures.opened(images, codec.agreed.num_values, codec.agreed.shape)
-    _check_parent(path)
     with replacing(path) as temporary:
         codec.clock.start()
         with open(temporary, "wb") as file:
@@ -146,8 +150,10 @@ def decode(
         ValueError: if the file is damaged, cut short, of a newer version or of another model, or
             if this machine computes other numbers than the one that wrote it.
     """
-    codec = _codec(model)
     check_regular(path)
+    if output is not None:
+        _check_place(pathlib.Path(output), path)
+    codec = _codec(model)
     with open(path, "rb") as file:
         reader = Reader(file, str(path))
         header = reader.header
@@ -156,7 +162,6 @@ def decode(
         if output is None:
             parts = [codec.outside(x, header) for x in _told(codec, reader, path, progress)]
             return np.concatenate([np.empty((0, *header.shape), header.stored), *parts])
-        _check_parent(pathlib.Path(output))
         with pictures.sink(pathlib.Path(output), header.images, *form, reader.names) as put:
             for levels in _told(codec, reader, path, progress):
                 put(codec.outside(levels, header))
@@ -176,9 +181,13 @@ def _codec(model):
     return model if isinstance(model, Codec) else Codec(model)
 
 
-def _check_parent(path):
-    if path.is_dir() and path.suffix:
-        raise ValueError(f"{path} cannot be written. Expected a file. Received a folder.")
+def _check_place(path, source):
+    if isinstance(source, str | os.PathLike) and path.exists() and os.path.exists(source):
+        if os.path.samefile(path, source):
+            raise ValueError(
+                f"{path} is what is read, and would be lost. Expected another place for what is "
+                "written. Received the same."
+            )
     if not path.absolute().parent.is_dir():
         raise ValueError(
             f"{path} cannot be written. Expected a folder that is there. Received "
@@ -257,8 +266,11 @@ class Codec:
         """Raises `ValueError` if a file is of another model."""
         agreed = self.agreed
         if header.model != agreed.digest:
+            # What Keras says of the parts of a model changes with its versions.
+            others = ", ".join(_others(header))
             raise ValueError(
-                f"{name} was encoded with another model. Expected the model {header.model[:12]}. "
+                f"{name} was encoded with another model. Expected the model {header.model[:12]}"
+                f"{f', perhaps with {others} as then' if others else ''}. "
                 f"Received {agreed.digest[:12]}."
             )
         dims = [len(each.exponents) for each in header.cells]
@@ -311,7 +323,7 @@ class Codec:
         for level, each in enumerate(cells):
             posterior = clock.network(agreed.posterior, level, x, above)
             if is_drawn:
-                cell = clock.stack(stack.pop_latents, posterior, each)
+                cell = clock.stack(stack.pop_latents, posterior, each, True)
             else:
                 cell = each.nearest(posterior.centre())
             chosen.append(cell)
@@ -355,17 +367,22 @@ class Codec:
             x = self._seen(levels)
             for level in reversed(range(len(cells))):
                 posterior = clock.network(agreed.posterior, level, x, above[:level])
-                clock.stack(stack.push_latents, chosen[level], posterior, cells[level])
+                clock.stack(stack.push_latents, chosen[level], posterior, cells[level], True)
         return levels
 
     def _drifted(self, header, name):
-        here = _versions()
-        others = [f"{k} {v}" for k, v in header.versions.items() if here.get(k) != v]
+        others = ", ".join(_others(header)) or "the processor"
         return ValueError(
             f"{name} is whole, but this machine computes other numbers than the one that wrote it. "
-            f"Expected {', '.join(others) or 'the processor'} of that machine. Received images "
-            "with another CRC; no picture was written."
+            f"Expected {others} of that machine. Received images with another CRC; no "
+            "picture was written."
         )
+
+
+def _others(header: Header) -> "list[str]":
+    """Returns the versions of what wrote a file that are other ones here."""
+    here = _versions()
+    return [f"{k} {v}" for k, v in header.versions.items() if here.get(k) != v]
 
 
 def _versions() -> "dict[str, str]":

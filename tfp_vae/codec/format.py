@@ -1,7 +1,7 @@
 r"""The file of a codec: what stands where, written and read within bounds.
 
     magic     8 bytes   b"\x89TFPVAE\n"
-    version   uint16    1
+    version   uint16    2; of 1 the cells in the header have no "around"
     header    uint32 length, uint32 CRC, JSON in UTF-8, packed by zlib, see `Header`
     names     uint32 length, uint32 CRC, names of files, JSON packed by zlib; length 0 without
     blocks    one after the other until all images are there:
@@ -28,14 +28,14 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from tfp_vae.codec.images import STORED
+from tfp_vae.codec.images import MOST_NAME, STORED, unusable
 from tfp_vae.codec.stack import Cells
 from tfp_vae.reading import json_of
 
 MAGIC = b"\x89TFPVAE\n"
-VERSION = 1
+VERSION = 2
 MOST_IN_BLOCK = 2**16  # images
-_MOST_HEADER, _MOST_NAME = 2**20, 1024  # bytes
+_MOST_HEADER = 2**20  # bytes
 _MOST_NAMES = 2**28
 _BLOCK = struct.Struct("<5I")
 
@@ -74,7 +74,11 @@ class Header:
         """Returns it as JSON."""
         values: dict[str, Any] = dict(vars(self))
         values["cells"] = [
-            {"exponents": [int(e) for e in each.exponents], "radius": each.radius}
+            {
+                "exponents": [int(e) for e in each.exponents],
+                "radius": each.radius,
+                "around": each.around,
+            }
             for each in self.cells
         ]
         return json.dumps(values, sort_keys=True, separators=(",", ":"))
@@ -152,6 +156,7 @@ class Reader:
             )
         if version < 1:
             raise self._damaged(f"format 1 to {VERSION}", f"format {version}")
+        self._version = version
         self.header = self._header(self._unpacked(self._part(_MOST_HEADER), _MOST_HEADER))
         self.names = self._names(self._part(_MOST_NAMES))
 
@@ -211,7 +216,11 @@ class Reader:
         values = json_of(content, self._name)
         try:
             cells = tuple(
-                Cells(_integers(each["exponents"], -64, 64), _integer(each["radius"], 1, 2**20))
+                Cells(
+                    _integers(each["exponents"], -64, 64),
+                    _integer(each["radius"], 1, 2**20),
+                    0 if self._version == 1 else _integer(each["around"], 1, 2**20),
+                )
                 for each in values["cells"]
             )
             header = Header(
@@ -237,21 +246,12 @@ class Reader:
         if not packed:
             return None
         count = self.header.images
-        most = min(_MOST_NAMES, 2 + (_MOST_NAME + 4) * count)
+        most = min(_MOST_NAMES, 2 + (MOST_NAME + 4) * count)
         names = json_of(self._unpacked(packed, most), self._name)
         fits = isinstance(names, list) and len(names) == count == len({*map(str, names)})
-        if not fits or not all(_is_name(name) for name in names):
+        if not fits or unusable(names):
             raise self._damaged(f"{count:,} different names of files", "others")
         return names
-
-
-def _is_name(name: Any) -> bool:
-    """Returns whether a name stays inside of a folder on every system."""
-    if not isinstance(name, str) or not 0 < len(name.encode()) <= _MOST_NAME:
-        return False
-    parts = name.split("/")
-    forbidden = set('\\:*?"<>|') | set(map(chr, range(32)))
-    return all(part.strip(". ") and forbidden.isdisjoint(part) for part in parts)
 
 
 def _integer(value, least, most):

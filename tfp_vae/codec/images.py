@@ -1,5 +1,6 @@
 """Images on their way into a codec and out of it: arrays, files of NumPy and folders."""
 
+import collections
 import contextlib
 import itertools
 import os
@@ -19,6 +20,8 @@ from tfp_vae.reading import Arrays, check_regular, read_array
 
 STORED = ("uint8", "bool", "float32")
 _AT_ONCE = 256
+MOST_NAME = 1024  # bytes of the name of a file
+_FORBIDDEN = frozenset('\\:*?"<>|') | frozenset(map(chr, range(32)))
 
 
 class Images:
@@ -50,11 +53,15 @@ class Images:
         scaled = np.nan_to_num(values.astype(np.float64)) * ((self.num_values - 1) / self.white)
         levels = np.rint(scaled.clip(0, self.num_values - 1)).astype(np.int32)
         wrong = self.outside(levels) != values
+        if self.stored == "float32":
+            wrong |= np.signbit(values)  # -0.0 would come back as 0.0
         if wrong.any():
-            first = np.argwhere(wrong)[0]
-            allowed = f"0 and {self.white}" if self.num_values == 2 else f"0 to {self.white}"
-            if self.stored == "float32" and self.num_values > 2:
-                allowed = f"k/{self.num_values - 1} of whole numbers k"
+            first, most = np.argwhere(wrong)[0], self.num_values - 1
+            allowed = f"0 and {self.white}" if most == 1 else f"0 to {self.white}"
+            if self.stored == "float32" and most > 1:
+                allowed = f"k/{most} of whole numbers k"
+            elif self.white > most > 1:
+                allowed += f" in {most + 1} steps, as {self.outside(np.arange(3))}"
             raise ValueError(
                 f"Image {start + first[0]:,} has a value that the model has no probability of. "
                 f"Expected {allowed}. Received {values[tuple(first)]}."
@@ -70,7 +77,7 @@ def outside(levels: np.ndarray, num_values: int, white: int, stored: str) -> np.
     """Returns whole numbers below K as they are outside, an array of `stored`."""
     if stored == "float32":
         return levels.astype(np.float32) / np.float32(num_values - 1)
-    return (levels * (white // (num_values - 1))).astype(stored)
+    return (levels.astype(np.int64) * white // (num_values - 1)).astype(stored)
 
 
 class _Array(Images):
@@ -121,11 +128,19 @@ class _Folder(Images):
         super().__init__(len(files), shapes.pop() if shapes else (), num_values)
         self.white = 255
         self.names = [file.relative_to(path).with_suffix("").as_posix() for file in files]
-        double = {name for name in self.names if self.names.count(name) > 1} if files else set()
+        counted = collections.Counter(self.names)
+        double = {name for name, count in counted.items() if count > 1}
         if double:
             raise ValueError(
                 f"{path} has two images of one name, which would become one PNG file. Expected "
                 f"different names. Received {min(double)}."
+            )
+        odd = unusable(self.names)
+        if odd:
+            raise ValueError(
+                f"{path} has a file whose name not every system can have, or that is that of a "
+                "folder beside it once all are PNG. Expected letters, digits and the like, at most "
+                f"{MOST_NAME} bytes. Received {odd[0]!r}."
             )
 
     def _look(self, file):
@@ -157,7 +172,7 @@ def opened(source: Any, num_values: int, shape: "tuple[int, ...]") -> Images:
         ValueError: for another shape, or what are no images.
     """
     found = _found(source, num_values)
-    if not found.count:
+    if not found.count and not found.shape:  # a folder without an image
         found.shape = shape
     if found.shape != shape:
         raise ValueError(
@@ -194,6 +209,25 @@ def _found(source, num_values):
         return _Array(arrays[name], num_values, str(path))
 
 
+def is_name(name: Any) -> bool:
+    """Returns whether a name stays inside of a folder on every system."""
+    if not isinstance(name, str) or not 0 < len(name.encode(errors="replace")) <= MOST_NAME:
+        return False
+    is_text = not any("\ud800" <= letter <= "\udfff" for letter in name)  # no bytes that are none
+    parts = name.split("/")
+    return is_text and all(part.strip(". ") and _FORBIDDEN.isdisjoint(part) for part in parts)
+
+
+def unusable(names: "list[Any]") -> "list[Any]":
+    """Returns the names that cannot be those of PNG files beside the others."""
+    files = {f"{name}.png" for name in names}
+    return [name for name in names if not is_name(name) or not files.isdisjoint(_above(name))]
+
+
+def _above(name):
+    return map(str, pathlib.PurePosixPath(name).parents)
+
+
 Put = Callable[[np.ndarray], None]
 
 
@@ -206,6 +240,11 @@ def _into_folder(folder: pathlib.Path, names: "list[str] | None") -> Put:
         for image, number in zip(images, numbers, strict=False):  # which goes on where it was
             name = f"{number:08d}" if names is None else names[number]
             path = folder / f"{name}.png"
+            if path.exists():  # where A and a are one
+                raise ValueError(
+                    f"{path.name} has the name of another image on this file system. Expected a "
+                    "folder that tells them apart, or a .npy file. Received names that are one."
+                )
             path.parent.mkdir(parents=True, exist_ok=True)
             grey = image.shape[-1] == 1
             Image.fromarray(image[..., 0] if grey else image).save(path, "PNG")
@@ -261,6 +300,7 @@ def sink(
             yield lambda images: _write_array(file, images)
         return
     temporary = output.with_name(f".{os.getpid()}-{output.name}")
+    shutil.rmtree(temporary, ignore_errors=True)  # of a process of this number that was killed
     temporary.mkdir(parents=True)
     try:
         yield _into_folder(temporary, names)

@@ -26,10 +26,14 @@ class Cells(NamedTuple):
     Attributes:
         exponents: [D], e of the width 2^-e of a cell.
         radius: the largest k.
+        around: how many cells a draw of q(z|x) is off its middle, at most; 0 for `radius`. The
+            coder gives every cell 2^-24 at least, which of thousands of them is enough to draw one
+            far from all that q(z|x) knows, at a price of thousands of bits.
     """
 
     exponents: np.ndarray
     radius: int
+    around: int = 0
 
     @property
     def width(self) -> np.ndarray:
@@ -149,36 +153,49 @@ class Stack:
 
     # Latents.
 
-    def push_latents(self, cell: np.ndarray, normals: Normals, cells: Cells) -> None:
-        """Pushes cells [n, D]; of a mixture at its own density, by bits back over components."""
+    def push_latents(
+        self, cell: np.ndarray, normals: Normals, cells: Cells, is_posterior: bool = False
+    ) -> None:
+        """Pushes cells [n, D]; of a mixture at its own density, by bits back over components.
+
+        Args:
+            cell: whole numbers of widths, int32.
+            normals: their distributions.
+            cells: of the latent.
+            is_posterior: whether it is of q(z|x), which knows no cell far from its middle.
+        """
         mixed = normals.loc.shape[1] > 1
         index = np.zeros(len(cell), np.int32)
         if mixed:
             index = self.pop_values(Tables(normals.component_counts(cells.value(cell))))
-        family, *parameters = self._normal(normals.component(index), cells)
-        self._coder.encode_reverse(cell.ravel(), family, *parameters)
+        middle, family, *parameters = self._normal(normals.component(index), cells, is_posterior)
+        self._coder.encode_reverse((cell - middle).ravel(), family, *parameters)
         if mixed:
             self.push_values(index, Tables(counts_of(normals.log_weights)))
 
-    def pop_latents(self, normals: Normals, cells: Cells) -> np.ndarray:
+    def pop_latents(self, normals: Normals, cells: Cells, is_posterior: bool = False) -> np.ndarray:
         """Returns what `push_latents` pushed, or a draw if it was something else: int32 [n, D]."""
         mixed = normals.loc.shape[1] > 1
         index = np.zeros(len(normals.loc), np.int32)
         if mixed:
             index = self.pop_values(Tables(counts_of(normals.log_weights)))
-        family, *parameters = self._normal(normals.component(index), cells)
-        cell = self._coder.decode(family, *parameters).reshape(-1, normals.loc.shape[2])
+        middle, family, *parameters = self._normal(normals.component(index), cells, is_posterior)
+        cell = self._coder.decode(family, *parameters).reshape(middle.shape) + middle
         if mixed:
             self.push_values(index, Tables(normals.component_counts(cells.value(cell))))
         return cell
 
-    def _normal(self, normal, cells):
+    def _normal(self, normal, cells, is_posterior):
         loc, scale = (each / cells.width for each in normal)
+        most = min(cells.around or cells.radius, cells.radius) if is_posterior else cells.radius
         mean = np.clip(np.rint(loc * _MEANS) / _MEANS, -cells.radius, cells.radius)
+        spare = cells.radius - most  # so that no draw leaves the cells of the prior
+        middle = np.clip(np.rint(mean), -spare, spare).astype(np.int32)
+        mean = np.clip(mean - middle, -most, most)
         deviation = np.clip(np.rint(scale * _DEVIATIONS) / _DEVIATIONS, None, _MOST_DEVIATION)
         deviation = np.maximum(deviation, 1 / _DEVIATIONS)
-        family = self._stream.model.QuantizedGaussian(-cells.radius, cells.radius)
-        return family, mean.ravel(), deviation.ravel()
+        family = self._stream.model.QuantizedGaussian(-most, most)
+        return middle, family, mean.ravel(), deviation.ravel()
 
 
 class Tables:

@@ -424,6 +424,12 @@ class ScalarNormal(Family):
         return 0.5 * (tf.square(ratio) + tf.square(offset) - 1.0) - tf.math.log(ratio)
 
 
+def inside(uniform: tf.Tensor) -> tf.Tensor:
+    """Returns the middles of the cells of the uniform's grid: float32, neither 0 nor 1."""
+    # The middle of the last cell is no float32: it would be rounded to 1, whose logit is infinite.
+    return tf.minimum(uniform + 2.0**-25, 1.0 - 2.0**-24)
+
+
 class _Quantile(Family):
     """Families of numbers whose quantile function is in closed form."""
 
@@ -435,7 +441,7 @@ class _Quantile(Family):
         self, distribution: tfd.Distribution, noise: tf.Tensor
     ) -> "tuple[tf.Tensor, Callable[[], tf.Tensor]]":
         """Returns the quantile of the middle of a cell of the uniform's grid: neither 0 nor 1."""
-        value = self.quantile(distribution, noise + 2.0**-25)
+        value = self.quantile(distribution, inside(noise))
         return value, lambda: distribution.log_prob(value)
 
     def quantile(self, distribution: tfd.Distribution, probability: tf.Tensor) -> tf.Tensor:

@@ -15,8 +15,6 @@ from tfp_vae.distributions.codes.books import Codebook
 from tfp_vae.distributions.draws import UNIFORM, Family, Noise
 from tfp_vae.distributions.own import Own, OwnVectors
 
-_INSIDE = 2.0**-25  # the middle of a cell of the uniform's grid
-
 
 class Codes(Own):
     """T independent codes.
@@ -123,7 +121,7 @@ class RelaxedDraws(CodesDraws):
 
     def transform(self, distribution: Relaxed, noise: tf.Tensor) -> "tuple[tf.Tensor, Any]":
         """Returns relaxed codes, or codes with their slope."""
-        gumbel = -tf.math.log(-tf.math.log(noise + _INSIDE))
+        gumbel = -tf.math.log(-tf.math.log(draws.inside(noise)))
         soft = tf.nn.softmax((distribution.log_masses + gumbel) / distribution.temperature)
         book = distribution.book
         index = book.nearest(soft)

@@ -77,8 +77,10 @@ class LogisticMixture(Head):
 
     def tables(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns the probabilities of the 256 levels."""
-        grid = tf.range(GREY_LEVELS, dtype=parameters.dtype) / (GREY_LEVELS - 1)
-        return tf.exp(self.portable_log_prob(parameters[..., tf.newaxis, :], grid))
+        log_weights, each = self._each(parameters)
+        # One exponential per level and component, where a log-probability has six.
+        parts = DiscretizedLogistic().tables(each)
+        return tf.reduce_sum(tf.exp(log_weights)[..., tf.newaxis] * parts, axis=-2)
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""

@@ -59,8 +59,8 @@ class Ordinal(Classes):
         Of a level between a and b it is log(s(b) - s(a)) = log s(b) + log s(-a) + log(1 - e^(a-b)):
         no difference of numbers that are nearly the same.
         """
-        upper = self.thresholds - features  # [..., K - 1]
-        steps = positive(tf.convert_to_tensor(self.raw_steps))
+        upper = tf.cast(self.thresholds, features.dtype) - features  # [..., K - 1]
+        steps = tf.cast(positive(tf.convert_to_tensor(self.raw_steps)), features.dtype)
         log_below, log_above = tf.math.log_sigmoid(upper), tf.math.log_sigmoid(-upper)
         inner = log_below[..., 1:] + log_above[..., :-1] + tf.math.log(-tf.math.expm1(-steps))
         return tf.concat([log_below[..., :1], inner, log_above[..., -1:]], axis=-1)

@@ -122,6 +122,19 @@ def test_a_report_tells_good_rows_from_bad_ones_and_from_copies():
     assert max(found["good"]["marginals"].values()) < 0.15
 
 
+@pytest.mark.parametrize(("target", "score"), [("c", "accuracy"), ("x", "R^2")])
+def test_rows_of_one_value_teach_that_value(target, score):
+    train, test = rows(60), rows(60, seed=1)
+    drawn, place = rows(60, seed=2), SCHEMA.names.index(target)
+    drawn[:, place] = 1.0
+    utility = tv.evaluation.synthetic_report(SCHEMA, drawn, train, test, target)["utility"]
+    known = test[:, place]
+    error = np.mean((known - 1.0) ** 2) / known.var()
+    expected = np.mean(known == 1.0) if score == "accuracy" else 1 - error
+    assert utility["score"] == score
+    np.testing.assert_allclose(utility["synthetic"], expected, rtol=1e-6)
+
+
 def test_a_model_without_columns_completes_no_table():
     pixels = tv.VAE(
         tv.priors.StandardNormal(1),

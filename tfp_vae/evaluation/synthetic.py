@@ -133,19 +133,23 @@ def _some(rows, rng):
 
 
 def _utility(schema, synthetic, train, test, target, seed) -> "dict[str, Any]":
+    from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     place = schema.names.index(target)
     is_class = schema[place].kind.has_levels
     kind = HistGradientBoostingClassifier if is_class else HistGradientBoostingRegressor
+    constant = DummyClassifier if is_class else DummyRegressor
     scores: dict[str, Any] = {"target": target, "score": "accuracy" if is_class else "R^2"}
     known = test[~np.isnan(test[:, place])]
     for name, rows in (("synthetic", synthetic), ("real", train)):
         rows = rows[~np.isnan(rows[:, place])]
-        if len(np.unique(rows[:, place])) < 2 or not len(known):
+        if not len(rows) or not len(known):
             scores[name] = None
             continue
-        model = kind(max_iter=30, random_state=seed)
+        # Rows of one value, such as draws without a rare class, teach that value.
+        varies = len(np.unique(rows[:, place])) > 1
+        model = kind(max_iter=30, random_state=seed) if varies else constant()
         model.fit(np.delete(rows, place, 1), rows[:, place])
         scores[name] = float(model.score(np.delete(known, place, 1), known[:, place]))
     return scores

@@ -151,7 +151,6 @@ def found(model: "tv.VAE", data: "tv.data.Data", trained: "tv.VAE") -> dict:
     if _LABELS.value is not None:
         known["num_labels"] = _LABELS.value
     samples = _CLASS_SAMPLES.value
-    finds = tv.methods.kind_of(_MODEL.value).finds_clusters
-    if finds and data.num_classes is not None and (data.test.labels >= 0).any():
+    if tv.methods.kind_of(_MODEL.value).finds_clusters:
         known |= tv.evaluation.cluster_metrics(trained, data.train, data.test)
     return known | tv.evaluation.class_metrics(model, data.test, samples, verbose=True)

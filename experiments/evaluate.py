@@ -48,8 +48,7 @@ def main():
             prefix=prefix,
             verbose=True,
         )
-        kind = tv.methods.kind_of(trained.get("model", "vae"))
-        if kind.finds_clusters and data.num_classes is not None and (split.labels >= 0).any():
+        if tv.methods.kind_of(trained.get("model", "vae")).finds_clusters:
             found |= tv.evaluation.cluster_metrics(before, data.train, split)
     else:
         found = tv.evaluation.predictive_metrics(

@@ -1,5 +1,6 @@
 """The flags of programs that train a VAE of the rows of a file where the run folder is new."""
 
+import functools
 import pathlib
 import time
 
@@ -57,7 +58,9 @@ def trained(
     run.write_text("flags.txt", cli.flag_lines())
     print(f"{data}\n{model.count_params():,} parameters, run folder {run.path}", flush=True)
     started = time.monotonic()
-    try:
+    save = functools.partial(_save, run, data, model, started)
+    interrupted = functools.partial(save, interrupted=True)
+    with tv.training.saved_if_interrupted(model, run / "model.keras", interrupted):
         history = model.fit(
             data.train,
             batch_size=batch_size,
@@ -70,18 +73,12 @@ def trained(
             ],
             verbose=0,
         )
-    except KeyboardInterrupt:
-        history = getattr(model, "history", None)
-        if history is not None and history.epoch:
-            _save(run, data, model, history, started, interrupted=True)
-            print(f"saved {run / 'model.keras'} of epoch {history.epoch[-1] + 1}", flush=True)
-        raise
     tv.training.check_finished(history)
-    _save(run, data, model, history, started)
+    save()
     return model
 
 
-def _save(run, data, model, history, started, **more):
+def _save(run, data, model, started, **more):
     """Writes the model, and what is known of it, which the next program asks for."""
     model.save(run / "model.keras")
     known = {
@@ -92,7 +89,7 @@ def _save(run, data, model, history, started, **more):
         "digests": data.digests,
         "seed": SEED.value,
         "num_train": len(data.train),
-        "epochs": len(history.epoch),
+        "epochs": len(model.history.epoch),
         "train_seconds": time.monotonic() - started,
         "versions": tv.report.versions(),
         **more,

@@ -3,12 +3,12 @@
     python -m experiments.synthesize --data=in.csv --out=out.csv --run_dir=runs/table
     python -m experiments.synthesize --data=in.csv --out=f.csv --run_dir=runs/table --given=sex=f
 
-A model is trained where the run folder is new, and the one that is there is used otherwise. A p(z)
-that knows nothing of the rows gives way to a mixture fitted to their latents; model.keras stays as
-it is. Classes are drawn, and columns have the types of the file. synthetic.json in the run folder
-compares drawn rows with test rows: marginals, associations of pairs, a classifier that tells them
-apart, a model trained on drawn rows and tested on real ones, and the distance to the nearest
-training row.
+A model is trained where the run folder is new, and the one that is there is used otherwise. Its
+p(z) gives way to a mixture fitted to latents of the rows where validation rows gain by that;
+model.keras stays as it is. Classes are drawn, and columns have the types of the file.
+synthetic.json in the run folder compares drawn rows with test rows: marginals, associations of
+pairs, a classifier that tells them apart, a model trained on drawn rows and tested on real ones,
+and the distance to the nearest training row.
 """
 
 from absl import flags
@@ -21,7 +21,7 @@ cli.leave_out(*table_flags.UNREAD)
 _NUM_ROWS = flags.DEFINE_integer("num_rows", None, "Without it, as many as the file has.", 1)
 _GIVEN = flags.DEFINE_list("given", None, "NAME=VALUE,...: draw rows with these columns.")
 _FIT_PRIOR = flags.DEFINE_enum(
-    "fit_prior", "mixture", ["mixture", "none"], "What rows are drawn with as p(z)."
+    "fit_prior", "mixture", ["mixture", "none"], "p(z) that rows are drawn with, if it is better."
 )
 _TARGET = flags.DEFINE_string("target", None, "Column of the report that is predicted; the last.")
 
@@ -33,7 +33,8 @@ def main():
     given = cli.or_error(_given)
     run, frame, vae, data = table_flags.opened(lambda schema, _: _check(schema, given))
     schema, seed = vae.decoder.schema, table_flags.SEED.value
-    vae = _with_mixture(vae, data)
+    if _FIT_PRIOR.value == "mixture":
+        vae = _better(vae, data)
     count = _NUM_ROWS.value or len(frame)
     rows = tv.evaluation.conditional_rows(vae, given, count, seed)
     tv.data.write_frame(schema.decode(rows), table_flags.OUT.value)
@@ -63,26 +64,21 @@ def main():
     )
 
 
-def _with_mixture(vae: "tv.VAE", data: "tv.data.Data") -> "tv.VAE":
-    """Returns the model with a mixture of normals as p(z), fitted to latents of training rows.
+def _better(vae: "tv.VAE", data: "tv.data.Data") -> "tv.VAE":
+    """Returns the model with a mixture fitted to latents of training rows as p(z), if better.
 
-    Without being asked it is the model itself if its p(z) has learned, or cannot be replaced.
+    That is, if the ELBO of validation rows is.
     """
     rows = data.train.take(min(len(data.train), _MOST_ROWS))
-    chosen = {"prior": "mixture", "x": rows, "components": min(10, len(rows))}
-    if not _FIT_PRIOR.present:
-        if any(prior.weights for prior in vae.priors):
-            return vae
-        try:
-            vae.check_prior(**chosen)
-        except ValueError:
-            return vae
-    elif _FIT_PRIOR.value == "none":
+    try:
+        new = vae.with_prior("mixture", rows, components=min(10, len(rows)))
+    except ValueError as error:  # such as a posterior that is made with its prior
+        print(f"z is drawn from p(z) as it is: {error}")
         return vae
-    new = vae.with_prior(**chosen)
     gain = new.prior_gain(vae, data.validation).mean()
-    print(f"z drawn from a mixture fitted to the rows: {gain:+.3f} nats of the validation ELBO")
-    return new
+    said = "a mixture fitted to the rows" if gain > 0 else "p(z) as it is; a mixture of the rows"
+    print(f"z is drawn from {said}: {gain:+.3f} nats of the validation ELBO")
+    return new if gain > 0 else vae
 
 
 def _given() -> "dict[str, str]":

@@ -15,9 +15,10 @@ from tfp_vae.data.corruptions import check_images, to_storage
 from tfp_vae.data.kinds import Kind
 from tfp_vae.data.splits import Data, Split
 
+# The place of a name is part of its random numbers: new ones come last.
 OOD = (
-    *("flip_horizontal", "flip_vertical", "rotation_90"),
-    *("uniform_noise", "gaussian_noise", "shuffled_pixels"),
+    *("flip_horizontal", "flip_vertical", "rotation_90", "uniform_noise", "gaussian_noise"),
+    "shuffled_pixels",
 )
 
 
@@ -30,10 +31,10 @@ def ood(split: Split, name: str, seed: int = 0) -> Split:
         split: the examples that are in distribution, such as `data.test`.
         name: "flip_horizontal" (left and right change places), "flip_vertical", "rotation_90"
             (counter-clockwise) of square images, "shuffled_pixels" (all images in one random order
-            of their pixels), which keep their labels; "uniform_noise" between
-            the extremes of the kind (of `split`, for real values); "gaussian_noise" with mean and
-            standard deviation of all values of `split`, cut off at the ends of the kind. Noise of
-            binary kinds is binarised like the data, and noise has no labels.
+            of their pixels), which keep their labels; "uniform_noise" between the extremes of the
+            kind (of `split`, for real values); "gaussian_noise" with mean and standard deviation of
+            all values of `split`, cut off at the ends of the kind. Noise of binary kinds is
+            binarised like the data, and noise has no labels.
         seed: of the noise, or of the order of pixels.
 
     Raises:
@@ -49,27 +50,26 @@ def ood(split: Split, name: str, seed: int = 0) -> Split:
             f"{'square ' * (name == 'rotation_90')}images (N, H, W, C). Received examples of shape "
             f"{split.shape}."
         )
+
+    def move(images):  # the same for each part of a stream: the numbers start anew
+        return _MOVES[name](images, _generator(name, seed))
+
     # The binary images themselves are moved: not one pixel is drawn anew.
-    move = _shuffle(split.shape, name, seed) if name == "shuffled_pixels" else _MOVES[name]
     return split.frozen().mapped(move, title)
 
 
+def _shuffled(images, rng):
+    """Returns all images in one order of their pixels."""
+    pixels = images.reshape(len(images), -1, images.shape[-1])
+    return pixels[:, rng.permutation(pixels.shape[1])].reshape(images.shape)
+
+
 _MOVES = {
-    "flip_horizontal": lambda images: images[:, :, ::-1],
-    "flip_vertical": lambda images: images[:, ::-1],
-    "rotation_90": lambda images: np.rot90(images, axes=(1, 2)),
+    "flip_horizontal": lambda images, _: images[:, :, ::-1],
+    "flip_vertical": lambda images, _: images[:, ::-1],
+    "rotation_90": lambda images, _: np.rot90(images, axes=(1, 2)),
+    "shuffled_pixels": _shuffled,
 }
-
-
-def _shuffle(shape, name, seed):
-    height, width, channels = shape
-    order = _generator(name, seed).permutation(height * width)
-
-    def move(images):
-        pixels = images.reshape(len(images), height * width, channels)
-        return pixels[:, order].reshape(images.shape)
-
-    return move
 
 
 def _generator(name: str, seed: int) -> np.random.Generator:

@@ -3,7 +3,7 @@
 import contextlib
 import math
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import keras
 import tensorflow as tf
@@ -26,19 +26,22 @@ def check_finished(history: keras.callbacks.History) -> None:
 
 
 @contextlib.contextmanager
-def saved_if_interrupted(model: keras.Model, path: pathlib.Path) -> Iterator[None]:
+def saved_if_interrupted(
+    model: keras.Model, path: pathlib.Path, save: "Callable[[], None] | None" = None
+) -> Iterator[None]:
     """A context in which Ctrl-C saves the model after its last whole epoch, if there is one.
 
     Args:
         model: that `fit` trains inside.
         path: of the .keras file.
+        save: writes it, and what belongs beside it; by default the file alone is written.
     """
     try:
         yield
     except KeyboardInterrupt:
         history = getattr(model, "history", None)
         if history is not None and history.epoch:
-            model.save(path)
+            model.save(path) if save is None else save()
             print(f"saved {path} of epoch {history.epoch[-1] + 1}", flush=True)
         raise
 

@@ -133,7 +133,7 @@ def synthesis(name: str, seed: int, given: argparse.Namespace) -> "dict[str, dic
     whole = tv.data.load(train, columns=schema)
     keras.utils.set_random_seed(seed)
     vae = tv.methods.VAERecipe(latent_dim=4, hidden=(128, 128)).build(whole, seed=seed)
-    # Steps, rate and mixture as in experiments/synthesize.py, here without a look at validation rows.
+    # Steps, rate and mixture of experiments/synthesize.py, which asks validation rows as well.
     batch_size = min(64, len(whole.train))
     steps = vae.batches_per_epoch(whole.train, batch_size) * given.epochs
     rate = tv.training.learning_rate("cosine", 1e-3, steps)

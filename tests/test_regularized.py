@@ -290,5 +290,8 @@ def test_penalties_that_cannot_be_are_refused_in_one_line(make_vae):
     )
     with pytest.raises(ValueError, match=r"standard normal.*StandardNormal.*Received a Mixture"):
         BOUNDS["wae"]().check(vae)
+    for name in ("beta_tc", "dip"):  # before any training
+        with pytest.raises(ValueError, match=r"independent dimensions.*encoders.Gaussian.*TriL"):
+            BOUNDS[name]().check(vae)
     with pytest.raises(ValueError, match=r"independent dimensions.*encoders.Gaussian.*TriL"):
         BOUNDS["dip"]().loss(vae.terms(np.ones((2, 4)), None, vae(np.ones((2, 4), "f"))), 0)

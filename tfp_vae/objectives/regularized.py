@@ -11,6 +11,7 @@ from tfp_vae.distributions.base import tfd
 from tfp_vae.distributions.priors import StandardNormal
 from tfp_vae.objectives.bound import Bound
 from tfp_vae.objectives.elbo import elbo
+from tfp_vae.objectives.gradients.base import posterior_of
 from tfp_vae.objectives.terms import Latent, Terms, batch_mean
 
 
@@ -40,7 +41,7 @@ class RegularizedBound(Bound):
         return self.penalty(terms, step) - batch_mean(elbo(terms), terms.sample_weight)
 
     def check(self, model: keras.Model) -> None:
-        """Raises `ValueError` for a model without the one latent that the penalty is of."""
+        """Raises `ValueError` for a model whose latents, p(z) or q(z|x) the penalty is not of."""
         latents: Any = getattr(model, "latents", ())
         name = type(self).__name__
         if len(latents) != 1:
@@ -55,6 +56,8 @@ class RegularizedBound(Bound):
                 f"priors.StandardNormal (--latent_prior=standard). Received a "
                 f"{type(prior).__name__}."
             )
+        if self.needs_parameters:
+            independent(posterior_of(model))
 
 
 def latent_of(terms: Terms) -> Latent:
@@ -70,12 +73,16 @@ def latent_of(terms: Terms) -> Latent:
 
 def members_of(terms: Terms) -> tfd.Distribution:
     """Returns q(z_d|x), batch shape [B, D]; raises `ValueError` where they are not independent."""
-    latent = latent_of(terms)
-    found = draws.members(latent.posterior)
+    return independent(latent_of(terms).posterior)
+
+
+def independent(posterior: tfd.Distribution) -> tfd.Distribution:
+    """Returns the members of q(z|x), as `members_of`."""
+    found = draws.members(posterior)
     if found is None or found.batch_shape.rank != 2:
         raise ValueError(
             "The penalty is of independent dimensions of q(z|x). Expected an encoder such as "
             "encoders.Gaussian (--posterior=diagonal). Received a "
-            f"{type(latent.posterior).__name__}."
+            f"{type(posterior).__name__}."
         )
     return found

@@ -267,6 +267,24 @@ def test_which_of_two_series_is_higher_is_said_by_their_intervals_alone(
 
 
 @pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "Runs of one seed in pairs, Other minus `plain` is {} ({} to {})."),
+        ("zh", "同一种子的运行两两配对，其他 减 `plain` 为 {}（{} 至 {}）。"),
+    ],
+)
+def test_a_difference_of_seeds_in_pairs_stands_beside_intervals_that_overlap(
+    tmp_path, language, said
+):
+    plain, gains = [0.1, 0.2, 0.3, 0.4, 0.5], [0.10, 0.12, 0.08, 0.11, 0.09]
+    other = [value + gain for value, gain in zip(plain, gains, strict=True)]
+    shown = _series_block(tmp_path, plain, other, language)
+    half = 2.776445 * 0.0158114 / 5**0.5
+    assert said.format("0.100", f"{0.1 - half:.3f}", f"{0.1 + half:.3f}") in shown
+    assert said.partition(" ")[0] not in _series_block(tmp_path, plain, [0.9], language)
+
+
+@pytest.mark.parametrize(
     ("old", "new", "match"),
     [
         ('more = "other"', 'more = "none"', "a series among other, plain"),

@@ -29,7 +29,7 @@ from tfp_vae.arguments import check_choice
 from tfp_vae.report.folders import read_json
 from tfp_vae.report.marks import Estimate, interval
 from tfp_vae.report.plans import Plan
-from tfp_vae.report.texts import duration
+from tfp_vae.report.texts import duration, numbers
 
 _FIELDS = {
     "name": str,
@@ -64,6 +64,7 @@ _SAYS = {
         "below": "{figure}: {more} is below {less}, their 95 % intervals lie apart.",
         "overlap": "{figure}: {more} and {less} are not told apart, their 95 % intervals overlap.",
         "one": "{figure}: {more} and {less} are not told apart: one run has no interval.",
+        "pairs": "Runs of one seed in pairs, {more} minus {less} is {mean} ({lower} to {upper}).",
     },
     "zh": {
         "absent": "此版本尚未测量（两个核上的时间）：{names}。",
@@ -77,6 +78,7 @@ _SAYS = {
         "below": "{figure}：{more} 低于 {less}，两者的 95 % 区间不相交。",
         "overlap": "{figure}：{more} 与 {less} 无法区分，两者的 95 % 区间相交。",
         "one": "{figure}：{more} 与 {less} 中有一个只运行了一次，没有区间。",
+        "pairs": "同一种子的运行两两配对，{more} 减 {less} 为 {mean}（{lower} 至 {upper}）。",
     },
 }
 
@@ -409,14 +411,24 @@ def _judged(plan: Plan, record: Mapping, table: Mapping, language: str) -> str:
             verdict = "overlap"
         else:
             verdict = "above" if more.mean > less.mean else "below"
-        sentences.append(
-            says[verdict].format(
-                figure=claim[language],
-                more=_name(plan, claim["more"], language),
-                less=_name(plan, claim["less"], language),
-            )
-        )
+        names = {key: _name(plan, claim[key], language) for key in ("more", "less")}
+        sentences.append(says[verdict].format(figure=claim[language], **names))
+        # Intervals that overlap do not say that there is no difference.
+        pairs = _pairs(claim, *sides)
+        if len(pairs) > 1:
+            mean, lower, upper = numbers("", Estimate(*interval(pairs), n=len(pairs)))
+            said = {"mean": mean, "lower": lower or mean, "upper": upper or mean}
+            sentences.append(says["pairs"].format(**names, **said))
     return " ".join(sentences)
+
+
+def _pairs(claim: Mapping, more: Sequence[Mapping], less: Sequence[Mapping]) -> "list[float]":
+    """Returns the differences of runs whose names differ in their series alone, as of one seed."""
+    first, second = (
+        {figure["run"].replace(claim[side], "", 1): figure["value"] for figure in figures}
+        for side, figures in (("more", more), ("less", less))
+    )
+    return [value - second[seed] for seed, value in first.items() if seed in second]
 
 
 def _name(plan: Plan, key: str, language: str) -> str:

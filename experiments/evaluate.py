@@ -23,6 +23,12 @@ _PREDICTIVE_SAMPLES = flags.DEFINE_integer(
 _CLASS_SAMPLES = flags.DEFINE_integer(
     "num_class_samples", 100, "S of log p(x|y) under each class, to classify.", lower_bound=1
 )
+_PRECISION = flags.DEFINE_enum(
+    "likelihood_precision",
+    "float32",
+    ["float32", "bfloat16"],
+    "Of the decoder's products in log p(x) and log p(x|y); the error of bfloat16 is printed.",
+)
 
 
 def main():
@@ -34,12 +40,21 @@ def main():
     prefix = f"{_SPLIT.value}_"
     gained: dict = {}
     prior_flags.check(model, data)
+    has_likelihood = isinstance(model, tv.VAE) and model.on_bound
+    cli.refuse_unused(has_likelihood, "a VAE on a bound", _PRECISION)
     if isinstance(model, tv.VAE):
         before = model
         model, gained = prior_flags.fitted(model, data, split)
         found = tv.evaluation.class_metrics(
-            model, split, _CLASS_SAMPLES.value, prefix=prefix, verbose=True
+            model,
+            split,
+            _CLASS_SAMPLES.value,
+            prefix=prefix,
+            verbose=True,
+            precision=_PRECISION.value,
         )
+        if has_likelihood:
+            found |= {"likelihood_precision": _PRECISION.value}
         found |= tv.evaluation.test_metrics(
             model,
             split,
@@ -47,6 +62,7 @@ def main():
             _NUM_SAMPLES.value,
             prefix=prefix,
             verbose=True,
+            precision=_PRECISION.value,
         )
         if tv.methods.kind_of(trained.get("model", "vae")).finds_clusters:
             found |= tv.evaluation.cluster_metrics(before, data.train, split)

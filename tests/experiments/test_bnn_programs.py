@@ -116,7 +116,7 @@ def test_a_table_of_classes_and_counts_can_be_learned(succeeds, tmp_path):
 
 
 @pytest.mark.all_only
-def test_a_run_repeats_and_can_be_evaluated_again(succeeds, trained, tmp_path):
+def test_a_run_repeats_and_can_be_evaluated_again(succeeds, refused, trained, tmp_path):
     trained("train_bnn", "--estimator=reparameterization", *NETWORK, run_dir="first")
     succeeds("train_bnn", "--flagfile=first/flags.txt", "--run_dir=second")
     first, second = _metrics(tmp_path / "first"), _metrics(tmp_path / "second")
@@ -125,6 +125,8 @@ def test_a_run_repeats_and_can_be_evaluated_again(succeeds, trained, tmp_path):
     succeeds("evaluate", "--run_dir=first", "--num_predictive_samples=3")
     again = json.loads((tmp_path / "first" / "evaluation.json").read_text())
     assert again["test_nll"] == pytest.approx(first["test_nll"], abs=1e-6)
+    line = refused("evaluate", "--run_dir=first", "--likelihood_precision=bfloat16")
+    assert "Expected it with a VAE on a bound only" in line
 
 
 @pytest.mark.all_only

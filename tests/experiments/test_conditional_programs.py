@@ -60,8 +60,11 @@ def test_levels_are_trained_evaluated_and_drawn_from(succeeds, tmp_path):
     metrics = _metrics(run)
     assert metrics["model"] == "hierarchical" and metrics["active_units"] <= 5
     assert metrics["test_elbo"] < metrics["test_log_likelihood"] < 0
-    succeeds("evaluate", "--run_dir=run", "--num_importance_samples=5")
+    half = ("--num_importance_samples=5", "--likelihood_precision=bfloat16")
+    assert "precision_error_largest" in succeeds("evaluate", "--run_dir=run", *half)
     again = _metrics(run, "evaluation.json")
+    assert again["likelihood_precision"] == "bfloat16"
+    assert abs(again["precision_error"]) <= again["precision_error_largest"] < 1
     assert again["test_elbo"] == pytest.approx(metrics["test_elbo"], abs=1e-4)
     assert {"test_kl_z1", "test_kl_z2"} <= {*again} & {*metrics}
     succeeds("generate", "--run_dir=run", "--num_images=12")

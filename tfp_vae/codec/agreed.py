@@ -18,13 +18,13 @@ import tensorflow as tf
 from tfp_vae.codec.stack import Cells, Normals, Tables, shares
 from tfp_vae.distributions import draws, heads
 from tfp_vae.models import VAE
+from tfp_vae.models.precision import cannot, in_precision
 
 MOST_AT_ONCE = 64  # images in a batch
 _PIXELS = 2**20  # of a batch, at most
 _FEATURES = 2.0**14  # what a network puts out is a whole number of such parts
 _MOST_FEATURE = 2.0**9
 _MOST_CELLS = 16  # bits of a latent
-_FLOATS = ("float16", "bfloat16", "float32", "mixed_float16", "mixed_bfloat16")
 
 
 class Agreed:
@@ -43,7 +43,7 @@ class Agreed:
         self.size = math.prod(self.shape)
         self.batch = max(1, min(MOST_AT_ONCE, _PIXELS // self.size))
         self.digest = digest(model)
-        self._model: Any = in_double_precision(model)
+        self._model: Any = in_precision(model, "float64")
         self.dims = [latent.latent_dim for latent in self._model.latents]
         self._draw = self._model.at_mean()
         self._functions: dict[Any, Any] = {}
@@ -57,7 +57,7 @@ class Agreed:
                 above = (*above, np.zeros((1, size)))
             self.num_values = self.tables(above).shape[1]
         except TypeError as error:
-            raise _no_double_precision(error) from error
+            raise cannot("float64", error) from error
 
     def posterior(self, level: int, x: np.ndarray, above: "tuple[np.ndarray, ...]") -> Normals:
         """Returns q(z_l | x, z_>l).
@@ -193,41 +193,6 @@ def _components(distribution, what, has_samples):
     if has_samples and distribution.batch_shape.rank:
         return tuple(each[0] for each in found)
     return tuple(found)
-
-
-def in_double_precision(model: VAE) -> VAE:
-    """Returns a copy of a model that computes in float64 with the same weights.
-
-    Raises:
-        ValueError: if there is a layer that cannot.
-    """
-    config = keras.saving.serialize_keras_object(model)
-    try:
-        copy = keras.saving.deserialize_keras_object(_doubled(config))
-        copy.set_weights(model.get_weights())
-    except (TypeError, ValueError) as error:
-        raise _no_double_precision(error) from error
-    return copy
-
-
-def _no_double_precision(error):
-    return ValueError(
-        "The model cannot be computed in float64, as a codec does. Expected layers that "
-        f"Keras saves and loads and that follow their dtype. Received: {error}"
-    )
-
-
-def _doubled(config: Any) -> Any:
-    if isinstance(config, dict):
-        if config.get("class_name") == "DTypePolicy":
-            return {**config, "config": {"name": "float64"}}
-        return {
-            key: "float64" if key == "dtype" and value in _FLOATS else _doubled(value)
-            for key, value in config.items()
-        }
-    if isinstance(config, list | tuple):
-        return [_doubled(each) for each in config]
-    return config
 
 
 def digest(model: VAE) -> str:

@@ -9,6 +9,7 @@ from tfp_vae.evaluation import (
     latent_space,
     missing,
     ood,
+    precision,
     probes,
     regression,
 )
@@ -95,6 +96,7 @@ __all__ = [
     "observed_log_evidence",
     "ood",
     "posterior_means",
+    "precision",
     "predict",
     "predictive_metrics",
     "predictive_scores",

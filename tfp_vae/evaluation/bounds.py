@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from tfp_vae.data import Split
+from tfp_vae.evaluation import precision as precisions
 from tfp_vae.evaluation.latent import active_units, level_kls
 from tfp_vae.models import VAE
 from tfp_vae.training import Progress
@@ -42,6 +43,7 @@ def log_evidence(
     num_samples: int = 5000,
     verbose: bool = False,
     proposal: str = "auto",
+    precision: str = "float32",
 ) -> dict:
     """Returns the mean importance-sampled log p(x) of `split`, nats per example, with its errors.
 
@@ -51,19 +53,28 @@ def log_evidence(
     `log_evidence_mc_se` is the part of the Monte Carlo noise alone, by the delta method:
     var(log p_hat(x)) = 1/ESS - 1/S.
 
+    With `precision="bfloat16"`, `precision_error` is by how much the figure is above that of
+    float32 on at most 64 examples with the same noise, with its standard error, and the largest
+    distance of one example.
+
     Args:
         model: a VAE.
         split: the examples; a dynamic one is frozen.
         num_samples: S draws of the latents per example.
         verbose: show progress and the time left.
         proposal: what is drawn from; see `VAE.bounds`.
+        precision: of the decoder's products, "float32" or "bfloat16"; sums are float32.
+
+    Raises:
+        ValueError: if the decoder has a layer that cannot follow the precision.
 
     Warns:
         UserWarning: if effective sample size, tail of the weights or the comparison of two
             proposals say that the figure is too low.
     """
+    used = precisions.with_products(model, precision)
     progress = _progress("log p(x), example", verbose)
-    bounds = model.bounds(split, num_samples, proposal=proposal, progress=progress)
+    bounds = used.bounds(split, num_samples, proposal=proposal, progress=progress)
     size = bounds.effective_sample_size
     bounds.warn_of_bias(num_samples)
     variance = np.maximum(1 / size - 1 / num_samples, 0)
@@ -71,6 +82,7 @@ def log_evidence(
         "log_evidence": float(bounds.log_evidence.mean()),
         "log_evidence_se": standard_error(bounds.log_evidence),
         "log_evidence_mc_se": float(np.sqrt(variance.sum()) / len(size)),
+        **_precision_error(model, used, split, num_samples, bounds.proposal),
         "num_importance_samples": num_samples,
         "effective_sample_size_median": float(np.median(size)),
         "effective_sample_size_min": float(size.min()),
@@ -85,6 +97,14 @@ def log_evidence(
         dims = math.prod(model.decoder.event_shape)
         result["bits_per_dim"] = -result["log_evidence"] / (dims * math.log(2))
     return result
+
+
+def _precision_error(model, used, split, num_samples, proposal):
+    if used is model:
+        return {}
+    few = precisions.some(model.as_split(split).frozen())
+    values = [each.bounds(few, num_samples, proposal=proposal) for each in (model, used)]
+    return precisions.difference(*[each.log_evidence for each in values])
 
 
 def reconstruction(model: VAE, split: Split, prefix: str = "test_") -> dict:
@@ -109,16 +129,18 @@ def test_metrics(
     num_elbo_samples: int = 64,
     prefix: str = "test_",
     verbose: bool = False,
+    precision: str = "float32",
 ) -> dict:
     """Returns everything that is reported of a VAE on `split`, JSON-ready, nats per example.
 
-    log p(x) is called `log_likelihood` here, as people call the figure that they compare.
+    log p(x) is called `log_likelihood` here, as people call the figure that they compare. With
+    another `precision` than float32 its error is beside it; see `log_evidence`.
     """
     if not model.on_bound:
         found = reconstruction(model, split, prefix)
         return {"note": model.off_bound, **found, "active_units": active_units(model, split)}
     bound = elbo(model, split, num_elbo_samples, verbose)
-    marginal = log_evidence(model, split, num_importance_samples, verbose)
+    marginal = log_evidence(model, split, num_importance_samples, verbose, precision=precision)
     named = {}
     for key, value in (bound | marginal).items():
         is_result = key.startswith(("elbo", "log_evidence", "bits"))

@@ -80,7 +80,9 @@ def prepare():
     """
     _check()
     images = data_flags.DATASET.value in _IMAGES
-    return training_flags.prepare(lambda: tv.data.Kind.UNIT_INTERVAL if images else None)
+    return training_flags.prepare(
+        lambda: tv.data.Kind.UNIT_INTERVAL if images else None, decodes=False
+    )
 
 
 def _check() -> None:

@@ -17,6 +17,8 @@ import shutil
 import sys
 import time
 
+from tfp_vae.files import own_folder, user_cache
+
 VARIABLE = "TFP_VAE_XLA_CACHE"
 FLAG = "--tf_xla_persistent_cache"
 BYTES = 500 * 2**20  # kept at most
@@ -33,14 +35,12 @@ def flags() -> str:
     """
     named = os.environ.get(VARIABLE)
     try:
-        root = _usual() if named is None else named and pathlib.Path(named).absolute()
+        root = user_cache("xla") if named is None else named and pathlib.Path(named).absolute()
         if not root:
             return ""
         folder = compiled_folder(root)
-        root.parent.mkdir(parents=True, exist_ok=True)
-        for path in (root, folder):  # one by one: `parents` would take the usual mode for both
-            path.mkdir(mode=0o700, exist_ok=True)
-            _check_own(path)
+        for path in (root, folder):
+            own_folder(path)
         tidy(root)
         full = shutil.disk_usage(folder).free < ROOM
     except (OSError, importlib.metadata.PackageNotFoundError) as error:
@@ -115,19 +115,3 @@ def is_whole(path: pathlib.Path) -> bool:
             groups = (byte % 0x80 << 7 * place for place, byte in enumerate(head[1 : ends[0] + 1]))
             position = file.seek(position + ends[0] + 1 + sum(groups))
     return 0 < size == position
-
-
-def _usual() -> pathlib.Path | None:
-    """Returns the folder for caches of the user, None where it cannot be the user's alone."""
-    home = pathlib.Path(os.path.expanduser("~"))
-    if not hasattr(os, "geteuid") or not home.is_dir() or home.stat().st_uid != os.geteuid():
-        return None  # as under sudo, which leaves files there that the user cannot write to
-    named = pathlib.Path(os.environ.get("XDG_CACHE_HOME", ""))
-    usual = home / ("Library/Caches" if sys.platform == "darwin" else ".cache")
-    return (named if named.is_absolute() else usual) / "tfp_vae" / "xla"
-
-
-def _check_own(path: pathlib.Path) -> None:
-    seen = path.stat()
-    if hasattr(os, "geteuid") and (seen.st_uid != os.geteuid() or seen.st_mode & 0o022):
-        raise PermissionError(f"{path} is another's, or others may write to it (chmod 700)")

@@ -8,7 +8,7 @@ from absl import flags
 import tfp_vae as tv
 from tfp_vae import extras, peek
 
-from . import cli, data_flags, running_flags
+from . import cli, data_flags, precision_flags, running_flags
 
 GROUP = "Training"
 flags.DEFINE_string("preset", None, "Flags of a model that was measured, by name.")
@@ -31,32 +31,31 @@ _LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-3, "Of Adam, at step 0."
 _SCHEDULE = flags.DEFINE_enum(
     "schedule", "cosine", peek.names("training.SCHEDULES"), "Of the learning rate."
 )
-_PRECISION = flags.DEFINE_enum(
-    "precision", "float32", ["float32", "mixed_bfloat16"], "Of products."
-)
-_JIT = flags.DEFINE_bool("jit", True, "Compile the training step with XLA.")
 PATIENCE = flags.DEFINE_integer(
     "patience", 0, "Stop after so many epochs without a better validation ELBO; 0: never.", 0
 )
 TENSORBOARD = flags.DEFINE_bool("tensorboard", False, "Write TensorBoard logs.")
 
 
-def prepare(preferred_kind) -> "tuple[tv.report.RunFolder, tv.data.Data]":
+def prepare(preferred_kind, decodes: bool = True) -> "tuple[tv.report.RunFolder, tv.data.Data]":
     """Returns the run folder, checked but not made, and the data that the flags describe.
 
     Args:
         preferred_kind: a function of the kind of the values where no flag says it, or None.
+        decodes: whether the dense layers come back to the size of the data, as in a VAE.
     """
     extras.need("report", "Pictures")
     if cli.value_of(TENSORBOARD):
         extras.need("tensorboard", "TensorBoard logs")
     data_flags.check()
+    precision_flags.check()
     run = running_flags.run_folder(_OVERWRITE.value)
     import keras
 
     keras.utils.set_random_seed(SEED.value)
-    keras.config.set_dtype_policy(_PRECISION.value)
     data = data_flags.load(data_flags.source(), KIND.value or preferred_kind())
+    rows = BATCH_SIZE.value * NUM_SAMPLES.value
+    precision_flags.resolve(run, data, cli.integers(HIDDEN), rows, decodes)
     return run, dataclasses.replace(data, train=data.train.augmented(_AUGMENT.value))
 
 
@@ -76,7 +75,7 @@ def compiled(model, data: "tv.data.Data", optimizer=None):
         optimizer=optimizer(rate, len(data.train), SEED.value)
         if optimizer
         else keras.optimizers.Adam(rate),
-        jit_compile=_JIT.value and model.supports_jit and not running_flags.is_shared(),
+        jit_compile=precision_flags.jit() and model.supports_jit,
         steps_per_execution=tv.training.steps_per_execution(
             data.train, BATCH_SIZE.value, running_flags.steps_at_once()
         ),

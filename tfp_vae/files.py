@@ -5,6 +5,7 @@ import errno
 import os
 import pathlib
 import socket
+import sys
 import tempfile
 import weakref
 from collections.abc import Iterator
@@ -62,6 +63,32 @@ def is_writable(folder: pathlib.Path) -> bool:
             return True
     except OSError:
         return False
+
+
+def user_cache(name: str) -> "pathlib.Path | None":
+    """Returns the folder `name` of ours in the user's cache, None if it cannot be the user's alone.
+
+    It need not be there; see `own_folder`.
+    """
+    home = pathlib.Path(os.path.expanduser("~"))
+    if not hasattr(os, "geteuid") or not home.is_dir() or home.stat().st_uid != os.geteuid():
+        return None  # as under sudo, which leaves files there that the user cannot write to
+    named = pathlib.Path(os.environ.get("XDG_CACHE_HOME", ""))
+    usual = home / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+    return (named if named.is_absolute() else usual) / "tfp_vae" / name
+
+
+def own_folder(path: pathlib.Path) -> None:
+    """Makes a folder that nobody else can write to, where there is none.
+
+    Raises:
+        PermissionError: if it is another's, or others may write to it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=0o700, exist_ok=True)  # of its own: `parents` takes the usual mode
+    seen = path.stat()
+    if hasattr(os, "geteuid") and (seen.st_uid != os.geteuid() or seen.st_mode & 0o022):
+        raise PermissionError(f"{path} is another's, or others may write to it (chmod 700)")
 
 
 class Locked(Exception):

@@ -1,5 +1,6 @@
 """Training: what goes around Keras' `fit`."""
 
+from tfp_vae.training import precision
 from tfp_vae.training.checkpoints import Checkpoints, Stopped
 from tfp_vae.training.clustering import StartClusters
 from tfp_vae.training.convergence import (
@@ -46,6 +47,7 @@ __all__ = [
     "is_chief",
     "learning_rate",
     "of_posterior",
+    "precision",
     "saved_if_interrupted",
     "slope_at_end",
     "steps_per_execution",

@@ -1,0 +1,96 @@
+"""The flags of what a training computes with: precision, and XLA."""
+
+import math
+import re
+from collections.abc import Sequence
+
+from absl import flags
+
+import tfp_vae as tv
+from tfp_vae import reading
+
+from . import running_flags
+
+GROUP = "Training"
+PRECISION = flags.DEFINE_enum(
+    "precision",
+    "float32",
+    ["float32", "mixed_bfloat16", "auto"],
+    "Of products; auto: whichever trains dense layers faster here, by a measurement.",
+)
+JIT = flags.DEFINE_bool("jit", True, "Compile the training step with XLA.")
+_LATENT_DIM = 20  # where the program says no single one
+
+
+def check() -> None:
+    """Raises `ValueError` if a precision is to be chosen for several devices."""
+    if PRECISION.value == "auto" and running_flags.is_shared():
+        raise ValueError(
+            "A precision is chosen for one device. Expected --precision=float32 or mixed_bfloat16 "
+            "where several share the batches. Received --precision=auto."
+        )
+
+
+def jit() -> bool:
+    """Returns whether XLA is to compile the training step of a model that supports it."""
+    return JIT.value and not running_flags.is_shared()
+
+
+def resolve(
+    run: "tv.report.RunFolder",
+    data: "tv.data.Data",
+    hidden: Sequence[int],
+    rows: int,
+    decodes: bool,
+) -> None:
+    """Makes --precision and --jit what the training has, and the policy of Keras --precision.
+
+    flags.txt then has what was chosen, and a training that goes on reads it there.
+
+    Args:
+        run: its folder, checked.
+        data: that are trained on.
+        hidden: widths of the dense layers.
+        rows: in a batch, draws counted.
+        decodes: whether the layers come back to the size of the data, as in a VAE.
+    """
+    import keras
+
+    if PRECISION.value == "mixed_bfloat16" and tv.training.precision.has_bfloat16() is False:
+        print("precision: no bfloat16 instructions in this processor: float32 trains faster here")
+    ways = [] if running_flags.is_shared() else _ways()
+    if len(ways) > 1:
+        way, why = _recorded(run), "as this training began"
+        if way not in ways:
+            way, why = ways[0], "dense layers alone are measured, which this network has not"
+            if flags.FLAGS["network"].value == "mlp":
+                found = tv.training.precision.fastest(_stacks(data, hidden, decodes), rows, ways)
+                way, why = found.way, str(found)
+        print(f"precision: {way}: {why}", flush=True)
+        flags.FLAGS["precision"].value, flags.FLAGS["jit"].value = way
+    keras.config.set_dtype_policy(PRECISION.value)
+
+
+def _ways() -> "list[tv.training.precision.Way]":
+    """Returns the ways to train that the flags leave open, the usual one first."""
+    asked = flags.FLAGS["jit"].present and PRECISION.value != "auto"
+    return [] if asked else tv.training.precision.ways(PRECISION.value, JIT.value)
+
+
+def _recorded(run: "tv.report.RunFolder") -> "tv.training.precision.Way | None":
+    """Returns how a training that goes on computes, None if there is none."""
+    path = run / "flags.txt"
+    if run.overwrite or not path.is_file():
+        return None
+    text = reading.read_text(path)
+    found = re.search(r"^--precision=(\w+)$", text, re.MULTILINE)
+    is_off = re.search(r"^--(nojit|jit=false)$", text, re.MULTILINE)
+    return found and tv.training.precision.Way(found[1], not is_off)
+
+
+def _stacks(data: "tv.data.Data", hidden: Sequence[int], decodes: bool) -> "list[list[int]]":
+    size = math.prod(data.shape)
+    if not decodes:
+        return [[size, *hidden, data.num_classes or 1]]
+    latent = flags.FLAGS["latent_dim"].value if "latent_dim" in flags.FLAGS else _LATENT_DIM
+    return [[size, *hidden, 2 * latent], [latent, *reversed(hidden), size]]

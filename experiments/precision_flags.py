@@ -60,21 +60,28 @@ def resolve(
         print("precision: no bfloat16 instructions in this processor: float32 trains faster here")
     ways = [] if running_flags.is_shared() else _ways()
     if len(ways) > 1:
-        way, why = _recorded(run), "as this training began"
-        if way not in ways:
-            way, why = ways[0], "dense layers alone are measured, which this network has not"
-            if flags.FLAGS["network"].value == "mlp":
-                found = tv.training.precision.fastest(_stacks(data, hidden, decodes), rows, ways)
-                way, why = found.way, str(found)
-        print(f"precision: {way}: {why}", flush=True)
+        way = _recorded(run)
+        said = f"{way}: as this training began"
+        if way not in ways and not _is_dense():
+            way = ways[0]
+            said = f"{way.policy}: dense layers alone are measured, and this network has others"
+        elif way not in ways:
+            found = tv.training.precision.fastest(_stacks(data, hidden, decodes), rows, ways)
+            way, said = found.way, f"{found.way}: {found}"
+        print(f"precision: {said}", flush=True)
         flags.FLAGS["precision"].value, flags.FLAGS["jit"].value = way
     keras.config.set_dtype_policy(PRECISION.value)
 
 
 def _ways() -> "list[tv.training.precision.Way]":
     """Returns the ways to train that the flags leave open, the usual one first."""
-    asked = flags.FLAGS["jit"].present and PRECISION.value != "auto"
-    return [] if asked else tv.training.precision.ways(PRECISION.value, JIT.value)
+    if PRECISION.value != "auto" and (flags.FLAGS["jit"].present or not _is_dense()):
+        return []
+    return tv.training.precision.ways(PRECISION.value, JIT.value)
+
+
+def _is_dense() -> bool:
+    return flags.FLAGS["network"].value == "mlp"
 
 
 def _recorded(run: "tv.report.RunFolder") -> "tv.training.precision.Way | None":

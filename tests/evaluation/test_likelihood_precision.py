@@ -10,7 +10,6 @@ from tfp_vae import evaluation
 from tfp_vae.data import Kind, Split
 from tfp_vae.evaluation.precision import EXAMPLES, difference, some, with_products
 from tfp_vae.layers.noise import SHARED
-from tfp_vae.models.precision import in_precision
 from tfp_vae.randomness import fold_in
 
 SHAPE, CLASSES, COUNT = (4, 4, 1), 3, 90
@@ -34,7 +33,7 @@ def _rounded(x):
     return tf.cast(tf.cast(x, tf.bfloat16), tf.float64).numpy()
 
 
-@pytest.mark.all_too(reason="nothing else looks at the figure of a model")
+@pytest.mark.release_only
 def test_the_error_is_the_difference_of_both_with_the_same_noise(make_vae, split):
     vae = _sharpened(make_vae())
     before = evaluation.log_evidence(vae, split, 20, proposal="encoder")
@@ -75,8 +74,10 @@ def test_products_are_rounded_and_nothing_else_is(make_vae, split):
     identity = keras.Sequential([keras.layers.Identity()])
     vae = _sharpened(make_vae())
     vae = tv.VAE(vae.prior, vae.encoder, tv.decoders.Bernoulli(identity, SHAPE))
-    _sharpened(vae)
+    _sharpened(vae).compile("adam", jit_compile=True)
     half = with_products(vae, "bfloat16")
+    assert half.jit_compile == bool(tf.config.list_physical_devices("GPU"))
+    assert vae.jit_compile and vae.decoder.compute_dtype == "float32"
     x, key = split.frozen().values(np.arange(5)), fold_in(3)
     latents = [model.at(key, SHARED).infer(x, 7, None, None, key) for model in (vae, half)]
     z, same = (latent[-1].value for latent in latents)
@@ -97,7 +98,7 @@ def test_products_are_rounded_and_nothing_else_is(make_vae, split):
     assert np.any(_rounded(log_prob) != log_prob)
 
 
-@pytest.mark.all_only
+@pytest.mark.release_only
 def test_log_probabilities_of_classes_have_their_error_beside_them(split):
     model = _sharpened(
         tv.ConditionalVAE(
@@ -133,20 +134,3 @@ def test_a_layer_that_keeps_its_precision_is_refused_by_name(make_vae, split):
         evaluation.log_evidence(vae, split, 5, precision="bfloat16")
     with pytest.raises(ValueError, match=r"Expected .*float32.*bfloat16.*Received.*half"):
         evaluation.log_evidence(vae, split, 5, precision="half")
-
-
-def test_xla_on_a_processor_does_not_compile_the_copy(make_vae):
-    vae = make_vae()
-    vae.compile("adam", jit_compile=True)
-    half = with_products(vae, "bfloat16")
-    assert half.jit_compile == bool(tf.config.list_physical_devices("GPU"))
-    assert vae.jit_compile
-
-
-def test_a_copy_in_double_precision_computes_what_the_model_computes(make_vae, split):
-    vae = _sharpened(make_vae())
-    double = in_precision(vae, "float64")
-    z = np.random.default_rng(0).normal(size=(5, 2))
-    exact, found = (model.decoder(z).mean().numpy() for model in (double, vae))
-    assert exact.dtype == np.float64
-    np.testing.assert_allclose(found, exact, atol=1e-5)

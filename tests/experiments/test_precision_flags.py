@@ -17,7 +17,7 @@ def took(monkeypatch):
     return found
 
 
-@pytest.mark.all_only
+@pytest.mark.release_only
 def test_a_training_has_what_is_fastest_and_goes_on_in_it(succeeds, took, tmp_path):
     out = succeeds("train_vae", "--run_dir=run", *AUTO)
     assert "precision: mixed_bfloat16 outside XLA: a step of dense layers 64-4-4 and 2-4-64" in out
@@ -31,7 +31,7 @@ def test_a_training_has_what_is_fastest_and_goes_on_in_it(succeeds, took, tmp_pa
     assert "the training was finished before" in out
 
 
-@pytest.mark.all_only
+@pytest.mark.release_only
 def test_convolutions_are_not_measured(succeeds, took, tmp_path):
     flags = ("--network=conv", "--filters=4", "--hidden=4", "--num_importance_samples=2")
     out = succeeds("train_vae", "--run_dir=run", "--precision=auto", *TINY[1:], *flags)

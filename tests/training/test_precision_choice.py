@@ -140,14 +140,14 @@ def test_a_step_has_its_products_forward_and_backward_in_the_precision_of_its_wa
 
 
 def test_real_figures_are_milliseconds_of_each_way(home):
-    ways = [Way("float32", False), HALF]
-    found = fastest(STACKS, 4, ways)
-    assert list(found.milliseconds) == ["float32 outside XLA", "mixed_bfloat16 outside XLA"]
-    assert all(0 < value < math.inf for value in found.milliseconds.values())
-    assert fastest(STACKS, 4, ways).milliseconds == found.milliseconds
+    found = fastest(STACKS, 4, [HALF])
+    ((name, value),) = found.milliseconds.items()
+    assert name == "mixed_bfloat16 outside XLA"
+    assert 0 < value < math.inf
+    assert fastest(STACKS, 4, [HALF]).milliseconds == found.milliseconds
 
 
-@pytest.mark.all_only
+@pytest.mark.release_only
 def test_a_step_is_timed_under_xla_too(home):
     assert fastest(STACKS, 4, [Way("float32", True)]).way.jit
 

@@ -86,6 +86,22 @@ def test_a_search_goes_on_and_repeats_no_trial(tmp_path):
         tuning.check_settings(tmp_path, search("bayesian"))
 
 
+def test_a_trial_in_which_a_search_was_killed_is_tried_again(tmp_path):
+    tried = []
+
+    def killed(values):
+        tried.append(values)
+        if len(tried) == 2:
+            raise KeyboardInterrupt
+        return False
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, 3, fails=killed)
+    found, trained = run(tmp_path, 3)
+    assert [each.state for each in found] == 3 * [tuning.FINISHED]
+    assert trained[0] == tried[1] and len(trained) == 2
+
+
 def test_a_failed_trial_is_reported_and_the_others_go_on(tmp_path):
     found, trained = run(tmp_path, 12, "grid", lambda values: values["latent_dim"] == "2")
     assert len(found) == len(trained) == 12

@@ -10,14 +10,15 @@ import math
 import os
 import stat
 import zipfile
-from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterator, Mapping
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 
 MOST_TEXT = 2**26  # bytes of a text file of ours; the largest there are have a few megabytes
 # What is packed hundredfold is data of few values, or a bomb: up to here the difference is small.
 _MOST_EXPANSION, _ALWAYS_UNPACKED = 100, 2**28
+_AT_ONCE = 2**20  # bytes that a stream is read by
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _FORMS = {
     stat.S_IFDIR: "a folder",
@@ -142,6 +143,32 @@ class Arrays(Mapping):
             with self._archive.open(member) as file:
                 return np.lib.format.read_array(file, allow_pickle=False)
 
+    def rows(self, key: str) -> "np.ndarray | Rows":
+        """Returns an array whose examples are unpacked when they are asked for.
+
+        All of it is unpacked once before, a little at a time, so that damage is found before work.
+        A small array in Fortran's order, whose examples lie in no part of the file, is unpacked.
+
+        Raises:
+            ValueError: as for the array itself; for a large array in Fortran's order.
+        """
+        member = self._members[key]
+        errors = self._own_errors(f", array {key!r},")
+        with errors:
+            self._check_size(member)
+            with self._archive.open(member) as file:
+                shape, in_columns, dtype = _check_header(file, member.file_size)
+                while file.read(_AT_ONCE):  # the end compares the CRC
+                    pass
+            if in_columns and member.file_size > _ALWAYS_UNPACKED:
+                raise ValueError(
+                    f"{member.file_size:,} bytes in Fortran's order, which cannot be read in "
+                    "parts; save such an array as numpy.ascontiguousarray of it"
+                )
+        if in_columns or not shape:
+            return self[key]
+        return Rows(lambda: self._archive.open(member), member.file_size, shape, dtype, errors)
+
     def _check_size(self, member: zipfile.ZipInfo) -> None:
         if member.compress_type not in _METHODS or member.flag_bits & 1:
             raise ValueError("a member that is encrypted, or packed by a method of no NumPy")
@@ -158,6 +185,74 @@ class Arrays(Mapping):
         return _OwnErrors(
             f"{self._name}{where} could not be read. Expected an .npz archive of plain arrays."
         )
+
+
+class Rows:
+    """An array that is read in parts along its first axis, from a stream; made by `Arrays.rows`.
+
+    A slice is an array in memory. Slices in order are read in one pass; one that lies before the
+    end of the last one begins the stream anew.
+
+    Args:
+        start: opens the stream at its start, a member in NumPy's format.
+        size: bytes of it.
+        shape: of the array.
+        dtype: of the array.
+        errors: a context for what goes wrong.
+    """
+
+    def __init__(
+        self,
+        start: "Callable[[], IO[bytes]]",
+        size: int,
+        shape: "tuple[int, ...]",
+        dtype: np.dtype,
+        errors: "_OwnErrors",
+    ):
+        self._start, self._size, self._errors = start, size, errors
+        self.shape, self.dtype, self.ndim = shape, dtype, len(shape)
+        self._file: IO[bytes] | None = None
+        self._at = 0
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        first, last, _ = part.indices(len(self))
+        count = max(last - first, 0)
+        found = np.empty((count, *self.shape[1:]), self.dtype)
+        with self._errors:
+            if self._file is None or first < self._at:
+                self.close()
+                self._file, self._at = self._start(), 0
+                _check_header(self._file, self._size)
+            missing = (first - self._at) * self._bytes
+            while missing:
+                missing -= len(self._some(min(missing, _AT_ONCE)))
+            values = found.reshape(-1).view(np.uint8)
+            done = 0
+            while done < len(values):
+                some = self._some(min(len(values) - done, _AT_ONCE))
+                values[done : done + len(some)] = np.frombuffer(some, np.uint8)
+                done += len(some)
+            self._at = first + count
+        return found
+
+    @property
+    def _bytes(self):
+        return math.prod(self.shape[1:]) * self.dtype.itemsize
+
+    def _some(self, count):
+        found = self._file.read(count)
+        if not found:
+            raise ValueError("fewer bytes than it says")
+        return found
+
+    def close(self) -> None:
+        """Closes the stream; another slice opens it again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
 
 def read_array(path: "str | os.PathLike[str]", *, mapped: bool = False) -> np.ndarray:
@@ -196,8 +291,12 @@ class _OwnErrors:
             raise ValueError(f"{self._text} Received: {reason}") from error
 
 
-def _check_header(file: BinaryIO, size: int) -> None:
-    """Raises `ValueError` unless a member of `size` bytes holds what its head promises."""
+def _check_header(file: IO[bytes], size: int) -> "tuple[tuple[int, ...], bool, np.dtype]":
+    """Returns what the head of a member says: shape, whether in Fortran's order, and type.
+
+    Raises:
+        ValueError: unless a member of `size` bytes holds what its head promises.
+    """
     version = np.lib.format.read_magic(file)
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,
@@ -205,7 +304,7 @@ def _check_header(file: BinaryIO, size: int) -> None:
     }
     if version not in readers:  # 3.0 is for names of fields, which no plain array has
         raise ValueError(f"an array in format {version}")
-    shape, _, dtype = readers[version](file)
+    shape, in_columns, dtype = readers[version](file)
     if dtype.hasobject:
         raise ValueError("an array of Python objects, whose reading runs code in the file")
     if any(not isinstance(length, int) or length < 0 for length in shape):
@@ -213,3 +312,4 @@ def _check_header(file: BinaryIO, size: int) -> None:
     promised, there = math.prod(shape) * dtype.itemsize, size - file.tell()
     if promised != there or not dtype.itemsize:
         raise ValueError(f"an array of shape {shape} and type {dtype} in {there:,} bytes")
+    return shape, in_columns, dtype

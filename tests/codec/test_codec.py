@@ -1,11 +1,13 @@
 """A codec: what goes in comes out at the price of -ELBO, and no wrong file becomes a picture."""
 
+import contextlib
 import dataclasses
 import importlib.util
 import os
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zlib
 
 import keras
@@ -13,12 +15,14 @@ import numpy as np
 import pytest
 
 import tfp_vae as tv
+from tfp_vae import reading
 from tfp_vae.codec import format as form
 from tfp_vae.codec.agreed import digest
 from tfp_vae.codec.stack import Stack
 from tfp_vae.data import Split
 from tfp_vae.distributions.pixels import PixelDecoder
 from tfp_vae.distributions.priors import ConditionalNormal
+from tfp_vae.reading import Arrays, Rows
 
 D = 3
 
@@ -496,20 +500,100 @@ def test_a_folder_of_images_comes_back_with_its_names(make_vae, tmp_path):
         tv.codec.encode(codec, tmp_path / "in", tmp_path / "file")
 
 
-def test_memory_is_that_of_a_block_whatever_the_number_of_images(plain, tmp_path, monkeypatch):
+SAVED = {
+    "in.npy": np.save,
+    "in.npz": np.savez,
+    "packed.npz": np.savez_compressed,
+}
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_memory_is_that_of_a_block_whatever_the_number_of_images(
+    name, plain, tmp_path, monkeypatch
+):
     _, codec, images = plain
     monkeypatch.setattr(codec, "block", 40)
-    np.save(tmp_path / "images.npy", images)
+    SAVED[name](tmp_path / name, images)
     read = []
     kind = tv.codec.images._Array
-    monkeypatch.setattr(
-        kind, "read", lambda self, a, b: read.append(b - a) or np.asarray(self._values[a:b])
-    )
-    tv.codec.encode(codec, tmp_path / "images.npy", tmp_path / "file")
+
+    def recorded(self, start, stop):
+        assert isinstance(self._values, np.memmap | Rows)  # which are no arrays in memory
+        read.append(stop - start)
+        return np.asarray(self._values[start:stop])
+
+    monkeypatch.setattr(kind, "read", recorded)
+    tv.codec.encode(codec, tmp_path / name, tmp_path / "file")
     tv.codec.decode(codec, tmp_path / "file", tmp_path / "back.npy")
     np.testing.assert_array_equal(np.load(tmp_path / "back.npy"), images)
     # At first some images say how fine the latents are; then it is blocks, twice.
     assert read[1:] == [40, 40, 40, 30] * 2
+
+
+@pytest.fixture
+def rows_of():
+    """Returns a function that opens the array of an archive to be read in parts."""
+    with contextlib.ExitStack() as files:
+
+        def rows(path):
+            file = files.enter_context(open(path, "rb"))
+            found = Arrays(file, path.name).rows("arr_0")
+            if isinstance(found, Rows):
+                files.callback(found.close)
+            return found
+
+        yield rows
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed], ids=["stored", "packed"])
+def test_parts_of_an_array_in_an_archive_take_the_memory_of_a_part(
+    save, rows_of, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(reading, "_AT_ONCE", 2**14)
+    values = np.tile(np.arange(251, dtype=np.uint8), 2**15)[: 2**22].reshape(256, 2**14)
+    save(tmp_path / "in.npz", values)
+    tracemalloc.start()
+    try:
+        rows = rows_of(tmp_path / "in.npz")
+        assert (rows.shape, rows.dtype, len(rows)) == (values.shape, values.dtype, 256)
+        # In order, over a gap, back again, nothing, the end.
+        for start, stop in ((0, 4), (4, 8), (100, 104), (2, 3), (9, 9), (250, 300)):
+            np.testing.assert_array_equal(rows[start:stop], values[start:stop])
+        assert tracemalloc.get_traced_memory()[1] < values.nbytes // 4
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_array_in_fortran_s_order_is_read_whole_where_it_is_small(
+    rows_of, tmp_path, monkeypatch
+):
+    values = np.asfortranarray(np.arange(12, dtype=np.uint8).reshape(3, 4))
+    np.savez(tmp_path / "in.npz", values)
+    np.testing.assert_array_equal(rows_of(tmp_path / "in.npz"), values)
+    monkeypatch.setattr(reading, "_ALWAYS_UNPACKED", 100)
+    with pytest.raises(ValueError, match=r"Fortran's order.*ascontiguousarray") as error:
+        rows_of(tmp_path / "in.npz")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "of objects"])
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed], ids=["stored", "packed"])
+def test_a_damaged_archive_is_one_line_before_work_and_leaves_nothing(
+    save, damage, plain, tmp_path, monkeypatch
+):
+    _, codec, images = plain
+    path = tmp_path / "in.npz"
+    save(path, images.astype(object) if damage == "of objects" else images)
+    content = bytearray(path.read_bytes())
+    if damage == "cut":
+        del content[len(content) // 2 :]
+    elif damage == "flipped":
+        content[len(content) // 2] ^= 16
+    path.write_bytes(content)
+    monkeypatch.setattr(codec, "written", lambda *_: pytest.fail("work has begun"))
+    with pytest.raises(ValueError, match=r"in\.npz.*could not be read.*Received") as error:
+        tv.codec.encode(codec, path, tmp_path / "file")
+    assert "\n" not in str(error.value) and [*tmp_path.iterdir()] == [path]
 
 
 # Comparison with others.

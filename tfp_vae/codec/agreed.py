@@ -186,8 +186,9 @@ def _components(distribution, what, has_samples):
     if found is None:
         raise ValueError(
             f"The {what} is no normal with independent dimensions, nor a mixture of them, which "
-            "alone can be coded dimension by dimension. Expected --latent_prior=standard or "
-            "mixture (vae.with_prior fits one to a trained model) and --posterior=diagonal. "
+            "alone can be coded dimension by dimension. Expected real latents with "
+            "--latent_prior=standard or mixture (vae.with_prior fits one to a trained model) and "
+            "--posterior=diagonal. "
             f"Received a {type(distribution).__name__}."
         )
     if has_samples and distribution.batch_shape.rank:

@@ -9,6 +9,7 @@ order. The first images of a stack have nothing to draw z with: theirs is the ce
 paid for in full. Batches grow as the stack does.
 """
 
+import contextlib
 import importlib.metadata
 import math
 import os
@@ -103,7 +104,7 @@ def encode(
     _check_place(path, images)
     codec = _codec(model)
     found = pictures.opened(images, codec.agreed.num_values, codec.agreed.shape)
-    with replacing(path) as temporary:
+    with contextlib.closing(found), replacing(path) as temporary:
         codec.clock.start()
         with open(temporary, "wb") as file:
             for done in codec.written(file, found):

@@ -16,7 +16,7 @@ from tfp_vae.data import Split
 from tfp_vae.data.folders import IMAGE_FILE
 from tfp_vae.data.pixels import Reading
 from tfp_vae.files import replacing
-from tfp_vae.reading import Arrays, check_regular, read_array
+from tfp_vae.reading import Arrays, Rows, check_regular, read_array
 
 STORED = ("uint8", "bool", "float32")
 _AT_ONCE = 256
@@ -32,16 +32,22 @@ class Images:
         stored: what they are outside, one of `STORED`.
         white: the largest number outside: 1 or K - 1 of integers, 1 of others.
         names: of the files of a folder, without their endings; None for arrays.
+        files: what is open; `close` closes it.
     """
 
     def __init__(self, count: int, shape: "tuple[int, ...]", num_values: int):
         self.count, self.shape, self.num_values = count, tuple(shape), num_values
         self.stored, self.white = "uint8", num_values - 1
         self.names: list[str] | None = None
+        self.files = contextlib.ExitStack()
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Returns images as they are outside."""
         raise NotImplementedError
+
+    def close(self) -> None:
+        """Closes what is read from."""
+        self.files.close()
 
     def levels(self, start: int, stop: int) -> np.ndarray:
         """Returns images as whole numbers, int32 [n, *shape].
@@ -81,7 +87,7 @@ def outside(levels: np.ndarray, num_values: int, white: int, stored: str) -> np.
 
 
 class _Array(Images):
-    def __init__(self, values: np.ndarray, num_values: int, name: str):
+    def __init__(self, values: "np.ndarray | Rows", num_values: int, name: str):
         if values.dtype not in (np.uint8, np.bool_, np.float32):
             raise ValueError(
                 f"{name} holds no images. Expected an array of uint8, bool or float32. Received "
@@ -175,6 +181,7 @@ def opened(source: Any, num_values: int, shape: "tuple[int, ...]") -> Images:
     if not found.count and not found.shape:  # a folder without an image
         found.shape = shape
     if found.shape != shape:
+        found.close()
         raise ValueError(
             f"The images have another shape than the model's. Expected {shape}. Received "
             f"{found.shape}."
@@ -198,15 +205,20 @@ def _found(source, num_values):
             f"{path} is no source of images. Expected a folder of images, a .npy or an .npz file. "
             f"Received a file ending in {path.suffix!r}."
         )
-    with open(path, "rb") as file:
-        arrays = Arrays(file, str(path))
+    with contextlib.ExitStack() as files:
+        arrays = Arrays(files.enter_context(open(path, "rb")), str(path))
         if len(arrays) != 1:
             raise ValueError(
                 f"{path} holds several arrays. Expected one, of images. Received "
                 f"{', '.join(list(arrays)[:5]) or 'none'}."
             )
         (name,) = arrays
-        return _Array(arrays[name], num_values, str(path))
+        rows = arrays.rows(name)
+        if isinstance(rows, Rows):
+            files.callback(rows.close)
+        images = _Array(rows, num_values, str(path))
+        images.files = files.pop_all()
+    return images
 
 
 def is_name(name: Any) -> bool:

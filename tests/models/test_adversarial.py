@@ -71,6 +71,38 @@ def test_each_part_is_trained_by_its_own_terms(model):
     assert all((g is not None) == isinstance(model, tv.AAE) for g in fooled)
 
 
+def test_the_discriminator_is_judged_on_each_of_what_was_made(model):
+    real, made = np.array([2.0, -1.0]), np.array([[9.0, -1.0], [-9.0, -3.0]])
+    loss, told_apart = model.discriminator_loss(
+        tf.constant(real, tf.float32), tf.constant(made, tf.float32)
+    )
+    # -log D(real) - mean log(1 - D(made)): a sure error costs as much beside a sure success.
+    by_hand = np.log1p(np.exp(-real)) + np.log1p(np.exp(made)).mean(axis=0)
+    np.testing.assert_allclose(loss, by_hand, rtol=1e-5)
+    np.testing.assert_allclose(told_apart, [0.75, 0.5])
+
+
+def test_bounds_and_weights_with_a_posterior_are_refused_off_the_bound(model):
+    name = "vae_gan" if isinstance(model, tv.VAEGAN) else "aae"
+    split = tv.data.Split(IMAGES, "static", name="training")
+    data = tv.data.Data("images", split, split, split)
+
+    def made(objective=None, **options):
+        return VAERecipe(name, latent_dim=2, hidden=(4,), **options).build(data, objective)
+
+    asked = {
+        "on no bound.*KL of weights": lambda: made(bayesian_decoder=True),
+        "its own losses.*Received IWAE": lambda: made(tv.objectives.IWAE()),
+        "its own losses.*Received MIWAE": lambda: model.change_bounds(
+            reported=(tv.objectives.MIWAE(),)
+        ),
+    }
+    for words, ask in asked.items():
+        with pytest.raises(ValueError, match=words) as error:
+            ask()
+        assert "\n" not in str(error.value) and "Expected" in str(error.value)
+
+
 def test_a_model_off_the_bound_comes_back_with_its_discriminator(model, tmp_path):
     model.save(tmp_path / "model.keras")
     again = tv.load(tmp_path / "model.keras")

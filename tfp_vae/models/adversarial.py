@@ -91,11 +91,11 @@ class Adversarial(OffBound):
 
         Args:
             real: logits of real values, [B].
-            made: logits of others, [B].
+            made: logits of M others beside each, [M, B]; they count as much as the real one.
         """
-        loss = tf.math.softplus(-real) + tf.math.softplus(made)
-        right = tf.cast(real > 0, tf.float32) + tf.cast(made <= 0, tf.float32)
-        return loss, 0.5 * right
+        loss = tf.math.softplus(-real) + tf.reduce_mean(tf.math.softplus(made), axis=0)
+        caught = tf.reduce_mean(tf.cast(made <= 0, tf.float32), axis=0)
+        return loss, 0.5 * (tf.cast(real > 0, tf.float32) + caught)
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
@@ -123,7 +123,8 @@ class AAE(Adversarial):
         z = outputs.z[0]
         drawn = _from_prior(self.at(key).prior(), tf.shape(z)[0], key)
         verdicts = self.judged(tf.concat([drawn, tf.stop_gradient(z)], 0))
-        loss, told_apart = self.discriminator_loss(*tf.split(verdicts, 2))
+        real, others = tf.split(verdicts, 2)
+        loss, told_apart = self.discriminator_loss(real, others[tf.newaxis])
         return {
             "distortion": -outputs.likelihood.log_prob(x)[0],
             "fooling": self.weight * tf.math.softplus(-self.judged_held(z)),
@@ -158,7 +159,7 @@ class VAEGAN(Adversarial):
         held = tf.stop_gradient(made)
         verdicts = self.judged(tf.concat([x, held], 0))
         real, others = verdicts[:count], tf.reshape(verdicts[count:], [2, count])
-        loss, told_apart = self.discriminator_loss(real, tf.reduce_mean(others, 0))
+        loss, told_apart = self.discriminator_loss(real, others)
         features = self.features_held(tf.concat([x, rebuilt], 0))
         distance = tf.square(features[:count] - features[count:])
         fooling = tf.reshape(tf.math.softplus(-self.judged_held(made)), [2, count])

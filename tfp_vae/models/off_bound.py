@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfp_vae import objectives
 from tfp_vae.models.vae import VAE, Pass
 from tfp_vae.objectives import batch_mean
 
@@ -31,6 +32,22 @@ class OffBound(VAE):
                 f"A {name} has one latent and no condition. Expected a prior and an encoder. "
                 f"Received {len(self.latents)} latents and a condition of {self.condition.size}."
             )
+        if self.bayesian_layers():
+            raise ValueError(
+                f"This {name} is on no bound, which the KL of weights would be a part of. Expected "
+                f"layers whose weights are numbers. Received {len(self.bayesian_layers())} whose "
+                "weights have a posterior."
+            )
+
+    def _track_bounds(self):
+        if self._reported or not isinstance(self._objective, objectives.ELBO):
+            bound = type((*self._reported, self._objective)[0]).__name__
+            self._reported, self._objective = (), objectives.ELBO()  # which nobody asks
+            raise ValueError(
+                f"This {type(self).__name__} is trained on its own losses, and no bound is "
+                f"reported of it. Expected no objective. Received {bound}."
+            )
+        super()._track_bounds()
 
     def build(self, input_shape: Any = None) -> None:
         """Builds all parts, once."""

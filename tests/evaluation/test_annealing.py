@@ -1,5 +1,7 @@
 """Annealed importance sampling, from below and from above, against what is known."""
 
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import tensorflow as tf
 import tfp_vae as tv
 from tfp_vae import evaluation
 from tfp_vae.data import Split
+from tfp_vae.evaluation import annealing
 from tfp_vae.evaluation.annealing import simulate, temperatures
 from tfp_vae.models.proposals import Joint
 from tfp_vae.probability import mcmc, tfd
@@ -138,6 +141,47 @@ def test_a_seed_fixes_all_and_time_is_told_in_steps(exact, examples, monkeypatch
     assert seen[-1] == (2 * 60 * 2, 2 * 60 * 2)
     assert np.all(parts.log_evidence != first.log_evidence)
     assert abs(np.mean(parts.log_evidence - exact.log_evidence(examples[:2]))) < 1
+
+
+@pytest.mark.all_only
+def test_memory_is_flat_in_the_steps_and_chains_move_in_groups(exact, examples, monkeypatch):
+    rows, compiled = 3, annealing.compiled
+    monkeypatch.setattr(tv.VAE, "rows_at_once", rows)
+    monkeypatch.setattr(annealing, "_BLOCK", 2)
+    returned, kept, moved, last = [], [], [], []
+
+    def watched(*args):
+        function = compiled(*args)
+
+        def walk(*given):
+            found = function(*given)
+            returned.extend(weakref.ref(each) for each in tf.nest.flatten(found))
+            alive = [each() for each in returned if each() is not None]
+            kept.append(sum(each.shape.num_elements() for each in alive))
+            moved.append(found[0].z.shape[0] * found[0].z.shape[1])
+            last[:] = function, given
+            return found
+
+        return walk
+
+    monkeypatch.setattr(annealing, "compiled", watched)
+    most, traces = [], []
+    for num_steps in (6, 20):
+        del kept[:], moved[:]
+        evaluation.ais(exact.vae, examples[:2], num_steps=num_steps, num_chains=6, seed=1)
+        # Two examples, two groups of chains of each, two steps at a time.
+        tuned = annealing._PLACES * annealing._TRIES
+        assert len(moved) == tuned + 2 * 2 * num_steps // 2
+        assert {*moved} == {rows}
+        most.append(max(kept[tuned:]))
+        traces.append(last[0].experimental_get_tracing_count())
+    assert most[0] == most[1]  # what is kept between calls
+    assert traces[0] == traces[1]  # one program, whatever the steps
+    function, given = last
+    # Within it nothing is stacked up, as a derivative by what was before the steps would have it.
+    graph = function.get_concrete_function(*given).graph.as_graph_def()
+    nodes = [*graph.node, *(node for each in graph.library.function for node in each.node_def)]
+    assert nodes and not [node.op for node in nodes if node.op.startswith("TensorList")]
 
 
 @pytest.mark.parametrize("kind", ["conditional", "two latents"])

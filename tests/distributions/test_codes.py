@@ -145,7 +145,7 @@ def test_the_gradient_at_a_code_goes_on_to_what_was_quantised():
     weight = tf.constant(np.random.default_rng(3).standard_normal((4, 6)), tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(raw)
-        (z,) = encoder.prepared([raw], False)
+        z, _ = encoder.prepared([raw], False)
         value = tf.reduce_sum(weight * z)
     np.testing.assert_allclose(tape.gradient(value, raw), weight)
 
@@ -172,15 +172,39 @@ def test_without_memory_codes_move_by_a_step_of_k_means():
 def test_codes_start_at_outputs_and_dead_ones_start_again():
     encoder = _vq(every=1, revival=0.0)
     rows = tf.constant(np.random.default_rng(6).standard_normal((30, 2)), tf.float32)
-    encoder._start(rows)
+    encoder._start(rows, (0, 30))
     for code in np.asarray(encoder.table):
         assert np.min(np.abs(np.asarray(rows) - code).sum(-1)) < 1e-6
     encoder = _vq(every=1, revival=0.2, decay=0.5)
-    encoder._start(rows)
+    encoder._start(rows, (0, 30))
     encoder.table.assign([[0.0, 0.0], [90.0, 0.0], [0.0, 90.0]])  # two that nothing is near to
     for _ in range(6):
         encoder.prepared([rows], True)
     assert np.abs(np.asarray(encoder.table)).max() < 5
+
+
+def test_parts_of_a_batch_give_together_the_codes_that_the_whole_batch_gives():
+    encoder = _vq()
+    rows = tf.constant(np.random.default_rng(8).standard_normal((7, 2)), tf.float32)
+    whole = encoder._some(rows, (tf.constant(0), tf.constant(7)), 0)
+    assert all(np.any(np.all(np.asarray(rows) == code, axis=1)) for code in np.asarray(whole))
+    assert len(np.unique(np.asarray(whole), axis=0)) == 3
+    # Replicas have two rows, none, and five: fewer than codes, and yet no code is there twice.
+    parts = [(rows[:2], 0), (rows[2:2], 2), (rows[2:], 2)]
+    found = [encoder._some(x, (tf.constant(at), tf.constant(7)), 0) for x, at in parts]
+    np.testing.assert_array_equal(tf.add_n(found), whole)
+
+
+def test_perplexity_is_that_of_the_codes_that_were_chosen_not_of_those_that_moved():
+    encoder = _vq(decay=0.0, revival=0.0)
+    encoder.seen.assign(1.0)
+    encoder.table.assign([[0.0, 0.0], [10.0, 0.0], [90.0, 90.0]])
+    value, index, penalty = encoder.prepared([tf.constant([[-8.0, 0.0], [5.1, 0.0]])], True)
+    found = encoder.used(encoder.distribution(value, index), value)
+    np.testing.assert_array_equal(found, [[0], [1]])
+    assert float(penalty) == pytest.approx(encoder.commitment * (64 + 4.9**2) / 2)
+    # Each is at its one output now, and the second is nearer to where the first was.
+    np.testing.assert_array_equal(encoder.book.index(value), [[1], [1]])
 
 
 def test_metrics_of_relaxed_draws_are_those_of_codes():

@@ -10,13 +10,12 @@ import sys
 
 import numpy as np
 import pytest
-from training_cases import BATCH_SIZE, data, model
+from training_cases import BATCH_SIZE, SHARED_LATENTS, SHARED_MODELS, data, model
 
 from tfp_vae import training
 from tfp_vae.data import Feed, Kind
 
 HERE = pathlib.Path(__file__).parent
-LATENTS = ("prior-mixture", "prior-vamp", "prior-flow", "posterior-iaf", "model-hierarchical")
 LAUNCH = HERE.parents[1] / "scripts" / "launch_local"
 
 
@@ -70,7 +69,9 @@ def assert_close(shared, single):
         pytest.param("vae,bnn", marks=pytest.mark.all_only),
         pytest.param("grey,dreg,vimco", marks=pytest.mark.release_only),
         # Weights that are no network's: centres, pseudo-inputs, couplings, levels.
-        pytest.param(",".join(LATENTS), marks=pytest.mark.release_only, id="latents"),
+        pytest.param(",".join(SHARED_LATENTS), marks=pytest.mark.release_only, id="latents"),
+        # State that a batch moves as a whole, such as a codebook; draws beside a batch.
+        pytest.param(",".join(SHARED_MODELS), marks=pytest.mark.release_only, id="models"),
     ],
 )
 def test_two_replicas_take_the_steps_of_one_device(kinds, tmp_path):

@@ -14,7 +14,7 @@ EPOCHS, BATCH_SIZE = 3, 8
 # Where a density lives that others do not reach: the one posterior that goes with a prior.
 _SUPPORT = {"uniform": "box", "von_mises_fisher": "von_mises_fisher"}
 _PRIOR_OF = {posterior: prior for prior, posterior in _SUPPORT.items()}
-# Every prior, posterior and network of a VAE, and levels: the fields of a recipe.
+# Every prior, posterior and network of a VAE, levels, codes and others: the fields of a recipe.
 MEMBERS = {
     **{
         f"prior-{name}": {"prior": name, "posterior": _SUPPORT.get(name, "diagonal")}
@@ -27,7 +27,46 @@ MEMBERS = {
     "network-gated": {"network": "gated"},
     "model-hierarchical": {"model": "hierarchical", "posterior": "ladder", "prior": "mixture"},
     "model-vade": {"model": "vade", "clusters": 3},
+    # Codes have state of their own: a temperature, a table and when it was looked at. A part of a
+    # batch has fewer outputs than this table has rows.
+    "model-gumbel": {
+        "model": "gumbel",
+        "codes": (("places", 2), ("categories", 3), ("steps", 20)),
+    },
+    "model-vq": {
+        "model": "vq",
+        "codes": (("places", 2), ("count", 12), ("every", 4), ("revival", 0.5)),
+    },
+    "model-aae": {"model": "aae"},
+    "model-vae_gan": {"model": "vae_gan"},
 }
+# Members that nobody interrupts.
+OTHERS = {
+    "network-resnet": {"network": "resnet", "filters": (2, 2)},
+    "model-bernoulli": {"model": "bernoulli", "codes": (("places", 3), ("enumerate", False))},
+    "model-categorical": {"model": "categorical", "codes": (("places", 2), ("categories", 3))},
+    "model-fsq": {"model": "fsq", "codes": (("places", 2), ("levels", (3, 4)))},
+    "model-joint": {"model": "joint", "codes": (("categories", 3), ("continuous", 2))},
+    "model-pixel": {"model": "pixel", "receptive_field": 1},
+    "model-autoencoder": {"model": "autoencoder", "noise": 0.1},
+}
+# Codes that are drawn have no path from the decoder to the encoder.
+_GRADIENTS = {"model-bernoulli": "vimco"}
+# What two devices are tried with beside plain models, each kind of state and of draws once.
+SHARED_LATENTS = (
+    "prior-mixture",
+    "prior-vamp",
+    "prior-flow",
+    "posterior-iaf",
+    "model-hierarchical",
+)
+SHARED_MODELS = (
+    "model-gumbel",
+    "model-vq",
+    "model-aae",
+    "model-vae_gan",
+    "model-autoencoder",
+)
 
 
 def data(kind=Kind.DYNAMIC):
@@ -43,15 +82,21 @@ def data(kind=Kind.DYNAMIC):
 def model(kind, found, jit=False, steps_per_execution=2, rate=1e-2):
     """Returns a compiled model: "vae", "grey" (a VAE), "bnn" or the network of a method.
 
-    A name of `objectives.GRADIENTS` is a VAE trained on L_4 by that estimator, one of `MEMBERS` a
-    VAE with that member.
+    A name of `objectives.GRADIENTS` is a VAE trained on L_4 by that estimator, one of `MEMBERS`
+    or `OTHERS` a VAE with that member.
     """
     keras.utils.set_random_seed(1)
     weighted = kind in tv.objectives.GRADIENTS
     objective = tv.objectives.ELBO(tv.objectives.linear(20))
-    if kind in MEMBERS:
-        recipe = methods.VAERecipe(latent_dim=3, hidden=(6,), components=3, **MEMBERS[kind])
-        made = recipe.build(found, objective, seed=3)
+    if kind in MEMBERS or kind in OTHERS:
+        gradient = _GRADIENTS.get(kind, "path")
+        draws = 1 if gradient == "path" else 2
+        fields = {"latent_dim": 3, "hidden": (6,), "components": 3, "num_samples": draws}
+        recipe = methods.VAERecipe(**(fields | (MEMBERS | OTHERS)[kind]))
+        if gradient != "path":
+            objective = tv.objectives.ELBO(tv.objectives.linear(20), gradient=gradient)
+        on_bound = methods.vae.kind_of(recipe.model).on_bound
+        made = recipe.build(found, objective if on_bound else None, seed=3)
     elif kind not in ("vae", "grey") and not weighted:
         method = "vi" if kind == "bnn" else kind
         recipe = methods.Recipe(method=method, hidden=(8,), random_features=16)

@@ -246,7 +246,7 @@ def kl_divergence(posterior: tfd.Distribution, prior: tfd.Distribution) -> tf.Te
 
 
 def sample_and_log_prob(
-    distribution: tfd.Distribution, sample_shape: Any, key: tf.Tensor
+    distribution: tfd.Distribution, sample_shape: Any, key: tf.Tensor, examples: bool = False
 ) -> "tuple[tf.Tensor, Callable[[], tf.Tensor]]":
     """Returns draws [*sample_shape, *batch, *event] and a function for their log-densities.
 
@@ -257,6 +257,8 @@ def sample_and_log_prob(
         distribution: any.
         sample_shape: integers, or integer tensors.
         key: int32 [2].
+        examples: whether the last axis of `sample_shape` is that of the examples of a batch, such
+            as of draws from a prior beside them; see `randomness.part`.
     """
     if not is_keyed(distribution):
         index, count = randomness.current_part()
@@ -266,6 +268,7 @@ def sample_and_log_prob(
     sample_shape = tf.convert_to_tensor(sample_shape, tf.int32)
     # The examples are the first axis of the batch shape; a prior without one is the same for all.
     axis = sample_shape.shape[0] if distribution.batch_shape.rank else None
+    axis = sample_shape.shape[0] - 1 if examples else axis
     noise = []
     for number, (kind, shape) in enumerate(noise_of(distribution)):
         whole = [sample_shape, batch_shape(distribution), tf.constant(shape, tf.int32)]
@@ -274,9 +277,11 @@ def sample_and_log_prob(
     return from_noise(distribution, *noise)
 
 
-def sample(distribution: tfd.Distribution, sample_shape: Any, key: tf.Tensor) -> tf.Tensor:
+def sample(
+    distribution: tfd.Distribution, sample_shape: Any, key: tf.Tensor, examples: bool = False
+) -> tf.Tensor:
     """Returns draws, see `sample_and_log_prob`."""
-    return sample_and_log_prob(distribution, sample_shape, key)[0]
+    return sample_and_log_prob(distribution, sample_shape, key, examples)[0]
 
 
 # Multivariate normals: z = loc + L noise, log N(z; loc, L L') = log N(noise; 0, I) - log det L.

@@ -173,4 +173,5 @@ class VAEGAN(Adversarial):
 
 
 def _from_prior(prior: tfd.Distribution, count: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-    return draws.sample(prior, [count], fold_in(key, _PRIOR))
+    # A draw beside each example: replicas have parts of those of the batch, not the same ones.
+    return draws.sample(prior, [count], fold_in(key, _PRIOR), examples=True)

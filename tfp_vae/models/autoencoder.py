@@ -84,7 +84,7 @@ class Autoencoder(OffBound):
             x: examples.
             key: stateless seed, int32 [2].
         """
-        moved = x + self.noise * normal(tf.shape(x), fold_in(key, _NOISE))
+        moved = x + self.noise * normal(tf.shape(x), fold_in(key, _NOISE), 0)
         return moved if Kind.REAL in self.decoder.kinds else tf.clip_by_value(moved, 0.0, 1.0)
 
     def losses_of(self, x: tf.Tensor, outputs: Pass, key: tf.Tensor) -> "dict[str, tf.Tensor]":

@@ -99,7 +99,7 @@ class OffBound(VAE):
         centre = self.encoder.centre(y_pred.latents[0].posterior)
         self.active_units_trackers[0].update_state(centre)
         losses = [batch_mean(found[name], sample_weight) for name in self.loss_names]
-        return self.of_replica(tf.add_n(losses))
+        return self.of_replica(tf.add_n(losses), y_pred)
 
     @property
     def metrics(self) -> "list[keras.metrics.Metric]":

@@ -625,6 +625,12 @@ class VAE(VariationalModel):
             sample_weight=sample_weight,
         )
 
+    def penalties(self, outputs: Any) -> "list[tf.Tensor]":
+        """Returns what posteriors add to the loss, such as the commitment of codes."""
+        latents = getattr(outputs, "latents", ())
+        found = [getattr(each.posterior, "penalty", None) for each in latents]
+        return [each for each in found if each is not None]
+
     def log_likelihood_of(self, outputs: Any, x: tf.Tensor, given: Any) -> tf.Tensor:
         """Returns log p(x|z) of a pass, [S, B]: a few draws at a time where they are many.
 
@@ -685,7 +691,7 @@ class VAE(VariationalModel):
             outputs.latents, self.encoders, self.code_trackers, strict=True
         ):
             for each in trackers:
-                each.update_state(encoder.book.index(latent.value))
+                each.update_state(encoder.used(latent.posterior, latent.value))
         for latent, tracker in zip(terms.latents, self.kl_trackers, strict=False):
             tracker.update_state(terms.mean(latent.kl()), terms.sample_weight)
         if self.has_bits:

@@ -569,11 +569,17 @@ class VariationalModel(keras.Model):
             terms = self.terms(x, y, y_pred, sample_weight)
             measured = self.measured(x, y, y_pred, terms)
         self.update_metrics(measured, y_pred, y)
-        return self.of_replica(self.objective.loss(terms, self._schedule_step(training)))
+        return self.of_replica(self.objective.loss(terms, self._schedule_step(training)), y_pred)
 
-    def of_replica(self, loss: tf.Tensor) -> tf.Tensor:
+    def penalties(self, outputs: Any) -> "list[tf.Tensor]":
+        """Returns what parts of the model add to the loss of a batch, scalars."""
+        del outputs
+        return []
+
+    def of_replica(self, loss: tf.Tensor, outputs: Any) -> tf.Tensor:
         """Returns what `compute_loss` returns of the loss of its batch."""
-        for extra in self.losses:  # regularisers of a user's network
+        # Regularisers of a user's network, and what the parts add.
+        for extra in (*self.losses, *self.penalties(outputs)):
             loss += tf.cast(extra, loss.dtype)
         # Keras sums the gradients of the replicas; a custom loss has to divide by their number.
         return loss / tf.distribute.get_strategy().num_replicas_in_sync

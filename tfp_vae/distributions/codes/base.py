@@ -57,6 +57,11 @@ class CodeEncoder(Encoder):
         """Returns the likeliest codes of a posterior, int32 [B, T]."""
         return self.book.index(self.centre(posterior))
 
+    def used(self, posterior: tfd.Distribution, value: tf.Tensor) -> tf.Tensor:
+        """Returns the codes of draws [..., B, T E] of a posterior, int32 [..., B, T]."""
+        del posterior
+        return self.book.index(value)
+
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
         config = super().get_config()

@@ -142,10 +142,18 @@ class Point(OwnVectors):
 
     Args:
         value: [*batch, D].
+        index: of the codes that the value is of, int32 [*batch, T], where a codebook moves on.
+        penalty: what is added to the loss of the training that it is of, a scalar, or None.
     """
 
-    def __init__(self, value: tf.Tensor, name: str = "Point"):
-        self.value = value
+    def __init__(
+        self,
+        value: tf.Tensor,
+        name: str = "Point",
+        index: "tf.Tensor | None" = None,
+        penalty: "tf.Tensor | None" = None,
+    ):
+        self.value, self.index, self.penalty = value, index, penalty
         super().__init__(value, {"value": value}, name)
 
     def _mean(self):

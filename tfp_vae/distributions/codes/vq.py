@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfp_vae import randomness
 from tfp_vae.arguments import check_count, check_number
+from tfp_vae.distributions.base import tfd
 from tfp_vae.distributions.codes.base import CODES, CodeEncoder, registered
 from tfp_vae.distributions.codes.books import Table
 from tfp_vae.distributions.codes.masses import Point
@@ -23,10 +24,12 @@ class VectorQuantized(CodeEncoder):
 
     q(z|x) is a point mass: beside a prior over codes the ELBO is log p(x|z) + log p(codes). What
     flows back to z goes on to h (straight through), and in training `commitment` times
-    |h - code|^2, summed over T and E and averaged over the batch, is added to the loss. Codes are
+    |h - code|^2, summed over T and E and averaged over the batch, is added to the loss: it is
+    `penalty` of q(z|x), which a `VAE` adds. Codes are
     moving averages of the h that they are nearest to (appendix A.1). They start at outputs of the
     encoder for the first batch; every `every` steps those with less than `revival` of an equal
-    share start again at outputs of a batch. Replicas sum what they see.
+    share start again at outputs of a batch. Replicas share what they see: codes are those that one
+    device would have for the whole batch.
 
     Args:
         network: Keras layer or model, [B, ...] -> [B, F].
@@ -100,36 +103,46 @@ class VectorQuantized(CodeEncoder):
             )
 
     def prepared(self, parameters: "list[tf.Tensor]", training: "bool | None") -> "list[tf.Tensor]":
-        """Returns the numbers of the nearest codes; in training codes move."""
-        (raw,) = parameters
+        """Returns the numbers of the nearest codes, and which they are.
+
+        In training codes move, and the commitment is returned behind.
+        """
+        (raw,), behind = parameters, []
         if training:
             rows = tf.stop_gradient(tf.reshape(raw, [-1, self.width]))
-            self._start(rows)
+            place = _place_in_batch(rows)
+            self._start(rows, place)
         book = self.book
         nearest = book.nearest(tf.stop_gradient(book.cut(raw)))
         codes = tf.stop_gradient(book.joined(book.numbers(nearest)))
         if training:
             distance = tf.reduce_sum(tf.square(raw - codes), axis=-1)
-            self.add_loss(self.commitment * tf.reduce_mean(distance))
-            self._move(rows, tf.reshape(nearest, [-1]))
-        return [raw + tf.stop_gradient(codes - raw)]
+            # No loss of the layer: replicas, which wait for each other here, would share a list.
+            behind.append(self.commitment * tf.reduce_mean(distance))
+            self._move(rows, tf.reshape(nearest, [-1]), place)
+        return [raw + tf.stop_gradient(codes - raw), nearest, *behind]
 
-    def _some(self, rows, purpose):
-        """Returns K rows, each once where there are as many."""
-        count = tf.shape(rows)[0]
+    def _some(self, rows, place, purpose):
+        """Returns K rows of the whole batch, each once where there are as many."""
         key = fold_in(self.seed, purpose, tf.cast(tf.convert_to_tensor(self.seen), tf.int32))
-        order = tf.argsort(randomness.uniform([count], key))
-        return tf.gather(rows, tf.gather(order, tf.range(self.count) % count))
+        (before, total), here = place, tf.shape(rows)[0]
+        order = tf.argsort(randomness.uniform([total], key))
+        wanted = tf.gather(order, tf.range(self.count) % total) - before
+        is_mine = tf.logical_and(wanted >= 0, wanted < here)
+        # Rows of other replicas are zeros here, so that the sum has each from where it is.
+        padded = tf.concat([rows, tf.zeros([1, self.width], rows.dtype)], axis=0)
+        (found,) = _sum_over_replicas(tf.gather(padded, tf.where(is_mine, wanted, here)))
+        return found
 
-    def _start(self, rows):
+    def _start(self, rows, place):
         is_first = tf.convert_to_tensor(self.seen) < 0.5
         table = tf.convert_to_tensor(self.table)
-        start = _of_first_replica(self._some(rows, _START))
+        start = self._some(rows, place, _START)
         self.table.assign(tf.where(is_first, start, table))
         self.sums.assign(tf.where(is_first, start, tf.convert_to_tensor(self.sums)))
         self.uses.assign(tf.where(is_first, 1.0, tf.convert_to_tensor(self.uses)))
 
-    def _move(self, rows, nearest):
+    def _move(self, rows, nearest, place):
         chosen = tf.one_hot(nearest, self.count)
         counts, sums = _sum_over_replicas(
             tf.reduce_sum(chosen, axis=0), tf.matmul(chosen, rows, transpose_a=True)
@@ -144,7 +157,7 @@ class VectorQuantized(CodeEncoder):
             seen = tf.convert_to_tensor(self.seen)
             now = tf.equal(tf.math.floormod(seen, float(self.every)), 0.0)
             dead = tf.logical_and(now, uses < self.revival * share)
-            fresh = _of_first_replica(self._some(rows, _REVIVAL))
+            fresh = self._some(rows, place, _REVIVAL)
             uses = tf.where(dead, share, uses)
             sums = tf.where(dead[:, tf.newaxis], share * fresh, sums)
         # A code that nothing was near to for long stays where it was.
@@ -154,9 +167,19 @@ class VectorQuantized(CodeEncoder):
         self.uses.assign(uses)
         self.sums.assign(sums)
 
-    def distribution(self, value: tf.Tensor) -> Point:
+    def distribution(
+        self,
+        value: tf.Tensor,
+        index: "tf.Tensor | None" = None,
+        penalty: "tf.Tensor | None" = None,
+    ) -> Point:
         """Returns a `Point` at codes [..., T E]."""
-        return Point(value)
+        return Point(value, index=index, penalty=penalty)
+
+    def used(self, posterior: tfd.Distribution, value: tf.Tensor) -> tf.Tensor:
+        """Returns the codes that were chosen, before the table moved; see the base."""
+        index = getattr(posterior, "index", None)
+        return super().used(posterior, value) if index is None else index
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments, as JSON."""
@@ -170,16 +193,23 @@ def _replicas():
 
 
 def _sum_over_replicas(*values):
+    # Of shapes that no batch changes: a collective operation in a loop has one shape.
     context = _replicas()
     if context is None:
         return values
     return context.all_reduce(tf.distribute.ReduceOp.SUM, list(values))
 
 
-def _of_first_replica(value):
-    """Returns the value of the first replica on all of them."""
-    context = _replicas()
+def _place_in_batch(rows):
+    """Returns how many rows of the batch are before these, and how many there are: int32 scalars.
+
+    A part of a batch may have fewer rows than there are codes, which would start as copies.
+    """
+    here, context = tf.shape(rows)[0], _replicas()
     if context is None:
-        return value
-    mine = tf.cast(tf.equal(context.replica_id_in_sync_group, 0), value.dtype)
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, value * mine)
+        return tf.constant(0), here
+    index = context.replica_id_in_sync_group
+    mine = tf.one_hot(index, context.num_replicas_in_sync) * tf.cast(here, tf.float32)
+    (counts,) = _sum_over_replicas(mine)
+    counts = tf.cast(counts, tf.int32)
+    return tf.gather(tf.cumsum(counts, exclusive=True), index), tf.reduce_sum(counts)

@@ -7,22 +7,40 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from training.training_cases import BATCH_SIZE, MEMBERS, data, model
+from training.training_cases import (
+    BATCH_SIZE,
+    MEMBERS,
+    OTHERS,
+    SHARED_LATENTS,
+    SHARED_MODELS,
+    data,
+    model,
+)
 
 import tfp_vae as tv
 from tfp_vae import methods
-from tfp_vae.distributions import encoders, priors
+from tfp_vae.distributions import codes, encoders, priors
+from tfp_vae.export.package import record_examples
+from tfp_vae.export.page import web
+from tfp_vae.export.signatures.answers import answers_of, subject_of
 
 ROOT = pathlib.Path(__file__).parents[1]
 YES = {"en": "yes", "zh": "是"}
+# A plain VAE is what priors and posteriors stand in; a condition is no matter of latents.
+PLAIN = {"vae", "conditional", "m2", "correlated"}
 FLAGS = {
     "latent_prior": {*priors.PRIORS},
     "posterior": {*encoders.ENCODERS},
     "network": {"gated", "resnet"},
-    "model": {"hierarchical", "vade", "autoencoder"},
+    "model": {*methods.VAE_KINDS, *codes.CODES} - PLAIN,
 }
-# Columns of the second table behind the member.
-DIAGNOSE, CODEC, HALF = 1, 2, 3
+# Columns behind the member: of the first table, and of the second.
+SIGNATURES, BOUNDS, PAGE, RESUME = 1, 2, 3, 5
+DIAGNOSE, CODEC, HALF, DEVICES = 1, 2, 3, 4
+LATENT = {"encode", "decode", "reconstruct", "sample"}  # the signatures of the first column
+# What two devices are tried with: plain ones, and levels with a ladder.
+SHARED = {*SHARED_LATENTS, *SHARED_MODELS}
+SHARED |= {"prior-standard", "posterior-diagonal", "posterior-ladder"}
 
 
 def _cells(line):
@@ -65,10 +83,17 @@ def test_both_languages_say_yes_of_the_same():
                 assert a.startswith(YES["en"]) == b.startswith(YES["zh"]), (one[0], a, b)
 
 
-def _said(flag, name, column):
-    """Returns whether the second table says yes."""
-    (row,) = [row for row in _tables("en")[1] if (flag, name) in _members(row[0])]
-    return row[column].startswith(YES["en"])
+def _cell(number, flag, name, column):
+    """Returns what a table says of a member."""
+    (row,) = [row for row in _tables("en")[number] if (flag, name) in _members(row[0])]
+    return row[column]
+
+
+def _said(number, flag, name, column):
+    """Returns whether a table says yes of a member: of all in its row, or by name."""
+    cell = _cell(number, flag, name, column)
+    named = re.match(r"([\w, ]+) yes", cell)
+    return cell.startswith(YES["en"]) or bool(named and name in re.findall(r"\w+", named[1]))
 
 
 def _answers(work):
@@ -81,17 +106,23 @@ def _answers(work):
     return True
 
 
-CASES = {**MEMBERS, "network-resnet": {"network": "resnet"}, "model-autoencoder": {}}
+CASES = MEMBERS | OTHERS
 
 
-def _built(kind, found):
-    if kind in MEMBERS:
-        return model(kind, found)
+def _flag(kind):
     flag, name = kind.split("-")
-    recipe = methods.VAERecipe(**{flag: name}, latent_dim=3, hidden=(6,), filters=(2, 2))
-    made = recipe.build(found, seed=3)
-    made.compile(keras.optimizers.Adam(1e-2), jit_compile=False)
-    return made
+    return {"prior": "latent_prior"}.get(flag, flag), name
+
+
+def _answered(made, split):
+    """Returns the names of what is answered with finite numbers; others say why not."""
+    subject = subject_of(made, 2)
+    found, refused = answers_of(subject)
+    examples, unanswered = record_examples(subject, found, split, 0)
+    for reason in (refused | unanswered).values():
+        assert len(reason.split()) > 3 and "\n" not in reason, reason
+    assert all(np.isfinite(value).all() for value in examples.values())
+    return {each.name for each in found} - unanswered.keys()
 
 
 @pytest.mark.parametrize(
@@ -103,27 +134,41 @@ def _built(kind, found):
         for kind in CASES
     ],
 )
-def test_diagnosis_codec_and_half_precision_take_what_the_table_says(kind):
+def test_what_is_answered_drawn_diagnosed_coded_and_halved_is_what_the_tables_say(kind):
     found = data()
-    flag, name = kind.split("-")
-    flag = "latent_prior" if flag == "prior" else flag
+    flag, name = _flag(kind)
     tf.config.run_functions_eagerly(True)
     try:
-        made = _built(kind, found)
+        made = model(kind, found)
         made.check_training(found.train, BATCH_SIZE)  # which tells pseudo-inputs where to start
         split = found.test
+        answered, cell = _answered(made, split), _cell(0, flag, name, SIGNATURES)
+        assert _said(0, flag, name, SIGNATURES)
+        without = re.search(r"no ((?:`\w+`(?:, )?)+)", cell)
+        missing = {*re.findall(r"\w+", without[1] if without else "")}
+        assert answered & LATENT == LATENT - missing
+        assert ({"elbo", "log_evidence"} <= answered) == _said(0, flag, name, BOUNDS)
+        assert _answers(lambda: web.render(made)) == _said(0, flag, name, PAGE)
         asked = {
             DIAGNOSE: lambda: tv.evaluation.diagnose(made, split, 4, most=6, gap_examples=0),
             CODEC: lambda: tv.codec.Codec(made),
         }
         for column, work in asked.items():
-            assert _answers(work) == _said(flag, name, column), column
+            assert _answers(work) == _said(1, flag, name, column), column
         keras.config.set_dtype_policy("mixed_bfloat16")
-        half = _built(kind, found)
+        half = model(kind, found)
         history = half.fit(found.train.take(BATCH_SIZE), batch_size=BATCH_SIZE, verbose=0)
-        assert np.isfinite(history.history["loss"]).all() == _said(flag, name, HALF)
+        assert np.isfinite(history.history["loss"]).all() == _said(1, flag, name, HALF)
         (latent, *_) = half.at(0).infer(split.values(slice(3)), 2)
         assert latent.value.dtype == latent.log_q.dtype == tf.float32
     finally:
         tf.config.run_functions_eagerly(False)
         keras.config.set_dtype_policy("float32")
+
+
+def test_what_is_resumed_and_shared_is_what_is_tried():
+    for kind in CASES:
+        flag, name = _flag(kind)
+        assert _said(0, flag, name, RESUME) == (kind in MEMBERS), kind
+        if kind != "model-vade":  # said of its mixture
+            assert _said(1, flag, name, DEVICES) == (kind in SHARED), kind

@@ -281,6 +281,9 @@ def test_a_difference_of_seeds_in_pairs_stands_beside_intervals_that_overlap(
     shown = _series_block(tmp_path, plain, other, language)
     half = 2.776445 * 0.0158114 / 5**0.5
     assert said.format("0.100", f"{0.1 - half:.3f}", f"{0.1 + half:.3f}") in shown
+    untold = {"en": "not told apart", "zh": "无法区分"}[language]
+    assert untold not in shown
+    assert untold in _series_block(tmp_path, plain, plain[::-1], language)
     assert said.partition(" ")[0] not in _series_block(tmp_path, plain, [0.9], language)
 
 

@@ -64,6 +64,7 @@ _SAYS = {
         "below": "{figure}: {more} is below {less}, their 95 % intervals lie apart.",
         "overlap": "{figure}: {more} and {less} are not told apart, their 95 % intervals overlap.",
         "one": "{figure}: {more} and {less} are not told apart: one run has no interval.",
+        "meet": "{figure}: the 95 % intervals of {more} and {less} overlap.",
         "pairs": "Runs of one seed in pairs, {more} minus {less} is {mean} ({lower} to {upper}).",
     },
     "zh": {
@@ -78,6 +79,7 @@ _SAYS = {
         "below": "{figure}：{more} 低于 {less}，两者的 95 % 区间不相交。",
         "overlap": "{figure}：{more} 与 {less} 无法区分，两者的 95 % 区间相交。",
         "one": "{figure}：{more} 与 {less} 中有一个只运行了一次，没有区间。",
+        "meet": "{figure}：{more} 与 {less} 的 95 % 区间相交。",
         "pairs": "同一种子的运行两两配对，{more} 减 {less} 为 {mean}（{lower} 至 {upper}）。",
     },
 }
@@ -412,11 +414,14 @@ def _judged(plan: Plan, record: Mapping, table: Mapping, language: str) -> str:
         else:
             verdict = "above" if more.mean > less.mean else "below"
         names = {key: _name(plan, claim[key], language) for key in ("more", "less")}
-        sentences.append(says[verdict].format(figure=claim[language], **names))
         # Intervals that overlap do not say that there is no difference.
         pairs = _pairs(claim, *sides)
-        if len(pairs) > 1:
-            mean, lower, upper = numbers("", Estimate(*interval(pairs), n=len(pairs)))
+        difference = Estimate(*interval(pairs), n=len(pairs)) if len(pairs) > 1 else None
+        is_told = difference and not difference.lower <= 0 <= difference.upper
+        verdict = "meet" if verdict == "overlap" and is_told else verdict
+        sentences.append(says[verdict].format(figure=claim[language], **names))
+        if difference:
+            mean, lower, upper = numbers("", difference)
             said = {"mean": mean, "lower": lower or mean, "upper": upper or mean}
             sentences.append(says["pairs"].format(**names, **said))
     return " ".join(sentences)

@@ -17,6 +17,7 @@ import shutil
 import sys
 import time
 
+from tfp_vae import processor
 from tfp_vae.files import own_folder, user_cache
 
 VARIABLE = "TFP_VAE_XLA_CACHE"
@@ -62,16 +63,14 @@ def compiled_folder(root: pathlib.Path) -> pathlib.Path:
     TensorFlow finds a program by what it computes alone. But what was compiled is machine code, of
     one version, with some flags, for one kind of processor: each has a folder of its own.
     """
-    processor = pathlib.Path("/proc/cpuinfo")
     known = [
         importlib.metadata.version("tensorflow"),
         os.environ.get("XLA_FLAGS", ""),
         platform.machine(),
         str(os.cpu_count()),
     ]
-    if processor.exists():
-        names = ("model name", "flags", "Features", "CPU part")
-        known += sorted({x for x in processor.read_text().splitlines() if x.startswith(names)})
+    for field in ("model name", "flags", "Features", "CPU part"):
+        known += sorted({*processor.told(field)})
     return root / hashlib.sha256("\n".join(known).encode()).hexdigest()[:16]
 
 

@@ -1,13 +1,11 @@
 """The flags of what a training computes with: precision, and XLA."""
 
 import math
-import re
 from collections.abc import Sequence
 
 from absl import flags
 
 import tfp_vae as tv
-from tfp_vae import reading
 
 from . import running_flags
 
@@ -86,13 +84,10 @@ def _is_dense() -> bool:
 
 def _recorded(run: "tv.report.RunFolder") -> "tv.training.precision.Way | None":
     """Returns how a training that goes on computes, None if there is none."""
-    path = run / "flags.txt"
-    if run.overwrite or not path.is_file():
+    known = {} if run.overwrite else tv.report.read_run(run.path).flags
+    if "precision" not in known:
         return None
-    text = reading.read_text(path)
-    found = re.search(r"^--precision=(\w+)$", text, re.MULTILINE)
-    is_off = re.search(r"^--(nojit|jit=false)$", text, re.MULTILINE)
-    return found and tv.training.precision.Way(found[1], not is_off)
+    return tv.training.precision.Way(known["precision"], known.get("jit") != "false")
 
 
 def _stacks(data: "tv.data.Data", hidden: Sequence[int], decodes: bool) -> "list[list[int]]":

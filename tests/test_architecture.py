@@ -12,6 +12,7 @@ ROOMS = [
     "version",
     "backend",
     "files",
+    "processor",
     "reading",
     "cells",
     "arguments",

@@ -167,3 +167,19 @@ def test_completions_keep_what_is_seen(binary_images):
     for sheet in (masked, *drawn):
         np.testing.assert_array_equal(sheet[shown], originals[shown])
     assert len(drawn) == 3 and np.any(drawn[0] != drawn[1])
+
+
+def test_panels_of_the_same_methods_share_their_names_and_cut_no_interval_off():
+    table = {
+        name: {"a": {"m": low, "m_se": 0.1}, "b": {"m": 1.0, "m_se": 0.3}}
+        for name, low in (("one", 0.2), ("two", 5.0))
+    }
+    first, second = plots.method_comparison(table, "m").axes
+    assert [label.get_text() for label in first.get_yticklabels()] == ["a", "b"]
+    assert [label.get_text() for label in second.get_yticklabels()] == ["", ""]
+    for axis, (low, high) in ((first, (0.1, 1.3)), (second, (0.7, 5.1))):
+        left, right = axis.get_xlim()
+        assert left < low and high < right
+    del table["two"]["b"]
+    *_, second = plots.method_comparison(table, "m").axes
+    assert [label.get_text() for label in second.get_yticklabels()] == ["a"]

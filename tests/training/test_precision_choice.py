@@ -6,6 +6,7 @@ import math
 import pytest
 import tensorflow as tf
 
+from tfp_vae import processor
 from tfp_vae.training import precision
 from tfp_vae.training.precision import MARGIN, Way, fastest
 
@@ -74,7 +75,7 @@ def test_what_was_measured_is_kept_for_its_processor_sizes_threads_and_ways(
     fastest(STACKS, 17, WAYS)
     fastest([[8, 4, 6]], 16, WAYS)
     fastest(STACKS, 16, WAYS[::-1])
-    monkeypatch.setattr(precision, "processor", lambda: "another")
+    monkeypatch.setattr(precision, "computing", lambda: "another")
     fastest(STACKS, 16, WAYS)
     monkeypatch.setattr(precision, "_threads", lambda: 1000)
     fastest(STACKS, 16, WAYS)
@@ -182,11 +183,11 @@ def test_half_precision_leaves_xla_on_processors_and_stays_under_it_on_cards(mon
 )
 def test_instructions_are_those_that_the_processor_names(tmp_path, monkeypatch, text, known):
     monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [])
-    monkeypatch.setattr(precision, "_CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(processor, "CPUINFO", tmp_path / "cpuinfo")
     if text is not None:
         (tmp_path / "cpuinfo").write_text(text)
     assert precision.has_bfloat16() is known
-    assert ("bf16" in precision.processor()) == bool(known)
+    assert ("bf16" in precision.computing()) == bool(known)
 
 
 @pytest.mark.parametrize("stacks", [[[8]], [[8, 0]], [[8, 4], [5, 2]]])

@@ -10,14 +10,13 @@ the middle of it.
 import json
 import os
 import pathlib
-import platform
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 
-from tfp_vae import extras
+from tfp_vae import extras, processor
 from tfp_vae.files import replacing
 from tfp_vae.report import records
 from tfp_vae.report.folders import read_json, versions
@@ -245,15 +244,9 @@ def commit_of(root: "str | pathlib.Path") -> str:
 
 def machine() -> str:
     """Returns what this machine computes with, in words, without asking TensorFlow."""
-    name = platform.processor() or platform.machine()
-    try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        name = next(line.partition(":")[2].strip() for line in lines if "model name" in line)
-    except (OSError, StopIteration):
-        pass  # no Linux
     gpus = []
     if shutil.which("nvidia-smi"):
         asked = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
         done = subprocess.run(asked, capture_output=True, text=True, check=False)
         gpus = done.stdout.split("\n")[:-1] if done.returncode == 0 else []
-    return f"{os.cpu_count()} cores of {name}" + "".join(f", {gpu}" for gpu in gpus)
+    return f"{os.cpu_count()} cores of {processor.name()}" + "".join(f", {gpu}" for gpu in gpus)

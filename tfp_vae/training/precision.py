@@ -13,7 +13,6 @@ import json
 import math
 import os
 import pathlib
-import platform
 import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_vae import processor
 from tfp_vae.files import own_folder, replacing, user_cache
 from tfp_vae.models.graphs import traced
 from tfp_vae.randomness import fold_in, normal, uniform
@@ -37,7 +37,6 @@ _SECONDS = 1.0  # of repeats, beside what compiling takes
 _LEAST, _MOST = 3, 25  # repeats
 _STEPS = 4  # in a repeat, as a training runs many in one call
 _INSTRUCTIONS = {"avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16"}
-_CPUINFO = pathlib.Path("/proc/cpuinfo")
 
 
 class Way(NamedTuple):
@@ -101,7 +100,7 @@ def fastest(stacks: "Sequence[Sequence[int]]", rows: int, ways: "Sequence[Way]")
                 f"rows={rows}."
             )
     key = {
-        "processor": processor(),
+        "processor": computing(),
         "threads": _threads(),
         "tensorflow": tf.__version__,
         "sizes": [list(map(int, stack)) for stack in stacks],
@@ -138,14 +137,13 @@ def ways(precision: str, jit: bool = True) -> list[Way]:
     return [Way(precision, jit)]
 
 
-def processor() -> str:
+def computing() -> str:
     """Returns what computes: the graphics cards that TensorFlow sees, else the processor."""
     cards = tf.config.list_physical_devices("GPU")
     if cards:
         details = [tf.config.experimental.get_device_details(card) for card in cards]
         return ", ".join(str(each.get("device_name", "GPU")) for each in details)
-    name = _cpuinfo("model name") or [platform.processor() or platform.machine()]
-    return " ".join([name[0], *sorted(_INSTRUCTIONS & {*_features()})])
+    return " ".join([processor.name(), *sorted(_INSTRUCTIONS & {*_features()})])
 
 
 def has_bfloat16() -> "bool | None":
@@ -157,16 +155,7 @@ def has_bfloat16() -> "bool | None":
 
 
 def _features():
-    return " ".join((_cpuinfo("flags") or _cpuinfo("Features"))[:1]).split()
-
-
-def _cpuinfo(name):
-    try:
-        lines = _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:  # not on Linux
-        return []
-    pairs = [line.partition(":") for line in lines]
-    return [value.strip() for found, _, value in pairs if found.strip() == name]
+    return " ".join((processor.told("flags") or processor.told("Features"))[:1]).split()
 
 
 def _threads():

@@ -366,3 +366,19 @@ def test_what_the_weights_add_to_the_uncertainty_falls_with_the_number_of_exampl
         model.fit(train, batch_size=count, verbose=0, **steps)
         found.append(float(np.mean(model.predictive(x[200:], 50).epistemic)))
     assert found[1] < 0.7 * found[0]
+
+
+@pytest.mark.parametrize("method", ["vi", "map", "rank1"])
+def test_one_gradient_of_millions_does_not_stop_a_network(method):
+    optimizer = methods.Recipe(method).weights.optimizer(0.01, COUNT)
+    weights = keras.Variable([0.0, 0.0])
+    plain = keras.Variable([0.0, 0.0])
+    beside = keras.optimizers.Adam(0.01)
+    for step in range(200):
+        gradient = tf.constant([1e6 if step == 0 else 1.0, 1.0])
+        optimizer.apply([gradient], [weights])
+        beside.apply([gradient], [plain])
+    moved, without = weights.numpy(), plain.numpy()
+    assert moved[0] < -1.0  # as far as one that met no such gradient, nearly
+    assert without[0] > -0.15  # Adam by itself stands still
+    np.testing.assert_allclose(moved[1], -2.0, rtol=0.01)  # the value beside it is not touched

@@ -115,7 +115,9 @@ def untrained(recipe: Recipe, train: Split, settings: Settings, seed: int) -> En
     model = Ensemble(member, size, groups=groups, seed=seed)
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
     model.compile(
-        optimizer=keras.optimizers.Adam(rate), steps_per_execution=per_epoch, jit_compile=False
+        optimizer=recipe.weights.optimizer(rate, len(train), seed),
+        steps_per_execution=per_epoch,
+        jit_compile=False,
     )
     return model
 

@@ -242,6 +242,21 @@ def test_microcanonical_chains_on_a_normal_of_100_dimensions_have_its_variances(
     assert not found.diverged.any() and np.all(found.energy_error < 1e-3)
 
 
+def test_chains_that_start_at_a_sharp_maximum_are_not_thrown_out_of_it(base_seed):
+    scale = np.geomspace(1e-6, 1e-3, 100).astype(np.float32)  # the first step is 0.1 long
+    found = walk(
+        lambda x: -tf.reduce_sum((x / scale) ** 2, axis=-1) / 2,
+        np.zeros((8, 100), np.float32),
+        num_samples=100,
+        num_burnin=500,
+        key=fold_in(base_seed, 4),
+        thinning=10,
+    )
+    squares = (found.samples / scale) ** 2
+    assert abs(squares.mean() - 1) < 0.2 and squares.max() < 40
+    assert not found.diverged.any() and found.taken_back.max() < 0.01
+
+
 def test_a_chain_that_diverges_is_told_and_the_others_turn_round_at_walls_and_go_on(base_seed):
     def log_prob(x):  # no number on one side of a wall
         inside = tf.reduce_all(x < 1, axis=-1)

@@ -81,6 +81,21 @@ def test_laplace_of_a_linear_network_is_its_posterior(linear):
     np.testing.assert_allclose(_covariance(diagonal), expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize("structure", ["full", "kronecker"])
+def test_what_sharp_data_leave_open_keeps_the_scale_of_the_prior(structure):
+    rng = np.random.default_rng(3)
+    one, other = np.round(rng.normal(size=(2, 500)) * 4096) / 4096  # so that their sum is exact
+    x = np.stack([one, other, one + other], axis=1).astype(np.float32)
+    dense = keras.layers.Dense(1, use_bias=False)
+    model = _model([dense], tv.likelihoods.Normal(1e-5), num_data=500)  # curvature 5e12
+    dense.kernel.assign([[0.5], [-1.0], [0.5]])
+    split = Split(x, Kind.REAL, targets=one - 0.5 * other, name="train")
+    draws = tv.Laplace(model, structure).fit(split).draw(4000, fold_in(5)).numpy()
+    open_, seen = draws @ [1, 1, -1] / 3**0.5, draws @ [[1, 0], [0, 1], [1, 1]]
+    assert abs(open_.std() / PRIOR_SCALE - 1) < 4.5 / np.sqrt(2 * 4000)
+    assert np.all(seen.std(0) < 1e-5)  # 5e-7, and the rounding of draws of size 1
+
+
 @pytest.mark.parametrize("structure", curvatures.STRUCTURES)
 def test_linearised_predictive_variance_is_that_of_the_closed_form(linear, structure, base_seed):
     posterior = tv.Laplace(linear.model, structure).fit(linear.split)

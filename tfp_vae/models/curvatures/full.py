@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.models.curvatures.base import STRUCTURES, Curvature
+from tfp_vae.models.curvatures.base import STRUCTURES, Curvature, second_moments
 
 MAX_WEIGHTS = 4096  # a covariance costs their square in memory, its root their cube in time
 
@@ -26,13 +26,12 @@ class Full(Curvature):
     def of_batch(self, x: tf.Tensor) -> "list[tf.Tensor]":
         """Returns the sum of J' H J, [P, P]."""
         joined = tf.concat(self.jacobians(x), axis=-1)
-        rows = tf.reshape(joined, [-1, self.num_weights])  # [B R, P]
-        return [tf.matmul(rows, rows, transpose_a=True)]
+        return [second_moments(tf.reshape(joined, [-1, self.num_weights]))]  # of [B R, P]
 
     def set_precision(self, own: np.ndarray) -> None:
         """Takes the precision of the prior of every weight, [P]."""
-        covariance = np.linalg.inv(self.factor * self.totals[0] + np.diag(own))
-        self.keep("scale", np.linalg.cholesky((covariance + covariance.T) / 2))
+        root = np.linalg.cholesky(self.factor * self.totals[0] + np.diag(own))
+        self.keep("scale", np.linalg.inv(root).T)  # scale scale' is the covariance
 
     def deviations(self, standard: tf.Tensor) -> tf.Tensor:
         """Returns draws around zero, [S, P] -> [S, P]."""

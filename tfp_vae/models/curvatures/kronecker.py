@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_vae.models.curvatures.base import STRUCTURES, Curvature
+from tfp_vae.models.curvatures.base import STRUCTURES, Curvature, second_moments
 
 
 @STRUCTURES.register("kronecker", "Kronecker factors of every layer, nothing between layers")
@@ -70,13 +70,12 @@ class Kronecker(Curvature):
         found = []
         for number, (rows, linear) in enumerate(zip(inputs, outputs, strict=True)):
             a = tf.reshape(rows, [-1, rows.shape[-1]])
-            gram = tf.zeros([linear.shape[-1]] * 2)
+            gram = tf.zeros([linear.shape[-1]] * 2, tf.float64)
             for one in slopes:
                 if one[number] is not None:
-                    g = tf.reshape(one[number], [-1, linear.shape[-1]])
-                    gram += tf.matmul(g, g, transpose_a=True)
+                    gram += second_moments(tf.reshape(one[number], [-1, linear.shape[-1]]))
             count = tf.cast(tf.shape(a)[0], tf.float32)
-            found += [count, tf.matmul(a, a, transpose_a=True), gram]
+            found += [count, second_moments(a), gram]
         return found
 
     def set_precision(self, own: np.ndarray) -> None:

@@ -15,9 +15,9 @@ from tfp_vae.arguments import check_count, check_number
 from tfp_vae.models.graphs import traced
 from tfp_vae.randomness import fold_in, normal
 
-# Errors of one step, in nats, from which it is taken back: so many times what the target of the
-# warm-up lets them be, and at least 10. One such step in a thousand, where a rectifier has an edge,
-# would throw a chain far out of where the probability is.
+# Errors of one step, in nats, from which it is taken back: so many times what the target lets them
+# be, and at least 10. One such step in a thousand, where a rectifier has an edge, would throw a chain
+# far out of where the probability is; so would the first step from a sharp maximum.
 FAR, LEAST_FAR = 10.0, 10.0
 MOST_TAKEN_BACK = 0.5  # share of a chain's steps, above which it hardly moves
 _MEMORY = 149 / 151  # of the average that the step size follows: 150 steps
@@ -82,9 +82,10 @@ def walk(
     A step is an isokinetic leapfrog, half a turn of u by the force, a step along u, half a turn,
     then noise on u. During the warm-up the step size follows the squared energy error per
     dimension, whose target falls; after two thirds of it the length becomes the root of the summed
-    variances of the positions so far. A step of the warm-up that leaves the numbers is taken back
-    and made smaller; later ones with an error of `FAR` times the target are taken back too, and the
-    chain turns round. One that can hardly move has diverged, and the others go on.
+    variances of the positions so far. A step that leaves the numbers, or has an error of `FAR`
+    times the target, is taken back, and the chain turns round; in the warm-up (where it is the
+    first target) steps are smaller from then on. A chain that can hardly move has diverged, and the
+    others go on.
 
     Args:
         log_prob: log density in nats up to a constant, [C, P] -> [C].
@@ -105,7 +106,7 @@ def walk(
     check_count("thinning", thinning)
     high, low = (check_number("energy_variance", value, above=0) for value in energy_variance)
     steps, settled = num_burnin + num_samples * thinning, 2 * num_burnin // 3
-    far = max(LEAST_FAR, FAR * math.sqrt(low * dims))
+    far_warm, far = (max(LEAST_FAR, FAR * math.sqrt(each * dims)) for each in (high, low))
 
     @traced
     def value_and_gradient(position):
@@ -121,7 +122,7 @@ def walk(
         value, gradient = value_and_gradient(position)
         u, after = _turn(u, gradient, state.step_size / 2)
         error = before + after - (value - state.log_prob)
-        sound = tf.math.is_finite(error) & (warm | (tf.abs(error) < far))
+        sound = tf.math.is_finite(error) & (tf.abs(error) < tf.where(warm, far_warm, far))
         sound &= tf.reduce_all(tf.math.is_finite(gradient), axis=-1) & ~state.diverged
         keep = sound[:, tf.newaxis]
         u = tf.where(keep, u, -state.momentum)

@@ -131,9 +131,9 @@ def test_layers_whose_kernel_cannot_be_shared_are_refused():
 # The Gaussian process.
 
 
-def process(features=64, head=None, rate=0.0, **options):
+def process(features=64, head=None, rate=0.0, units=2, **options):
     """Returns a network that is a process of its inputs, compiled."""
-    layer = tv.layers.RandomFeatureGaussianProcess(2, features, **options)
+    layer = tv.layers.RandomFeatureGaussianProcess(units, features, **options)
     model = tv.BayesianNetwork(keras.Sequential([layer]), head or tv.likelihoods.Categorical(2))
     model.build((None, 2))
     model.compile(keras.optimizers.SGD(rate), steps_per_execution=3, jit_compile=False)
@@ -184,6 +184,17 @@ def test_of_real_targets_the_noise_weighs_the_curvature():
     weights = (y.std() / scale[:, 1]) ** 2
     expected = features.T @ (features * weights[:, np.newaxis])
     np.testing.assert_allclose(layer.curvature, expected, rtol=1e-3, atol=1e-2)
+
+
+def test_what_sharp_targets_leave_open_keeps_the_variance_of_the_prior():
+    x = examples(0, 200, 2)
+    model, layer = process(256, tv.likelihoods.Normal(1e-4), units=1)  # the curvature has 1e9 of the prior's
+    y = x[:, 0]
+    model.fit(Split(x, Kind.REAL, targets=y), batch_size=50, verbose=0)
+    features = np.float64(layer.random_features(x)) * y.std() / 1e-4
+    expected = np.linalg.inv(np.eye(256) + features.T @ features)
+    root = np.float64(layer.root)
+    np.testing.assert_allclose(root @ root.T, expected, atol=1e-3)
 
 
 def test_draws_are_functions_with_the_variance_of_the_process_and_probit_is_their_limit(near):

@@ -145,16 +145,17 @@ class RandomFeatureGaussianProcess(keras.Layer):
         )  # fmt: skip
         self.phases = self._weight("phases", (size,), random.RandomUniform(0, 2 * np.pi), **fixed)
         self.beta = self._weight("beta", (size, self.units), random.GlorotUniform())
-        # Replicas add what they saw of a batch.
+        # Replicas add what they saw of a batch. Sharp likelihoods leave eigenvalues of rounding alone
+        # in a sum in float32, as large as those of the prior.
         self.curvature = self._weight(
-            "curvature", (size, size), "zeros", aggregation="sum", **fixed
+            "curvature", (size, size), "zeros", aggregation="sum", dtype="float64", **fixed
         )
         start = np.eye(size, dtype=np.float32) / math.sqrt(self.ridge)
         self.root = self._weight("root", (size, size), lambda *_, **__: start, **fixed)
         self.built = True
 
     def _weight(self, name, shape, initializer, **options):
-        options |= {"initializer": initializer, "dtype": "float32", "autocast": False}
+        options = {"initializer": initializer, "dtype": "float32", "autocast": False, **options}
         return self.add_weight(name=name, shape=shape, **options)
 
     # The curvature of an epoch.
@@ -165,13 +166,13 @@ class RandomFeatureGaussianProcess(keras.Layer):
 
     def finish(self) -> None:
         """Takes the covariance from the curvature; before, predictions have that of the prior."""
-        total = np.asarray(self.curvature, np.float64) + self.ridge * np.eye(self.features)
+        total = np.asarray(self.curvature) + self.ridge * np.eye(self.features)
         # Of LL' = precision: the covariance is L^-T L^-1.
         self.root.assign(np.linalg.inv(np.linalg.cholesky((total + total.T) / 2)).T)
 
     def _collect(self, features, outputs):
         weights = tf.stop_gradient(_information(self._likelihood(), outputs))
-        weighted = features * tf.sqrt(weights)[:, tf.newaxis]
+        weighted = tf.cast(features * tf.sqrt(weights)[:, tf.newaxis], tf.float64)
         self.curvature.assign_add(tf.matmul(weighted, weighted, transpose_a=True))
 
     # The pass.

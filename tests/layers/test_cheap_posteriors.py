@@ -188,7 +188,7 @@ def test_of_real_targets_the_noise_weighs_the_curvature():
 
 def test_what_sharp_targets_leave_open_keeps_the_variance_of_the_prior():
     x = examples(0, 200, 2)
-    model, layer = process(256, tv.likelihoods.Normal(1e-4), units=1)  # the curvature has 1e9 of the prior's
+    model, layer = process(256, tv.likelihoods.Normal(1e-4), units=1)  # 1e9 times the prior
     y = x[:, 0]
     model.fit(Split(x, Kind.REAL, targets=y), batch_size=50, verbose=0)
     features = np.float64(layer.random_features(x)) * y.std() / 1e-4

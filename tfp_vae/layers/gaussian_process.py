@@ -145,8 +145,8 @@ class RandomFeatureGaussianProcess(keras.Layer):
         )  # fmt: skip
         self.phases = self._weight("phases", (size,), random.RandomUniform(0, 2 * np.pi), **fixed)
         self.beta = self._weight("beta", (size, self.units), random.GlorotUniform())
-        # Replicas add what they saw of a batch. Sharp likelihoods leave eigenvalues of rounding alone
-        # in a sum in float32, as large as those of the prior.
+        # Replicas add what they saw of a batch. In float32 the sum of a sharp likelihood has
+        # eigenvalues of rounding alone, as large as those of the prior.
         self.curvature = self._weight(
             "curvature", (size, size), "zeros", aggregation="sum", dtype="float64", **fixed
         )

@@ -16,8 +16,8 @@ from tfp_vae.models.graphs import traced
 from tfp_vae.randomness import fold_in, normal
 
 # Errors of one step, in nats, from which it is taken back: so many times what the target lets them
-# be, and at least 10. One such step in a thousand, where a rectifier has an edge, would throw a chain
-# far out of where the probability is; so would the first step from a sharp maximum.
+# be, and at least 10. One such step in a thousand, where a rectifier has an edge, would throw a
+# chain far out of where the probability is; so would the first step from a sharp maximum.
 FAR, LEAST_FAR = 10.0, 10.0
 MOST_TAKEN_BACK = 0.5  # share of a chain's steps, above which it hardly moves
 _MEMORY = 149 / 151  # of the average that the step size follows: 150 steps

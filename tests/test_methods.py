@@ -15,6 +15,8 @@ from tfp_vae.data import Data, Kind, Split
 from tfp_vae.export import FORMATS
 from tfp_vae.export.proof import runtimes
 from tfp_vae.methods import Recipe
+from tfp_vae.optimizers import held_adam
+from tfp_vae.optimizers.held import LARGEST_GRADIENT
 from tfp_vae.randomness import fold_in
 from tfp_vae.studies import comparison
 
@@ -368,17 +370,27 @@ def test_what_the_weights_add_to_the_uncertainty_falls_with_the_number_of_exampl
     assert found[1] < 0.7 * found[0]
 
 
-@pytest.mark.parametrize("method", ["vi", "map", "rank1"])
-def test_one_gradient_of_millions_does_not_stop_a_network(method):
-    optimizer = methods.Recipe(method).weights.optimizer(0.01, COUNT)
-    weights = keras.Variable([0.0, 0.0])
-    plain = keras.Variable([0.0, 0.0])
-    beside = keras.optimizers.Adam(0.01)
+def test_one_gradient_of_millions_does_not_stop_a_network():
+    adams = (held_adam(0.01), keras.optimizers.Adam(0.01))
+    held, plain = (keras.Variable([0.0, 0.0]) for _ in adams)
     for step in range(200):
         gradient = tf.constant([1e6 if step == 0 else 1.0, 1.0])
-        optimizer.apply([gradient], [weights])
-        beside.apply([gradient], [plain])
-    moved, without = weights.numpy(), plain.numpy()
-    assert moved[0] < -1.0  # as far as one that met no such gradient, nearly
-    assert without[0] > -0.15  # Adam by itself stands still
-    np.testing.assert_allclose(moved[1], -2.0, rtol=0.01)  # the value beside it is not touched
+        for optimizer, weights in zip(adams, (held, plain), strict=True):
+            optimizer.apply([gradient], [weights])
+    assert held.numpy()[0] < -1.0  # as far as one that met no such gradient, nearly
+    assert plain.numpy()[0] > -0.15  # Adam by itself stands still
+    np.testing.assert_allclose(held.numpy()[1], -2.0, rtol=0.01)  # a value beside it is untouched
+
+
+@pytest.mark.parametrize("method", methods.METHODS)
+def test_every_method_that_trains_by_adam_holds_its_gradients(method):
+    optimizer = Recipe(method).weights.optimizer(0.01, COUNT)
+    adam = isinstance(optimizer, keras.optimizers.Adam)
+    assert (optimizer.clipvalue == LARGEST_GRADIENT) == adam
+
+
+@pytest.mark.parametrize(("units", "structure"), [(4, "full"), (600, "diagonal")])
+def test_laplace_keeps_all_covariances_of_few_weights_unasked(units, structure):
+    recipe = Recipe("laplace", hidden=(units,))
+    model = methods.build(recipe, _data("regression"))
+    assert recipe.weights.default_structure(model) == structure

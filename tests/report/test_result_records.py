@@ -59,13 +59,13 @@ def record_of(plan, nlls=(0.2, 0.1)):
         figures.append({"run": run.name, "figure": "error", "value": 10 * nll, "se": 0.12})
         figures.append({"run": run.name, "figure": "nll", "value": nll})
     runs = [
-        {"name": run.name, "command": run.command(), "commit": "abc", "seconds": 3.0}
-        for run in plan.runs
+        {"name": run.name, "command": run.command(), "commit": commit, "seconds": 3.0}
+        for run, commit in zip(plan.runs, ("4be33977c0ffee", "0a5a99ec0ffee+"), strict=False)
     ]
     return {
         "name": plan.name,
         "seed": 0,
-        "commit": "4be33977c0ffee",
+        "commit": "0a5a99ec0ffee+",
         "versions": {},
         "machine": "2 cores",
         "seconds": 6.0,
@@ -403,7 +403,7 @@ def test_the_run_of_a_group_is_chosen_by_its_figure_and_others_are_not_shown(pla
     assert record["chosen"] == {"trial": "trial-1"}
     text = records.block(["trial"], {"trial": plan}, {"trial": record}, "en")
     assert "| `--beta=1` | 1.00 +- 0.12 % |" in text and "--beta=0.1" not in text
-    assert "commit `4be3397`" in text and "6 s" in text
+    assert "commit `4be3397`, `0a5a99e+`, 2 cores" in text and "6 s" in text
     with pytest.raises(ValueError, match="Nothing to choose by among trial"):
         records.chosen(plan, record["figures"][:2])
 

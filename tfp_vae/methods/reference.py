@@ -8,6 +8,7 @@ from tfp_vae.methods.network import Recipe, make_member
 from tfp_vae.models import NUTS, BayesianNetwork
 from tfp_vae.models.posteriors.chains import check_length
 from tfp_vae.models.posteriors.nuts import check_size
+from tfp_vae.optimizers import held_adam
 
 
 def reference(
@@ -69,9 +70,7 @@ def reference(
     check_size(chains.num_weights, "a reference")
     if steps:
         at_once = min(100, steps)
-        model.compile(
-            keras.optimizers.Adam(learning_rate), steps_per_execution=at_once, jit_compile=False
-        )
+        model.compile(held_adam(learning_rate), steps_per_execution=at_once, jit_compile=False)
         epochs = -(-steps // at_once)
         whole = len(split)
         model.fit(split, batch_size=whole, steps_per_epoch=at_once, epochs=epochs, verbose=0)

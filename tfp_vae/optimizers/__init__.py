@@ -1,7 +1,8 @@
-"""Optimizers of Keras whose state is more than a point: a posterior, or a Markov chain."""
+"""Optimizers of Keras for networks: Adam, and those whose state is a posterior or a chain."""
 
+from tfp_vae.optimizers.held import held_adam
 from tfp_vae.optimizers.ivon import IVON
 from tfp_vae.optimizers.langevin import CyclicalLangevin
 from tfp_vae.optimizers.rates import Scaled
 
-__all__ = ["IVON", "CyclicalLangevin", "Scaled"]
+__all__ = ["IVON", "CyclicalLangevin", "Scaled", "held_adam"]

@@ -56,7 +56,7 @@ _SAYS = {
         "absent": "Not measured with this version yet (time on two cores): {names}.",
         "command": "`scripts/reproduce {name}` (about {time})",
         "comma": ", ",
-        "source": "`scripts/reproduce {name}`: seed {seed}, commit `{commit}`, {machine}, {time}.",
+        "source": "`scripts/reproduce {name}`: seed {seed}, commit {commits}, {machine}, {time}.",
         "interval": "({low} to {high})",
         "machine": r"\g<0>",
         "part": "{count} of {all} runs; `scripts/reproduce {name} --more` measures the rest.",
@@ -71,7 +71,7 @@ _SAYS = {
         "absent": "此版本尚未测量（两个核上的时间）：{names}。",
         "command": "`scripts/reproduce {name}`（约 {time}）",
         "comma": "，",
-        "source": "`scripts/reproduce {name}`：种子 {seed}，提交 `{commit}`，{machine}，{time}。",
+        "source": "`scripts/reproduce {name}`：种子 {seed}，提交 {commits}，{machine}，{time}。",
         "interval": "（{low} 至 {high}）",
         "machine": r"\1 核 \2",
         "part": "{all} 次运行中的 {count} 次；`scripts/reproduce {name} --more` 测量其余。",
@@ -287,7 +287,7 @@ def _source(plan: Plan, record: Mapping, language: str) -> str:
     text = says["source"].format(
         name=plan.name,
         seed=", ".join(map(str, seed)) if isinstance(seed, list) else seed,
-        commit=record["commit"][:7] + "+" * record["commit"].endswith("+"),
+        commits=says["comma"].join(f"`{each}`" for each in _commits(record)),
         machine=_MACHINE.sub(says["machine"], record["machine"]),
         time=duration(record["seconds"]),
     )
@@ -295,6 +295,12 @@ def _source(plan: Plan, record: Mapping, language: str) -> str:
         return text
     more = says["part"].format(name=plan.name, count=count, all=len(plan.runs))
     return text + " " * (language == "en") + more
+
+
+def _commits(record: Mapping) -> "list[str]":
+    """Returns what the runs were measured at, in their order, each once."""
+    full = [run.get("commit", record["commit"]) for run in record["runs"]]
+    return list(dict.fromkeys(each[:7] + "+" * each.endswith("+") for each in full))
 
 
 def _grid(plan: Plan, record: Mapping, table: Mapping, language: str) -> "tuple[list, list]":

@@ -16,7 +16,7 @@ import tensorflow as tf
 from tfp_vae import data, methods, objectives
 from tfp_vae.data import Kind, Split
 from tfp_vae.methods import Recipe
-from tfp_vae.models import Ensemble, Predictive, curvatures
+from tfp_vae.models import Ensemble, Predictive
 
 # All methods but one without a prior, whose networks of 50 units follow the noise, one that takes
 # hours on every set, two that train anew for each split, one whose state is not kept for several
@@ -210,13 +210,8 @@ def _bound(model: Ensemble) -> dict:
 
 
 def _post_hoc(recipe, ensemble, train, test, settings) -> list:
-    """Returns loc and scale [N, S] of every split by a method that starts from trained points.
-
-    A Laplace approximation has all covariances where the network is small enough for them.
-    """
+    """Returns loc and scale [N, S] of every split by a method that starts from trained points."""
     batch_size, columns = settings.batch(len(train)), []
-    if ensemble.pattern.count_params() <= curvatures.full.MAX_WEIGHTS:
-        recipe = dataclasses.replace(recipe, posterior_structure="full")
     for group, predictor in enumerate(recipe.weights.finish_groups(ensemble, train, batch_size)):
         own = predictor.predictive(test.values()[:, group], settings.num_samples)
         parts = own.components_distribution

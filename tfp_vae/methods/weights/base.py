@@ -34,7 +34,6 @@ METHODS = Registry(
         "rank1",
     ),
 )
-LARGEST_GRADIENT = 10.0  # of one value, nats per example
 
 
 class Method:
@@ -77,11 +76,7 @@ class Method:
     def optimizer(
         self, learning_rate: Any, num_data: int, seed: int = 0
     ) -> "keras.optimizers.Optimizer":
-        """Returns the optimizer of the training; here Adam, its gradients held to +-10 each.
-
-        Rare draws of weights, or a scale of one example near its floor, give gradients of millions,
-        whose squares Adam would remember for thousands of steps in which nothing moves any more.
-        Each value is held by itself, so that networks side by side do not touch each other.
+        """Returns the optimizer of the training; here Adam, see `optimizers.held_adam`.
 
         Args:
             learning_rate: of Adam, a number or a schedule.
@@ -89,9 +84,9 @@ class Method:
             seed: of an optimizer that draws.
         """
         del num_data, seed
-        import keras
+        from tfp_vae.optimizers import held_adam
 
-        return keras.optimizers.Adam(learning_rate, clipvalue=LARGEST_GRADIENT)
+        return held_adam(learning_rate)
 
     def check(self, member: "BayesianNetwork", num_data: int) -> None:
         """Raises `ValueError`, before the training, for what the method cannot do after it.

@@ -8,18 +8,18 @@ from tfp_vae.methods.weights.base import METHODS, Method
 
 if TYPE_CHECKING:
     from tfp_vae.data import Data, Split
-    from tfp_vae.models import Predictor
+    from tfp_vae.models import BayesianNetwork, Predictor
+
+FEW = 2048  # weights, up to which all covariances are kept unasked: 16 MB
 
 
 class LaplaceMethod(Method):
     """What Laplace approximations have in common: they start at the mode and fit one curvature.
 
     Attributes:
-        structure: of the precision unless the recipe has another, as `models.Laplace` calls it.
         layers: "all" or "last", those that have a posterior.
     """
 
-    structure: ClassVar[str]
     layers: ClassVar[str]
     uses = (
         *("prior_scale", "posterior_precision", "posterior_structure", "posterior_predictive"),
@@ -27,6 +27,10 @@ class LaplaceMethod(Method):
     )
     post_hoc = True
     trained_as = "map"
+
+    def default_structure(self, model: "BayesianNetwork") -> str:
+        """Returns the structure of a recipe without one, as `models.Laplace` calls it."""
+        raise NotImplementedError
 
     def check(self, member, num_data):
         """Raises `ValueError` if the network is too large or the predictive is not for it."""
@@ -75,13 +79,20 @@ class LaplaceMethod(Method):
     def _posterior(self, model):
         from tfp_vae.models import Laplace
 
-        structure = self.recipe.posterior_structure or self.structure
+        structure = self.recipe.posterior_structure or self.default_structure(model)
         form = self.recipe.posterior_predictive
         return Laplace(model, structure, self.layers, predictive=form)
 
 
 @METHODS.register("laplace", "Laplace, all weights")
-class DiagonalLaplace(LaplaceMethod):
-    """A normal posterior of all weights, with a diagonal covariance by default (MacKay, 1992)."""
+class AllLayersLaplace(LaplaceMethod):
+    """A normal posterior of all weights (MacKay, 1992).
 
-    structure, layers = "diagonal", "all"
+    By default with all covariances of up to `FEW` weights, and the variances alone of more.
+    """
+
+    layers = "all"
+
+    def default_structure(self, model):
+        """Returns "full" of few weights, which can afford it, and "diagonal" of more."""
+        return "full" if model.count_params() <= FEW else "diagonal"

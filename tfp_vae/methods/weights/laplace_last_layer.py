@@ -8,4 +8,9 @@ from tfp_vae.methods.weights.laplace import LaplaceMethod
 class LastLayerLaplace(LaplaceMethod):
     """A normal posterior of the last layer, with all covariances by default (Daxberger, 2021)."""
 
-    structure, layers = "full", "last"
+    layers = "last"
+
+    def default_structure(self, model):
+        """Returns "full"."""
+        del model
+        return "full"

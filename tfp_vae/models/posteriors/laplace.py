@@ -22,6 +22,7 @@ from tfp_vae.models.curvatures import STRUCTURES
 from tfp_vae.models.network import BayesianNetwork
 from tfp_vae.models.posteriors.weights import WeightPosterior
 from tfp_vae.networks import last_layer
+from tfp_vae.optimizers import held_adam
 from tfp_vae.randomness import normal
 
 if TYPE_CHECKING:
@@ -274,7 +275,7 @@ class Laplace(WeightPosterior):
 
         # The noise is chosen by evidence too, and not by what fits best.
         walk.likelihood.trainable = False
-        walk.compile(optimizer=keras.optimizers.Adam(learning_rate), jit_compile=False)
+        walk.compile(optimizer=held_adam(learning_rate), jit_compile=False)
         walk.fit(
             split,
             batch_size=min(batch_size, len(split)),

@@ -101,10 +101,6 @@ def conditioned(data: "tv.data.Data") -> "tv.data.Data":
         cli.refuse_unused(field in read, f"--model={' or '.join(readers)}", flag)
     if QUADRANTS.value is not None:
         return tv.data.completion(data, QUADRANTS.value)
-    if m2 and data.num_classes is None:
-        raise ValueError(
-            f"--model=m2 learns classes. Expected data with labels. Received {data!r} without."
-        )
     if _LABELS.value is not None:
         few = tv.data.keep_labels(data.train, _LABELS.value, training_flags.SEED.value)
         return dataclasses.replace(data, train=few)

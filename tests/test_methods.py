@@ -198,6 +198,8 @@ def test_data_that_do_not_fit_a_recipe_are_refused():
         methods.build(Recipe("nuts", posterior_steps=3), _data("regression"))
     with pytest.raises(ValueError, match=r"needs a prior.*Received one without"):
         tv.Laplace(methods.build(Recipe("ml"), _data("regression")))
+    with pytest.raises(ValueError, match=r"M2 learns classes.*data with labels.*without"):
+        methods.VAERecipe(latent_dim=4, model="m2", likelihood="normal").build(_data("regression"))
 
 
 def test_swag_walks_in_the_batches_it_is_given_and_shows_how_far_it_is():

@@ -25,6 +25,14 @@ class SemiSupervised(Conditional):
         """Raises `ValueError` for an unknown classifier."""
         check_choice("classifier", recipe.classifier, VAE_CLASSIFIERS)
 
+    def given(self, recipe: Any, data: Data) -> dict:
+        """Returns the number of classes, and the prior that goes with it."""
+        if data.num_classes is None:
+            raise ValueError(
+                f"An M2 learns classes. Expected data with labels. Received {data!r} without."
+            )
+        return super().given(recipe, data)
+
     def model(self, recipe: Any, data: Data, parts: dict) -> VAE:
         """Returns the `M2`."""
         options = {"alpha": recipe.alpha, "labelled_share": recipe.labelled_share}

@@ -375,13 +375,13 @@ def test_what_the_weights_add_to_the_uncertainty_falls_with_the_number_of_exampl
 def test_one_gradient_of_millions_does_not_stop_a_network():
     adams = (held_adam(0.01), keras.optimizers.Adam(0.01))
     held, plain = (keras.Variable([0.0, 0.0]) for _ in adams)
-    for step in range(200):
+    for step in range(60):
         gradient = tf.constant([1e6 if step == 0 else 1.0, 1.0])
         for optimizer, weights in zip(adams, (held, plain), strict=True):
             optimizer.apply([gradient], [weights])
-    assert held.numpy()[0] < -1.0  # as far as one that met no such gradient, nearly
-    assert plain.numpy()[0] > -0.15  # Adam by itself stands still
-    np.testing.assert_allclose(held.numpy()[1], -2.0, rtol=0.01)  # a value beside it is untouched
+    assert held.numpy()[0] < -0.3  # half as far as one that met no such gradient
+    assert plain.numpy()[0] > -0.1  # Adam by itself stands still
+    np.testing.assert_allclose(held.numpy()[1], -0.6, rtol=0.01)  # a value beside it is untouched
 
 
 @pytest.mark.parametrize("method", methods.METHODS)
